@@ -1,6 +1,17 @@
 //! Ids, commands, events and aggregates of Portcullis: what is known, and what may happen to it.
 //!
-//! Pure: time, randomness and ids come in as arguments. `decide` turns a command into events
-//! or a refusal; `apply` folds an event into the state, and can't fail.
+//! Pure: time, randomness and ids come in as arguments. [`State::decide`](state::State::decide)
+//! turns a command into events or a refusal; [`State::apply`](state::State::apply) folds an event
+//! into the state, and can't fail. Manifests and events share one type for each resource (its
+//! spec), so that what an operator wrote is what the ledger keeps.
 
+pub mod command;
+pub mod decision;
+pub mod event;
 pub mod ids;
+pub mod moment;
+pub mod personal;
+pub mod reason;
+pub mod spec;
+pub mod state;
+pub mod target;

@@ -1,0 +1,170 @@
+//! What has happened: the only way in which state changes.
+//!
+//! Events are versioned and never edited. [`Event::kind`] and [`Event::VERSION`] go into the
+//! ledger's envelope; the golden file `tests/events_v1.json` holds one of each.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::decision::DecisionId;
+use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
+use crate::personal::Personal;
+use crate::spec::{Declaration, Kind};
+use crate::target::Target;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first event of a ledger.
+    InstallationFounded {
+        installation: Uuid,
+        issuer: String,
+    },
+    /// A resource was declared, or declared anew.
+    ResourceDefined {
+        id: Uuid,
+        declaration: Declaration,
+        keys: Vec<RegisteredKey>,
+    },
+    ResourceRemoved {
+        id: Uuid,
+        kind: Kind,
+        name: String,
+    },
+    OperatorAdded {
+        id: OperatorId,
+        name: Personal,
+        token_sha256: String,
+    },
+    OperatorRemoved {
+        id: OperatorId,
+    },
+    /// A key that tokens are signed with was published.
+    SigningKeyPublished {
+        kid: String,
+        jwk: Value,
+    },
+    TokenRevoked {
+        client: ClientId,
+        token_id: String,
+        expires_at: Timestamp,
+    },
+    Severed(Severance),
+    RestoreProposed(RestoreProposal),
+    Restored(Restoration),
+    /// The key of a person's data is destroyed; every projection forgets the texts.
+    SubjectErased {
+        subject: SubjectId,
+    },
+}
+
+impl Event {
+    /// Version of the payloads that this code writes.
+    pub const VERSION: u16 = 1;
+
+    /// Name of the kind, as the ledger's envelope holds it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InstallationFounded { .. } => "installation_founded",
+            Self::ResourceDefined { .. } => "resource_defined",
+            Self::ResourceRemoved { .. } => "resource_removed",
+            Self::OperatorAdded { .. } => "operator_added",
+            Self::OperatorRemoved { .. } => "operator_removed",
+            Self::SigningKeyPublished { .. } => "signing_key_published",
+            Self::TokenRevoked { .. } => "token_revoked",
+            Self::Severed(_) => "severed",
+            Self::RestoreProposed(_) => "restore_proposed",
+            Self::Restored(_) => "restored",
+            Self::SubjectErased { .. } => "subject_erased",
+        }
+    }
+
+    /// The random id of the aggregate that the event belongs to.
+    #[must_use]
+    pub fn aggregate(&self) -> Uuid {
+        match self {
+            Self::InstallationFounded { installation, .. } => *installation,
+            Self::ResourceDefined { id, .. } | Self::ResourceRemoved { id, .. } => *id,
+            Self::OperatorAdded { id, .. } | Self::OperatorRemoved { id } => id.0,
+            // Signing keys belong to the installation, which has no other id here.
+            Self::SigningKeyPublished { .. } => Uuid::nil(),
+            Self::TokenRevoked { client, .. } => client.0,
+            Self::Severed(severance) => severance.id.0,
+            Self::RestoreProposed(proposal) => proposal.id.0,
+            Self::Restored(restoration) => restoration.id.0,
+            Self::SubjectErased { subject } => subject.0,
+        }
+    }
+}
+
+/// A public key or certificate of a client, by thumbprint.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct RegisteredKey {
+    /// Base64url of the RFC 7638 or RFC 8705 SHA-256 thumbprint.
+    pub thumbprint: String,
+    pub form: KeyForm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyForm {
+    Jwk,
+    Certificate,
+}
+
+/// The closing of every path of a target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Severance {
+    pub id: SeveranceId,
+    pub target: Target,
+    /// Epoch of the target from now on; tokens of an older one are dead.
+    pub epoch: u64,
+    /// Thumbprints that are refused from now on, wherever they turn up.
+    pub keys: Vec<String>,
+    pub cause: Cause,
+    pub time: Timestamp,
+}
+
+/// Who or what severed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Cause {
+    Operator {
+        operator: OperatorId,
+        reason: String,
+    },
+    /// A response passed the records limit.
+    RecordLimit {
+        decision: DecisionId,
+    },
+}
+
+/// Somebody wants a target open again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RestoreProposal {
+    pub id: RestoreId,
+    pub target: Target,
+    /// The open severances that it would lift; another one since makes the proposal stale.
+    pub severances: Vec<SeveranceId>,
+    pub proposed_by: OperatorId,
+    pub expires_at: Timestamp,
+}
+
+/// Severances were lifted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Restoration {
+    pub id: RestoreId,
+    pub target: Target,
+    pub severances: Vec<SeveranceId>,
+    /// Epoch of the target from now on.
+    pub epoch: u64,
+    pub proposed_by: OperatorId,
+    /// The second person; the same one only where the installation has no other operator.
+    pub confirmed_by: Option<OperatorId>,
+    /// Thumbprints that are accepted again: none for vendor and integration, which need new keys.
+    pub keys: Vec<String>,
+    pub time: Timestamp,
+}

@@ -1,0 +1,136 @@
+//! Reason codes: why the gate or the authorization server refused, in one table.
+//!
+//! Codes are `lower_snake` and stable. The reference page is written from this table
+//! (`portcullis reasons --markdown`), and so are the titles of problem documents.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who can put it right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fixer {
+    /// The developer of the vendor's machine.
+    VendorDeveloper,
+    /// Our operators, on the vendor's request.
+    Operator,
+    /// The team of the upstream.
+    UpstreamTeam,
+    /// Nobody: wait and try again.
+    Time,
+}
+
+macro_rules! reasons {
+    ($($variant:ident $code:literal $status:literal $fixer:ident $title:literal $how:literal;)+) => {
+        /// Why something was refused or cut.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Reason { $(#[doc = $title] $variant,)+ }
+
+        impl Reason {
+            /// Every reason, in the table's order.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
+
+            /// The stable code.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The HTTP status it is answered with, when nothing was answered yet.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// What it means, as a short sentence without full stop.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+
+            #[must_use]
+            pub fn fixer(self) -> Fixer {
+                match self { $(Self::$variant => Fixer::$fixer,)+ }
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub fn how(self) -> &'static str {
+                match self { $(Self::$variant => $how,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    Allowed "allowed" 200 Time "the request passed" "nothing to do";
+    HeadAmbiguous "head_ambiguous" 400 VendorDeveloper "the request's head can be read in more than one way" "send one Host, at most one Content-Length, never Content-Length with Transfer-Encoding, and HTTP/1.1 or HTTP/2";
+    PathNotCanonical "path_not_canonical" 400 VendorDeveloper "the path is not in canonical form" "send the path without empty, `.` or `..` segments, backslashes or encoded slashes";
+    RequestTooLarge "request_too_large" 413 VendorDeveloper "the request's body is larger than the route takes" "send less at once, or ask our operators for the route's limit";
+    RequestTooSlow "request_too_slow" 408 VendorDeveloper "the request did not arrive in time" "send the whole request without pauses";
+    RouteUnknown "route_unknown" 404 VendorDeveloper "no route has this path" "compare the path with the routes of your integration";
+    MethodNotAllowed "method_not_allowed" 405 VendorDeveloper "the route does not take this method" "use a method that the Allow header names";
+    Misdirected "misdirected" 421 VendorDeveloper "this connection belongs to another client" "open a connection of your own for each client";
+    TokenMissing "token_missing" 401 VendorDeveloper "no access token was sent" "get a token at the token endpoint and send it in Authorization";
+    TokenMalformed "token_malformed" 401 VendorDeveloper "the access token can't be read" "send the token exactly as the token endpoint gave it";
+    TokenSignature "token_signature" 401 VendorDeveloper "the access token was not signed by this issuer" "get a token from the issuer that this gate names";
+    TokenExpired "token_expired" 401 VendorDeveloper "the access token has expired" "get a new token";
+    TokenAudience "token_audience" 401 VendorDeveloper "the access token is for another resource" "ask for a token with the `resource` you call";
+    TokenRevoked "token_revoked" 401 VendorDeveloper "the access token was revoked" "get a new token";
+    TokenSuperseded "token_superseded" 401 VendorDeveloper "the access token is older than the last severance or restoration" "get a new token";
+    ClientUnknown "client_unknown" 401 Operator "the client of this token is not registered any more" "ask our operators to enroll the client again";
+    SchemeWrong "scheme_wrong" 401 VendorDeveloper "the token was sent under the wrong authorization scheme" "send DPoP-bound tokens as `DPoP TOKEN` and certificate-bound ones as `Bearer TOKEN`";
+    ProofMissing "proof_missing" 401 VendorDeveloper "the token is bound to a key, and no proof of it was sent" "send a DPoP header with a fresh proof (RFC 9449)";
+    ProofMalformed "proof_malformed" 401 VendorDeveloper "the DPoP proof can't be read" "send one compact JWS of type dpop+jwt with a public key in its header";
+    ProofSignature "proof_signature" 401 VendorDeveloper "the DPoP proof's signature is not good" "sign with the private key of the proof's `jwk`";
+    ProofKey "proof_key" 401 VendorDeveloper "the DPoP proof is by another key than the token is bound to" "sign with the key that the token was asked with";
+    ProofMethod "proof_method" 401 VendorDeveloper "the DPoP proof is for another method" "set `htm` to the request's method";
+    ProofUrl "proof_url" 401 VendorDeveloper "the DPoP proof is for another address" "set `htu` to the gate's public address with the path, without query";
+    ProofTime "proof_time" 401 VendorDeveloper "the DPoP proof's time is too far from ours" "set your clock, and make a proof for each request";
+    ProofTokenHash "proof_token_hash" 401 VendorDeveloper "the DPoP proof is for another access token" "set `ath` to the hash of the token that is sent";
+    ProofNonce "proof_nonce" 401 VendorDeveloper "the DPoP proof lacks the gate's current nonce" "sign again with the nonce of the DPoP-Nonce header";
+    ProofReplayed "proof_replayed" 401 VendorDeveloper "the DPoP proof was used before" "make a new proof, with a new `jti`, for each request";
+    ReplayStoreFull "replay_store_full" 503 Time "too many proofs in too short a time to remember" "try again in a few seconds";
+    CertificateMissing "certificate_missing" 401 VendorDeveloper "the token is bound to a certificate, and the connection has none" "connect with the client certificate that the token was asked with";
+    CertificateWrong "certificate_wrong" 401 VendorDeveloper "the connection's certificate is not the one that the token is bound to" "connect with the client certificate that the token was asked with";
+    VendorSevered "vendor_severed" 403 Operator "every path of this vendor is closed" "call the contact of our company that your contract names";
+    IntegrationSevered "integration_severed" 403 Operator "every path of this integration is closed" "call the contact of our company that your contract names";
+    ClientSevered "client_severed" 403 Operator "every path of this client is closed" "call the contact of our company that your contract names";
+    KeySevered "key_severed" 403 Operator "this client key is closed" "call the contact of our company that your contract names";
+    SessionSevered "session_severed" 403 Operator "this client key is closed in this context" "call the contact of our company that your contract names";
+    ContractNotInForce "contract_not_in_force" 403 Operator "no contract is in force" "renew the contract, or wait for its first day";
+    GrantEnded "grant_ended" 403 Operator "the integration's grant has ended" "ask our operators to extend the integration";
+    RouteNotGranted "route_not_granted" 403 Operator "the integration is not granted this route" "ask our operators for the route, if the contract covers it";
+    ScopeInsufficient "scope_insufficient" 403 VendorDeveloper "the token lacks the route's scope" "ask for a token with the scope that WWW-Authenticate names";
+    RequestsLimit "requests_limit" 429 Time "too many requests in too short a time" "wait as long as Retry-After says";
+    BytesLimit "bytes_limit" 429 Time "too many bytes in too short a time" "wait as long as Retry-After says";
+    ConcurrencyLimit "concurrency_limit" 429 Time "too many requests at the same time" "wait for answers before sending more";
+    RecordsLimit "records_limit" 429 Time "the records allowed for this time are spent" "wait as long as Retry-After says, and ask for smaller pages";
+    RecordsCut "records_cut" 403 Operator "the response was cut because it passed the records limit" "ask for smaller pages; an operator must restore the key";
+    BodyNotCountable "body_not_countable" 502 UpstreamTeam "the response's records can't be counted" "answer this route with JSON, NDJSON or an event stream, whole and not encoded";
+    UpstreamUnreachable "upstream_unreachable" 502 UpstreamTeam "the service behind the gate can't be reached" "try again later; our operators see it too";
+    UpstreamTimeout "upstream_timeout" 504 UpstreamTeam "the service behind the gate did not answer in time" "try again later; our operators see it too";
+    UpstreamFailed "upstream_failed" 502 UpstreamTeam "the service behind the gate broke off or answered nonsense" "try again later; our operators see it too";
+    DecisionLogUnavailable "decision_log_unavailable" 503 Operator "decisions can't be recorded, so nothing passes" "try again later; our operators must make room";
+    NotReady "not_ready" 503 Time "the gate has no snapshot yet" "try again in a few seconds";
+    ControlUnreachable "control_unreachable" 503 Time "the authorization server can't be reached" "try again in a few seconds";
+    ClientGone "client_gone" 499 VendorDeveloper "the client went away before the answer was complete" "nothing to do";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_stable_and_complete() {
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            // The code is what serialization says, so that the table and the wire can't differ.
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
+            assert!(!reason.title().ends_with('.') && !reason.how().is_empty());
+        }
+    }
+}

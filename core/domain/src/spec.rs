@@ -1,0 +1,126 @@
+//! What a manifest says of each kind of resource, and an event keeps: one type for both.
+
+pub mod client;
+pub mod contract;
+pub mod integration;
+pub mod route;
+pub mod upstream;
+pub mod vendor;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec};
+pub use contract::{ContractSpec, Signer};
+pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
+pub use route::{Impact, RouteSpec};
+pub use upstream::{UpstreamSpec, UpstreamTls};
+pub use vendor::{Contact, VendorSpec};
+
+/// The kinds of resources that manifests declare.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+pub enum Kind {
+    Vendor,
+    Contract,
+    Upstream,
+    Route,
+    Integration,
+    Client,
+}
+
+impl Kind {
+    /// In the order in which one may refer to those before it.
+    pub const ALL: [Self; 6] =
+        [Self::Vendor, Self::Contract, Self::Upstream, Self::Route, Self::Integration, Self::Client];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vendor => "Vendor",
+            Self::Contract => "Contract",
+            Self::Upstream => "Upstream",
+            Self::Route => "Route",
+            Self::Integration => "Integration",
+            Self::Client => "Client",
+        }
+    }
+
+    /// `vendor`, `vendors` and `Vendor` all name the kind.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let word = word.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|kind| {
+            let name = kind.as_str().to_ascii_lowercase();
+            word == name || word == format!("{name}s")
+        })
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The spec of any kind.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", content = "spec")]
+pub enum Spec {
+    Vendor(VendorSpec),
+    Contract(ContractSpec),
+    Upstream(UpstreamSpec),
+    Route(RouteSpec),
+    Integration(IntegrationSpec),
+    Client(ClientSpec),
+}
+
+impl Spec {
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Vendor(_) => Kind::Vendor,
+            Self::Contract(_) => Kind::Contract,
+            Self::Upstream(_) => Kind::Upstream,
+            Self::Route(_) => Kind::Route,
+            Self::Integration(_) => Kind::Integration,
+            Self::Client(_) => Kind::Client,
+        }
+    }
+
+    /// The personal texts in it, for sealing and erasing.
+    pub fn personal_mut(&mut self) -> Vec<&mut crate::personal::Personal> {
+        match self {
+            Self::Vendor(vendor) => vendor
+                .contacts
+                .iter_mut()
+                .flat_map(|contact| [Some(&mut contact.name), contact.email.as_mut(), contact.phone.as_mut()])
+                .flatten()
+                .collect(),
+            Self::Contract(contract) => {
+                contract.signed_by.iter_mut().map(|signer| &mut signer.name).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A resource as a manifest declares it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Declaration {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub labels: std::collections::BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub spec: Spec,
+}
+
+/// Names are lower-case DNS-like labels of at most 63 characters, so that they need no quoting anywhere.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    bytes.len() <= 63
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+}

@@ -1,0 +1,102 @@
+//! Kind `Integration`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::moment::Moment;
+
+/// One purpose-bound connection under a contract.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationSpec {
+    /// Name of the contract.
+    pub contract: String,
+    /// What it is for, in plain words.
+    pub purpose: String,
+    #[serde(default)]
+    pub direction: Direction,
+    /// Names of the routes that it may use; nothing else is reachable.
+    pub routes: Vec<String>,
+    /// Scopes that its tokens may carry; every route's scope must be among them.
+    pub scopes: Vec<String>,
+    /// Ends before the contract does, if set; in the contract's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Moment>,
+    /// Life of a token in seconds, at most 600.
+    #[serde(default = "token_seconds")]
+    #[schemars(range(min = 30, max = 600))]
+    pub token_seconds: u32,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+fn token_seconds() -> u32 {
+    300
+}
+
+/// Who calls whom.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The vendor's machines call ours.
+    #[default]
+    Inbound,
+}
+
+/// What the integration may take. Requests, bytes and concurrency hold for each client; records
+/// for each client, and for the integration and the vendor over all their clients.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub requests: RateLimit,
+    /// Response bytes.
+    pub bytes: RateLimit,
+    /// Requests of one client under way at the same time.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub concurrency: u32,
+    pub records: RecordLimit,
+    /// Longest life of one response, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub stream_seconds_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests: RateLimit { per_second: 100, burst: 200 },
+            bytes: RateLimit { per_second: 50_000_000, burst: 100_000_000 },
+            concurrency: 64,
+            records: RecordLimit::default(),
+            stream_seconds_max: 3_600,
+        }
+    }
+}
+
+/// A rate with what may be taken at once, enforced by the generic cell rate algorithm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    #[schemars(range(min = 1))]
+    pub per_second: u64,
+    #[schemars(range(min = 1))]
+    pub burst: u64,
+}
+
+/// Records in any ten seconds, by an exact sliding window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordLimit {
+    /// For each client of the integration.
+    pub per_client: u64,
+    /// For the integration over all its clients.
+    pub per_integration: u64,
+}
+
+/// Records that a vendor may take in any ten seconds over all its integrations.
+pub const VENDOR_RECORDS_MAX: u64 = 50_000;
+
+impl Default for RecordLimit {
+    fn default() -> Self {
+        Self { per_client: VENDOR_RECORDS_MAX, per_integration: VENDOR_RECORDS_MAX }
+    }
+}

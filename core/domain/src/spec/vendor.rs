@@ -1,0 +1,43 @@
+//! Kind `Vendor`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::personal::Personal;
+
+/// A legal entity we connect to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VendorSpec {
+    /// The name in the register, with its legal form.
+    pub legal_name: String,
+    /// ISO 3166 country or subdivision of incorporation, such as `DE` or `US-DE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jurisdiction: Option<String>,
+    /// Number in that place's register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_number: Option<String>,
+    /// Legal Entity Identifier (ISO 17442), 20 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lei: Option<String>,
+    /// What the vendor does for us, in plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// People to call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<Contact>,
+}
+
+/// A person at the vendor.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    pub name: Personal,
+    /// What to call them about, such as `security` or `contract`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Personal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Personal>,
+}

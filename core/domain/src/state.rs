@@ -1,0 +1,276 @@
+//! The state that events add up to: registry, operators, severances, epochs.
+//!
+//! It is a projection: folding the ledger from its first event gives the same value as the live
+//! one, after erasures too (checked by `adapters` and `planes/control` tests).
+
+mod apply;
+mod decide;
+mod resources;
+mod severing;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::event::{RegisteredKey, RestoreProposal, Severance};
+use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, VendorId};
+use crate::personal::Personal;
+use crate::spec::{
+    ClientSpec, ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, VendorSpec,
+};
+use crate::target::{Target, TargetName};
+
+/// Everything that is known, and in force.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct State {
+    /// Number of events that it was folded from.
+    pub size: u64,
+    pub installation: Option<Installation>,
+    pub resources: BTreeMap<(Kind, String), Resource>,
+    pub operators: BTreeMap<OperatorId, Operator>,
+    pub signing_keys: Vec<PublishedKey>,
+    /// Epochs of vendors, integrations and clients by id; absent means 1.
+    pub epochs: BTreeMap<Uuid, u64>,
+    /// Open severances.
+    pub severances: BTreeMap<SeveranceId, Severance>,
+    pub proposals: BTreeMap<RestoreId, RestoreProposal>,
+    /// Thumbprints that no client may use, with the severance that closed them.
+    pub refused_keys: BTreeMap<String, SeveranceId>,
+    /// Revoked tokens that haven't expired yet: id → expiry.
+    pub revoked_tokens: BTreeMap<String, Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Installation {
+    pub id: Uuid,
+    pub issuer: String,
+}
+
+/// A declared resource.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resource {
+    pub id: Uuid,
+    pub declaration: Declaration,
+    pub keys: Vec<RegisteredKey>,
+    /// Ledger size when it was last changed: its version.
+    pub version: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Operator {
+    pub id: OperatorId,
+    pub name: Personal,
+    #[serde(skip)]
+    pub token_sha256: String,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PublishedKey {
+    pub kid: String,
+    pub jwk: Value,
+}
+
+/// A client with all that it hangs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    pub client: &'a Resource,
+    pub client_spec: &'a ClientSpec,
+    pub integration: &'a Resource,
+    pub integration_spec: &'a IntegrationSpec,
+    pub contract_spec: &'a ContractSpec,
+    pub vendor: &'a Resource,
+    pub vendor_spec: &'a VendorSpec,
+}
+
+impl Standing<'_> {
+    #[must_use]
+    pub fn client_id(&self) -> ClientId {
+        ClientId(self.client.id)
+    }
+    #[must_use]
+    pub fn integration_id(&self) -> IntegrationId {
+        IntegrationId(self.integration.id)
+    }
+    #[must_use]
+    pub fn vendor_id(&self) -> VendorId {
+        VendorId(self.vendor.id)
+    }
+}
+
+impl State {
+    #[must_use]
+    pub fn resource(&self, kind: Kind, name: &str) -> Option<&Resource> {
+        self.resources.get(&(kind, name.to_owned()))
+    }
+
+    /// Resources of one kind, by name.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&str, &Resource)> {
+        self.resources
+            .range((kind, String::new())..)
+            .take_while(move |((found, _), _)| *found == kind)
+            .map(|((_, name), resource)| (name.as_str(), resource))
+    }
+
+    #[must_use]
+    pub fn by_id(&self, id: Uuid) -> Option<(Kind, &str, &Resource)> {
+        self.resources
+            .iter()
+            .find(|(_, resource)| resource.id == id)
+            .map(|((kind, name), resource)| (*kind, name.as_str(), resource))
+    }
+
+    #[must_use]
+    pub fn epoch(&self, id: Uuid) -> u64 {
+        self.epochs.get(&id).copied().unwrap_or(1)
+    }
+
+    /// The client called `name` with its integration, contract and vendor.
+    #[must_use]
+    pub fn standing(&self, name: &str) -> Option<Standing<'_>> {
+        let client = self.resource(Kind::Client, name)?;
+        let Spec::Client(client_spec) = &client.declaration.spec else { return None };
+        let integration = self.resource(Kind::Integration, &client_spec.integration)?;
+        let Spec::Integration(integration_spec) = &integration.declaration.spec else { return None };
+        let contract = self.resource(Kind::Contract, &integration_spec.contract)?;
+        let Spec::Contract(contract_spec) = &contract.declaration.spec else { return None };
+        let vendor = self.resource(Kind::Vendor, &contract_spec.vendor)?;
+        let Spec::Vendor(vendor_spec) = &vendor.declaration.spec else { return None };
+        Some(Standing {
+            client,
+            client_spec,
+            integration,
+            integration_spec,
+            contract_spec,
+            vendor,
+            vendor_spec,
+        })
+    }
+
+    /// Every client with what it hangs on.
+    pub fn standings(&self) -> impl Iterator<Item = Standing<'_>> {
+        self.of_kind(Kind::Client).filter_map(|(name, _)| self.standing(name))
+    }
+
+    /// The vendor behind an integration, by name.
+    #[must_use]
+    pub fn vendor_of_integration(&self, integration: &str) -> Option<&Resource> {
+        let Spec::Integration(spec) = &self.resource(Kind::Integration, integration)?.declaration.spec else {
+            return None;
+        };
+        let Spec::Contract(contract) = &self.resource(Kind::Contract, &spec.contract)?.declaration.spec
+        else {
+            return None;
+        };
+        self.resource(Kind::Vendor, &contract.vendor)
+    }
+
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<(&Resource, &RouteSpec)> {
+        let resource = self.resource(Kind::Route, name)?;
+        match &resource.declaration.spec {
+            Spec::Route(spec) => Some((resource, spec)),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> Option<(&Resource, &UpstreamSpec)> {
+        let resource = self.resource(Kind::Upstream, name)?;
+        match &resource.declaration.spec {
+            Spec::Upstream(spec) => Some((resource, spec)),
+            _ => None,
+        }
+    }
+
+    /// The operator whose token has this digest (lower-case hex of SHA-256).
+    #[must_use]
+    pub fn operator_by_token(&self, token_sha256: &str) -> Option<&Operator> {
+        self.operators.values().find(|operator| operator.token_sha256 == token_sha256)
+    }
+
+    #[must_use]
+    pub fn operator_named(&self, name: &str) -> Option<&Operator> {
+        self.operators.values().find(|operator| operator.name.text() == name)
+    }
+
+    /// The severances in force that close this very target (not those of what it belongs to).
+    pub fn severances_of<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Severance> {
+        self.severances.values().filter(move |severance| severance.target == *target)
+    }
+
+    /// How a person would write `target`; the id where the name is gone.
+    #[must_use]
+    pub fn name_of(&self, target: &Target) -> String {
+        let named = |id: Uuid| self.by_id(id).map_or_else(|| id.to_string(), |(_, name, _)| name.to_owned());
+        match target {
+            Target::Vendor { id } => format!("vendor/{}", named(id.0)),
+            Target::Integration { id } => format!("integration/{}", named(id.0)),
+            Target::Client { id } => format!("client/{}", named(id.0)),
+            Target::Key { thumbprint, .. } => format!("key/{thumbprint}"),
+            Target::Session { session, .. } => format!("session/{session}"),
+        }
+    }
+
+    /// The names of the routes that a target's integrations reach: what stops when it is severed.
+    #[must_use]
+    pub fn routes_reached(&self, target: &Target) -> BTreeSet<String> {
+        let mut routes = BTreeSet::new();
+        for (name, integration) in self.of_kind(Kind::Integration) {
+            let Spec::Integration(spec) = &integration.declaration.spec else { continue };
+            let hit = match target {
+                Target::Vendor { id } => {
+                    self.vendor_of_integration(name).is_some_and(|vendor| vendor.id == id.0)
+                }
+                Target::Integration { id } => integration.id == id.0,
+                Target::Client { id }
+                | Target::Key { client: id, .. }
+                | Target::Session { client: id, .. } => self.by_id(id.0).is_some_and(|(_, client, _)| {
+                    self.standing(client).is_some_and(|standing| standing.integration.id == integration.id)
+                }),
+            };
+            if hit {
+                routes.extend(spec.routes.iter().cloned());
+            }
+        }
+        routes
+    }
+
+    /// Turns a name into the target it means now. Sessions and keys are looked for among severances,
+    /// unless `client` of a live one is known from elsewhere.
+    #[must_use]
+    pub fn target(&self, name: &TargetName) -> Option<Target> {
+        match name {
+            TargetName::Vendor(name) => {
+                self.resource(Kind::Vendor, name).map(|found| Target::Vendor { id: VendorId(found.id) })
+            }
+            TargetName::Integration(name) => self
+                .resource(Kind::Integration, name)
+                .map(|found| Target::Integration { id: IntegrationId(found.id) }),
+            TargetName::Client(name) => {
+                self.resource(Kind::Client, name).map(|found| Target::Client { id: ClientId(found.id) })
+            }
+            TargetName::Key(thumbprint) => {
+                let severed = self.severances.values().map(|severance| &severance.target).find(
+                    |target| matches!(target, Target::Key { thumbprint: found, .. } if found == thumbprint),
+                );
+                severed.cloned().or_else(|| {
+                    self.of_kind(Kind::Client)
+                        .find(|(_, client)| client.keys.iter().any(|key| key.thumbprint == *thumbprint))
+                        .map(|(_, client)| Target::Key {
+                            client: ClientId(client.id),
+                            thumbprint: thumbprint.clone(),
+                        })
+                })
+            }
+            TargetName::Session(session) => self
+                .severances
+                .values()
+                .map(|severance| &severance.target)
+                .find(|target| matches!(target, Target::Session { session: found, .. } if found == session))
+                .cloned(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Folding an event into the state: total, and without any judgement.
+
+use crate::event::{Event, Restoration, Severance};
+use crate::state::{Installation, Operator, PublishedKey, Resource, State};
+use crate::target::Target;
+
+impl State {
+    pub fn apply(&mut self, event: &Event) {
+        self.size += 1;
+        match event {
+            Event::InstallationFounded { installation, issuer } => {
+                self.installation = Some(Installation { id: *installation, issuer: issuer.clone() });
+            }
+            Event::ResourceDefined { id, declaration, keys } => {
+                self.resources.insert(
+                    (declaration.spec.kind(), declaration.name.clone()),
+                    Resource {
+                        id: *id,
+                        declaration: declaration.clone(),
+                        keys: keys.clone(),
+                        version: self.size,
+                    },
+                );
+            }
+            Event::ResourceRemoved { kind, name, .. } => {
+                self.resources.remove(&(*kind, name.clone()));
+            }
+            Event::OperatorAdded { id, name, token_sha256 } => {
+                self.operators.insert(
+                    *id,
+                    Operator { id: *id, name: name.clone(), token_sha256: token_sha256.clone() },
+                );
+            }
+            Event::OperatorRemoved { id } => {
+                self.operators.remove(id);
+            }
+            Event::SigningKeyPublished { kid, jwk } => {
+                self.signing_keys.push(PublishedKey { kid: kid.clone(), jwk: jwk.clone() });
+            }
+            Event::TokenRevoked { token_id, expires_at, .. } => {
+                self.revoked_tokens.insert(token_id.clone(), *expires_at);
+            }
+            Event::Severed(severance) => self.apply_severed(severance),
+            Event::RestoreProposed(proposal) => {
+                self.proposals.insert(proposal.id, proposal.clone());
+            }
+            Event::Restored(restoration) => self.apply_restored(restoration),
+            Event::SubjectErased { subject } => {
+                for resource in self.resources.values_mut() {
+                    for personal in resource.declaration.spec.personal_mut() {
+                        personal.erase(*subject);
+                    }
+                }
+                for operator in self.operators.values_mut() {
+                    operator.name.erase(*subject);
+                }
+            }
+        }
+    }
+
+    fn apply_severed(&mut self, severance: &Severance) {
+        self.raise_epoch(&severance.target, severance.epoch);
+        for key in &severance.keys {
+            self.refused_keys.insert(key.clone(), severance.id);
+        }
+        self.severances.insert(severance.id, severance.clone());
+    }
+
+    fn apply_restored(&mut self, restoration: &Restoration) {
+        self.raise_epoch(&restoration.target, restoration.epoch);
+        for severance in &restoration.severances {
+            self.severances.remove(severance);
+        }
+        for key in &restoration.keys {
+            self.refused_keys.remove(key);
+        }
+        self.proposals.remove(&restoration.id);
+    }
+
+    fn raise_epoch(&mut self, target: &Target, epoch: u64) {
+        let id = match target {
+            Target::Vendor { id } => id.0,
+            Target::Integration { id } => id.0,
+            Target::Client { id } => id.0,
+            // Keys and sessions have no epoch: they are refused by name.
+            Target::Key { .. } | Target::Session { .. } => return,
+        };
+        // Never lowered: an older event that arrives late must not revive a token.
+        let current = self.epochs.entry(id).or_insert(1);
+        *current = epoch.max(*current);
+    }
+}

@@ -1,0 +1,85 @@
+//! Judging a command: events, or a refusal that changes nothing.
+
+use crate::command::{Command, Context, Refusal};
+use crate::event::Event;
+use crate::ids::{OperatorId, SubjectId};
+use crate::spec::Kind;
+use crate::state::State;
+
+impl State {
+    /// The events that `command` makes, which the caller appends and then applies.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says what doesn't hold; nothing has changed.
+    pub fn decide(&self, command: Command, context: &mut Context<'_>) -> Result<Vec<Event>, Refusal> {
+        match command {
+            Command::Found { issuer } => {
+                if self.installation.is_some() {
+                    return Err(Refusal::AlreadyFounded);
+                }
+                Ok(vec![Event::InstallationFounded { installation: (context.new_id)(), issuer }])
+            }
+            Command::Apply { resources } => self.decide_apply(resources, context),
+            Command::Delete { kind, name } => self.decide_delete(kind, name),
+            Command::AddOperator { name, token_sha256 } => {
+                if self.operator_named(name.text()).is_some() {
+                    return Err(Refusal::OperatorExists(name.text().to_owned()));
+                }
+                let name = name.held_by(SubjectId((context.new_id)()));
+                Ok(vec![Event::OperatorAdded { id: OperatorId((context.new_id)()), name, token_sha256 }])
+            }
+            Command::RemoveOperator { name } => {
+                let operator = self
+                    .operator_named(&name)
+                    .ok_or_else(|| Refusal::Unknown { kind: "operator", name: name.clone() })?;
+                if self.operators.len() == 1 {
+                    return Err(Refusal::LastOperator(name));
+                }
+                Ok(vec![Event::OperatorRemoved { id: operator.id }])
+            }
+            Command::PublishSigningKey { kid, jwk } => {
+                let known = self.signing_keys.iter().any(|key| key.kid == kid);
+                Ok(if known { Vec::new() } else { vec![Event::SigningKeyPublished { kid, jwk }] })
+            }
+            Command::RevokeToken { client, token_id, expires_at } => {
+                let dead = self.revoked_tokens.contains_key(&token_id) || expires_at <= context.now;
+                Ok(if dead { Vec::new() } else { vec![Event::TokenRevoked { client, token_id, expires_at }] })
+            }
+            Command::Sever { target, by, reason, seen } => {
+                self.decide_sever(&target, by, reason, seen, context)
+            }
+            Command::CutKey { client, keys, decision } => {
+                Ok(self.decide_cut_key(client, keys, decision, context))
+            }
+            Command::ProposeRestore { target, by } => self.decide_propose(&target, by, context),
+            Command::ConfirmRestore { proposal, target, by } => {
+                self.decide_confirm(proposal, &target, by, context)
+            }
+            Command::EraseSubject { subject } => {
+                if !self.knows_subject(subject) {
+                    return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });
+                }
+                Ok(vec![Event::SubjectErased { subject }])
+            }
+        }
+    }
+
+    fn decide_delete(&self, kind: Kind, name: String) -> Result<Vec<Event>, Refusal> {
+        let resource = self
+            .resource(kind, &name)
+            .ok_or_else(|| Refusal::Unknown { kind: kind.as_str(), name: name.clone() })?;
+        let users = self.users_of(kind, &name);
+        if !users.is_empty() {
+            return Err(Refusal::InUse { kind, name, used_by: users.join(", ") });
+        }
+        Ok(vec![Event::ResourceRemoved { id: resource.id, kind, name }])
+    }
+
+    fn knows_subject(&self, subject: SubjectId) -> bool {
+        let named = |personal: &crate::personal::Personal| personal.subject() == Some(subject);
+        self.operators.values().any(|operator| named(&operator.name))
+            || self.resources.values().any(|resource| {
+                resource.declaration.spec.clone().personal_mut().into_iter().any(|personal| named(personal))
+            })
+    }
+}

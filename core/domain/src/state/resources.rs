@@ -1,0 +1,105 @@
+//! Declaring resources: all of a batch or none, and nothing when nothing changed.
+
+mod check;
+
+use std::collections::BTreeMap;
+
+use crate::command::{Context, Fault, Prepared, Refusal};
+use crate::event::Event;
+use crate::ids::SubjectId;
+use crate::personal::{Personal, reveal};
+use crate::spec::{Declaration, Kind, Spec};
+use crate::state::State;
+
+impl State {
+    pub(super) fn decide_apply(
+        &self,
+        mut resources: Vec<Prepared>,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        // Those that others refer to come first, so that the ledger reads in a sensible order.
+        resources.sort_by_key(|prepared| prepared.declaration.spec.kind());
+        let faults = check::faults(self, &resources);
+        if !faults.is_empty() {
+            return Err(Refusal::Invalid(faults));
+        }
+        Ok(resources.into_iter().filter_map(|prepared| self.define(prepared, context)).collect())
+    }
+
+    /// `None` when the declaration says what is known already.
+    fn define(&self, prepared: Prepared, context: &mut Context<'_>) -> Option<Event> {
+        let Prepared { mut declaration, keys } = prepared;
+        let known = self.resource(declaration.spec.kind(), &declaration.name);
+        if let Some(known) = known
+            && same(&known.declaration, &declaration)
+        {
+            return None;
+        }
+        hold_personal(&mut declaration.spec, known.map(|known| &known.declaration.spec), context);
+        let id = known.map_or_else(|| (context.new_id)(), |known| known.id);
+        Some(Event::ResourceDefined { id, declaration, keys })
+    }
+
+    /// The resources that refer to this one, as a person would write them.
+    pub(super) fn users_of(&self, kind: Kind, name: &str) -> Vec<String> {
+        self.resources
+            .iter()
+            .filter(|(_, resource)| {
+                references(&resource.declaration.spec)
+                    .iter()
+                    .any(|(referred, referred_name, _)| *referred == kind && referred_name == name)
+            })
+            .map(|((user, user_name), _)| format!("{} `{user_name}`", user.as_str()))
+            .collect()
+    }
+}
+
+/// Whether two declarations say the same to a person.
+#[must_use]
+pub fn same(known: &Declaration, new: &Declaration) -> bool {
+    let shown = |declaration: &Declaration| serde_json::to_value(declaration).map(reveal).ok();
+    shown(known) == shown(new)
+}
+
+/// What a spec refers to: kind, name, and the pointer of the place that says so.
+fn references(spec: &Spec) -> Vec<(Kind, String, String)> {
+    match spec {
+        Spec::Vendor(_) | Spec::Upstream(_) => Vec::new(),
+        Spec::Contract(spec) => vec![(Kind::Vendor, spec.vendor.clone(), "/spec/vendor".into())],
+        Spec::Route(spec) => vec![(Kind::Upstream, spec.upstream.clone(), "/spec/upstream".into())],
+        Spec::Client(spec) => vec![(Kind::Integration, spec.integration.clone(), "/spec/integration".into())],
+        Spec::Integration(spec) => {
+            let routes = spec.routes.iter().enumerate();
+            routes
+                .map(|(place, route)| (Kind::Route, route.clone(), format!("/spec/routes/{place}")))
+                .chain([(Kind::Contract, spec.contract.clone(), "/spec/contract".into())])
+                .collect()
+        }
+    }
+}
+
+/// Gives each personal text a subject: the one it had, where the text is unchanged.
+fn hold_personal(spec: &mut Spec, known: Option<&Spec>, context: &mut Context<'_>) {
+    let mut before: BTreeMap<String, SubjectId> = BTreeMap::new();
+    if let Some(known) = known {
+        for personal in known.clone().personal_mut() {
+            if let Personal::Held { subject, text } = personal {
+                before.insert(text.clone(), *subject);
+            }
+        }
+    }
+    for personal in spec.personal_mut() {
+        let subject = before.get(personal.text()).copied().unwrap_or_else(|| SubjectId((context.new_id)()));
+        *personal = personal.clone().held_by(subject);
+    }
+}
+
+fn fault(declaration: &Declaration, pointer: &str, message: String, hint: Option<&str>) -> Fault {
+    Fault {
+        kind: declaration.spec.kind(),
+        name: declaration.name.clone(),
+        pointer: pointer.to_owned(),
+        message,
+        hint: hint.map(str::to_owned),
+    }
+}

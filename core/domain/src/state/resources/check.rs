@@ -1,0 +1,339 @@
+//! What must hold before a batch of declarations is taken: every fault at once, each with its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{fault, references};
+use crate::command::{Fault, Prepared};
+use crate::spec::{
+    ClientSpec, ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, is_name,
+};
+use crate::state::State;
+
+/// The paths at the gate's address that are its own.
+pub const RESERVED: [&str; 2] = ["/oauth/", "/.well-known/"];
+
+/// The registry as it would be.
+type After<'a> = BTreeMap<(Kind, &'a str), &'a Spec>;
+
+pub fn faults(state: &State, resources: &[Prepared]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut after: After<'_> = state
+        .resources
+        .iter()
+        .map(|((kind, name), resource)| ((*kind, name.as_str()), &resource.declaration.spec))
+        .collect();
+    let mut seen = BTreeSet::new();
+    for Prepared { declaration, .. } in resources {
+        let key = (declaration.spec.kind(), declaration.name.as_str());
+        if !seen.insert(key) {
+            faults.push(fault(declaration, "/name", "it is declared twice".into(), None));
+        }
+        after.insert(key, &declaration.spec);
+    }
+    for prepared in resources {
+        check_one(state, &after, prepared, &mut faults);
+    }
+    check_keys(state, resources, &mut faults);
+    check_paths(&after, resources, &mut faults);
+    faults
+}
+
+fn check_one(state: &State, after: &After<'_>, prepared: &Prepared, faults: &mut Vec<Fault>) {
+    let declaration = &prepared.declaration;
+    if !is_name(&declaration.name) {
+        faults.push(fault(
+            declaration,
+            "/name",
+            format!("`{}` is not a name", declaration.name),
+            Some(
+                "use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends",
+            ),
+        ));
+    }
+    for (kind, name, pointer) in references(&declaration.spec) {
+        if !after.contains_key(&(kind, name.as_str())) {
+            faults.push(fault(declaration, &pointer, format!("there is no {kind} `{name}`"), None));
+        }
+    }
+    match &declaration.spec {
+        Spec::Vendor(spec) => {
+            if spec.legal_name.trim().is_empty() {
+                faults.push(fault(declaration, "/spec/legal_name", "the legal name is empty".into(), None));
+            }
+        }
+        Spec::Contract(spec) => check_contract(state, declaration, spec, faults),
+        Spec::Upstream(spec) => check_upstream(declaration, spec, faults),
+        Spec::Route(spec) => check_route(declaration, spec, faults),
+        Spec::Integration(spec) => check_integration(state, after, declaration, spec, faults),
+        Spec::Client(spec) => check_client(state, declaration, spec, prepared, faults),
+    }
+}
+
+fn check_contract(state: &State, declaration: &Declaration, spec: &ContractSpec, faults: &mut Vec<Fault>) {
+    match spec.term() {
+        Err(error) => {
+            let text = error.to_string();
+            let (message, hint) =
+                text.split_once("\nhint: ").map_or((text.as_str(), None), |(m, h)| (m, Some(h)));
+            let pointer = if message.contains("time zone") { "/spec/time_zone" } else { "/spec/ends" };
+            faults.push(fault(declaration, pointer, message.to_owned(), hint));
+        }
+        Ok((starts, ends)) if ends <= starts => {
+            faults.push(fault(declaration, "/spec/ends", "the contract ends before it starts".into(), None));
+        }
+        Ok(_) => {}
+    }
+    if let Some(Spec::Contract(known)) =
+        state.resource(Kind::Contract, &declaration.name).map(|known| &known.declaration.spec)
+        && known.vendor != spec.vendor
+    {
+        faults.push(fault(
+            declaration,
+            "/spec/vendor",
+            format!("a contract can't go over from vendor `{}` to another", known.vendor),
+            Some("declare a new contract under another name"),
+        ));
+    }
+}
+
+fn check_upstream(declaration: &Declaration, spec: &UpstreamSpec, faults: &mut Vec<Fault>) {
+    let authority = spec.url.strip_prefix("http://").or_else(|| spec.url.strip_prefix("https://"));
+    let good = authority.is_some_and(|authority| {
+        !authority.is_empty()
+            && authority.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_')
+            })
+    });
+    if !good {
+        faults.push(fault(
+            declaration,
+            "/spec/url",
+            format!("`{}` is not an upstream's address", spec.url),
+            Some("write `http://HOST:PORT` or `https://HOST:PORT`, without path, query or user"),
+        ));
+    }
+    if spec.tls.is_some() && spec.url.starts_with("http://") {
+        faults.push(fault(
+            declaration,
+            "/spec/tls",
+            "`tls` is set for an address without TLS".into(),
+            Some("write `https://` in `url`"),
+        ));
+    }
+}
+
+fn check_route(declaration: &Declaration, spec: &RouteSpec, faults: &mut Vec<Fault>) {
+    if let Err(message) = crate::spec::route::check_template(&spec.path) {
+        faults.push(fault(
+            declaration,
+            "/spec/path",
+            message,
+            Some("write a template such as `/parcels/{id}`"),
+        ));
+    }
+    if RESERVED.iter().any(|reserved| format!("{}/", spec.path).starts_with(reserved)) {
+        faults.push(fault(
+            declaration,
+            "/spec/path",
+            format!("`{}` is reserved for the authorization server", spec.path),
+            Some("choose a path outside `/oauth/` and `/.well-known/`"),
+        ));
+    }
+    if spec.methods.is_empty() {
+        faults.push(fault(declaration, "/spec/methods", "no method is named".into(), None));
+    }
+    for (place, method) in spec.methods.iter().enumerate() {
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        if !known.contains(&method.as_str()) {
+            let message = format!("`{method}` is not a method that can be granted");
+            let hint = format!("use one of {}", known.join(", "));
+            faults.push(fault(declaration, &format!("/spec/methods/{place}"), message, Some(&hint)));
+        }
+    }
+    if !is_scope(&spec.scope) {
+        faults.push(fault(declaration, "/spec/scope", format!("`{}` is not a scope", spec.scope), None));
+    }
+    if spec.timeout_seconds == 0 || spec.timeout_seconds > 3_600 {
+        faults.push(fault(declaration, "/spec/timeout_seconds", "it must be 1 to 3600".into(), None));
+    }
+}
+
+fn check_integration(
+    state: &State,
+    after: &After<'_>,
+    declaration: &Declaration,
+    spec: &IntegrationSpec,
+    faults: &mut Vec<Fault>,
+) {
+    if spec.token_seconds < 30 || spec.token_seconds > 600 {
+        let message = "a token must live 30 to 600 seconds".into();
+        faults.push(fault(declaration, "/spec/token_seconds", message, None));
+    }
+    for (place, scope) in spec.scopes.iter().enumerate() {
+        if !is_scope(scope) {
+            faults.push(fault(
+                declaration,
+                &format!("/spec/scopes/{place}"),
+                format!("`{scope}` is not a scope"),
+                None,
+            ));
+        }
+    }
+    for (place, route) in spec.routes.iter().enumerate() {
+        if let Some(Spec::Route(route_spec)) = after.get(&(Kind::Route, route.as_str()))
+            && !spec.scopes.contains(&route_spec.scope)
+        {
+            faults.push(fault(
+                declaration,
+                &format!("/spec/routes/{place}"),
+                format!("route `{route}` needs scope `{}`, which is not granted", route_spec.scope),
+                Some("add the scope to `scopes`, or take the route out"),
+            ));
+        }
+    }
+    let limits = &spec.limits;
+    let numbers = [
+        ("requests/per_second", limits.requests.per_second),
+        ("requests/burst", limits.requests.burst),
+        ("bytes/per_second", limits.bytes.per_second),
+        ("bytes/burst", limits.bytes.burst),
+        ("concurrency", u64::from(limits.concurrency)),
+        ("stream_seconds_max", u64::from(limits.stream_seconds_max)),
+    ];
+    for (place, number) in numbers {
+        if number == 0 {
+            faults.push(fault(
+                declaration,
+                &format!("/spec/limits/{place}"),
+                "it must be at least 1".into(),
+                None,
+            ));
+        }
+    }
+    let moved = |vendor: &str| match after.get(&(Kind::Contract, spec.contract.as_str())) {
+        Some(Spec::Contract(contract)) => contract.vendor != vendor,
+        _ => false,
+    };
+    if state.resource(Kind::Integration, &declaration.name).is_some()
+        && let Some(vendor) = state.vendor_of_integration(&declaration.name)
+        && moved(&vendor.declaration.name)
+    {
+        faults.push(fault(
+            declaration,
+            "/spec/contract",
+            format!("an integration can't go over from vendor `{}` to another", vendor.declaration.name),
+            Some("declare a new integration under another name"),
+        ));
+    }
+}
+
+fn check_client(
+    state: &State,
+    declaration: &Declaration,
+    spec: &ClientSpec,
+    prepared: &Prepared,
+    faults: &mut Vec<Fault>,
+) {
+    if spec.authentication().is_empty() {
+        faults.push(fault(
+            declaration,
+            "/spec",
+            "the client has no way to prove who it is".into(),
+            Some("register public keys (`jwks`), a certificate (`certificates`) or a subject (`subject`); secrets and API keys are not accepted"),
+        ));
+    }
+    if spec.certificates.len() > 2 {
+        let message = "at most two certificates may be registered, while one replaces the other".into();
+        faults.push(fault(declaration, "/spec/certificates/2", message, None));
+    }
+    if let Some(subject) = &spec.subject {
+        let forms = [&subject.dn, &subject.san_dns, &subject.san_uri, &subject.san_ip, &subject.san_email];
+        if forms.into_iter().flatten().count() != 1 {
+            faults.push(fault(
+                declaration,
+                "/spec/subject",
+                "exactly one form of the subject must be given".into(),
+                Some("set one of `dn`, `san_dns`, `san_uri`, `san_ip`, `san_email` (RFC 8705 §2.1.2)"),
+            ));
+        }
+    }
+    if let Some(Spec::Client(known)) =
+        state.resource(Kind::Client, &declaration.name).map(|known| &known.declaration.spec)
+        && known.integration != spec.integration
+    {
+        faults.push(fault(
+            declaration,
+            "/spec/integration",
+            format!("a client can't go over from integration `{}` to another", known.integration),
+            Some("enroll a new client"),
+        ));
+    }
+    for key in &prepared.keys {
+        let known = state.resource(Kind::Client, &declaration.name);
+        let unchanged = known.is_some_and(|known| known.keys.contains(key));
+        if let (false, Some(severance)) = (unchanged, state.refused_keys.get(&key.thumbprint)) {
+            faults.push(fault(
+                declaration,
+                "/spec",
+                format!("key `{}` was closed by severance {severance}", key.thumbprint),
+                Some("register a new key; a severed one stays refused"),
+            ));
+        }
+    }
+}
+
+/// One key belongs to one client: otherwise nobody could say who called.
+fn check_keys(state: &State, resources: &[Prepared], faults: &mut Vec<Fault>) {
+    let replaced: BTreeSet<&str> = resources
+        .iter()
+        .filter(|prepared| prepared.declaration.spec.kind() == Kind::Client)
+        .map(|prepared| prepared.declaration.name.as_str())
+        .collect();
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, client) in state.of_kind(Kind::Client) {
+        if !replaced.contains(name) {
+            owners.extend(client.keys.iter().map(|key| (key.thumbprint.as_str(), name)));
+        }
+    }
+    for prepared in resources {
+        for key in &prepared.keys {
+            let owner = owners.insert(&key.thumbprint, &prepared.declaration.name);
+            if let Some(owner) = owner
+                && owner != prepared.declaration.name
+            {
+                faults.push(fault(
+                    &prepared.declaration,
+                    "/spec",
+                    format!("key `{}` is registered for client `{owner}` already", key.thumbprint),
+                    Some("give each client a key of its own"),
+                ));
+            }
+        }
+    }
+}
+
+/// Two routes must not answer to the same request.
+fn check_paths(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<Fault>) {
+    let shape = |path: &str| -> String {
+        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    for Prepared { declaration, .. } in resources {
+        let Spec::Route(spec) = &declaration.spec else { continue };
+        for ((_, other_name), other) in after.range((Kind::Route, "")..) {
+            let Spec::Route(other) = other else { break };
+            let meets = other.methods.iter().any(|method| spec.methods.contains(method));
+            if *other_name != declaration.name && meets && shape(&other.path) == shape(&spec.path) {
+                let message = format!("route `{other_name}` answers to the same path and method");
+                faults.push(fault(declaration, "/spec/path", message, None));
+            }
+        }
+    }
+}
+
+/// RFC 6749 §3.3: visible ASCII without quote and backslash.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 128
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}

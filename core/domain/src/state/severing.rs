@@ -1,0 +1,214 @@
+//! Severing needs no approval; restoring a vendor or an integration takes two people.
+
+use jiff::ToSpan;
+
+use crate::command::{Context, Refusal, Seen};
+use crate::decision::DecisionId;
+use crate::event::{Cause, Event, Restoration, RestoreProposal, Severance};
+use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
+use crate::state::State;
+use crate::target::{Target, TargetName};
+
+/// How long a proposal to restore stays open.
+const PROPOSAL_HOURS: i64 = 24;
+
+impl State {
+    pub(super) fn decide_sever(
+        &self,
+        target: &TargetName,
+        by: OperatorId,
+        reason: String,
+        seen: Seen,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        if reason.trim().is_empty() {
+            return Err(Refusal::ReasonMissing);
+        }
+        let target = match (target, seen.session_of) {
+            (TargetName::Session(session), Some(client)) => {
+                Target::Session { client, session: session.clone() }
+            }
+            _ => self.known_target(target)?,
+        };
+        let known = self.severances_of(&target).next().map(|severance| severance.id);
+        if let Some(severance) = known {
+            return Err(Refusal::AlreadySevered { target, severance });
+        }
+        let mut keys = self.keys_of(&target);
+        keys.extend(seen.keys);
+        keys.sort();
+        keys.dedup();
+        Ok(vec![Event::Severed(Severance {
+            id: SeveranceId((context.new_id)()),
+            epoch: self.next_epoch(&target),
+            target,
+            keys,
+            cause: Cause::Operator { operator: by, reason },
+            time: context.now,
+        })])
+    }
+
+    pub(super) fn decide_cut_key(
+        &self,
+        client: ClientId,
+        mut keys: Vec<String>,
+        decision: DecisionId,
+        context: &mut Context<'_>,
+    ) -> Vec<Event> {
+        keys.retain(|key| !self.refused_keys.contains_key(key));
+        keys.sort();
+        keys.dedup();
+        let Some(first) = keys.first().cloned() else { return Vec::new() };
+        vec![Event::Severed(Severance {
+            id: SeveranceId((context.new_id)()),
+            target: Target::Key { client, thumbprint: first },
+            epoch: 0,
+            keys,
+            cause: Cause::RecordLimit { decision },
+            time: context.now,
+        })]
+    }
+
+    pub(super) fn decide_propose(
+        &self,
+        target: &TargetName,
+        by: OperatorId,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let target = self.known_target(target)?;
+        let severances = self.lifted_by(&target);
+        if severances.is_empty() {
+            return Err(Refusal::NotSevered(target));
+        }
+        let id = RestoreId((context.new_id)());
+        if !takes_two(&target) {
+            return Ok(vec![self.restored(id, target, severances, by, None, context)]);
+        }
+        let expires_at = context.now.checked_add(PROPOSAL_HOURS.hours()).unwrap_or(context.now);
+        Ok(vec![Event::RestoreProposed(RestoreProposal {
+            id,
+            target,
+            severances,
+            proposed_by: by,
+            expires_at,
+        })])
+    }
+
+    pub(super) fn decide_confirm(
+        &self,
+        proposal: RestoreId,
+        target: &TargetName,
+        by: OperatorId,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let asked = self.known_target(target)?;
+        let open = self.proposals.get(&proposal).ok_or(Refusal::ProposalNotOpen(proposal))?;
+        if open.target != asked {
+            return Err(Refusal::ProposalOfOther { proposal, proposed: open.target.clone(), asked });
+        }
+        // A severance since the proposal was not looked at by the proposer.
+        if context.now >= open.expires_at || self.lifted_by(&asked) != open.severances {
+            return Err(Refusal::ProposalNotOpen(proposal));
+        }
+        // With one operator there is no second person; everything that shows it says so.
+        if open.proposed_by == by && self.operators.len() > 1 {
+            return Err(Refusal::SamePerson(asked));
+        }
+        let severances = open.severances.clone();
+        Ok(vec![self.restored(proposal, asked, severances, open.proposed_by, Some(by), context)])
+    }
+
+    fn restored(
+        &self,
+        id: RestoreId,
+        target: Target,
+        severances: Vec<SeveranceId>,
+        proposed_by: OperatorId,
+        confirmed_by: Option<OperatorId>,
+        context: &Context<'_>,
+    ) -> Event {
+        // Keys of a severed vendor or integration may be in other hands: they stay refused.
+        let keys = if takes_two(&target) {
+            Vec::new()
+        } else {
+            severances
+                .iter()
+                .filter_map(|severance| self.severances.get(severance))
+                .flat_map(|severance| severance.keys.iter().cloned())
+                .filter(|key| {
+                    self.refused_keys.get(key).is_some_and(|closed_by| severances.contains(closed_by))
+                })
+                .collect()
+        };
+        Event::Restored(Restoration {
+            id,
+            epoch: self.next_epoch(&target),
+            target,
+            severances,
+            proposed_by,
+            confirmed_by,
+            keys,
+            time: context.now,
+        })
+    }
+
+    /// The open severances that restoring `target` lifts: its own, and for a client those of its keys and sessions.
+    fn lifted_by(&self, target: &Target) -> Vec<SeveranceId> {
+        self.severances
+            .values()
+            .filter(|severance| match (&severance.target, target) {
+                (own, asked) if own == asked => true,
+                (Target::Key { client, .. } | Target::Session { client, .. }, Target::Client { id }) => {
+                    client == id
+                }
+                _ => false,
+            })
+            .map(|severance| severance.id)
+            .collect()
+    }
+
+    fn known_target(&self, name: &TargetName) -> Result<Target, Refusal> {
+        self.target(name).ok_or_else(|| {
+            let (kind, name) = match name {
+                TargetName::Vendor(name) => ("vendor", name),
+                TargetName::Integration(name) => ("integration", name),
+                TargetName::Client(name) => ("client", name),
+                TargetName::Key(name) => ("key", name),
+                TargetName::Session(name) => ("session", name),
+            };
+            Refusal::Unknown { kind, name: name.clone() }
+        })
+    }
+
+    /// Registered thumbprints of every client under `target`.
+    fn keys_of(&self, target: &Target) -> Vec<String> {
+        let under = |standing: &crate::state::Standing<'_>| match target {
+            Target::Vendor { id } => standing.vendor.id == id.0,
+            Target::Integration { id } => standing.integration.id == id.0,
+            Target::Client { id } => standing.client.id == id.0,
+            Target::Key { .. } | Target::Session { .. } => false,
+        };
+        let mut keys: Vec<String> = self
+            .standings()
+            .filter(under)
+            .flat_map(|standing| standing.client.keys.iter().map(|key| key.thumbprint.clone()))
+            .collect();
+        if let Target::Key { thumbprint, .. } = target {
+            keys.push(thumbprint.clone());
+        }
+        keys
+    }
+
+    fn next_epoch(&self, target: &Target) -> u64 {
+        match target {
+            Target::Vendor { id } => self.epoch(id.0) + 1,
+            Target::Integration { id } => self.epoch(id.0) + 1,
+            Target::Client { id } => self.epoch(id.0) + 1,
+            Target::Key { .. } | Target::Session { .. } => 0,
+        }
+    }
+}
+
+fn takes_two(target: &Target) -> bool {
+    matches!(target, Target::Vendor { .. } | Target::Integration { .. })
+}
