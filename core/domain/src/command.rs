@@ -41,12 +41,11 @@ pub enum Command {
         token_id: String,
         expires_at: Timestamp,
     },
-    /// `seen_keys`: certificates that the target's clients were seen with, beyond the registered ones.
     Sever {
         target: TargetName,
         by: OperatorId,
         reason: String,
-        seen_keys: Vec<String>,
+        seen: Seen,
     },
     /// What a gate has closed by itself already.
     CutKey {
