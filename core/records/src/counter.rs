@@ -1,0 +1,156 @@
+//! The counter of one body, whatever its format.
+
+use crate::events::Events;
+use crate::json::Json;
+use crate::lines::Lines;
+use crate::meter::{Halt, Meter};
+use crate::{CountError, Format, JsonPointer};
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// Counts one body.
+///
+/// - **JSON** (RFC 8259): a record is an element of any outermost array (one that lies in no other
+///   array), or of the array at the route's pointer. A top-level array counts its elements, none if
+///   it is empty. Any other document counts its elements, but at least one: it is charged at its
+///   first byte, and its first element uses that charge up. So a document in which the pointer
+///   finds nothing, or only an empty array, is one record. Documents that follow each other count
+///   one by one. The grammar is checked, except that `NaN` and `Infinity` are let through and that
+///   bytes above 0x7f in strings need not be UTF-8: neither changes a count.
+/// - **NDJSON**: a record is a line with at least one byte that isn't a space or a tab; it ends
+///   after its line end, which is `\n`, `\r\n` or `\r`.
+/// - **SSE** (WHATWG HTML, 9.2.6): a record is a block of lines up to and with a blank line, if one
+///   of the lines isn't a comment. It is charged at the first byte of that line.
+///
+/// A byte order mark at the start is skipped.
+#[derive(Clone)]
+pub struct Counter {
+    scanner: Scanner,
+    /// Bytes of the body that were consumed.
+    offset: u64,
+    mark: Mark,
+    closed: Option<CountError>,
+}
+
+/// What one call of [`Counter::push`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Records that began in the consumed part.
+    pub records: u64,
+    /// Bytes of the chunk that may leave.
+    pub consumed: usize,
+}
+
+impl Counter {
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self::with(match format {
+            Format::Json => Scanner::Json(Json::new(None)),
+            Format::NdJson => Scanner::Lines(Lines::default()),
+            Format::Sse => Scanner::Events(Events::default()),
+        })
+    }
+
+    /// Counts only the elements of the array at `pointer` (RFC 6901). The pointer is for JSON; the
+    /// other formats have no document to point into and ignore it.
+    #[must_use]
+    pub fn at_pointer(format: Format, pointer: JsonPointer) -> Self {
+        match format {
+            Format::Json => Self::with(Scanner::Json(Json::new(Some(pointer)))),
+            Format::NdJson | Format::Sse => Self::new(format),
+        }
+    }
+
+    fn with(scanner: Scanner) -> Self {
+        Self { scanner, offset: 0, mark: Mark::Seen(0), closed: None }
+    }
+
+    /// Counts the records that begin in `chunk`, up to `records_max` of them.
+    ///
+    /// If they all fit, `consumed` is the length of the chunk. Otherwise it is the end of the last
+    /// record that ended in this chunk before the one that doesn't fit (0 if none did), and the
+    /// counter is closed: the response is cut there.
+    ///
+    /// # Errors
+    /// The body can't be counted, or the counter is closed; nothing of the chunk may leave, and
+    /// every later call is an error too.
+    pub fn push(&mut self, chunk: &[u8], records_max: u64) -> Result<Progress, CountError> {
+        if let Some(error) = self.closed {
+            return Err(error);
+        }
+        let (marked, rest) = self.skip_mark(chunk)?;
+        let mut meter = Meter::new(self.offset, records_max);
+        let halt = match &mut self.scanner {
+            Scanner::Json(json) => json.push(rest, &mut meter),
+            Scanner::Lines(lines) => lines.push(rest, &mut meter),
+            Scanner::Events(events) => events.push(rest, &mut meter),
+        };
+        let consumed = match halt {
+            Ok(()) => rest.len(),
+            Err(Halt::Full) => meter.end(),
+            Err(Halt::Failed(error)) => return Err(self.close(error)),
+        };
+        self.offset = meter.offset_of(consumed);
+        if halt.is_err() {
+            self.close(CountError::Closed { offset: self.offset });
+        }
+        Ok(Progress { records: meter.records(), consumed: marked + consumed })
+    }
+
+    /// The end of the body: how many records only the end reveals. That is none so far, as every
+    /// format charges a record at its first byte; callers add it all the same.
+    ///
+    /// # Errors
+    /// The body ended inside a JSON document, or the counter is closed.
+    pub fn finish(&mut self) -> Result<u64, CountError> {
+        if let Some(error) = self.closed {
+            return Err(error);
+        }
+        let cut_mark = matches!(self.mark, Mark::Seen(1..));
+        let cut_document = matches!(&self.scanner, Scanner::Json(json) if !json.may_end());
+        if cut_mark || cut_document {
+            return Err(self.close(CountError::Truncated { offset: self.offset }));
+        }
+        self.close(CountError::Closed { offset: self.offset });
+        Ok(0)
+    }
+
+    fn close(&mut self, error: CountError) -> CountError {
+        self.closed = Some(error);
+        error
+    }
+
+    /// Passes the byte order mark at the start of the body; gives its bytes in this chunk, and the
+    /// rest of the chunk.
+    fn skip_mark<'chunk>(&mut self, chunk: &'chunk [u8]) -> Result<(usize, &'chunk [u8]), CountError> {
+        let mut rest = chunk;
+        while let (Mark::Seen(seen), Some((byte, after))) = (self.mark, rest.split_first()) {
+            if BYTE_ORDER_MARK.get(usize::from(seen)) == Some(byte) {
+                self.mark = if seen == 2 { Mark::Passed } else { Mark::Seen(seen + 1) };
+                self.offset += 1;
+                rest = after;
+            } else if seen == 0 {
+                self.mark = Mark::Passed;
+            } else {
+                // Half a mark may have left already, uncounted: no format needs such a start.
+                return Err(self.close(CountError::Unexpected { offset: self.offset, byte: *byte }));
+            }
+        }
+        Ok((chunk.len() - rest.len(), rest))
+    }
+}
+
+/// How far the byte order mark was read.
+#[derive(Clone, Copy)]
+enum Mark {
+    Seen(u8),
+    Passed,
+}
+
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "JSON is the usual case, and a box would make clones allocate")]
+enum Scanner {
+    Json(Json),
+    Lines(Lines),
+    Events(Events),
+}
