@@ -39,6 +39,8 @@ pub struct State {
     pub proposals: BTreeMap<RestoreId, RestoreProposal>,
     /// Thumbprints that no client may use, with the severance that closed them.
     pub refused_keys: BTreeMap<String, SeveranceId>,
+    /// Thumbprints and sessions that were restored, with the size of the ledger after that.
+    pub lifted: BTreeMap<String, u64>,
     /// Revoked tokens that haven't expired yet: id → expiry.
     pub revoked_tokens: BTreeMap<String, Timestamp>,
 }

@@ -1,1 +1,15 @@
-//! See Cargo.toml.
+//! What gate and control agree on: the compiled snapshot, liveness, meters, and the messages
+//! between the two planes, which meet nowhere else.
+//!
+//! Pure: no I/O, no clock of its own, no async. Counters and liveness are atomics, since the cores
+//! of a gate share them.
+
+pub mod clock;
+pub mod evaluate;
+pub mod facts;
+pub mod link;
+pub mod liveness;
+pub mod meters;
+pub mod rate;
+pub mod snapshot;
+pub mod window;

@@ -23,6 +23,9 @@ pub struct VendorSpec {
     /// What the vendor does for us, in plain words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// Records that it may take in any ten seconds, over all its integrations; 50,000 without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_max: Option<u64>,
     /// People to call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,

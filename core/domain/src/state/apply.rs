@@ -62,6 +62,7 @@ impl State {
         self.raise_epoch(&severance.target, severance.epoch);
         for key in &severance.keys {
             self.refused_keys.insert(key.clone(), severance.id);
+            self.lifted.remove(key);
         }
         self.severances.insert(severance.id, severance.clone());
     }
@@ -69,10 +70,15 @@ impl State {
     fn apply_restored(&mut self, restoration: &Restoration) {
         self.raise_epoch(&restoration.target, restoration.epoch);
         for severance in &restoration.severances {
-            self.severances.remove(severance);
+            if let Some(Severance { target: Target::Session { session, .. }, .. }) =
+                self.severances.remove(severance)
+            {
+                self.lifted.insert(session, self.size);
+            }
         }
         for key in &restoration.keys {
             self.refused_keys.remove(key);
+            self.lifted.insert(key.clone(), self.size);
         }
         self.proposals.remove(&restoration.id);
     }

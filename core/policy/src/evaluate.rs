@@ -1,0 +1,131 @@
+//! The hard rules: what a caller must hold for a request to pass. Authentication was before.
+
+use std::sync::Arc;
+
+use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
+use portcullis_domain::reason::Reason;
+
+use crate::liveness::Liveness;
+use crate::snapshot::{Client, Route, Snapshot};
+
+/// What was learnt about the caller from its token, and checked.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    pub vendor: VendorId,
+    pub integration: IntegrationId,
+    pub client: ClientId,
+    /// Epochs at the token's issuance: vendor, integration, client.
+    pub epochs: [u64; 3],
+    /// Thumbprints of the registered key and of the keys that the token is bound to.
+    pub keys: &'a [String],
+    pub session: &'a str,
+    pub token_id: &'a str,
+    pub scope: &'a [String],
+    pub audience: &'a [String],
+}
+
+/// A pass for one exchange; only [`evaluate`] makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    client: Arc<Client>,
+    route: Arc<Route>,
+}
+
+impl Permit {
+    #[must_use]
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    #[must_use]
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+}
+
+/// Judges one request for `route` at `path`, at `now_us` of wall time.
+///
+/// # Errors
+/// The first rule that doesn't hold, severances first.
+pub fn evaluate(
+    snapshot: &Snapshot,
+    liveness: &Liveness,
+    facts: &Facts<'_>,
+    route: &Arc<Route>,
+    path: &str,
+    now_us: i64,
+) -> Result<Permit, Reason> {
+    let client = snapshot.client(facts.client).ok_or(Reason::ClientUnknown)?;
+    // A token names the lineage that it was issued under; a client never moves.
+    if client.integration.id != facts.integration || client.integration.vendor != facts.vendor {
+        return Err(Reason::ClientUnknown);
+    }
+    standing(client, liveness, facts, now_us)?;
+    if !facts.audience.iter().any(|audience| covers(audience, &snapshot.public_origins, path)) {
+        return Err(Reason::TokenAudience);
+    }
+    if !client.integration.routes.contains(&route.facts.id) {
+        return Err(Reason::RouteNotGranted);
+    }
+    // Both: the grant may have shrunk since the token was issued, and the token may carry less.
+    if !client.integration.scopes.contains(&route.facts.scope) || !facts.scope.contains(&route.facts.scope) {
+        return Err(Reason::ScopeInsufficient);
+    }
+    Ok(Permit { client: Arc::clone(client), route: Arc::clone(route) })
+}
+
+/// Whether the caller may have anything at all: looked at again before forwarding and before each chunk.
+///
+/// # Errors
+/// Why not.
+pub fn standing(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: i64) -> Result<(), Reason> {
+    client.lifeline.check(now_us)?;
+    if facts.keys.iter().any(|key| liveness.key_refused(key)) {
+        return Err(Reason::KeySevered);
+    }
+    if liveness.session_refused(facts.session) {
+        return Err(Reason::SessionSevered);
+    }
+    if liveness.token_revoked(facts.token_id) {
+        return Err(Reason::TokenRevoked);
+    }
+    let line = &client.lifeline;
+    let epochs = [line.vendor.epoch(), line.integration.epoch(), line.client.epoch()];
+    if facts.epochs != epochs {
+        return Err(Reason::TokenSuperseded);
+    }
+    Ok(())
+}
+
+/// Whether a token for `audience` (RFC 8707) opens `path` at one of our origins: an origin opens
+/// all of it, a longer address what lies at or under its path.
+fn covers(audience: &str, origins: &[String], path: &str) -> bool {
+    origins.iter().any(|origin| {
+        let Some(rest) = audience.strip_prefix(origin.as_str()) else { return false };
+        let under = rest.trim_end_matches('/');
+        under.is_empty()
+            || (under.starts_with('/')
+                && path.strip_prefix(under).is_some_and(|tail| tail.is_empty() || tail.starts_with('/')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn an_audience_opens_what_lies_under_it() {
+        let origins = ["https://gate.example:8443".to_owned()];
+        let check = |audience: &str, path: &str, expect: bool| {
+            assert_eq!(covers(audience, &origins, path), expect, "{audience} {path}");
+        };
+        check("https://gate.example:8443", "/parcels", true);
+        check("https://gate.example:8443/", "/parcels", true);
+        check("https://gate.example:8443/parcels", "/parcels", true);
+        check("https://gate.example:8443/parcels", "/parcels/7", true);
+        check("https://gate.example:8443/parcels", "/parcels-secret", false);
+        check("https://gate.example:8443/parcels", "/customers", false);
+        check("https://gate.example:84430", "/parcels", false);
+        check("https://other.example", "/parcels", false);
+    }
+}

@@ -1,0 +1,109 @@
+//! The messages between gate and control: plain data, so that they travel in memory in
+//! `portcullis up` and over mutual TLS where the planes run apart.
+
+use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
+use portcullis_domain::ids::{ClientId, SeveranceId};
+use portcullis_domain::target::Target;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::SnapshotFacts;
+
+/// From control to a gate.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum ToGate {
+    Snapshot(Box<SnapshotFacts>),
+    Sever(SeverOrder),
+    RevokeToken { token_id: String, expires_at: i64 },
+    RelayAnswer(RelayAnswer),
+}
+
+/// From a gate to control.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum FromGate {
+    /// The snapshot of this version decides from now on; exchanges under earlier ones may still be under way.
+    SnapshotInUse {
+        version: u64,
+    },
+    Severed(SeverReport),
+    Relay(RelayRequest),
+    Decisions {
+        decided: Vec<DecisionRecord>,
+        ended: Vec<OutcomeRecord>,
+    },
+    /// The gate has closed these keys by itself, after a response passed the records limit.
+    KeysCut {
+        client: ClientId,
+        keys: Vec<String>,
+        decision: DecisionId,
+    },
+    /// A client was seen with a certificate.
+    CertificateSeen {
+        client: ClientId,
+        thumbprint: String,
+    },
+}
+
+/// Close everything of a target, now.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SeverOrder {
+    /// Tells reports of several orders apart.
+    pub order: u64,
+    pub severance: SeveranceId,
+    pub target: Target,
+    pub epoch: u64,
+    pub keys: Vec<String>,
+}
+
+/// What was closed. Sent when every core has confirmed: nothing is handed to the kernel after it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeverReport {
+    pub order: u64,
+    pub gate: String,
+    /// Cores that confirmed; all of them.
+    pub cores: u32,
+    /// From the order's arrival to the last core's word.
+    pub took_us: u64,
+    pub connections: Vec<CutConnection>,
+}
+
+/// One connection that was reset.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CutConnection {
+    pub client: ClientId,
+    pub peer: String,
+    /// `http/1.1` or `h2`.
+    pub protocol: String,
+    /// Exchanges that were under way on it, by decision id.
+    pub exchanges: Vec<DecisionId>,
+    /// Microseconds after the order's arrival.
+    pub after_us: u64,
+}
+
+/// A request to the authorization server, which vendors reach through the gate only.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RelayRequest {
+    pub relay: u64,
+    pub method: String,
+    pub path: String,
+    pub content_type: Option<String>,
+    pub authorization: Option<String>,
+    pub body: Vec<u8>,
+    /// DER of the client certificate whose possession the handshake proved, leaf first.
+    pub certificates: Vec<Vec<u8>>,
+    pub ja4_context: Option<String>,
+    /// Address of the peer, without port.
+    pub address: String,
+    /// Thumbprint of the key of a DPoP proof that the gate has verified for this very request.
+    pub proof_key: Option<String>,
+}
+
+/// The authorization server's answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RelayAnswer {
+    pub relay: u64,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}

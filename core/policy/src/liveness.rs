@@ -1,0 +1,282 @@
+//! Liveness, apart from the snapshot: what may end an exchange that has begun.
+//!
+//! Each vendor, integration and client has one cell for the life of the process, whatever
+//! snapshots come and go. An exchange registers first, then looks at its cells, and looks again
+//! before it forwards and before each chunk that leaves.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use portcullis_domain::reason::Reason;
+use portcullis_domain::target::Target;
+use uuid::Uuid;
+
+/// Epoch above, severed below: a newer epoch always wins, so an older snapshot changes nothing.
+#[derive(Debug)]
+pub struct Cell {
+    state: AtomicU64,
+    /// Still declared.
+    present: AtomicBool,
+    /// First instant in force, in microseconds since the Unix epoch.
+    starts_us: AtomicI64,
+    /// First instant no longer in force.
+    contract_ends_us: AtomicI64,
+    grant_ends_us: AtomicI64,
+}
+
+impl Cell {
+    fn new() -> Self {
+        Self {
+            state: AtomicU64::new(1 << 1),
+            present: AtomicBool::new(true),
+            starts_us: AtomicI64::new(i64::MIN),
+            contract_ends_us: AtomicI64::new(i64::MAX),
+            grant_ends_us: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// Takes over an epoch with what holds in it; an older one is ignored.
+    pub fn raise(&self, epoch: u64, severed: bool) {
+        self.state.fetch_max(epoch << 1 | u64::from(severed), Ordering::SeqCst);
+    }
+
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.state.load(Ordering::SeqCst) >> 1
+    }
+
+    #[must_use]
+    pub fn severed(&self) -> bool {
+        self.state.load(Ordering::SeqCst) & 1 == 1
+    }
+
+    pub fn set_present(&self, present: bool) {
+        self.present.store(present, Ordering::SeqCst);
+    }
+
+    pub fn set_term(&self, starts_us: i64, contract_ends_us: i64, grant_ends_us: i64) {
+        self.starts_us.store(starts_us, Ordering::SeqCst);
+        self.contract_ends_us.store(contract_ends_us, Ordering::SeqCst);
+        self.grant_ends_us.store(grant_ends_us, Ordering::SeqCst);
+    }
+}
+
+/// The three cells that an exchange hangs on.
+#[derive(Clone, Debug)]
+pub struct Lifeline {
+    pub vendor: Arc<Cell>,
+    pub integration: Arc<Cell>,
+    pub client: Arc<Cell>,
+}
+
+impl Lifeline {
+    /// # Errors
+    /// Why the exchange may not go on.
+    pub fn check(&self, now_us: i64) -> Result<(), Reason> {
+        if self.vendor.severed() {
+            return Err(Reason::VendorSevered);
+        }
+        if self.integration.severed() {
+            return Err(Reason::IntegrationSevered);
+        }
+        if self.client.severed() {
+            return Err(Reason::ClientSevered);
+        }
+        let term = &self.integration;
+        if now_us < term.starts_us.load(Ordering::SeqCst)
+            || now_us >= term.contract_ends_us.load(Ordering::SeqCst)
+        {
+            return Err(Reason::ContractNotInForce);
+        }
+        if now_us >= term.grant_ends_us.load(Ordering::SeqCst) {
+            return Err(Reason::GrantEnded);
+        }
+        if !self.client.present.load(Ordering::SeqCst) || !self.integration.present.load(Ordering::SeqCst) {
+            return Err(Reason::ClientUnknown);
+        }
+        Ok(())
+    }
+}
+
+/// Every cell of a gate, and what is refused by name.
+#[derive(Debug, Default)]
+pub struct Liveness {
+    // Locked only where a snapshot is compiled or a severance arrives, never on the request path.
+    cells: Mutex<HashMap<Uuid, Arc<Cell>>>,
+    refused_keys: ArcSwap<HashSet<String>>,
+    refused_sessions: ArcSwap<HashSet<String>>,
+    revoked_tokens: ArcSwap<HashMap<String, i64>>,
+    /// What was closed here before a snapshot told of it: key or session → the version of the
+    /// snapshot in use at that moment. An older snapshot that arrives late must not reopen it.
+    ahead: Mutex<HashMap<String, u64>>,
+    version: AtomicU64,
+}
+
+/// The whole of what a snapshot refuses by name.
+#[derive(Clone, Default, Debug)]
+pub struct RefusedNames {
+    pub keys: HashSet<String>,
+    pub sessions: HashSet<String>,
+    /// Token id → expiry in seconds since the Unix epoch.
+    pub tokens: HashMap<String, i64>,
+    /// Keys and sessions that were restored, with the ledger's size after that.
+    pub lifted: HashMap<String, u64>,
+}
+
+impl Liveness {
+    /// The cell of `id`, made at its first use.
+    pub fn cell(&self, id: Uuid) -> Arc<Cell> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(cells.entry(id).or_insert_with(|| Arc::new(Cell::new())))
+    }
+
+    /// Marks every cell that is not among `present` as gone.
+    pub fn keep_only(&self, present: &HashSet<Uuid>) {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, cell) in cells.iter() {
+            cell.set_present(present.contains(id));
+        }
+    }
+
+    /// Closes `target` for every core at once.
+    pub fn sever(&self, target: &Target, epoch: u64, keys: &[String]) {
+        match target {
+            Target::Vendor { id } => self.cell(id.0).raise(epoch, true),
+            Target::Integration { id } => self.cell(id.0).raise(epoch, true),
+            Target::Client { id } => self.cell(id.0).raise(epoch, true),
+            Target::Key { .. } => {}
+            Target::Session { session, .. } => {
+                self.mark_ahead(std::slice::from_ref(session));
+                add(&self.refused_sessions, [session.as_str()]);
+            }
+        }
+        self.cut_keys(keys);
+    }
+
+    /// Closes keys at once, whatever the snapshot in use says.
+    pub fn cut_keys(&self, keys: &[String]) {
+        self.mark_ahead(keys);
+        add(&self.refused_keys, keys.iter().map(String::as_str));
+    }
+
+    fn mark_ahead(&self, names: &[String]) {
+        let version = self.version.load(Ordering::SeqCst);
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.extend(names.iter().map(|name| (name.clone(), version)));
+    }
+
+    /// Takes over what the snapshot of `version` refuses by name, and keeps what was closed since
+    /// it was made.
+    pub fn replace(&self, version: u64, refused: RefusedNames, now_seconds: i64) {
+        let RefusedNames { mut keys, mut sessions, mut tokens, lifted } = refused;
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        self.version.store(version, Ordering::SeqCst);
+        ahead.retain(|name, closed_at| {
+            let told = keys.contains(name) || sessions.contains(name);
+            let restored = lifted.get(name).is_some_and(|at| at > closed_at);
+            !told && !restored
+        });
+        // A name is a key's or a session's; both sets may hold it, since neither is looked up for the other.
+        keys.extend(ahead.keys().cloned());
+        sessions.extend(ahead.keys().cloned());
+        let known = self.revoked_tokens.load();
+        tokens.extend(known.iter().map(|(id, expires)| (id.clone(), *expires)));
+        tokens.retain(|_, expires| *expires > now_seconds);
+        self.refused_keys.store(Arc::new(keys));
+        self.refused_sessions.store(Arc::new(sessions));
+        self.revoked_tokens.store(Arc::new(tokens));
+    }
+
+    pub fn revoke_token(&self, token_id: &str, expires_at: i64) {
+        self.revoked_tokens.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            known.insert(token_id.to_owned(), expires_at);
+            known
+        });
+    }
+
+    #[must_use]
+    pub fn key_refused(&self, thumbprint: &str) -> bool {
+        self.refused_keys.load().contains(thumbprint)
+    }
+
+    #[must_use]
+    pub fn session_refused(&self, session: &str) -> bool {
+        self.refused_sessions.load().contains(session)
+    }
+
+    #[must_use]
+    pub fn token_revoked(&self, token_id: &str) -> bool {
+        self.revoked_tokens.load().contains_key(token_id)
+    }
+}
+
+fn add<'a>(set: &ArcSwap<HashSet<String>>, new: impl IntoIterator<Item = &'a str> + Clone) {
+    set.rcu(|known| {
+        let mut known = HashSet::clone(known);
+        known.extend(new.clone().into_iter().map(str::to_owned));
+        known
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_epoch_never_reopens() {
+        let cell = Cell::new();
+        cell.raise(2, true);
+        cell.raise(1, false);
+        assert!(cell.severed());
+        assert_eq!(cell.epoch(), 2);
+        cell.raise(3, false);
+        assert!(!cell.severed());
+        cell.raise(2, true);
+        assert!(!cell.severed());
+    }
+
+    #[test]
+    fn terms_and_removal_end_a_lifeline() {
+        let liveness = Liveness::default();
+        let ids = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
+        let line = Lifeline {
+            vendor: liveness.cell(ids[0]),
+            integration: liveness.cell(ids[1]),
+            client: liveness.cell(ids[2]),
+        };
+        line.integration.set_term(100, 200, 150);
+        assert_eq!(line.check(99), Err(Reason::ContractNotInForce));
+        assert_eq!(line.check(100), Ok(()));
+        assert_eq!(line.check(150), Err(Reason::GrantEnded));
+        assert_eq!(line.check(200), Err(Reason::ContractNotInForce));
+        liveness.keep_only(&HashSet::from([ids[0], ids[1]]));
+        assert_eq!(line.check(100), Err(Reason::ClientUnknown));
+        liveness.keep_only(&ids.into_iter().collect());
+        line.vendor.raise(2, true);
+        assert_eq!(line.check(100), Err(Reason::VendorSevered));
+    }
+
+    #[test]
+    fn what_was_closed_here_outlives_an_older_snapshot_and_not_its_restoration() {
+        let liveness = Liveness::default();
+        let with = |keys: &[&str], lifted: &[(&str, u64)]| RefusedNames {
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            lifted: lifted.iter().map(|(key, at)| ((*key).to_owned(), *at)).collect(),
+            ..RefusedNames::default()
+        };
+        liveness.replace(5, with(&[], &[]), 0);
+        liveness.cut_keys(&["k".to_owned()]);
+        liveness.replace(6, with(&[], &[("k", 4)]), 0);
+        assert!(liveness.key_refused("k"), "restored before it was cut again");
+        liveness.replace(7, with(&["k"], &[]), 0);
+        assert!(liveness.key_refused("k"));
+        liveness.replace(8, with(&[], &[("k", 8)]), 0);
+        assert!(!liveness.key_refused("k"));
+        liveness.cut_keys(&["k".to_owned()]);
+        liveness.replace(10, with(&[], &[("k", 10)]), 0);
+        assert!(!liveness.key_refused("k"), "cut and restored between two snapshots");
+    }
+}

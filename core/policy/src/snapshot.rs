@@ -1,0 +1,264 @@
+//! The snapshot: compiled once, immutable, swapped whole. A decision sees one from start to end.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
+use portcullis_domain::spec::Limits;
+use portcullis_domain::target::Target;
+
+use crate::facts::{RouteFacts, SnapshotFacts, UpstreamFacts};
+use crate::liveness::{Lifeline, Liveness, RefusedNames};
+use crate::meters::{Meter, Meters, RecordWindows};
+
+/// What the gate decides by.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub version: u64,
+    pub issuer: String,
+    pub public_origins: Vec<String>,
+    clients: HashMap<ClientId, Arc<Client>>,
+    routes: HashMap<RouteId, Arc<Route>>,
+    upstreams: HashMap<UpstreamId, Arc<UpstreamFacts>>,
+    paths: matchit::Router<PathEntry>,
+}
+
+/// A client with all that a decision about it needs.
+#[derive(Debug)]
+pub struct Client {
+    pub id: ClientId,
+    pub name: String,
+    pub integration: Arc<Integration>,
+    pub lifeline: Lifeline,
+    pub meter: Arc<Meter>,
+    pub windows: RecordWindows,
+}
+
+#[derive(Debug)]
+pub struct Integration {
+    pub id: IntegrationId,
+    pub name: String,
+    pub vendor: VendorId,
+    pub vendor_name: String,
+    pub scopes: BTreeSet<String>,
+    pub routes: HashSet<RouteId>,
+    pub limits: Limits,
+}
+
+#[derive(Debug)]
+pub struct Route {
+    pub facts: RouteFacts,
+    pub upstream: Arc<UpstreamFacts>,
+}
+
+/// The routes that share one path template, by method.
+#[derive(Default, Debug)]
+struct PathEntry {
+    by_method: HashMap<String, Arc<Route>>,
+    /// Value of the `Allow` header.
+    allow: String,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub enum Found {
+    Route(Arc<Route>),
+    /// The path is known, the method isn't; with the methods that are.
+    OtherMethods(String),
+    Nothing,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("route `{route}` needs upstream `{upstream}`, which the snapshot lacks")]
+    Upstream { route: String, upstream: UpstreamId },
+    #[error("route `{route}` can't be told from another: {reason}")]
+    Path { route: String, reason: String },
+    #[error("integration `{integration}` belongs to a vendor that the snapshot lacks")]
+    Vendor { integration: String },
+    #[error("client `{client}` belongs to an integration that the snapshot lacks")]
+    Integration { client: String },
+}
+
+impl Snapshot {
+    /// Compiles `facts`, and brings liveness and meters up to them.
+    ///
+    /// # Errors
+    /// The facts don't fit together; the snapshot in use should stay.
+    pub fn compile(
+        facts: SnapshotFacts,
+        liveness: &Liveness,
+        meters: &Meters,
+        now_seconds: i64,
+    ) -> Result<Self, CompileError> {
+        let upstreams: HashMap<_, _> =
+            facts.upstreams.iter().map(|upstream| (upstream.id, Arc::new(upstream.clone()))).collect();
+        let (routes, paths) = compile_routes(&facts.routes, &upstreams)?;
+        let clients = compile_clients(&facts, liveness, meters)?;
+        // Only now, when nothing can fail any more, does liveness change.
+        update_liveness(&facts, liveness, now_seconds);
+        Ok(Self {
+            version: facts.version,
+            issuer: facts.issuer,
+            public_origins: facts.public_origins,
+            clients,
+            routes,
+            upstreams,
+            paths,
+        })
+    }
+
+    #[must_use]
+    pub fn client(&self, id: ClientId) -> Option<&Arc<Client>> {
+        self.clients.get(&id)
+    }
+
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
+        self.routes.get(&id)
+    }
+
+    pub fn clients(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.clients.values()
+    }
+
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamFacts>> {
+        self.upstreams.values()
+    }
+
+    /// `path` must be canonical: the caller has refused what isn't.
+    #[must_use]
+    pub fn find(&self, method: &str, path: &str) -> Found {
+        let Ok(matched) = self.paths.at(path) else { return Found::Nothing };
+        match matched.value.by_method.get(method) {
+            Some(route) => Found::Route(Arc::clone(route)),
+            None => Found::OtherMethods(matched.value.allow.clone()),
+        }
+    }
+}
+
+type Routes = (HashMap<RouteId, Arc<Route>>, matchit::Router<PathEntry>);
+
+fn compile_routes(
+    facts: &[RouteFacts],
+    upstreams: &HashMap<UpstreamId, Arc<UpstreamFacts>>,
+) -> Result<Routes, CompileError> {
+    let mut routes = HashMap::new();
+    let mut by_path: HashMap<&str, PathEntry> = HashMap::new();
+    for route in facts {
+        let upstream = upstreams
+            .get(&route.upstream)
+            .ok_or_else(|| CompileError::Upstream { route: route.name.clone(), upstream: route.upstream })?;
+        let compiled = Arc::new(Route { facts: route.clone(), upstream: Arc::clone(upstream) });
+        routes.insert(route.id, Arc::clone(&compiled));
+        let entry = by_path.entry(&route.path).or_default();
+        for method in &route.methods {
+            entry.by_method.insert(method.clone(), Arc::clone(&compiled));
+        }
+    }
+    let mut paths = matchit::Router::new();
+    for (path, mut entry) in by_path {
+        let mut methods: Vec<&str> = entry.by_method.keys().map(String::as_str).collect();
+        methods.sort_unstable();
+        entry.allow = methods.join(", ");
+        let name = entry.by_method.values().next().map_or_else(String::new, |route| route.facts.name.clone());
+        paths
+            .insert(path, entry)
+            .map_err(|error| CompileError::Path { route: name, reason: error.to_string() })?;
+    }
+    Ok((routes, paths))
+}
+
+fn compile_clients(
+    facts: &SnapshotFacts,
+    liveness: &Liveness,
+    meters: &Meters,
+) -> Result<HashMap<ClientId, Arc<Client>>, CompileError> {
+    let vendors: HashMap<_, _> = facts.vendors.iter().map(|vendor| (vendor.id, vendor)).collect();
+    let mut integrations = HashMap::new();
+    for integration in &facts.integrations {
+        let vendor = vendors
+            .get(&integration.vendor)
+            .ok_or_else(|| CompileError::Vendor { integration: integration.name.clone() })?;
+        let compiled = Arc::new(Integration {
+            id: integration.id,
+            name: integration.name.clone(),
+            vendor: vendor.id,
+            vendor_name: vendor.name.clone(),
+            scopes: integration.scopes.iter().cloned().collect(),
+            routes: integration.routes.iter().copied().collect(),
+            limits: integration.limits.clone(),
+        });
+        let records = &integration.limits.records;
+        let of_integration = meters.meter(integration.id.0, records.per_integration);
+        let of_vendor = meters.meter(vendor.id.0, vendor.records_max);
+        integrations.insert(integration.id, (compiled, of_integration, of_vendor));
+    }
+    let compile = |client: &crate::facts::ClientFacts| {
+        let (integration, of_integration, of_vendor) = integrations
+            .get(&client.integration)
+            .ok_or_else(|| CompileError::Integration { client: client.name.clone() })?;
+        let meter = meters.meter(client.id.0, integration.limits.records.per_client);
+        Ok((
+            client.id,
+            Arc::new(Client {
+                id: client.id,
+                name: client.name.clone(),
+                integration: Arc::clone(integration),
+                lifeline: Lifeline {
+                    vendor: liveness.cell(integration.vendor.0),
+                    integration: liveness.cell(integration.id.0),
+                    client: liveness.cell(client.id.0),
+                },
+                windows: RecordWindows {
+                    client: Arc::clone(&meter),
+                    integration: Arc::clone(of_integration),
+                    vendor: Arc::clone(of_vendor),
+                },
+                meter,
+            }),
+        ))
+    };
+    facts.clients.iter().map(compile).collect()
+}
+
+fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64) {
+    let severed: HashMap<_, _> =
+        facts.severed.iter().map(|severed| (severed_id(&severed.target), severed.epoch)).collect();
+    let mut present = HashSet::new();
+    let mut take = |id: uuid::Uuid, epoch: u64| {
+        present.insert(id);
+        liveness.cell(id).raise(epoch, severed.contains_key(&Some(id)));
+    };
+    for vendor in &facts.vendors {
+        take(vendor.id.0, vendor.epoch);
+    }
+    for client in &facts.clients {
+        take(client.id.0, client.epoch);
+    }
+    for integration in &facts.integrations {
+        take(integration.id.0, integration.epoch);
+        liveness.cell(integration.id.0).set_term(
+            integration.starts_us,
+            integration.contract_ends_us,
+            integration.grant_ends_us,
+        );
+    }
+    liveness.keep_only(&present);
+    let refused = RefusedNames {
+        keys: facts.refused_keys.iter().cloned().collect(),
+        sessions: facts.refused_sessions.iter().cloned().collect(),
+        tokens: facts.revoked_tokens.iter().cloned().collect(),
+        lifted: facts.lifted.iter().cloned().collect(),
+    };
+    liveness.replace(facts.version, refused, now_seconds);
+}
+
+fn severed_id(target: &Target) -> Option<uuid::Uuid> {
+    match target {
+        Target::Vendor { id } => Some(id.0),
+        Target::Integration { id } => Some(id.0),
+        Target::Client { id } => Some(id.0),
+        Target::Key { .. } | Target::Session { .. } => None,
+    }
+}
