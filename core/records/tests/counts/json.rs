@@ -12,6 +12,7 @@ fn documents() {
     check(" \r\n\t", 0);
     check("1", 1);
     check("-0.5e+10", 1);
+    check("[0,-0,0e1,10E-2,1.5e3,0.0]", 6);
     check("\"text\"", 1);
     check(" null ", 1);
     check("NaN", 1);
