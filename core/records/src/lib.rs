@@ -6,7 +6,7 @@
 //! and the gate refuses it.
 //!
 //! The state has a fixed size and owns no heap memory (a pointer is shared), so that a clone is a
-//! copy of about 250 bytes: the gate counts a chunk on a clone first, and keeps it if all records
+//! copy of fewer than 300 bytes: the gate counts a chunk on a clone first, and keeps it if all records
 //! of the chunk could be reserved.
 
 mod counter;
