@@ -1,0 +1,235 @@
+//! DPoP proofs (RFC 9449), checked in the order of their cost.
+//!
+//! [`Proof::parse`] reads and names the key, so that the gate can look at the nonce;
+//! [`Proof::matching`] compares with the request; only then [`MatchedProof::verify_signature`] pays
+//! for the signature. [`verify`] is the three in one. Whether the nonce is good and the proof new is
+//! the caller's to ask, in [`crate::nonce`] and [`crate::replay`].
+
+mod create;
+mod url;
+
+use crate::base64url;
+use crate::claims::{ClaimError, Claims};
+use crate::json::shown;
+use crate::jwk::{Jwk, JwkError, VerifyingKey};
+use crate::jws::{Algorithm, Compact, JwsError, SignatureError};
+use crate::thumbprint::{Thumbprint, sha256};
+
+pub use create::{NewProof, create};
+pub use url::{UrlError, canonical_url};
+
+/// The longest proof that is read.
+pub const PROOF_BYTES_MAX: usize = 4 * 1024;
+/// The longest `jti` and the longest `nonce`.
+pub const TOKEN_ID_BYTES_MAX: usize = 256;
+
+const TYPE: &str = "dpop+jwt";
+/// RSA has no place here: its keys would travel in every request.
+const PERMITTED: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EdDSA];
+
+/// What a proof must be about.
+#[derive(Clone, Debug)]
+pub struct ExpectedProof<'a> {
+    /// The request's method, as it was sent.
+    pub method: &'a str,
+    /// The values of `htu` to take, each made by [`canonical_url`]: a public origin and the path.
+    pub urls: &'a [String],
+    /// The token that came with the proof; `None` at the token endpoint.
+    pub access_token: Option<&'a str>,
+    /// Seconds since the Unix epoch.
+    pub now: i64,
+    /// By how much `iat` may be off, either way. A nonce makes 300 safe.
+    pub leeway_seconds: i64,
+}
+
+/// A proof whose signature was good and that is about this request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct VerifiedProof {
+    pub jkt: Thumbprint,
+    pub jti: String,
+    /// Not checked here.
+    pub nonce: Option<String>,
+    pub issued_at: i64,
+}
+
+/// Why a proof isn't good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    #[error("the DPoP proof: {0}")]
+    Jws(#[from] JwsError),
+    #[error("`typ` of the DPoP proof is `{found}`, hint: set it to `dpop+jwt`")]
+    Type { found: String },
+    #[error("the DPoP proof carries no key, hint: put the public key into the header `jwk`")]
+    KeyMissing,
+    #[error("`jwk` of the DPoP proof: {0}")]
+    Key(#[from] JwkError),
+    #[error("the key doesn't fit `{algorithm}`, hint: `ES256` goes with `P-256`, `EdDSA` with `Ed25519`")]
+    KeyMisfit { algorithm: Algorithm },
+    #[error("the DPoP proof: {0}")]
+    Claim(#[from] ClaimError),
+    #[error("`htm` is `{found}`, hint: make a proof for each request, this one is `{expected}`")]
+    Method { found: String, expected: String },
+    #[error("`htu` is malformed: {0}")]
+    UrlMalformed(#[from] UrlError),
+    #[error("`htu` is `{found}`, hint: use the public address without query, here `{expected}`")]
+    Url { found: String, expected: String },
+    #[error(
+        "the DPoP proof was made {seconds} s ago, hint: make a proof for each request, and set the clock"
+    )]
+    TooOld { seconds: i64 },
+    #[error("the DPoP proof is from {seconds} s in the future, hint: set the clock")]
+    InFuture { seconds: i64 },
+    #[error("`ath` is missing, hint: with an access token a proof carries `ath`, its SHA-256 in base64url")]
+    TokenHashMissing,
+    #[error("`ath` isn't the hash of the access token sent, hint: make a proof for each request")]
+    TokenHashMismatch,
+    #[error("the DPoP proof: {0}")]
+    Signature(#[from] SignatureError),
+    #[error("the key handed in isn't the proof's")]
+    OtherKey,
+}
+
+/// A proof that was read. Nothing in it is believed yet.
+#[derive(Clone)]
+pub struct Proof<'a> {
+    compact: Compact<'a>,
+    key: Jwk,
+    jkt: Thumbprint,
+    method: String,
+    url: String,
+    token_hash: Option<String>,
+    jti: String,
+    nonce: Option<String>,
+    issued_at: i64,
+}
+
+/// A proof that is about the request; its signature isn't checked yet.
+#[derive(Clone)]
+pub struct MatchedProof<'a>(Proof<'a>);
+
+/// Reads `proof`, compares it with `expected`, then checks its signature.
+///
+/// # Errors
+/// [`ProofError`], the cheapest reason first.
+pub fn verify(proof: &str, expected: &ExpectedProof<'_>) -> Result<VerifiedProof, ProofError> {
+    Proof::parse(proof)?.matching(expected)?.verify_signature()
+}
+
+impl<'a> Proof<'a> {
+    /// Reads a proof, without any cryptography but one SHA-256.
+    ///
+    /// # Errors
+    /// [`ProofError`]: not a JWS, another type, no public key, a claim missing or malformed.
+    pub fn parse(text: &'a str) -> Result<Self, ProofError> {
+        let compact = Compact::parse(text, PROOF_BYTES_MAX, &PERMITTED)?;
+        match compact.header.typ.as_deref() {
+            Some(TYPE) => {}
+            other => return Err(ProofError::Type { found: shown(other.unwrap_or("")) }),
+        }
+        let key = Jwk::of_members(compact.header.jwk.as_ref().ok_or(ProofError::KeyMissing)?)?;
+        if !key.accepts(compact.header.algorithm) {
+            return Err(ProofError::KeyMisfit { algorithm: compact.header.algorithm });
+        }
+        let claims = Claims(compact.claims()?);
+        Ok(Self {
+            jkt: key.thumbprint(),
+            key,
+            method: claims.text("htm", TOKEN_ID_BYTES_MAX)?.to_owned(),
+            url: claims.text("htu", PROOF_BYTES_MAX)?.to_owned(),
+            token_hash: claims.optional_text("ath", TOKEN_ID_BYTES_MAX)?.map(str::to_owned),
+            jti: claims.text("jti", TOKEN_ID_BYTES_MAX)?.to_owned(),
+            nonce: claims.optional_text("nonce", TOKEN_ID_BYTES_MAX)?.map(str::to_owned),
+            issued_at: claims.seconds("iat")?,
+            compact,
+        })
+    }
+
+    /// The thumbprint of the proof's key: enough to issue or check a nonce, and no more.
+    pub fn jkt(&self) -> Thumbprint {
+        self.jkt
+    }
+
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
+    /// Compares the proof with the request.
+    ///
+    /// # Errors
+    /// [`ProofError`]: another method, address or token, or a time too far off.
+    pub fn matching(self, expected: &ExpectedProof<'_>) -> Result<MatchedProof<'a>, ProofError> {
+        if self.method != expected.method {
+            return Err(ProofError::Method { found: shown(&self.method), expected: shown(expected.method) });
+        }
+        self.check_url(expected.urls)?;
+        self.check_time(expected)?;
+        if let Some(access_token) = expected.access_token {
+            self.check_token(access_token)?;
+        }
+        Ok(MatchedProof(self))
+    }
+
+    fn check_url(&self, urls: &[String]) -> Result<(), ProofError> {
+        let url = canonical_url(&self.url)?;
+        if urls.contains(&url) {
+            return Ok(());
+        }
+        Err(ProofError::Url {
+            found: shown(&self.url),
+            expected: shown(urls.first().map_or("", String::as_str)),
+        })
+    }
+
+    fn check_time(&self, expected: &ExpectedProof<'_>) -> Result<(), ProofError> {
+        let age_seconds = expected.now.saturating_sub(self.issued_at);
+        if age_seconds > expected.leeway_seconds {
+            return Err(ProofError::TooOld { seconds: age_seconds });
+        }
+        let ahead_seconds = self.issued_at.saturating_sub(expected.now);
+        if ahead_seconds > expected.leeway_seconds {
+            return Err(ProofError::InFuture { seconds: ahead_seconds });
+        }
+        Ok(())
+    }
+
+    fn check_token(&self, access_token: &str) -> Result<(), ProofError> {
+        let token_hash = self.token_hash.as_deref().ok_or(ProofError::TokenHashMissing)?;
+        if token_hash != token_hash_of(access_token) {
+            return Err(ProofError::TokenHashMismatch);
+        }
+        Ok(())
+    }
+}
+
+impl MatchedProof<'_> {
+    /// Checks the signature with the key in the proof.
+    ///
+    /// # Errors
+    /// [`ProofError::Key`] if its point isn't usable, [`ProofError::Signature`].
+    pub fn verify_signature(self) -> Result<VerifiedProof, ProofError> {
+        let key = VerifyingKey::new(&self.0.key)?;
+        self.verify_signature_with(&key)
+    }
+
+    /// The same with a prepared key of the caller's, which saves preparing it.
+    ///
+    /// # Errors
+    /// [`ProofError::OtherKey`] if it isn't the proof's, [`ProofError::Signature`].
+    pub fn verify_signature_with(self, key: &VerifyingKey) -> Result<VerifiedProof, ProofError> {
+        let proof = self.0;
+        if key.thumbprint() != proof.jkt {
+            return Err(ProofError::OtherKey);
+        }
+        proof.compact.verify(key)?;
+        Ok(VerifiedProof { jkt: proof.jkt, jti: proof.jti, nonce: proof.nonce, issued_at: proof.issued_at })
+    }
+}
+
+/// `ath`: SHA-256 of the token's ASCII, in base64url (RFC 9449, section 4.2).
+fn token_hash_of(access_token: &str) -> String {
+    base64url::encode(sha256(access_token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests;
