@@ -1,0 +1,48 @@
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::LogError;
+use crate::segment::{self, HEADER_BYTES, Header, Listed, State, io_error};
+
+/// Deletes the oldest closed segments until another one fits, and calls `deleted` for each.
+///
+/// # Errors
+/// [`LogError::NoSpace`] when all that is left is in use.
+pub(crate) fn make_room(
+    directory: &Path,
+    segment_bytes: usize,
+    bytes_max: u64,
+    mut deleted: impl FnMut(&Listed),
+) -> Result<(), LogError> {
+    let mut total_bytes = segment_bytes as u64;
+    let mut closed = Vec::new();
+    for listed in segment::list(directory)? {
+        let Some(file) = segment::open(&listed.path, false)? else { continue };
+        total_bytes += file.metadata().map_err(io_error("look at", &listed.path))?.len();
+        // A header that can't be read keeps its file: recovery judges it.
+        if let Ok(header) = Header::parse(&segment::read(&file, &listed.path, HEADER_BYTES)?)
+            && header.state == State::Closed
+        {
+            closed.push((header.created_ms, listed, file));
+        }
+    }
+    closed.sort_by_key(|(created_ms, listed, _)| (*created_ms, listed.core, listed.sequence));
+    for (_, listed, file) in closed {
+        if total_bytes <= bytes_max {
+            break;
+        }
+        // Locked: closed, but not yet on the disk.
+        if file.try_lock().is_err() {
+            continue;
+        }
+        match fs::remove_file(&listed.path) {
+            Ok(()) => deleted(&listed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io_error("remove", &listed.path)(error)),
+        }
+        let length = file.metadata().map_err(io_error("look at", &listed.path))?.len();
+        total_bytes = total_bytes.saturating_sub(length);
+    }
+    if total_bytes <= bytes_max { Ok(()) } else { Err(LogError::NoSpace { directory: directory.to_owned() }) }
+}

@@ -1,0 +1,14 @@
+//! The decision log through its public interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says when it skips"
+)]
+
+mod common;
+mod limits;
+mod recovery;
+mod round_trip;
