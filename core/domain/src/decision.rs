@@ -1,4 +1,9 @@
 //! What the gate decided about an exchange, and how the exchange ended.
+//!
+//! In JSON ids and times are texts. In the decision log, where every byte counts, a record is its
+//! fields one after the other (postcard): ids as bytes, times as nanoseconds since the Unix epoch.
+//! Such a payload can't be read by a record with other fields: whoever changes one raises
+//! [`PAYLOAD_VERSION`], and keeps the old form for reading.
 
 use std::fmt;
 use std::str::FromStr;
@@ -77,12 +82,18 @@ impl FromStr for DecisionId {
 
 impl Serialize for DecisionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
         serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for DecisionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return <[u8; 16]>::deserialize(deserializer).map(Self);
+        }
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -125,6 +136,7 @@ impl Verdict {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionRecord {
     pub id: DecisionId,
+    #[serde(with = "instant")]
     #[schemars(with = "String")]
     pub time: Timestamp,
     pub verdict: Verdict,
@@ -172,6 +184,7 @@ pub enum Ending {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeRecord {
     pub id: DecisionId,
+    #[serde(with = "instant")]
     #[schemars(with = "String")]
     pub time: Timestamp,
     pub ending: Ending,
@@ -183,9 +196,154 @@ pub struct OutcomeRecord {
     pub duration_us: u64,
 }
 
+/// Kind of a decision's frame in the decision log.
+pub const DECISION_KIND: u8 = 1;
+/// Kind of an outcome's frame in the decision log.
+pub const OUTCOME_KIND: u8 = 2;
+/// Version of the payloads that this code writes, and the only one that it reads.
+pub const PAYLOAD_VERSION: u8 = 1;
+
+/// A payload of the decision log that is none of this version.
+#[derive(Debug, thiserror::Error)]
+#[error("the {record} can't be {done} as a payload of the decision log")]
+pub struct PayloadError {
+    record: &'static str,
+    done: &'static str,
+    #[source]
+    source: postcard::Error,
+}
+
+impl DecisionRecord {
+    /// The payload of a frame of [`DECISION_KIND`].
+    ///
+    /// # Errors
+    /// None that is known: every field has a form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PayloadError> {
+        written("decision", self)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of a decision of [`PAYLOAD_VERSION`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
+        read("decision", bytes)
+    }
+}
+
+impl OutcomeRecord {
+    /// The payload of a frame of [`OUTCOME_KIND`].
+    ///
+    /// # Errors
+    /// None that is known: every field has a form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PayloadError> {
+        written("outcome", self)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of an outcome of [`PAYLOAD_VERSION`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
+        read("outcome", bytes)
+    }
+}
+
+fn written<T: Serialize>(record: &'static str, value: &T) -> Result<Vec<u8>, PayloadError> {
+    postcard::to_stdvec(value).map_err(|source| PayloadError { record, done: "written", source })
+}
+
+/// Bytes that are left over are refused too: they belong to some other version.
+fn read<T: serde::de::DeserializeOwned>(record: &'static str, bytes: &[u8]) -> Result<T, PayloadError> {
+    let refused = |source| PayloadError { record, done: "read", source };
+    match postcard::take_from_bytes(bytes).map_err(refused)? {
+        (value, []) => Ok(value),
+        _ => Err(refused(postcard::Error::DeserializeBadEncoding)),
+    }
+}
+
+/// A time as RFC 3339 text for people, and as nanoseconds since the Unix epoch elsewhere.
+mod instant {
+    use jiff::Timestamp;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            time.serialize(serializer)
+        } else {
+            time.as_nanosecond().serialize(serializer)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        if deserializer.is_human_readable() {
+            return Timestamp::deserialize(deserializer);
+        }
+        Timestamp::from_nanosecond(i128::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
+
+    fn decision() -> DecisionRecord {
+        DecisionRecord {
+            id: DecisionId::new(1_795_000_000_123, [7; 10]),
+            time: "2026-11-21T10:20:30.123456789Z".parse().unwrap(),
+            verdict: Verdict::Deny,
+            reason: Reason::RecordsLimit,
+            gate: "local".into(),
+            snapshot: 300,
+            vendor: Some(VendorId(Uuid::from_u128(1))),
+            integration: None,
+            client: Some(ClientId(Uuid::from_u128(3))),
+            route: None,
+            method: "GET".into(),
+            path: "/parcels/{id}".into(),
+            session: Some("s".into()),
+            client_key: Some("k".into()),
+            binding: None,
+            peer: "192.0.2.1:4711".into(),
+            ja4: None,
+            ja4_context: Some("c".into()),
+            protocol: "h2".into(),
+            scope: vec!["parcels:read".into()],
+        }
+    }
+
+    #[test]
+    fn records_survive_the_decision_log_and_json() {
+        let record = decision();
+        let bytes = record.to_bytes().unwrap();
+        assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+        // Ids and times are not texts in there.
+        assert!(bytes.len() < 150, "{}", bytes.len());
+        assert_eq!(bytes[..16], record.id.0);
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains("2026-11-21T10:20:30.123456789Z") && json.contains(&record.id.to_string()));
+        assert_eq!(serde_json::from_str::<DecisionRecord>(&json).unwrap(), record);
+        let outcome = OutcomeRecord {
+            id: record.id,
+            time: "1969-12-31T23:59:59.5Z".parse().unwrap(),
+            ending: Ending::Cut,
+            reason: Reason::RecordsCut,
+            status: 200,
+            request_bytes: 0,
+            response_bytes: u64::MAX,
+            records: 50_000,
+            duration_us: 1,
+        };
+        assert_eq!(OutcomeRecord::from_bytes(&outcome.to_bytes().unwrap()).unwrap(), outcome);
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_refused() {
+        let whole = decision().to_bytes().unwrap();
+        for cut in 0..whole.len() {
+            assert!(DecisionRecord::from_bytes(&whole[..cut]).is_err(), "{cut}");
+        }
+        assert!(DecisionRecord::from_bytes(&[whole.as_slice(), &[0]].concat()).is_err());
+        assert!(OutcomeRecord::from_bytes(&[0xff; 200]).is_err());
+    }
 
     #[test]
     fn an_id_is_read_back_and_keeps_its_time() {
