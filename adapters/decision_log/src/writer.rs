@@ -193,3 +193,9 @@ fn not_appended(error: LogError) -> AppendError {
         other => AppendError::Io(io::Error::other(other)),
     }
 }
+
+/// Each core's thread owns its writer.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<SegmentWriter>();
+};

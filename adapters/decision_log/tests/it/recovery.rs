@@ -1,9 +1,11 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use portcullis_decision_log::{
-    Cut, Frame, LogError, Outcome, Reader, Recovered, SegmentWriter, Syncer, recover,
+    Cut, Frame, LogError, Options, Outcome, Reader, Recovered, SegmentWriter, Syncer, recover,
 };
 use proptest::prelude::*;
 
@@ -11,6 +13,7 @@ use crate::common::{HEADER_BYTES, NOW_MS, append, crash, id, scan, segments, sma
 
 const PAYLOAD: &[u8; 27] = b"the last words of a process";
 const FRAME_BYTES: usize = 72;
+const DIES_IN: &str = "PORTCULLIS_TEST_DIES_IN";
 
 /// A segment of three frames whose writer died, and the three frames.
 fn crashed() -> (tempfile::TempDir, Vec<u8>, Vec<Frame>) {
@@ -40,6 +43,35 @@ fn a_crash_loses_nothing_that_was_appended() {
     assert_eq!(recover(copy.path()).unwrap(), [expect]);
     assert_eq!(recover(copy.path()).unwrap(), [], "once is enough");
     assert_eq!(scan(copy.path()), frames);
+}
+
+/// Not a test of its own: what the next one runs in another process. It dies without any farewell.
+#[test]
+fn dies_after_its_last_append() {
+    let Some(directory) = std::env::var_os(DIES_IN) else { return };
+    let options = Options { sync_interval: Duration::MAX, ..small() };
+    let syncer = Syncer::start(directory, options).unwrap();
+    let mut writer = SegmentWriter::open(&syncer, 0, NOW_MS).unwrap();
+    for number in 0..100 {
+        append(&mut writer, id(NOW_MS, number), PAYLOAD);
+    }
+    std::process::abort();
+}
+
+#[test]
+fn a_process_that_dies_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let died = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "recovery::dies_after_its_last_append"])
+        .env(DIES_IN, directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(died.status.code(), None, "{died:?}");
+    let frames = scan(directory.path());
+    assert_eq!(frames.len(), 100);
+    let recovered = recover(directory.path()).unwrap();
+    assert!(recovered.iter().all(|recovered| recovered.cut.is_none()), "{recovered:?}");
+    assert_eq!(scan(directory.path()), frames);
 }
 
 #[test]
