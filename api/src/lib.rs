@@ -1,1 +1,13 @@
-//! See Cargo.toml.
+//! The interface alone: manifests, API types, routes and errors.
+//!
+//! What the command line, the console and control have in common. Nothing here talks to anything.
+
+pub mod apply;
+pub mod decisions;
+pub mod enroll;
+pub mod ledger;
+pub mod operators;
+pub mod page;
+pub mod problem;
+pub mod resource;
+pub mod severing;

@@ -1,0 +1,110 @@
+//! The body of every refusal of control: RFC 9457, `application/problem+json`.
+
+use portcullis_domain::spec::Kind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The media type of [`Problem`].
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What is wrong, where, and what to do about it.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// A URI reference that names the sort of problem; `about:blank` where the status says it all.
+    #[serde(rename = "type", default = "blank")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    /// What is wrong this time, in words.
+    #[serde(default)]
+    pub detail: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Public reason codes, where a decision lies behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// The next step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Each thing that doesn't hold in what was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultView>,
+}
+
+fn blank() -> String {
+    "about:blank".to_owned()
+}
+
+impl Problem {
+    /// `title` says what sort of problem it is, `detail` what is wrong this time.
+    #[must_use]
+    pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { kind: blank(), status, title: title.into(), detail: detail.into(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Takes a message whose last lines may be `hint: …` apart into detail and hint.
+    #[must_use]
+    pub fn of_message(status: u16, title: impl Into<String>, message: &str) -> Self {
+        let (detail, hint) = split_hint(message);
+        Self { hint, ..Self::new(status, title, detail) }
+    }
+}
+
+/// A message and the hint that follows it, if one does.
+#[must_use]
+pub fn split_hint(message: &str) -> (String, Option<String>) {
+    match message.split_once("\nhint: ") {
+        Some((detail, hint)) => (detail.to_owned(), Some(hint.to_owned())),
+        None => (message.to_owned(), None),
+    }
+}
+
+/// One thing that doesn't hold, with its place. Lines and columns count from 1, columns in characters.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FaultView {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// RFC 6901 pointer into the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl std::fmt::Display for FaultView {
+    /// `FILE:LINE:COLUMN: MESSAGE`, then the hint on a line of its own.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+        }
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "{line}:{column}:")?;
+        }
+        if self.file.is_some() || self.line.is_some() {
+            f.write_str(" ")?;
+        }
+        if let (Some(kind), Some(name)) = (self.kind, &self.name) {
+            write!(f, "{kind} `{name}`: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
