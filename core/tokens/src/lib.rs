@@ -15,5 +15,6 @@ pub mod jwk;
 pub mod jws;
 pub mod nonce;
 pub mod replay;
+pub mod session;
 pub mod signing;
 pub mod thumbprint;
