@@ -167,14 +167,15 @@ impl Shared {
         loop {
             let stop = self.wait();
             let slots = lock(&self.slots).clone();
-            for slot in &slots {
-                slot.sync();
-            }
+            slots.iter().for_each(|slot| slot.sync());
             if stop {
                 return;
             }
             for slot in &slots {
-                self.prepare(slot);
+                if self.prepare(slot) {
+                    // Making a file takes its time; the others' decisions shall not wait for several.
+                    slots.iter().for_each(|slot| slot.sync());
+                }
             }
         }
     }
@@ -191,13 +192,14 @@ impl Shared {
         signal.stop
     }
 
-    fn prepare(&self, slot: &Slot) {
+    /// Says whether there was anything to do.
+    fn prepare(&self, slot: &Slot) -> bool {
         // Held while the segment is made: a writer that needs it now would have to make it just the same.
         let mut next = lock(&slot.next);
         if next.gone || next.spare.is_some() {
-            return;
+            return false;
         }
-        let Some(wanted_at_ms) = next.wanted_at_ms.take() else { return };
+        let Some(wanted_at_ms) = next.wanted_at_ms.take() else { return false };
         match self.make_segment(slot.core, next.sequence, wanted_at_ms) {
             Ok(spare) => next.spare = Some(spare),
             // Not lost yet: the writer tries again itself when it needs the segment, and then says so.
@@ -207,6 +209,7 @@ impl Shared {
                 "the next segment of the decision log can't be prepared"
             ),
         }
+        true
     }
 }
 
