@@ -1,84 +1,139 @@
-//! Sessions: what one client key does in one context, named by derivation.
+//! Sessions: what one client key does in one context, which is JA4 context key and network.
 //!
-//! The id follows from client, key, JA4 context key and network alone, so a new token or a new
-//! connection changes nothing: a severed session stays severed.
+//! The id is derived from these alone, so that a new token changes nothing. Gate and token endpoint
+//! use the same functions: what one of them closes, the other refuses.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use portcullis_domain::ids::ClientId;
 
-/// What stands for a JA4 context key where a balancer ended TLS.
-const NO_JA4: &str = "no data";
+/// Crockford's base 32 in lower case: a decision id, in upper case, can't be taken for a session's.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const ID_CHARACTERS: usize = 26;
 
-/// 26 characters of RFC 4648 base 32 in lower case: the first 130 bits of SHA-256 over the parts,
-/// each followed by a zero byte (which none of them contains).
+/// The id of a session: 26 characters, 130 bits of a SHA-256.
+///
+/// `client_key` is the thumbprint of the registered key or certificate that authenticated at the
+/// token endpoint (`client_key` of a token's lineage). `ja4_context` is `None` where the gate has no
+/// ClientHello; `network` is [`network_of`] the peer's address.
 #[must_use]
 pub fn session_id(client: ClientId, client_key: &str, ja4_context: Option<&str>, network: &str) -> String {
-    let mut context = Context::new(&SHA256);
-    for part in [client.0.to_string().as_str(), client_key, ja4_context.unwrap_or(NO_JA4), network] {
-        context.update(part.as_bytes());
-        context.update(&[0]);
+    let mut hash = Context::new(&SHA256);
+    hash.update(b"portcullis session 1\0");
+    hash.update(client.0.as_bytes());
+    hash.update(&[u8::from(ja4_context.is_some())]);
+    for part in [client_key, ja4_context.unwrap_or_default(), network] {
+        // With its length before it, no part can be taken for another's end.
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
     }
-    let digest = context.finish();
-    base32(digest.as_ref())
+    base32(hash.finish().as_ref())
 }
 
-fn base32(digest: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let bit = |place: usize| digest.get(place / 8).map_or(0, |byte| byte >> (7 - place % 8) & 1);
-    (0..26)
-        .map(|letter| (0..5).fold(0, |five, place| five << 1 | bit(letter * 5 + place)))
-        .map(|five| ALPHABET.get(usize::from(five)).copied().unwrap_or(b'a') as char)
-        .collect()
+/// JA4 context key and network in one text, as a token's lineage keeps them; `-` where there is no
+/// JA4.
+#[must_use]
+pub fn context_of(ja4_context: Option<&str>, network: &str) -> String {
+    format!("{} {network}", ja4_context.unwrap_or("-"))
 }
 
-/// The network that an address counts as: /24 of IPv4, /48 of IPv6.
+/// The network that an address counts to: its /24, or its /48 for IPv6. An IPv4 address inside IPv6
+/// (RFC 4291, section 2.5.5.2) is taken for what it is.
 #[must_use]
 pub fn network_of(address: IpAddr) -> String {
-    let mut text = String::new();
-    // Writing to a string can't fail.
-    let _ = match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            write!(text, "{a}.{b}.{c}.0/24")
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, third, _] = v4.octets();
+            format!("{first}.{second}.{third}.0/24")
         }
-        IpAddr::V6(address) => {
-            let [a, b, c, ..] = address.segments();
-            write!(text, "{a:x}:{b:x}:{c:x}::/48")
+        IpAddr::V6(v6) => {
+            let [first, second, third, ..] = v6.segments();
+            let network = std::net::Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0);
+            format!("{network}/48")
         }
-    };
+    }
+}
+
+fn base32(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(ID_CHARACTERS);
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for byte in bytes {
+        bits = bits << 8 | u32::from(*byte);
+        held += 8;
+        while held >= 5 && text.len() < ID_CHARACTERS {
+            held -= 5;
+            let five = (bits >> held) & 31;
+            text.push(ALPHABET.get(five as usize).copied().unwrap_or(b'0').into());
+        }
+        bits &= (1 << held.min(16)) - 1;
+    }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
     use uuid::Uuid;
 
-    #[test]
-    fn a_session_follows_from_its_parts() {
-        let client = ClientId(Uuid::from_u128(7));
-        let session = session_id(client, "key", Some("t13d"), "192.0.2.0/24");
-        assert_eq!(session.len(), 26);
-        assert_eq!(session, session_id(client, "key", Some("t13d"), "192.0.2.0/24"));
-        let others = [
-            session_id(ClientId(Uuid::from_u128(8)), "key", Some("t13d"), "192.0.2.0/24"),
-            session_id(client, "key2", Some("t13d"), "192.0.2.0/24"),
-            session_id(client, "key", None, "192.0.2.0/24"),
-            session_id(client, "key", Some("t13d"), "192.0.3.0/24"),
-        ];
-        assert!(others.iter().all(|other| *other != session));
-    }
+    use super::*;
+
+    const CLIENT: ClientId = ClientId(Uuid::from_u128(7));
 
     #[test]
-    fn networks_are_cut_to_their_prefix() {
-        let check = |address: &str, expect: &str| {
-            assert_eq!(network_of(address.parse().unwrap()), expect);
-        };
+    fn networks() {
+        let check = |address: &str, expect| assert_eq!(network_of(address.parse().unwrap()), expect);
         check("192.0.2.77", "192.0.2.0/24");
         check("::ffff:192.0.2.77", "192.0.2.0/24");
         check("2001:db8:1:2::3", "2001:db8:1::/48");
+        check("::1", "::/48");
+    }
+
+    #[test]
+    fn an_id_stays_the_same_over_releases() {
+        // A severed session must still be the same one after an upgrade.
+        let id = session_id(CLIENT, "key", Some("t13d1516h2_8daaf6152771_e5627efa2ab1"), "192.0.2.0/24");
+        assert_eq!(id, "8ch7te8qamew6xmyb43axwnw2w");
+    }
+
+    #[test]
+    fn each_part_counts() {
+        let other = ClientId(Uuid::from_u128(8));
+        let ids: HashSet<String> = [
+            session_id(CLIENT, "key", Some("ja4"), "net"),
+            session_id(other, "key", Some("ja4"), "net"),
+            session_id(CLIENT, "kez", Some("ja4"), "net"),
+            session_id(CLIENT, "key", Some("ja5"), "net"),
+            session_id(CLIENT, "key", Some(""), "net"),
+            session_id(CLIENT, "key", None, "net"),
+            session_id(CLIENT, "key", Some("ja4"), "nes"),
+            session_id(CLIENT, "keyj", Some("a4"), "net"),
+        ]
+        .into();
+        assert_eq!(ids.len(), 8);
+        assert_eq!(context_of(None, "192.0.2.0/24"), "- 192.0.2.0/24");
+        assert_eq!(context_of(Some("ja4"), "::/48"), "ja4 ::/48");
+    }
+
+    proptest! {
+        /// Against the plain reading: the first 130 bits as a number, five at a time.
+        #[test]
+        fn base32_agrees_with_its_definition(bytes: [u8; 32]) {
+            let bit = |index: usize| (bytes[index / 8] >> (7 - index % 8)) & 1;
+            let plain: String = (0..26)
+                .map(|place| (0..5).fold(0, |five, offset| five << 1 | bit(place * 5 + offset)))
+                .map(|five| char::from(ALPHABET[usize::from(five)]))
+                .collect();
+            prop_assert_eq!(base32(&bytes), plain);
+        }
+
+        #[test]
+        fn ids_are_26_characters_of_the_alphabet(key in ".{0,50}", network in ".{0,50}") {
+            let id = session_id(CLIENT, &key, None, &network);
+            prop_assert_eq!(id.len(), ID_CHARACTERS);
+            prop_assert!(id.bytes().all(|byte| ALPHABET.contains(&byte)));
+        }
     }
 }
