@@ -104,7 +104,7 @@ fn ed25519(x: &[u8; 32]) -> Result<ParsedPublicKey, JwkError> {
 }
 
 /// The y coordinates of the eight points whose order divides 8; the sign bit doesn't matter.
-/// Those of order 8 are as in RFC 7748's and libsodium's lists.
+/// Those of order 8 are as in libsodium's list.
 fn has_small_order(x: &[u8; 32]) -> bool {
     const ORDER_8: [[u8; 32]; 2] = [
         [

@@ -90,6 +90,29 @@ fn refused_proofs_cost_no_share() {
 }
 
 #[test]
+fn a_late_thread_gives_its_client_no_second_quarter() {
+    let tables = tables(1_024);
+    let accept = |slot, jti: usize| tables.accept(NonceSlot(slot), &JKT, &jti.to_string(), client(1));
+    for jti in 0..256 {
+        assert_eq!(accept(2, jti), Acceptance::Accepted, "{jti}");
+    }
+    for jti in 1_000..1_100 {
+        assert_eq!(accept(0, jti), Acceptance::Late, "{jti}");
+    }
+    assert_eq!(accept(2, 256), Acceptance::ClientShareSpent);
+}
+
+#[test]
+fn half_a_table_fills_without_a_refusal() {
+    let tables = tables(1 << 14);
+    let clients = apart(2);
+    for jti in 0..1 << 13 {
+        let outcome = tables.accept(NonceSlot(0), &JKT, &jti.to_string(), clients[jti >> 12]);
+        assert_eq!(outcome, Acceptance::Accepted, "{jti}");
+    }
+}
+
+#[test]
 fn a_full_table_says_so_and_is_free_in_its_next_turn() {
     let tables = tables(64);
     let clients = apart(5);
