@@ -64,6 +64,21 @@ impl Event {
     /// Version of the payloads that this code writes.
     pub const VERSION: u16 = 1;
 
+    /// Every kind that this code knows.
+    pub const KINDS: [&'static str; 11] = [
+        "installation_founded",
+        "resource_defined",
+        "resource_removed",
+        "operator_added",
+        "operator_removed",
+        "signing_key_published",
+        "token_revoked",
+        "severed",
+        "restore_proposed",
+        "restored",
+        "subject_erased",
+    ];
+
     /// Name of the kind, as the ledger's envelope holds it.
     #[must_use]
     pub fn kind(&self) -> &'static str {

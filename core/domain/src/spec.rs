@@ -10,6 +10,8 @@ pub mod vendor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::personal::Personal;
+
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec};
 pub use contract::{ContractSpec, Signer};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
@@ -88,16 +90,23 @@ impl Spec {
     }
 
     /// The personal texts in it, for sealing and erasing.
-    pub fn personal_mut(&mut self) -> Vec<&mut crate::personal::Personal> {
+    pub fn personal_mut(&mut self) -> Vec<&mut Personal> {
+        self.people_mut().into_iter().flatten().collect()
+    }
+
+    /// The personal texts in it, person by person: those of one person are erased together.
+    pub fn people_mut(&mut self) -> Vec<Vec<&mut Personal>> {
         match self {
             Self::Vendor(vendor) => vendor
                 .contacts
                 .iter_mut()
-                .flat_map(|contact| [Some(&mut contact.name), contact.email.as_mut(), contact.phone.as_mut()])
-                .flatten()
+                .map(|contact| {
+                    let texts = [Some(&mut contact.name), contact.email.as_mut(), contact.phone.as_mut()];
+                    texts.into_iter().flatten().collect()
+                })
                 .collect(),
             Self::Contract(contract) => {
-                contract.signed_by.iter_mut().map(|signer| &mut signer.name).collect()
+                contract.signed_by.iter_mut().map(|signer| vec![&mut signer.name]).collect()
             }
             _ => Vec::new(),
         }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::event::{RegisteredKey, RestoreProposal, Severance};
-use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, VendorId};
+use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::personal::Personal;
 use crate::spec::{
     ClientSpec, ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, VendorSpec,
@@ -41,8 +41,10 @@ pub struct State {
     pub refused_keys: BTreeMap<String, SeveranceId>,
     /// Thumbprints and sessions that were restored, with the size of the ledger after that.
     pub lifted: BTreeMap<String, u64>,
-    /// Revoked tokens that haven't expired yet: id → expiry.
+    /// Revoked tokens, expired ones too: id → expiry.
     pub revoked_tokens: BTreeMap<String, Timestamp>,
+    /// Everybody whose texts some event holds, also where no resource names them any more.
+    pub subjects: BTreeSet<SubjectId>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -255,10 +257,11 @@ impl State {
                 self.resource(Kind::Client, name).map(|found| Target::Client { id: ClientId(found.id) })
             }
             TargetName::Key(thumbprint) => {
-                let severed = self.severances.values().map(|severance| &severance.target).find(
-                    |target| matches!(target, Target::Key { thumbprint: found, .. } if found == thumbprint),
-                );
-                severed.cloned().or_else(|| {
+                // A record cut closes all keys of one exchange under the first one's name.
+                let severed = self.severances.values().find(|severance| {
+                    matches!(severance.target, Target::Key { .. }) && severance.keys.contains(thumbprint)
+                });
+                severed.map(|severance| severance.target.clone()).or_else(|| {
                     self.of_kind(Kind::Client)
                         .find(|(_, client)| client.keys.iter().any(|key| key.thumbprint == *thumbprint))
                         .map(|(_, client)| Target::Key {

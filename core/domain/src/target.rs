@@ -32,6 +32,14 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// Whether restoring it takes two people, and new keys.
+    #[must_use]
+    pub fn needs_two(&self) -> bool {
+        matches!(self, Self::Vendor { .. } | Self::Integration { .. })
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

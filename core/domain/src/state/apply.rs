@@ -1,6 +1,7 @@
 //! Folding an event into the state: total, and without any judgement.
 
 use crate::event::{Event, Restoration, Severance};
+use crate::personal::Personal;
 use crate::state::{Installation, Operator, PublishedKey, Resource, State};
 use crate::target::Target;
 
@@ -12,6 +13,9 @@ impl State {
                 self.installation = Some(Installation { id: *installation, issuer: issuer.clone() });
             }
             Event::ResourceDefined { id, declaration, keys } => {
+                for personal in declaration.spec.clone().personal_mut() {
+                    self.hold(personal);
+                }
                 self.resources.insert(
                     (declaration.spec.kind(), declaration.name.clone()),
                     Resource {
@@ -26,6 +30,7 @@ impl State {
                 self.resources.remove(&(*kind, name.clone()));
             }
             Event::OperatorAdded { id, name, token_sha256 } => {
+                self.hold(name);
                 self.operators.insert(
                     *id,
                     Operator { id: *id, name: name.clone(), token_sha256: token_sha256.clone() },
@@ -46,6 +51,7 @@ impl State {
             }
             Event::Restored(restoration) => self.apply_restored(restoration),
             Event::SubjectErased { subject } => {
+                self.subjects.remove(subject);
                 for resource in self.resources.values_mut() {
                     for personal in resource.declaration.spec.personal_mut() {
                         personal.erase(*subject);
@@ -58,13 +64,33 @@ impl State {
         }
     }
 
+    /// An erased text holds nobody: what is read back after an erasure is what the erasure left.
+    fn hold(&mut self, personal: &Personal) {
+        if let Personal::Held { subject, .. } = personal {
+            self.subjects.insert(*subject);
+        }
+    }
+
     fn apply_severed(&mut self, severance: &Severance) {
         self.raise_epoch(&severance.target, severance.epoch);
         for key in &severance.keys {
-            self.refused_keys.insert(key.clone(), severance.id);
+            if !self.refused_for_good(key) {
+                self.refused_keys.insert(key.clone(), severance.id);
+            }
             self.lifted.remove(key);
         }
+        if let Target::Session { session, .. } = &severance.target {
+            self.lifted.remove(session);
+        }
         self.severances.insert(severance.id, severance.clone());
+    }
+
+    /// Whether a vendor's or an integration's severance closed the key: no later one may take it
+    /// over, since restoring that would open it again. Such a severance may itself be over already.
+    fn refused_for_good(&self, key: &str) -> bool {
+        self.refused_keys.get(key).is_some_and(|closed_by| {
+            self.severances.get(closed_by).is_none_or(|severance| severance.target.needs_two())
+        })
     }
 
     fn apply_restored(&mut self, restoration: &Restoration) {
@@ -80,7 +106,8 @@ impl State {
             self.refused_keys.remove(key);
             self.lifted.insert(key.clone(), self.size);
         }
-        self.proposals.remove(&restoration.id);
+        // Others for the same target were overtaken.
+        self.proposals.retain(|id, proposal| *id != restoration.id && proposal.target != restoration.target);
     }
 
     fn raise_epoch(&mut self, target: &Target, epoch: u64) {

@@ -56,7 +56,7 @@ impl State {
                 self.decide_confirm(proposal, &target, by, context)
             }
             Command::EraseSubject { subject } => {
-                if !self.knows_subject(subject) {
+                if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });
                 }
                 Ok(vec![Event::SubjectErased { subject }])
@@ -73,13 +73,5 @@ impl State {
             return Err(Refusal::InUse { kind, name, used_by: users.join(", ") });
         }
         Ok(vec![Event::ResourceRemoved { id: resource.id, kind, name }])
-    }
-
-    fn knows_subject(&self, subject: SubjectId) -> bool {
-        let named = |personal: &crate::personal::Personal| personal.subject() == Some(subject);
-        self.operators.values().any(|operator| named(&operator.name))
-            || self.resources.values().any(|resource| {
-                resource.declaration.spec.clone().personal_mut().into_iter().any(|personal| named(personal))
-            })
     }
 }

@@ -2,12 +2,12 @@
 
 mod check;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{Context, Fault, Prepared, Refusal};
 use crate::event::Event;
 use crate::ids::SubjectId;
-use crate::personal::{Personal, reveal};
+use crate::personal::{ERASED, Personal, reveal};
 use crate::spec::{Declaration, Kind, Spec};
 use crate::state::State;
 
@@ -78,19 +78,38 @@ fn references(spec: &Spec) -> Vec<(Kind, String, String)> {
     }
 }
 
-/// Gives each personal text a subject: the one it had, where the text is unchanged.
+/// Gives each person a subject: the one that a text of theirs had before, or else a new one.
+///
+/// What was erased stays so: its placeholder in a manifest is no text of anybody.
 fn hold_personal(spec: &mut Spec, known: Option<&Spec>, context: &mut Context<'_>) {
-    let mut before: BTreeMap<String, SubjectId> = BTreeMap::new();
-    if let Some(known) = known {
-        for personal in known.clone().personal_mut() {
-            if let Personal::Held { subject, text } = personal {
-                before.insert(text.clone(), *subject);
+    let mut held: BTreeMap<String, SubjectId> = BTreeMap::new();
+    let mut erased: VecDeque<SubjectId> = VecDeque::new();
+    for mut person in known.cloned().iter_mut().flat_map(Spec::people_mut) {
+        for personal in &mut person {
+            match personal {
+                Personal::Held { subject, text } => {
+                    held.insert(text.clone(), *subject);
+                }
+                Personal::Erased { subject } if erased.back() != Some(subject) => erased.push_back(*subject),
+                Personal::Erased { .. } | Personal::Plain(_) => {}
             }
         }
     }
-    for personal in spec.personal_mut() {
-        let subject = before.get(personal.text()).copied().unwrap_or_else(|| SubjectId((context.new_id)()));
-        *personal = personal.clone().held_by(subject);
+    for mut person in spec.people_mut() {
+        let gone = person.iter().any(|personal| **personal == Personal::Plain(ERASED.to_owned()));
+        if let Some(subject) = gone.then(|| erased.pop_front()).flatten() {
+            for personal in person.iter_mut().filter(|personal| personal.text() == ERASED) {
+                **personal = Personal::Erased { subject };
+            }
+        }
+        if person.iter().all(|personal| matches!(**personal, Personal::Erased { .. })) {
+            continue;
+        }
+        let known = person.iter().find_map(|personal| held.get(personal.text()));
+        let subject = known.copied().unwrap_or_else(|| SubjectId((context.new_id)()));
+        for personal in person {
+            *personal = personal.clone().held_by(subject);
+        }
     }
 }
 

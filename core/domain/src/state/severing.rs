@@ -35,7 +35,10 @@ impl State {
             return Err(Refusal::AlreadySevered { target, severance });
         }
         let mut keys = self.keys_of(&target);
-        keys.extend(seen.keys);
+        // A session is one context of a key, which stays good in others.
+        if !matches!(target, Target::Session { .. }) {
+            keys.extend(seen.keys);
+        }
         keys.sort();
         keys.dedup();
         Ok(vec![Event::Severed(Severance {
@@ -81,7 +84,7 @@ impl State {
             return Err(Refusal::NotSevered(target));
         }
         let id = RestoreId((context.new_id)());
-        if !takes_two(&target) {
+        if !target.needs_two() {
             return Ok(vec![self.restored(id, target, severances, by, None, context)]);
         }
         let expires_at = context.now.checked_add(PROPOSAL_HOURS.hours()).unwrap_or(context.now);
@@ -128,7 +131,7 @@ impl State {
         context: &Context<'_>,
     ) -> Event {
         // Keys of a severed vendor or integration may be in other hands: they stay refused.
-        let keys = if takes_two(&target) {
+        let keys = if target.needs_two() {
             Vec::new()
         } else {
             severances
@@ -181,7 +184,8 @@ impl State {
     }
 
     /// Registered thumbprints of every client under `target`.
-    fn keys_of(&self, target: &Target) -> Vec<String> {
+    #[must_use]
+    pub fn keys_of(&self, target: &Target) -> Vec<String> {
         let under = |standing: &crate::state::Standing<'_>| match target {
             Target::Vendor { id } => standing.vendor.id == id.0,
             Target::Integration { id } => standing.integration.id == id.0,
@@ -207,8 +211,4 @@ impl State {
             Target::Key { .. } | Target::Session { .. } => 0,
         }
     }
-}
-
-fn takes_two(target: &Target) -> bool {
-    matches!(target, Target::Vendor { .. } | Target::Integration { .. })
 }
