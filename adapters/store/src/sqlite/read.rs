@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use futures_util::TryStreamExt as _;
+use portcullis_ledger::canonical::INTEGER_MAX;
 use portcullis_ledger::leaf::Envelope;
 use portcullis_ledger::tree::{self, Frontier};
 use portcullis_ledger::{Hash, LedgerError, sha256};
@@ -27,6 +28,9 @@ impl SqliteStore {
     }
 
     pub(super) async fn read_bytes(&self, from: u64, limit: usize) -> Result<Vec<RawEvent>, StoreError> {
+        if from > INTEGER_MAX {
+            return Ok(Vec::new()); // Beyond every leaf.
+        }
         let mut connection = self.readers.acquire().await.map_err(|error| self.reading_failed(error))?;
         let events = page(&mut connection, from, limit.min(READ_EVENTS_MAX))
             .await
