@@ -63,8 +63,7 @@ impl SubjectKeys {
         }
         if !fresh.is_empty() {
             if let Err(error) = insert(connection, &fresh).await {
-                // Fails when nothing is open any more, which is just as well.
-                let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+                self.recover(connection).await;
                 return Err(StoreError::from_sqlx(&self.file, error));
             }
             self.live.write().unwrap_or_else(PoisonError::into_inner).extend(fresh.clone());
@@ -88,6 +87,16 @@ impl SubjectKeys {
         self.live.write().unwrap_or_else(PoisonError::into_inner).remove(&subject);
         // Even without a row: an earlier attempt may have failed right here.
         scrub_journal(&self.file).await
+    }
+
+    /// After a failure the disk knows best: even a failed commit may be there.
+    /// What fails here fails the next attempt too, and is told then.
+    async fn recover(&self, connection: &mut SqliteConnection) {
+        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+        if let Ok(live) = load(connection, &self.file).await {
+            *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+            let _ = scrub_journal(&self.file).await;
+        }
     }
 
     pub async fn close(&self) {
