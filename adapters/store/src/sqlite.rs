@@ -204,7 +204,8 @@ impl EventStore for SqliteStore {
         let keys = Arc::clone(&self.keys);
         // A task of its own: a caller that goes away must not leave the key
         // half destroyed, gone from the table but not from the journal.
-        let erasing = tokio::spawn(async move { keys.erase(subject).await });
-        Box::pin(async { erasing.await.map_err(|_| StoreError::Closed)? })
+        Box::pin(async move {
+            tokio::spawn(async move { keys.erase(subject).await }).await.map_err(|_| StoreError::Closed)?
+        })
     }
 }
