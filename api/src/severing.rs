@@ -135,6 +135,14 @@ pub struct SeverPreview {
     pub notes: Vec<String>,
 }
 
+/// What asking to sever answers: a receipt, or with `dry_run` what would stop.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SeverOutcome {
+    Severed(Box<Receipt>),
+    Preview(Box<SeverPreview>),
+}
+
 /// A severance in force.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SeveranceView {

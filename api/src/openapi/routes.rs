@@ -1,0 +1,236 @@
+//! The table of control's routes. The router serves exactly these; a test of control compares them.
+
+use schemars::{Schema, SchemaGenerator};
+
+use crate::apply::{ApplyReport, ApplyRequest};
+use crate::decisions::{DecisionView, ReasonView};
+use crate::enroll::{EnrollAnswer, EnrollRequest};
+use crate::ledger::{EventView, LedgerHead, LedgerReport};
+use crate::operators::{
+    EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
+};
+use crate::page::Page;
+use crate::resource::ResourceView;
+use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// One operation.
+pub struct Route {
+    /// `get`, `post` or `delete`.
+    pub method: &'static str,
+    pub path: &'static str,
+    /// Its name in generated clients.
+    pub id: &'static str,
+    pub summary: &'static str,
+    pub description: &'static str,
+    /// Whether it answers without an operator's token.
+    pub public: bool,
+    /// Name, description and sort of each query parameter.
+    pub query: &'static [(&'static str, &'static str, &'static str)],
+    pub headers: Vec<(&'static str, &'static str)>,
+    pub request: Option<SchemaOf>,
+    pub answers: Vec<Answer>,
+}
+
+/// What it answers when it doesn't refuse.
+pub struct Answer {
+    pub status: u16,
+    pub description: &'static str,
+    pub media: &'static str,
+    pub schema: Option<SchemaOf>,
+}
+
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+const PAGE: [(&str, &str, &str); 2] = [
+    ("limit", "How many items at most; 100 without a word.", "limit"),
+    ("cursor", "The `next` of the page before.", "text"),
+];
+const DRY_RUN: &[(&str, &str, &str)] =
+    &[("dry_run", "Say what would change, and change nothing.", "boolean")];
+const VENDOR: (&str, &str, &str) = ("vendor", "Name of a vendor.", "text");
+const CLIENT: (&str, &str, &str) = ("client", "Name of a client.", "text");
+const VERDICT: (&str, &str, &str) = ("verdict", "What was decided.", "verdict");
+const REASON: (&str, &str, &str) = ("reason", "Reason code of the decision or of its outcome.", "text");
+const SINCE: (&str, &str, &str) = ("since", "Not older than this instant.", "instant");
+const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, PAGE[0], PAGE[1]];
+const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON];
+const STREAM: &str = "Server-sent events as they happen, with a comment every 15 seconds while nothing does. `Last-Event-ID` is ignored: what was missed while away is in the list. A reader that is too slow gets an event `missed` with how many it did not get.";
+
+/// Every route.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    let mut routes = resources();
+    routes.extend(people());
+    routes.extend(observing());
+    routes.extend(public());
+    routes
+}
+
+fn resources() -> Vec<Route> {
+    vec![
+        command("/v1/apply", "apply", "Declare resources, all of them or none")
+            .takes::<ApplyRequest>()
+            .answers::<ApplyReport>(200, "What has changed, once the gates decide by it."),
+        read("/v1/diff", "diff", "Say what applying would change")
+            .by("post")
+            .takes::<ApplyRequest>()
+            .answers::<ApplyReport>(200, "What would change."),
+        read("/v1/resources/{kind}", "list_resources", "Resources of one kind, by name")
+            .query(&PAGE)
+            .answers::<Page<ResourceView>>(200, "A page of them."),
+        read("/v1/resources/{kind}/{name}", "get_resource", "One resource")
+            .answers::<ResourceView>(200, "The resource; its version is the `ETag`."),
+        command("/v1/resources/{kind}/{name}", "delete_resource", "Delete a resource that nothing refers to")
+            .by("delete")
+            .query(DRY_RUN)
+            .header("If-Match", "Only if the version is still this one.")
+            .answers::<ApplyReport>(200, "What was deleted."),
+        command("/v1/clients", "enroll_client", "Enroll a client by its public keys or certificates")
+            .takes::<EnrollRequest>()
+            .answers::<EnrollAnswer>(201, "What the vendor's developer needs to know."),
+    ]
+}
+
+fn people() -> Vec<Route> {
+    vec![
+        command("/v1/sever", "sever", "Close every path of a target, or say what would stop")
+            .takes::<SeverRequest>()
+            .answers::<SeverOutcome>(
+                200,
+                "Closed, and held by ledger or reserve; with `dry_run`, what would stop.",
+            )
+            .answers::<Receipt>(
+                202,
+                "`cut, not recorded`: closed, but nothing holds it over a restart yet; it is tried again.",
+            ),
+        read("/v1/severances", "list_severances", "What is closed, and what is proposed to be opened")
+            .answers::<SeverancesView>(200, "All of them."),
+        command("/v1/restore", "restore", "Propose to open a target again, or confirm a proposal")
+            .takes::<RestoreRequest>()
+            .answers::<RestoreAnswer>(200, "Proposed, or restored."),
+        read("/v1/operators", "list_operators", "The people who may command")
+            .answers::<Vec<OperatorView>>(200, "All of them."),
+        command("/v1/operators", "add_operator", "Add an operator")
+            .takes::<OperatorRequest>()
+            .answers::<OperatorAdded>(201, "The token, said once."),
+        command("/v1/operators/{name}", "remove_operator", "Remove an operator; the token is dead at once")
+            .by("delete")
+            .answers::<OperatorRemoved>(200, "Removed."),
+        command("/v1/erase", "erase", "Forget a person: destroy the key of the subject's data")
+            .takes::<EraseRequest>()
+            .answers::<EraseAnswer>(200, "Erased; the ledger's proofs still verify."),
+    ]
+}
+
+fn observing() -> Vec<Route> {
+    vec![
+        read("/v1/decisions", "list_decisions", "Decisions, the newest first").query(FILTERS).answers::<Page<
+            DecisionView,
+        >>(
+            200,
+            "A page of them.",
+        ),
+        read("/v1/decisions/{id}", "explain_decision", "One decision, in words")
+            .answers::<DecisionView>(200, "The decision, with its outcome once there is one."),
+        read("/v1/decisions/stream", "follow_decisions", "Decisions as they are made")
+            .about(STREAM)
+            .query(STREAM_FILTERS)
+            .answers_as::<DecisionView>(200, "Events `decision`, each a decision as JSON.", EVENTS),
+        read("/v1/events/stream", "follow_events", "Events of the ledger as they are appended")
+            .about(STREAM)
+            .answers_as::<EventView>(200, "Events `event`, each with sequence and kind.", EVENTS),
+        read("/v1/ledger/head", "ledger_head", "Size and root of the ledger")
+            .answers::<LedgerHead>(200, "The head."),
+        read("/v1/ledger/verify", "verify_ledger", "Check every stored event against the ledger's tree")
+            .by("post")
+            .answers::<LedgerReport>(200, "What was found."),
+        read("/v1/reasons", "list_reasons", "The table of reason codes")
+            .answers::<Vec<ReasonView>>(200, "All of them."),
+    ]
+}
+
+fn public() -> Vec<Route> {
+    vec![
+        read("/healthz", "healthz", "Whether the process answers").open("The process answers.", "text/plain"),
+        read("/readyz", "readyz", "Whether control is founded and reads its ledger")
+            .open("It is ready.", "text/plain"),
+        read("/schemas/{kind}.json", "manifest_schema", "JSON Schema of manifests of a kind")
+            .open("The schema.", "application/schema+json"),
+        read("/openapi.json", "openapi", "This document").open("The document.", JSON),
+        read("/metrics", "metrics", "Counters in the Prometheus text format")
+            .open("The counters.", "text/plain; version=0.0.4"),
+    ]
+}
+
+fn read(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    Route {
+        method: "get",
+        path,
+        id,
+        summary,
+        description: "",
+        public: false,
+        query: &[],
+        headers: Vec::new(),
+        request: None,
+        answers: Vec::new(),
+    }
+}
+
+/// What changes something: by POST, and not twice under the same key.
+fn command(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    read(path, id, summary).by("post").header(
+        "Idempotency-Key",
+        "Up to 255 visible characters; the same request under the same key is answered from memory for 24 hours, another one is refused.",
+    )
+}
+
+impl Route {
+    fn by(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    fn about(mut self, description: &'static str) -> Self {
+        self.description = description;
+        self
+    }
+
+    fn query(mut self, query: &'static [(&'static str, &'static str, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    fn header(mut self, name: &'static str, description: &'static str) -> Self {
+        self.headers.push((name, description));
+        self
+    }
+
+    fn takes<T: schemars::JsonSchema>(mut self) -> Self {
+        self.request = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    fn answers<T: schemars::JsonSchema>(self, status: u16, description: &'static str) -> Self {
+        self.answers_as::<T>(status, description, JSON)
+    }
+
+    fn answers_as<T: schemars::JsonSchema>(
+        mut self,
+        status: u16,
+        description: &'static str,
+        media: &'static str,
+    ) -> Self {
+        let schema: SchemaOf = SchemaGenerator::subschema_for::<T>;
+        self.answers.push(Answer { status, description, media, schema: Some(schema) });
+        self
+    }
+
+    fn open(mut self, description: &'static str, media: &'static str) -> Self {
+        self.public = true;
+        self.answers.push(Answer { status: 200, description, media, schema: None });
+        self
+    }
+}
