@@ -31,6 +31,9 @@ pub enum SeverAnswer {
     /// The paths are closed, but nothing holds it over a restart yet.
     #[serde(rename = "cut, not recorded")]
     CutNotRecorded,
+    /// The ledger or the reserve file holds it, but a gate has not confirmed: see `gates_silent`.
+    #[serde(rename = "recorded, not confirmed")]
+    RecordedNotConfirmed,
 }
 
 impl SeverAnswer {
@@ -40,6 +43,7 @@ impl SeverAnswer {
             Self::Severed => "severed",
             Self::SeveredReserved => "severed, reserved",
             Self::CutNotRecorded => "cut, not recorded",
+            Self::RecordedNotConfirmed => "recorded, not confirmed",
         }
     }
 }
@@ -63,6 +67,9 @@ pub struct Receipt {
     pub took_us: u64,
     pub recorded: Recorded,
     pub gates: Vec<GateReceipt>,
+    /// Gates that did not confirm in time: what is open there may not be closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates_silent: Vec<String>,
     pub connections_total: u64,
     pub exchanges_total: u64,
     /// Thumbprints that are refused from now on.
