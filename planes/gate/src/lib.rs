@@ -1,1 +1,32 @@
-//! See Cargo.toml.
+//! The data plane: where vendors' machines connect, and every request is decided.
+//!
+//! One current-thread runtime for each core, each with its own listener (`SO_REUSEPORT`), its own
+//! connections and its own pool of upstream connections. The cores share what must be exact:
+//! liveness, records windows, accepted proofs. [`pipeline`] reads downward as the life of a request.
+//!
+//! The gate holds no database credential and knows neither control nor store: it gets snapshots
+//! and severances through its [`link`], and sends decisions back.
+
+mod body;
+mod connection;
+mod core;
+mod exchange;
+mod filter;
+mod forward;
+mod gate;
+mod identify;
+mod io;
+mod limit;
+pub mod link;
+mod listener;
+mod pipeline;
+mod read;
+mod record;
+mod refusal;
+mod relay;
+mod shared;
+mod tls;
+mod upstream;
+
+pub use gate::{Gate, GateError, GateOptions};
+pub use tls::{TlsError, TlsMaterial};

@@ -1,0 +1,57 @@
+//! The bodies that the gate answers with.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::filter::Filtered;
+
+/// Any error of a body, as hyper wants it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body of the gate's own, or an upstream's that passes the filter.
+pub enum GateBody {
+    Own(Option<Bytes>),
+    Filtered(Box<Filtered>),
+}
+
+impl GateBody {
+    pub fn empty() -> Self {
+        Self::Own(None)
+    }
+
+    pub fn of(bytes: impl Into<Bytes>) -> Self {
+        Self::Own(Some(bytes.into()))
+    }
+}
+
+impl Body for GateBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Filtered(filtered) => Pin::new(filtered.as_mut()).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Filtered(filtered) => filtered.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Filtered(filtered) => filtered.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One vendor's connection, and the registry of a core's connections.
+//!
+//! A connection belongs to the first client that identifies on it. Only its own core touches it,
+//! so cutting it needs no lock, and no descriptor can be closed and reused while it is reset.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::rc::Rc;
+
+use portcullis_domain::decision::DecisionId;
+use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
+use portcullis_domain::reason::Reason;
+use portcullis_domain::target::Target;
+use portcullis_policy::link::{CutConnection, SeverOrder};
+use portcullis_policy::liveness::Lifeline;
+use rustls::pki_types::CertificateDer;
+use tokio::sync::Notify;
+
+use crate::filter::Departures;
+use crate::io::Valve;
+
+/// What the handshake showed.
+#[derive(Debug)]
+pub struct Greeting {
+    pub ja4: Option<String>,
+    pub ja4_context: Option<String>,
+    /// The client's chain, its own certificate first; possession was proved.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Thumbprint of the client's own certificate.
+    pub certificate_thumbprint: Option<String>,
+    /// The peer's network, as sessions name it.
+    pub network: String,
+    pub http2: bool,
+}
+
+/// Whom the connection belongs to, and by what it may be cut.
+#[derive(Debug)]
+pub struct Owner {
+    pub vendor: VendorId,
+    pub integration: IntegrationId,
+    pub client: ClientId,
+    pub lifeline: Lifeline,
+    pub keys: Vec<String>,
+    pub sessions: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    pub number: u64,
+    pub peer: SocketAddr,
+    descriptor: RawFd,
+    pub valve: Rc<Valve>,
+    greeting: OnceCell<Greeting>,
+    owner: RefCell<Option<Owner>>,
+    /// Exchanges under way, with the valve of the upstream connection that each one uses.
+    exchanges: RefCell<HashMap<DecisionId, Option<Rc<Valve>>>>,
+    pub departures: Departures,
+    /// Ends the connection's task.
+    ended: Notify,
+    /// Reset it once everything handed over has left, or at this monotonic time at the latest.
+    closing_by_ms: Cell<Option<u64>>,
+}
+
+impl Connection {
+    pub fn new(number: u64, peer: SocketAddr, descriptor: RawFd) -> Self {
+        Self {
+            number,
+            peer,
+            descriptor,
+            valve: Rc::default(),
+            greeting: OnceCell::new(),
+            owner: RefCell::new(None),
+            exchanges: RefCell::default(),
+            departures: Departures::default(),
+            ended: Notify::new(),
+            closing_by_ms: Cell::new(None),
+        }
+    }
+
+    pub fn greet(&self, greeting: Greeting) {
+        // A second greeting can't happen: one connection, one handshake.
+        let _ = self.greeting.set(greeting);
+    }
+
+    pub fn greeting(&self) -> Option<&Greeting> {
+        self.greeting.get()
+    }
+
+    pub fn is_http2(&self) -> bool {
+        self.greeting.get().is_some_and(|greeting| greeting.http2)
+    }
+
+    /// Makes `claimed` the owner, or adds its key and session; refused if another client owns it.
+    pub fn claim(&self, claimed: Owner) -> Result<(), Reason> {
+        let mut owner = self.owner.borrow_mut();
+        let Some(known) = owner.as_mut() else {
+            *owner = Some(claimed);
+            return Ok(());
+        };
+        if known.client != claimed.client {
+            return Err(Reason::Misdirected);
+        }
+        for key in claimed.keys {
+            if !known.keys.contains(&key) {
+                known.keys.push(key);
+            }
+        }
+        for session in claimed.sessions {
+            if !known.sessions.contains(&session) {
+                known.sessions.push(session);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn begin_exchange(&self, id: DecisionId) {
+        self.exchanges.borrow_mut().insert(id, None);
+    }
+
+    /// From now on a cut of the connection stops the exchange's upstream connection too.
+    pub fn use_upstream(&self, id: DecisionId, upstream: Rc<Valve>) {
+        self.exchanges.borrow_mut().insert(id, Some(upstream));
+    }
+
+    pub fn end_exchange(&self, id: DecisionId) {
+        self.exchanges.borrow_mut().remove(&id);
+    }
+
+    pub fn is_cut(&self) -> bool {
+        self.valve.is_shut()
+    }
+
+    /// Resets the connection: nothing of it is handed to the kernel from here on, towards the
+    /// vendor or an upstream, and what the kernel still held is dropped.
+    pub fn cut(&self) {
+        if self.valve.is_shut() {
+            return;
+        }
+        self.valve.shut();
+        for upstream in self.exchanges.borrow().values().flatten() {
+            upstream.shut();
+        }
+        // SAFETY: the socket is owned by this connection's task, which holds an `Rc` of `self` and
+        // runs on this very thread; `forget_socket` is called before the socket is dropped.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        // AF_UNSPEC disconnects with RST and drops the send queue, which a close would let the peer
+        // read. If the socket is gone already, there is nothing left to reset.
+        let _ = rustix::net::connect_unspec(socket);
+        self.ended.notify_one();
+    }
+
+    /// Lets what was handed over leave, then resets.
+    pub fn cut_when_clear(&self, by_ms: u64) {
+        let sooner = self.closing_by_ms.get().map_or(by_ms, |known| known.min(by_ms));
+        self.closing_by_ms.set(Some(sooner));
+    }
+
+    pub fn closing_by_ms(&self) -> Option<u64> {
+        self.closing_by_ms.get()
+    }
+
+    /// Why the owner may not go on, if so.
+    pub fn end_of_life(&self, now_us: i64) -> Option<Reason> {
+        self.owner.borrow().as_ref().and_then(|owner| owner.lifeline.check(now_us).err())
+    }
+
+    pub async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
+    fn is_target(&self, order: &SeverOrder) -> bool {
+        let owner = self.owner.borrow();
+        let Some(owner) = owner.as_ref() else { return false };
+        let by_key = owner.keys.iter().any(|key| order.keys.contains(key));
+        by_key
+            || match &order.target {
+                Target::Vendor { id } => owner.vendor == *id,
+                Target::Integration { id } => owner.integration == *id,
+                Target::Client { id } => owner.client == *id,
+                Target::Key { .. } => false,
+                Target::Session { client, session } => {
+                    owner.client == *client && owner.sessions.contains(session)
+                }
+            }
+    }
+
+    fn report(&self, client: ClientId, after_us: u64) -> CutConnection {
+        CutConnection {
+            client,
+            peer: self.peer.to_string(),
+            protocol: if self.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
+            exchanges: self.exchanges.borrow().keys().copied().collect(),
+            after_us,
+        }
+    }
+}
+
+/// A core's connections.
+#[derive(Default, Debug)]
+pub struct Registry {
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    next: Cell<u64>,
+}
+
+impl Registry {
+    pub fn open(&self, peer: SocketAddr, descriptor: RawFd) -> Rc<Connection> {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let connection = Rc::new(Connection::new(number, peer, descriptor));
+        self.connections.borrow_mut().insert(number, Rc::clone(&connection));
+        connection
+    }
+
+    /// Must be called before the socket is dropped: afterwards its descriptor may be another's.
+    pub fn forget_socket(&self, connection: &Connection) {
+        connection.valve.shut();
+        self.connections.borrow_mut().remove(&connection.number);
+    }
+
+    pub fn len(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    /// Cuts every connection of the order's target, and says which.
+    pub fn sever(&self, order: &SeverOrder, elapsed_us: impl Fn() -> u64) -> Vec<CutConnection> {
+        let mut cut = Vec::new();
+        for connection in self.connections.borrow().values() {
+            if connection.is_target(order) && !connection.is_cut() {
+                let client = connection.owner.borrow().as_ref().map(|owner| owner.client);
+                connection.cut();
+                if let Some(client) = client {
+                    cut.push(connection.report(client, elapsed_us()));
+                }
+            }
+        }
+        cut
+    }
+
+    /// Cuts the connections that use one of `keys`, but for `spared`.
+    pub fn cut_keys(&self, client: ClientId, keys: &[String], spared: Option<u64>) {
+        for connection in self.connections.borrow().values() {
+            let hit = connection.owner.borrow().as_ref().is_some_and(|owner| {
+                owner.client == client && owner.keys.iter().any(|key| keys.contains(key))
+            });
+            if hit && spared != Some(connection.number) {
+                connection.cut();
+            }
+        }
+    }
+
+    /// Cuts what has come to its end: terms that are over, owners that are gone, cuts that waited long enough.
+    pub fn sweep(&self, now_us: i64, now_ms: u64) {
+        for connection in self.connections.borrow().values() {
+            let overdue = connection.closing_by_ms().is_some_and(|by| now_ms >= by);
+            if overdue || connection.end_of_life(now_us).is_some() {
+                connection.cut();
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! What leaves: every chunk is looked at before it is handed on. Liveness again, then records.
+//!
+//! Records are reserved before their chunk goes on, and depart when the connection has handed
+//! everything to the kernel: until then they count in the window.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use portcullis_domain::decision::Ending;
+use portcullis_domain::reason::Reason;
+use portcullis_policy::meters::RecordWindows;
+use portcullis_records::Counter;
+use tokio::time::Sleep;
+
+use crate::body::BoxError;
+use crate::exchange::Exchange;
+use crate::upstream::Upstream;
+
+/// How long a cut response may take to hand over what still fitted, before its connection is reset.
+const CUT_GRACE_MS: u64 = 2_000;
+
+/// Records of chunks that were handed to hyper and may not have left yet.
+#[derive(Default, Debug)]
+pub struct Departures {
+    waiting: RefCell<Vec<Rc<RefCell<Chunk>>>>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+/// One chunk's records.
+#[derive(Debug)]
+struct Chunk {
+    windows: RecordWindows,
+    records: u64,
+    /// The stream was asked for more after this chunk, so HTTP/2 flow control has let it go.
+    followed: bool,
+    left: bool,
+}
+
+impl Departures {
+    fn hand_over(&self, windows: &RecordWindows, records: u64) -> Rc<RefCell<Chunk>> {
+        let chunk =
+            Rc::new(RefCell::new(Chunk { windows: windows.clone(), records, followed: false, left: false }));
+        self.waiting.borrow_mut().push(Rc::clone(&chunk));
+        chunk
+    }
+
+    /// Everything that hyper could write has been handed to the kernel. Over HTTP/1.1 that is all;
+    /// over HTTP/2 it is what flow control has let go.
+    pub fn settle(&self, http2: bool, now_ms: u64) {
+        if self.waiting.borrow().is_empty() && self.wakers.borrow().is_empty() {
+            return;
+        }
+        self.waiting.borrow_mut().retain(|chunk| {
+            let mut chunk = chunk.borrow_mut();
+            let goes = !http2 || chunk.followed;
+            if goes {
+                chunk.windows.depart(chunk.records, now_ms);
+                chunk.left = true;
+            }
+            !goes
+        });
+        for waker in self.wakers.take() {
+            waker.wake();
+        }
+    }
+
+    /// The connection is gone: what was handed over may have left, and counts as if it had just now.
+    pub fn close(&self, now_ms: u64) {
+        for chunk in self.waiting.take() {
+            let mut chunk = chunk.borrow_mut();
+            chunk.windows.depart(chunk.records, now_ms);
+            chunk.left = true;
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+
+    fn wake_when_settled(&self, waker: &Waker) {
+        self.wakers.borrow_mut().push(waker.clone());
+    }
+}
+
+/// Why a response ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the response was cut: {}", .0.title())]
+struct CutShort(Reason, #[source] h2::Error);
+
+fn cut_short(reason: Reason) -> BoxError {
+    // hyper looks for an `h2::Error` among the sources to choose the code of RST_STREAM.
+    Box::new(CutShort(reason, h2::Reason::ENHANCE_YOUR_CALM.into()))
+}
+
+/// An upstream's response on its way out.
+pub struct Filtered {
+    inner: Incoming,
+    exchange: Rc<Exchange>,
+    upstream: Option<Upstream>,
+    /// None on routes that aren't metered.
+    counter: Option<Counter>,
+    /// Records reserved up front and not used yet.
+    reserved: u64,
+    handed: Vec<Rc<RefCell<Chunk>>>,
+    deadline: Pin<Box<Sleep>>,
+    stage: Stage,
+}
+
+enum Stage {
+    Flowing,
+    /// What still fitted was handed on; the error follows when it has left.
+    Cutting(Reason),
+    Ended,
+}
+
+impl Filtered {
+    pub fn new(
+        inner: Incoming,
+        exchange: Rc<Exchange>,
+        upstream: Upstream,
+        counter: Option<Counter>,
+        reserved: u64,
+    ) -> Self {
+        let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
+        let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
+        Self {
+            inner,
+            exchange,
+            upstream: Some(upstream),
+            counter,
+            reserved,
+            handed: Vec::new(),
+            deadline,
+            stage: Stage::Flowing,
+        }
+    }
+
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // hyper asks for more: what it was given before has passed flow control.
+        for chunk in self.handed.drain(..) {
+            chunk.borrow_mut().followed = true;
+        }
+        match self.stage {
+            Stage::Ended => return Poll::Ready(None),
+            Stage::Cutting(reason) => return self.finish_cut(reason, context),
+            Stage::Flowing => {}
+        }
+        if self.deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(self.cut_now(Reason::RequestTooSlow))));
+        }
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        // Before each chunk that leaves: is the caller still alive?
+        if let Err(reason) = self.exchange.check() {
+            self.exchange.connection.cut();
+            return Poll::Ready(Some(Err(self.cut_now(reason))));
+        }
+        match frame {
+            None => Poll::Ready(self.finish().map(Err)),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "upstream broke off");
+                self.stage = Stage::Ended;
+                self.exchange.end(Ending::UpstreamFailed, Reason::UpstreamFailed);
+                Poll::Ready(Some(Err(cut_short(Reason::UpstreamFailed))))
+            }
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.pass(data, context),
+                Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+            },
+        }
+    }
+
+    /// Counts and reserves, and lets through what fits.
+    fn pass(
+        &mut self,
+        data: Bytes,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(counter) = &mut self.counter else {
+            self.exchange.add_response(data.len() as u64, 0);
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        };
+        let mut probe = counter.clone();
+        let Ok(seen) = probe.push(&data, u64::MAX) else {
+            return Poll::Ready(Some(Err(self.cut_now(Reason::BodyNotCountable))));
+        };
+        let windows = self.exchange.permit.client().windows.clone();
+        let now_ms = self.exchange.core.shared.monotonic_ms();
+        let from_reserved = seen.records.min(self.reserved);
+        let granted = from_reserved + windows.reserve(seen.records - from_reserved, now_ms);
+        self.reserved -= from_reserved;
+        if granted == seen.records {
+            *counter = probe;
+            self.hand_over(&windows, granted, data.len());
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        let part = match counter.push(&data, granted) {
+            Ok(part) => part,
+            Err(_) => return Poll::Ready(Some(Err(self.cut_now(Reason::BodyNotCountable)))),
+        };
+        windows.abandon(granted - part.records.min(granted));
+        self.hand_over(&windows, part.records, part.consumed);
+        self.close_key();
+        self.stage = Stage::Cutting(Reason::RecordsCut);
+        if part.consumed == 0 {
+            return self.finish_cut(Reason::RecordsCut, context);
+        }
+        Poll::Ready(Some(Ok(Frame::data(data.slice(..part.consumed)))))
+    }
+
+    fn hand_over(&mut self, windows: &RecordWindows, records: u64, bytes: usize) {
+        self.exchange.add_response(bytes as u64, records);
+        if records > 0 {
+            self.handed.push(self.exchange.connection.departures.hand_over(windows, records));
+        }
+    }
+
+    /// The records limit was passed: the key is closed everywhere until an operator restores it.
+    fn close_key(&mut self) {
+        self.exchange.end(Ending::Cut, Reason::RecordsCut);
+        let core = &self.exchange.core;
+        let connection = &self.exchange.connection;
+        connection.cut_when_clear(core.shared.monotonic_ms() + CUT_GRACE_MS);
+        let keys = self.exchange.caller.token.keys.clone();
+        core.cut_keys(self.exchange.permit.client().id, keys, self.exchange.id, connection.number);
+    }
+
+    /// Waits until what was handed on has left, then breaks off without an end.
+    fn finish_cut(
+        &mut self,
+        reason: Reason,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let connection = &self.exchange.connection;
+        if !connection.is_cut() && !connection.departures.is_empty() {
+            connection.departures.wake_when_settled(context.waker());
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(self.cut_now(reason))))
+    }
+
+    fn cut_now(&mut self, reason: Reason) -> BoxError {
+        self.stage = Stage::Ended;
+        self.exchange.end(Ending::Cut, reason);
+        cut_short(reason)
+    }
+
+    fn finish(&mut self) -> Option<BoxError> {
+        self.stage = Stage::Ended;
+        if let Some(counter) = &mut self.counter
+            && counter.finish().is_err()
+        {
+            self.exchange.end(Ending::Cut, Reason::BodyNotCountable);
+            return Some(cut_short(Reason::BodyNotCountable));
+        }
+        self.complete();
+        None
+    }
+
+    fn complete(&mut self) {
+        self.exchange.end(Ending::Complete, Reason::Allowed);
+        if let Some(upstream) = self.upstream.take() {
+            let route = self.exchange.permit.route();
+            self.exchange.core.pool.give_back(route.facts.upstream, upstream);
+        }
+    }
+}
+
+impl Body for Filtered {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.get_mut().next(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // Only when there was no body at all: otherwise hyper must come back, so that the last
+        // chunk is known to have passed.
+        matches!(self.stage, Stage::Flowing) && self.handed.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Filtered {
+    fn drop(&mut self) {
+        // A response without a body is never asked for a frame.
+        if matches!(self.stage, Stage::Flowing) && self.inner.is_end_stream() {
+            self.complete();
+        }
+        for chunk in self.handed.drain(..) {
+            chunk.borrow_mut().followed = true;
+        }
+        self.exchange.permit.client().windows.abandon(self.reserved);
+    }
+}
+
+/// A request's body on its way to the upstream: bounded, and stopped when the caller's life ends.
+pub struct RequestBody {
+    inner: Option<Incoming>,
+    exchange: Rc<Exchange>,
+    bytes_max: u64,
+}
+
+impl RequestBody {
+    pub fn new(inner: Option<Incoming>, exchange: Rc<Exchange>) -> Self {
+        let bytes_max = exchange.permit.route().facts.request_bytes_max;
+        Self { inner, exchange, bytes_max }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(inner).poll_frame(context));
+        if let Err(reason) = this.exchange.check() {
+            return Poll::Ready(Some(Err(cut_short(reason))));
+        }
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.exchange.add_request_bytes(data.len() as u64);
+            if this.exchange.request_bytes() > this.bytes_max {
+                return Poll::Ready(Some(Err(cut_short(Reason::RequestTooLarge))));
+            }
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}

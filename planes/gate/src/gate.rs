@@ -1,0 +1,406 @@
+//! A gate: its cores, its listeners, and its talk with control.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use portcullis_decision_log::{LogError, Options as LogOptions, SegmentWriter, Syncer};
+use portcullis_policy::clock::Clock;
+use portcullis_policy::facts::{SigningKeyFacts, SnapshotFacts};
+use portcullis_policy::link::{FromGate, SeverOrder, SeverReport, ToGate};
+use portcullis_policy::liveness::Liveness;
+use portcullis_policy::meters::Meters;
+use portcullis_policy::snapshot::{CompileError, Snapshot};
+use portcullis_records::JsonPointer;
+use portcullis_tokens::access_token::TokenKeys;
+use portcullis_tokens::jwk::{Jwk, JwkError, JwkSet};
+use portcullis_tokens::nonce::NonceKey;
+use portcullis_tokens::replay::{ReplayError, ReplayTables};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::core::{Core, CoreMessage};
+use crate::link::ControlLink;
+use crate::listener::{accept, beat};
+use crate::record::Recorder;
+use crate::shared::{Ready, Relays, Shared};
+use crate::tls::{TlsError, TlsMaterial, VendorTls};
+use crate::upstream::{UpstreamTlsError, client_config};
+
+/// Proofs that may be remembered in ten seconds: two tables of these many cells of 8 bytes.
+const REPLAY_CELLS: usize = 1 << 18;
+
+/// How a gate is set up.
+pub struct GateOptions {
+    pub name: String,
+    /// Port 0 means any free port.
+    pub listen: SocketAddr,
+    /// One current-thread runtime each.
+    pub cores: u16,
+    pub tls: TlsMaterial,
+    /// Authority that upstreams are trusted by, unless one brings its own.
+    pub authority_pem: Vec<u8>,
+    /// Folder of `NAME.crt` and `NAME.key` for mutual TLS to upstreams.
+    pub identities: PathBuf,
+    pub decision_log: PathBuf,
+    pub decision_log_options: LogOptions,
+    pub clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    #[error(
+        "can't listen on `{address}`\nhint: another process may use the port; stop it, or choose another with --listen-gate"
+    )]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the decision log can't be opened")]
+    DecisionLog(#[from] LogError),
+    #[error("random numbers can't be had")]
+    Random,
+    #[error("the replay tables can't be made")]
+    Replay(#[from] ReplayError),
+    #[error("a core can't be started")]
+    Core(#[source] io::Error),
+}
+
+/// A running gate; dropping it stops it at once, [`Gate::drain`] lets requests end.
+pub struct Gate {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
+    threads: Vec<JoinHandle<()>>,
+    stop: tokio::sync::watch::Sender<bool>,
+    _syncer: Syncer,
+}
+
+impl Gate {
+    /// Opens the listeners and starts the cores. Requests are refused until the first snapshot is in.
+    pub fn start(options: GateOptions, link: ControlLink) -> Result<Self, GateError> {
+        let listeners = listen(options.listen, options.cores)?;
+        let address =
+            listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(options.listen);
+        let syncer = Syncer::start(&options.decision_log, options.decision_log_options.clone())?;
+        let shared = Arc::new(Shared {
+            name: options.name.clone(),
+            clock: options.clock.clone(),
+            ready: ArcSwapOption::empty(),
+            tls: ArcSwap::from_pointee(VendorTls::new(&options.tls, options.clock.clone())?),
+            liveness: Liveness::default(),
+            meters: Meters::default(),
+            nonces: NonceKey::new(random()?),
+            replay: ReplayTables::new(random()?, REPLAY_CELLS)?,
+            to_control: link.to_control.clone(),
+            relays: Relays::default(),
+        });
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..listeners.len()).map(|_| mpsc::unbounded_channel()).unzip();
+        let stop = tokio::sync::watch::Sender::new(false);
+        let mut threads = Vec::new();
+        let now_ms = u64::try_from(options.clock.now().as_millisecond()).unwrap_or(0);
+        for (number, (listener, messages)) in (0_u16..).zip(listeners.into_iter().zip(receivers)) {
+            let log = SegmentWriter::open(&syncer, number, now_ms)?;
+            for recovered in log.recovered() {
+                if let Some(cut) = &recovered.cut {
+                    tracing::warn!(path = %recovered.path.display(), bytes = cut.bytes, offset = cut.offset_bytes, "cut the torn end of a decision-log segment");
+                }
+            }
+            let start = CoreStart {
+                number,
+                shared: Arc::clone(&shared),
+                recorder: Recorder::new(log),
+                cores: senders.clone(),
+                salt: random()?,
+                listener,
+                messages,
+                stop: stop.subscribe(),
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("gate-{number}"))
+                .spawn(move || start.run())
+                .map_err(GateError::Core)?;
+            threads.push(thread);
+        }
+        let listening = Listening {
+            shared: Arc::clone(&shared),
+            cores: senders.clone(),
+            authority_pem: options.authority_pem,
+            identities: options.identities,
+            signing_keys: Vec::new(),
+            generation: 0,
+        };
+        let stopped = stop.subscribe();
+        let thread = std::thread::Builder::new()
+            .name("gate-link".to_owned())
+            .spawn(move || run_link(listening, link.from_control, stopped))
+            .map_err(GateError::Core)?;
+        threads.push(thread);
+        Ok(Self { address, shared, cores: senders, threads, stop, _syncer: syncer })
+    }
+
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Uses another certificate for new connections; those that stand are not touched.
+    pub fn set_tls(&self, material: &TlsMaterial) -> Result<(), TlsError> {
+        self.shared.tls.store(Arc::new(VendorTls::new(material, self.shared.clock.clone())?));
+        Ok(())
+    }
+
+    /// Takes no more connections and lets those that stand end what they are at, for `limit` at most.
+    pub fn drain(mut self, limit: Duration) {
+        for core in &self.cores {
+            let _ = core.send(CoreMessage::Drain);
+        }
+        let started = self.shared.clock.monotonic();
+        let link = self.threads.pop();
+        while self.threads.iter().any(|thread| !thread.is_finished())
+            && self.shared.clock.monotonic().saturating_sub(started) < limit
+        {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        self.threads.extend(link);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        for thread in self.threads.drain(..) {
+            // A core that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], GateError> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| GateError::Random)?;
+    Ok(bytes)
+}
+
+/// One listener for each core on the same address.
+fn listen(address: SocketAddr, cores: u16) -> Result<Vec<TcpListener>, GateError> {
+    let refused = |source| GateError::Listen { address, source };
+    // Ports that are shared by SO_REUSEPORT would let a second gate take half of the connections:
+    // a plain bind first tells whether somebody is there.
+    let probe = bind(address, false).map_err(refused)?;
+    let address = probe.local_addr().map_err(refused)?;
+    drop(probe);
+    (0..cores.max(1)).map(|_| bind(address, true).map_err(refused)).collect()
+}
+
+fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1_024)?;
+    Ok(socket.into())
+}
+
+struct CoreStart {
+    number: u16,
+    shared: Arc<Shared>,
+    recorder: Recorder,
+    cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
+    salt: [u8; 6],
+    listener: TcpListener,
+    messages: mpsc::UnboundedReceiver<CoreMessage>,
+    stop: tokio::sync::watch::Receiver<bool>,
+}
+
+impl CoreStart {
+    fn run(self) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "a core of the gate can't start");
+                return;
+            }
+        };
+        let tasks = tokio::task::LocalSet::new();
+        tasks.block_on(&runtime, async move {
+            let listener = match tokio::net::TcpListener::from_std(self.listener) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    tracing::error!(%error, "a core of the gate can't listen");
+                    return;
+                }
+            };
+            let mut stop = self.stop;
+            let core = Core::new(self.number, self.shared, self.recorder, self.cores, self.salt);
+            tokio::task::spawn_local(Rc::clone(&core).obey(self.messages));
+            tokio::task::spawn_local(beat(Rc::clone(&core)));
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = serve_until_idle(Rc::clone(&core), listener) => {}
+            }
+            core.recorder.borrow_mut().flush(&core.shared.to_control);
+        });
+    }
+}
+
+/// Takes connections until it drains, then waits for the last to end.
+async fn serve_until_idle(core: Rc<Core>, listener: tokio::net::TcpListener) {
+    accept(Rc::clone(&core), listener).await;
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    while core.registry.len() > 0 {
+        look.tick().await;
+    }
+}
+
+/// What the link's thread works with.
+struct Listening {
+    shared: Arc<Shared>,
+    cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
+    authority_pem: Vec<u8>,
+    identities: PathBuf,
+    /// The keys of the snapshot in use, and how often they have changed.
+    signing_keys: Vec<SigningKeyFacts>,
+    generation: u64,
+}
+
+fn run_link(
+    listening: Listening,
+    from_control: mpsc::Receiver<ToGate>,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(async move {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = listening.listen(from_control) => {}
+            }
+        }),
+        Err(error) => tracing::error!(%error, "the gate's link can't start"),
+    }
+}
+
+impl Listening {
+    async fn listen(mut self, mut from_control: mpsc::Receiver<ToGate>) {
+        while let Some(message) = from_control.recv().await {
+            match message {
+                ToGate::Snapshot(facts) => self.take_snapshot(*facts).await,
+                ToGate::Sever(order) => self.sever(order),
+                ToGate::RevokeToken { token_id, expires_at } => {
+                    self.shared.liveness.revoke_token(&token_id, expires_at);
+                }
+                ToGate::RelayAnswer(answer) => self.shared.relays.answer(answer),
+            }
+        }
+        // Control is gone. What is severed stays severed; leases come with gates apart.
+    }
+
+    async fn take_snapshot(&mut self, facts: SnapshotFacts) {
+        let version = facts.version;
+        let newer = self.shared.ready.load().as_ref().is_none_or(|ready| ready.snapshot.version <= version);
+        if !newer {
+            return;
+        }
+        if facts.signing_keys != self.signing_keys {
+            self.signing_keys.clone_from(&facts.signing_keys);
+            self.generation += 1;
+        }
+        match self.compile(facts) {
+            Ok(ready) => {
+                self.shared.ready.store(Some(Arc::new(ready)));
+                let _ = self.shared.to_control.send(FromGate::SnapshotInUse { version }).await;
+            }
+            // The snapshot in use stays: closing everything because of one route would be worse,
+            // and control sees that the new one never came into use.
+            Err(error) => tracing::error!(version, %error, "a snapshot can't be used"),
+        }
+    }
+
+    fn compile(&self, facts: SnapshotFacts) -> Result<Ready, ReadyError> {
+        let keys: Vec<Jwk> = facts
+            .signing_keys
+            .iter()
+            .map(|key| Jwk::parse(&key.jwk.to_string()))
+            .collect::<Result<_, _>>()?;
+        let token_keys = TokenKeys::of_set(&JwkSet::new(keys)?)?;
+        let mut pointers = HashMap::new();
+        for route in &facts.routes {
+            if let Some(pointer) = &route.records {
+                let pointer = JsonPointer::parse(pointer)
+                    .map_err(|source| ReadyError::Pointer { route: route.name.clone(), source })?;
+                pointers.insert(route.id, pointer);
+            }
+        }
+        let mut upstream_tls = HashMap::new();
+        for upstream in facts.upstreams.iter().filter(|upstream| upstream.url.starts_with("https://")) {
+            let tls = upstream.tls.clone().unwrap_or_default();
+            let config =
+                client_config(upstream, &tls, &self.authority_pem, &self.identities, &self.shared.clock)?;
+            upstream_tls.insert(upstream.id, Arc::new(config));
+        }
+        let shared = &self.shared;
+        let snapshot = Snapshot::compile(facts, &shared.liveness, &shared.meters, shared.now_seconds())?;
+        Ok(Ready { snapshot, token_keys, token_keys_generation: self.generation, pointers, upstream_tls })
+    }
+
+    /// Liveness first, then every core; the report goes out when all have confirmed. Orders don't
+    /// wait for each other.
+    fn sever(&self, order: SeverOrder) {
+        let arrived_us = monotonic_us(&self.shared.clock);
+        self.shared.liveness.sever(&order.target, order.epoch, &order.keys);
+        let order = Arc::new(order);
+        let mut confirmations = Vec::new();
+        for core in &self.cores {
+            let (confirm, confirmed) = oneshot::channel();
+            if core.send(CoreMessage::Sever { order: Arc::clone(&order), arrived_us, confirm }).is_ok() {
+                confirmations.push(confirmed);
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let mut connections = Vec::new();
+            let mut cores = 0;
+            for confirmed in confirmations {
+                // A core that ended meanwhile has no connections any more.
+                connections.extend(confirmed.await.unwrap_or_default());
+                cores += 1;
+            }
+            let took_us = monotonic_us(&shared.clock).saturating_sub(arrived_us);
+            let report =
+                SeverReport { order: order.order, gate: shared.name.clone(), cores, took_us, connections };
+            let _ = shared.to_control.send(FromGate::Severed(report)).await;
+        });
+    }
+}
+
+fn monotonic_us(clock: &Clock) -> u64 {
+    u64::try_from(clock.monotonic().as_micros()).unwrap_or(u64::MAX)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReadyError {
+    #[error("a signing key can't be read: {0}")]
+    Key(#[from] JwkError),
+    #[error("route `{route}`: {source}")]
+    Pointer {
+        route: String,
+        #[source]
+        source: portcullis_records::PointerError,
+    },
+    #[error(transparent)]
+    Upstream(#[from] UpstreamTlsError),
+    #[error(transparent)]
+    Snapshot(#[from] CompileError),
+}

@@ -1,0 +1,303 @@
+//! Who calls: a token, and the proof that the caller holds the key it is bound to.
+//!
+//! A verified token is remembered by its digest, so its signature is paid for once; its expiry,
+//! epochs and revocation are looked at on each request. Proofs are always verified.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
+use portcullis_domain::reason::Reason;
+use portcullis_policy::evaluate::Facts;
+use portcullis_tokens::access_token::{AccessClaims, TokenError, verify};
+use portcullis_tokens::dpop::{ExpectedProof, Proof, ProofError};
+use portcullis_tokens::replay::{Acceptance, ClientShare};
+use portcullis_tokens::session::session_id;
+use portcullis_tokens::thumbprint::Thumbprint;
+
+use crate::connection::{Connection, Greeting};
+use crate::core::Core;
+use crate::refusal::{Challenge, Refusal};
+use crate::shared::{Ready, Shared};
+
+/// How far a proof's time may be off: its nonce says how fresh it is.
+pub const PROOF_LEEWAY_SECONDS: i64 = 300;
+
+/// A caller whose token and proofs hold.
+#[derive(Clone)]
+pub struct Caller {
+    pub token: Rc<KnownToken>,
+    /// Key × JA4 context key × network.
+    pub session: String,
+    /// A nonce for the next proof, when the one that was used will soon be stale.
+    pub fresh_nonce: Option<String>,
+}
+
+impl Caller {
+    pub fn facts(&self) -> Facts<'_> {
+        let KnownToken { claims, keys, .. } = &*self.token;
+        let epochs = claims.lineage.epochs;
+        Facts {
+            vendor: claims.lineage.vendor,
+            integration: claims.lineage.integration,
+            client: claims.lineage.client,
+            epochs: [epochs.vendor, epochs.integration, epochs.client],
+            keys,
+            session: &self.session,
+            token_id: &claims.token_id,
+            scope: &claims.scope,
+            audience: &claims.audience,
+        }
+    }
+}
+
+/// A token whose signature was good.
+pub struct KnownToken {
+    pub claims: AccessClaims,
+    /// Thumbprints that may close it: of the registered key and of the keys it is bound to.
+    pub keys: Vec<String>,
+    pub client_key: String,
+    generation: u64,
+}
+
+impl KnownToken {
+    pub fn is_dpop(&self) -> bool {
+        self.claims.confirmation.jkt.is_some()
+    }
+
+    /// `dpop`, `certificate`, or both.
+    pub fn binding(&self) -> &'static str {
+        let confirmation = &self.claims.confirmation;
+        match (confirmation.jkt.is_some(), confirmation.x5t_s256.is_some()) {
+            (true, true) => "dpop+certificate",
+            (true, false) => "dpop",
+            _ => "certificate",
+        }
+    }
+}
+
+/// Tokens by digest; when it is full it starts anew, which costs one verification for each token in use.
+#[derive(Default)]
+pub struct TokenCache {
+    by_digest: RefCell<HashMap<[u8; 32], Rc<KnownToken>>>,
+}
+
+const TOKENS_MAX: usize = 16_384;
+
+/// The caller of `request`, or why it isn't believed.
+pub fn identify<B>(
+    core: &Core,
+    ready: &Ready,
+    connection: &Connection,
+    request: &Request<B>,
+) -> Result<Caller, Refusal> {
+    let (scheme, text) = credentials(request.headers())?;
+    let token = known_token(core, ready, text)?;
+    let Some(greeting) = connection.greeting() else { return Err(Reason::NotReady.into()) };
+    if let Some(bound) = &token.claims.confirmation.x5t_s256 {
+        check_certificate(bound, greeting, token.is_dpop())?;
+    }
+    let mut fresh_nonce = None;
+    match (&token.claims.confirmation.jkt, scheme) {
+        (Some(bound), Scheme::Dpop) => {
+            fresh_nonce = check_proof(core, ready, request, text, bound, &token)?;
+        }
+        (None, Scheme::Bearer) => {}
+        (Some(_), Scheme::Bearer) => {
+            let reason = if request.headers().contains_key("dpop") {
+                Reason::SchemeWrong
+            } else {
+                Reason::ProofMissing
+            };
+            return Err(Refusal::from(reason).challenged(Challenge::Dpop { error: "invalid_token" }));
+        }
+        (None, Scheme::Dpop) => {
+            return Err(
+                Refusal::from(Reason::SchemeWrong).challenged(Challenge::Bearer { error: "invalid_token" })
+            );
+        }
+    }
+    let session = session_id(
+        token.claims.lineage.client,
+        &token.client_key,
+        greeting.ja4_context.as_deref(),
+        &greeting.network,
+    );
+    Ok(Caller { token, session, fresh_nonce })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Dpop,
+    Bearer,
+}
+
+fn credentials(headers: &HeaderMap) -> Result<(Scheme, &str), Refusal> {
+    let missing = || Refusal::from(Reason::TokenMissing).challenged(Challenge::Any);
+    let malformed =
+        || Refusal::from(Reason::TokenMalformed).challenged(Challenge::Bearer { error: "invalid_request" });
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(missing)?;
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    let text = value.to_str().map_err(|_| malformed())?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(malformed)?;
+    if scheme.eq_ignore_ascii_case("dpop") {
+        Ok((Scheme::Dpop, token))
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        Ok((Scheme::Bearer, token))
+    } else {
+        Err(missing())
+    }
+}
+
+fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>, Refusal> {
+    let now = core.shared.now_seconds();
+    let digest = digest_of(text);
+    let known = core.tokens.by_digest.borrow().get(&digest).cloned();
+    if let Some(known) = known
+        && known.generation == ready.token_keys_generation
+    {
+        if now >= known.claims.expires_at {
+            return Err(invalid_token(Reason::TokenExpired, known.is_dpop()));
+        }
+        return Ok(known);
+    }
+    let claims =
+        verify(text, &ready.token_keys, &ready.snapshot.issuer, now).map_err(|error| match error {
+            TokenError::Expired { .. } => invalid_token(Reason::TokenExpired, false),
+            TokenError::Signature(_) | TokenError::KeyUnknown { .. } | TokenError::Issuer { .. } => {
+                invalid_token(Reason::TokenSignature, false)
+            }
+            other => {
+                Refusal { detail: Some(other.to_string()), ..invalid_token(Reason::TokenMalformed, false) }
+            }
+        })?;
+    let client_key = claims.lineage.client_key.to_string();
+    let confirmed = [claims.confirmation.jkt, claims.confirmation.x5t_s256];
+    let mut keys = vec![client_key.clone()];
+    keys.extend(confirmed.into_iter().flatten().map(|key| key.to_string()));
+    keys.dedup();
+    let known = Rc::new(KnownToken { claims, keys, client_key, generation: ready.token_keys_generation });
+    let mut cache = core.tokens.by_digest.borrow_mut();
+    if cache.len() >= TOKENS_MAX {
+        cache.clear();
+    }
+    cache.insert(digest, Rc::clone(&known));
+    Ok(known)
+}
+
+fn digest_of(text: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().try_into().unwrap_or([0; 32])
+}
+
+fn invalid_token(reason: Reason, dpop: bool) -> Refusal {
+    let error = "invalid_token";
+    let challenge = if dpop { Challenge::Dpop { error } } else { Challenge::Bearer { error } };
+    Refusal::from(reason).challenged(challenge)
+}
+
+fn check_certificate(bound: &Thumbprint, greeting: &Greeting, dpop: bool) -> Result<(), Refusal> {
+    match &greeting.certificate_thumbprint {
+        None => Err(invalid_token(Reason::CertificateMissing, dpop)),
+        Some(presented) if *presented != bound.to_string() => {
+            Err(invalid_token(Reason::CertificateWrong, dpop))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_proof<B>(
+    core: &Core,
+    ready: &Ready,
+    request: &Request<B>,
+    token_text: &str,
+    bound: &Thumbprint,
+    token: &KnownToken,
+) -> Result<Option<String>, Refusal> {
+    let text = single_proof(request.headers())?.ok_or_else(|| {
+        let nonce = core.shared.nonces.issue(bound, core.shared.now_seconds());
+        Refusal::from(Reason::ProofMissing)
+            .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
+            .with_nonce(nonce)
+    })?;
+    let proof = Proof::parse(text).map_err(|error| bad_proof(&error))?;
+    if proof.jkt() != *bound {
+        return Err(Refusal::from(Reason::ProofKey).challenged(Challenge::Dpop { error: "invalid_token" }));
+    }
+    let share = ClientShare::of(token.claims.lineage.client);
+    let urls: Vec<String> =
+        ready.snapshot.public_origins.iter().map(|origin| address(origin, request.uri().path())).collect();
+    check_matching(&core.shared, proof, request.method().as_str(), &urls, Some(token_text), share)
+}
+
+/// The one DPoP header, if there is one; two are malformed.
+pub fn single_proof(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let malformed =
+        || Refusal::from(Reason::ProofMalformed).challenged(Challenge::Dpop { error: "invalid_dpop_proof" });
+    let mut values = headers.get_all("dpop").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    value.to_str().map(Some).map_err(|_| malformed())
+}
+
+/// Nonce, request, signature, replay, in the order of what they cost; a fresh nonce if the proof's
+/// own is of the previous slot.
+pub fn check_matching(
+    shared: &Shared,
+    proof: Proof<'_>,
+    method: &str,
+    urls: &[String],
+    access_token: Option<&str>,
+    share: ClientShare,
+) -> Result<Option<String>, Refusal> {
+    let now = shared.now_seconds();
+    let jkt = proof.jkt();
+    let slot = proof.nonce().and_then(|nonce| shared.nonces.check(nonce, &jkt, now));
+    let ask_again = |reason: Reason| {
+        Refusal::from(reason)
+            .challenged(Challenge::Dpop { error: "use_dpop_nonce" })
+            .with_nonce(shared.nonces.issue(&jkt, now))
+    };
+    let Some(slot) = slot else { return Err(ask_again(Reason::ProofNonce)) };
+    let expected = ExpectedProof { method, urls, access_token, now, leeway_seconds: PROOF_LEEWAY_SECONDS };
+    let verified = proof
+        .matching(&expected)
+        .and_then(|matched| matched.verify_signature())
+        .map_err(|error| bad_proof(&error))?;
+    match shared.replay.accept(slot, &verified.jkt, &verified.jti, share) {
+        Acceptance::Accepted => {}
+        Acceptance::Late => return Err(ask_again(Reason::ProofNonce)),
+        Acceptance::Replayed => return Err(ask_again(Reason::ProofReplayed)),
+        Acceptance::Full | Acceptance::ClientShareSpent => {
+            return Err(Refusal::from(Reason::ReplayStoreFull).retry_after_ms(10_000));
+        }
+    }
+    let current = portcullis_tokens::nonce::NonceSlot::at(now);
+    Ok((slot != current).then(|| shared.nonces.issue(&verified.jkt, now)))
+}
+
+fn bad_proof(error: &ProofError) -> Refusal {
+    let reason = match error {
+        ProofError::Method { .. } => Reason::ProofMethod,
+        ProofError::Url { .. } | ProofError::UrlMalformed(_) => Reason::ProofUrl,
+        ProofError::TooOld { .. } | ProofError::InFuture { .. } => Reason::ProofTime,
+        ProofError::TokenHashMissing | ProofError::TokenHashMismatch => Reason::ProofTokenHash,
+        ProofError::Signature(_) => Reason::ProofSignature,
+        _ => Reason::ProofMalformed,
+    };
+    Refusal::with_detail(reason, error.to_string())
+        .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
+}
+
+/// What `htu` must say for `path` at `origin`.
+pub fn address(origin: &str, path: &str) -> String {
+    let address = format!("{origin}{path}");
+    portcullis_tokens::dpop::canonical_url(&address).unwrap_or(address)
+}

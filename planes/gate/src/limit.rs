@@ -1,0 +1,73 @@
+//! Limits before the first byte: requests, bytes, concurrency, and whether records are left.
+
+use http::{HeaderMap, HeaderName};
+use portcullis_domain::reason::Reason;
+use portcullis_policy::evaluate::Permit;
+use portcullis_policy::meters::Place;
+
+use crate::core::Core;
+use crate::refusal::{Refusal, put};
+
+/// What the limits gave: a place among the concurrent, and records reserved up front.
+pub struct Granted {
+    pub place: Place,
+    /// `page_max` of the route, reserved; 0 where it has none.
+    pub reserved: u64,
+}
+
+/// Takes a request out of every limit, or says how long to wait.
+pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
+    let client = permit.client();
+    let limits = &client.integration.limits;
+    let now_ns = core.shared.monotonic_ns();
+    let now_ms = core.shared.monotonic_ms();
+    if let Err(wait_ns) = client.meter.requests.take(1, limits.requests, now_ns) {
+        return Err(Refusal::from(Reason::RequestsLimit).retry_after_ms(wait_ns / 1_000_000));
+    }
+    // Bytes are charged as they leave: here only a debt is looked at.
+    if client.meter.bytes.left(limits.bytes, now_ns) == 0 {
+        return Err(Refusal::from(Reason::BytesLimit).retry_after_ms(1_000));
+    }
+    let route = &permit.route().facts;
+    let mut reserved = 0;
+    if route.metered {
+        let wanted = route.page_max.unwrap_or(1);
+        let got = client.windows.reserve(wanted, now_ms);
+        if got < wanted {
+            client.windows.abandon(got);
+            let wait_ms = client.windows.tightest(now_ms).wait_ms;
+            return Err(Refusal::from(Reason::RecordsLimit).retry_after_ms(wait_ms));
+        }
+        reserved = got;
+        if route.page_max.is_none() {
+            // It was only to see that one more fits.
+            client.windows.abandon(got);
+            reserved = 0;
+        }
+    }
+    let Some(place) = client.meter.enter(limits.concurrency) else {
+        client.windows.abandon(reserved);
+        return Err(Refusal::from(Reason::ConcurrencyLimit).retry_after_ms(1_000));
+    };
+    Ok(Granted { place, reserved })
+}
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Says what is left (draft-ietf-httpapi-ratelimit-headers), records as a quota unit of their own.
+pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
+    let client = permit.client();
+    let limits = &client.integration.limits;
+    let requests = client.meter.requests.left(limits.requests, core.shared.monotonic_ns());
+    let window_seconds = limits.requests.burst.div_ceil(limits.requests.per_second.max(1)).max(1);
+    let mut policy = format!("\"requests\";q={};w={window_seconds}", limits.requests.burst);
+    let mut left = format!("\"requests\";r={requests}");
+    if permit.route().facts.metered {
+        let records = client.windows.tightest(core.shared.monotonic_ms());
+        policy.push_str(&format!(", \"records\";q={};qu=\"records\";w=10", records.limit));
+        left.push_str(&format!(", \"records\";r={};t={}", records.left, records.wait_ms.div_ceil(1_000)));
+    }
+    put(headers, POLICY, &policy);
+    put(headers, LEFT, &left);
+}

@@ -1,0 +1,205 @@
+//! Taking connections: the network gate, the handshake, and the protocol's own machinery.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use portcullis_tokens::session::network_of;
+use portcullis_tokens::thumbprint::Thumbprint;
+use portcullis_wire::ja4;
+use rustls::pki_types::CertificateDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::connection::{Connection, Greeting};
+use crate::core::Core;
+use crate::io::ValvedIo;
+use crate::pipeline::handle;
+
+/// Connections of one core; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 20_000;
+const HANDSHAKE_SECONDS_MAX: u64 = 10;
+/// To the end of a request's head, and between requests.
+const HEAD_SECONDS_MAX: u64 = 60;
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+const STREAMS_MAX: u32 = 128;
+/// Unsent bytes that the kernel may hold for one connection: what a cut can't take back.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+/// How often terms and overdue cuts are looked at.
+const BEAT: Duration = Duration::from_millis(20);
+/// How often what was recorded goes to control.
+const FLUSH: Duration = Duration::from_millis(50);
+
+/// Takes connections until the gate drains.
+pub async fn accept(core: Rc<Core>, listener: TcpListener) {
+    let mut draining = core.draining.subscribe();
+    loop {
+        tokio::select! {
+            _ = draining.wait_for(|draining| *draining) => return,
+            accepted = listener.accept(), if core.registry.len() < CONNECTIONS_MAX => match accepted {
+                Ok((tcp, peer)) => {
+                    let core = Rc::clone(&core);
+                    tokio::task::spawn_local(async move { serve(core, tcp, peer).await });
+                }
+                Err(error) => {
+                    // Out of descriptors or memory: taking the next at once would only spin.
+                    tracing::warn!(%error, "a connection can't be taken");
+                    tokio::time::sleep(BEAT).await;
+                }
+            },
+            // Full: look again when some may have ended.
+            () = tokio::time::sleep(BEAT), if core.registry.len() >= CONNECTIONS_MAX => {}
+        }
+    }
+}
+
+/// Looks after terms, overdue cuts and batches for control.
+pub async fn beat(core: Rc<Core>) {
+    let mut beat = tokio::time::interval(BEAT);
+    let mut flush = tokio::time::interval(FLUSH);
+    loop {
+        tokio::select! {
+            _ = beat.tick() => core.registry.sweep(core.shared.now_us(), core.shared.monotonic_ms()),
+            _ = flush.tick() => core.recorder.borrow_mut().flush(&core.shared.to_control),
+        }
+    }
+}
+
+async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
+    // Small answers must not wait for more; large ones must not pile up in the kernel.
+    let _ = tcp.set_nodelay(true);
+    let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    let connection = core.registry.open(peer, tcp.as_raw_fd());
+    let io = ValvedIo::of_vendor(tcp, Rc::clone(&connection.valve));
+    let Ok(config) = core.shared.tls.load().for_connection() else {
+        core.registry.forget_socket(&connection);
+        return;
+    };
+    let acceptor = TlsAcceptor::from(config);
+    let handshake = tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), acceptor.accept(io));
+    match handshake.await {
+        Ok(Ok(mut stream)) => {
+            connection.greet(greeting_of(&mut stream, peer));
+            tokio::select! {
+                // A cut wins over whatever the connection could still do.
+                biased;
+                () = connection.ended() => {}
+                () = speak(&core, &connection, &mut stream) => {}
+            }
+            core.registry.forget_socket(&connection);
+        }
+        Ok(Err(error)) => {
+            core.registry.forget_socket(&connection);
+            tracing::debug!(%peer, %error, "handshake failed");
+        }
+        Err(_) => {
+            core.registry.forget_socket(&connection);
+            tracing::debug!(%peer, "handshake took too long");
+        }
+    }
+    connection.departures.close(core.shared.monotonic_ms());
+}
+
+fn greeting_of(stream: &mut TlsStream<ValvedIo>, peer: SocketAddr) -> Greeting {
+    let (io, tls) = stream.get_mut();
+    let hello = io.take_hello();
+    let certificates: Vec<CertificateDer<'static>> =
+        tls.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
+    Greeting {
+        ja4: hello.as_ref().map(|hello| ja4::ja4(hello).to_string()),
+        ja4_context: hello.as_ref().map(|hello| ja4::context_key(hello).to_string()),
+        certificate_thumbprint: certificates.first().map(|der| Thumbprint::of_certificate(der).to_string()),
+        certificates,
+        network: network_of(peer.ip()),
+        http2: tls.alpn_protocol() == Some(b"h2"),
+    }
+}
+
+async fn speak(core: &Rc<Core>, connection: &Rc<Connection>, stream: &mut TlsStream<ValvedIo>) {
+    let service = service_fn(|request| {
+        let (core, connection) = (Rc::clone(core), Rc::clone(connection));
+        async move { Ok::<_, Infallible>(handle(core, connection, request).await) }
+    });
+    let io = TokioIo::new(stream);
+    let mut draining = core.draining.subscribe();
+    if connection.is_http2() {
+        let mut protocol = pin!(
+            http2::Builder::new(Local)
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(HEAD_BYTES_MAX as u32)
+                .max_pending_accept_reset_streams(64)
+                .keep_alive_interval(Some(Duration::from_secs(30)))
+                .serve_connection(io, service)
+        );
+        tokio::select! {
+            _ = settled(core, connection, protocol.as_mut()) => return,
+            _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
+        }
+        let _ = settled(core, connection, protocol.as_mut()).await;
+    } else {
+        let mut protocol = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
+                .max_headers(HEADERS_MAX)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(io, service)
+        );
+        tokio::select! {
+            _ = settled(core, connection, protocol.as_mut()) => return,
+            _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
+        }
+        let _ = settled(core, connection, protocol.as_mut()).await;
+    }
+}
+
+/// Drives a protocol. Whenever it has come to rest and the kernel has taken all of its bytes, the
+/// records in them have departed.
+async fn settled<P: Future>(
+    core: &Core,
+    connection: &Connection,
+    mut protocol: std::pin::Pin<&mut P>,
+) -> P::Output {
+    poll_fn(|context| {
+        let polled = protocol.as_mut().poll(context);
+        if connection.valve.is_clear() {
+            connection.departures.settle(connection.is_http2(), core.shared.monotonic_ms());
+            if connection.closing_by_ms().is_some()
+                && connection.departures.is_empty()
+                && connection.is_http2()
+            {
+                // The cut's own stream has been reset with its code; now the whole connection goes.
+                connection.cut_when_clear(core.shared.monotonic_ms() + 100);
+            }
+        }
+        match polled {
+            Poll::Ready(output) => Poll::Ready(output),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Runs HTTP/2 streams on the core's own thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}

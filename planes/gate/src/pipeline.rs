@@ -1,0 +1,212 @@
+//! The life of a request, from top to bottom. Each line may refuse, and names its reason.
+
+use std::rc::Rc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use portcullis_domain::decision::{DecisionId, DecisionRecord, Verdict};
+use portcullis_domain::reason::Reason;
+use portcullis_policy::evaluate::{Permit, evaluate};
+use portcullis_policy::snapshot::{Found, Route};
+
+use crate::body::GateBody;
+use crate::connection::{Connection, Owner};
+use crate::core::Core;
+use crate::exchange::Exchange;
+use crate::forward::forward;
+use crate::identify::{Caller, identify};
+use crate::limit;
+use crate::read::check_head;
+use crate::refusal::{Challenge, DECISION, DPOP_NONCE, Refusal, put};
+use crate::relay::{is_reserved, relay};
+use crate::shared::Ready;
+
+/// What was learnt on the way down, for the record of the decision.
+#[derive(Default)]
+struct Learnt {
+    route: Option<std::sync::Arc<Route>>,
+    caller: Option<Rc<Caller>>,
+}
+
+/// Answers one request.
+pub async fn handle(
+    core: Rc<Core>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Response<GateBody> {
+    let id = core.decision_id();
+    let method = request.method().clone();
+    let http2 = connection.is_http2();
+    let mut learnt = Learnt::default();
+    match pass(&core, &connection, id, &mut learnt, request).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            let verdict = match refusal.challenge {
+                Some(_) => Verdict::Challenge,
+                None => Verdict::Deny,
+            };
+            let record = record_of(&core, &connection, id, &learnt, method.as_str(), verdict, refusal.reason);
+            write_refusal(&core, record, &refusal, http2)
+        }
+    }
+}
+
+async fn pass(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    id: DecisionId,
+    learnt: &mut Learnt,
+    request: Request<Incoming>,
+) -> Result<Response<GateBody>, Refusal> {
+    // One snapshot for the whole exchange; liveness is looked at apart, again and again.
+    let ready = core.shared.ready.load_full().ok_or(Reason::NotReady)?;
+    check_head(&request)?;
+    if is_reserved(request.uri().path()) {
+        return relay(core, &ready, connection, id, request).await;
+    }
+    let route = find_route(&ready, &request)?;
+    learnt.route = Some(route.clone());
+    let caller = Rc::new(identify(core, &ready, connection, &request)?);
+    learnt.caller = Some(Rc::clone(&caller));
+    // Registered first, then judged: a severance sees the connection, or the judge sees the severance.
+    claim(&ready, connection, &caller)?;
+    let permit = authorize(core, &ready, &route, &caller, request.uri().path())?;
+    let granted = limit::take(core, &permit)?;
+    // `assess` and `challenge` take their place here: until then only hard rules decide.
+    let method = request.method().as_str().to_owned();
+    let record = record_of(core, connection, id, learnt, &method, Verdict::Allow, Reason::Allowed);
+    // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
+    if let Err(error) = core.recorder.borrow_mut().decided(record) {
+        tracing::error!(%error, "a decision can't be recorded");
+        permit.client().windows.abandon(granted.reserved);
+        return Err(Reason::DecisionLogUnavailable.into());
+    }
+    let fresh_nonce = caller.fresh_nonce.clone();
+    let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, granted.place);
+    let mut response = match forward(&exchange, &ready, request, granted.reserved).await {
+        Ok(response) => response,
+        Err(refusal) => return Ok(broken(&exchange, &refusal, granted.reserved)),
+    };
+    put(response.headers_mut(), DECISION, &id.to_string());
+    if let Some(nonce) = fresh_nonce {
+        put(response.headers_mut(), DPOP_NONCE, &nonce);
+    }
+    limit::describe(core, &exchange.permit, response.headers_mut());
+    Ok(response)
+}
+
+fn find_route(ready: &Ready, request: &Request<Incoming>) -> Result<std::sync::Arc<Route>, Refusal> {
+    match ready.snapshot.find(request.method().as_str(), request.uri().path()) {
+        Found::Route(route) => Ok(route),
+        Found::OtherMethods(allow) => {
+            Err(Refusal { allow: Some(allow), ..Refusal::from(Reason::MethodNotAllowed) })
+        }
+        Found::Nothing => Err(Reason::RouteUnknown.into()),
+    }
+}
+
+fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<(), Refusal> {
+    let lineage = &caller.token.claims.lineage;
+    let client = ready.snapshot.client(lineage.client).ok_or_else(|| {
+        Refusal::from(Reason::ClientUnknown).challenged(Challenge::Bearer { error: "invalid_token" })
+    })?;
+    let owner = Owner {
+        vendor: client.integration.vendor,
+        integration: client.integration.id,
+        client: client.id,
+        lifeline: client.lifeline.clone(),
+        keys: caller.token.keys.clone(),
+        sessions: vec![caller.session.clone()],
+    };
+    connection.claim(owner).map_err(|reason| Refusal::from(reason).and_close())
+}
+
+fn authorize(
+    core: &Core,
+    ready: &Ready,
+    route: &std::sync::Arc<Route>,
+    caller: &Caller,
+    path: &str,
+) -> Result<Permit, Refusal> {
+    let facts = caller.facts();
+    let now_us = core.shared.now_us();
+    evaluate(&ready.snapshot, &core.shared.liveness, &facts, route, path, now_us).map_err(|reason| {
+        let dpop = caller.token.is_dpop();
+        let refusal = Refusal::from(reason);
+        match reason {
+            Reason::ScopeInsufficient => {
+                refusal.challenged(Challenge::Scope { dpop, scope: route.facts.scope.clone() })
+            }
+            _ if reason.status() == 401 => refusal.challenged(if dpop {
+                Challenge::Dpop { error: "invalid_token" }
+            } else {
+                Challenge::Bearer { error: "invalid_token" }
+            }),
+            _ => refusal,
+        }
+    })
+}
+
+/// The exchange was allowed, recorded, and then could not be carried out.
+fn broken(exchange: &Exchange, refusal: &Refusal, reserved: u64) -> Response<GateBody> {
+    use portcullis_domain::decision::Ending;
+    let ending = match refusal.reason.status() {
+        502 | 504 => Ending::UpstreamFailed,
+        _ => Ending::Cut,
+    };
+    exchange.answered(refusal.reason.status());
+    exchange.end(ending, refusal.reason);
+    if refusal.reason != Reason::BodyNotCountable {
+        exchange.permit.client().windows.abandon(reserved);
+    }
+    refusal.response(exchange.id, exchange.connection.is_http2())
+}
+
+fn write_refusal(core: &Core, record: DecisionRecord, refusal: &Refusal, http2: bool) -> Response<GateBody> {
+    let id = record.id;
+    let mut recorder = core.recorder.borrow_mut();
+    if record.client.is_none() {
+        recorder.stranger(record);
+    } else if let Err(error) = recorder.decided(record) {
+        tracing::error!(%error, "a decision can't be recorded");
+        return Refusal::from(Reason::DecisionLogUnavailable).response(id, http2);
+    }
+    refusal.response(id, http2)
+}
+
+fn record_of(
+    core: &Core,
+    connection: &Connection,
+    id: DecisionId,
+    learnt: &Learnt,
+    method: &str,
+    verdict: Verdict,
+    reason: Reason,
+) -> DecisionRecord {
+    let greeting = connection.greeting();
+    let caller = learnt.caller.as_deref();
+    let lineage = caller.map(|caller| &caller.token.claims.lineage);
+    let snapshot = core.shared.ready.load().as_ref().map_or(0, |ready| ready.snapshot.version);
+    DecisionRecord {
+        id,
+        time: core.shared.clock.now(),
+        verdict,
+        reason,
+        gate: core.shared.name.clone(),
+        snapshot,
+        vendor: lineage.map(|lineage| lineage.vendor),
+        integration: lineage.map(|lineage| lineage.integration),
+        client: lineage.map(|lineage| lineage.client),
+        route: learnt.route.as_ref().map(|route| route.facts.id),
+        method: method.chars().take(16).collect(),
+        path: learnt.route.as_ref().map_or_else(String::new, |route| route.facts.path.clone()),
+        session: caller.map(|caller| caller.session.clone()),
+        client_key: caller.map(|caller| caller.token.client_key.clone()),
+        binding: caller.map(|caller| caller.token.binding().to_owned()),
+        peer: connection.peer.to_string(),
+        ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
+        ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
+        protocol: if connection.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
+        scope: caller.map(|caller| caller.token.claims.scope.clone()).unwrap_or_default(),
+    }
+}

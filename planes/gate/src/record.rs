@@ -1,0 +1,118 @@
+//! Recording: a decision is in the decision log before it takes effect, and goes to control after.
+
+use std::collections::HashMap;
+
+use portcullis_decision_log::{AppendError, SegmentWriter};
+use portcullis_domain::decision::{
+    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, PayloadError,
+};
+use portcullis_domain::ids::VendorId;
+use portcullis_domain::reason::Reason;
+use portcullis_policy::link::FromGate;
+use tokio::sync::mpsc;
+
+/// A batch for control is sent when it has this many entries, or at the next beat.
+const BATCH: usize = 256;
+/// What control doesn't take in time is dropped from the link, never from the log.
+const WAITING_MAX: usize = 16_384;
+/// Samples of refused strangers that one core records in a second.
+const STRANGERS_A_SECOND: u32 = 50;
+
+pub struct Recorder {
+    log: SegmentWriter,
+    decided: Vec<DecisionRecord>,
+    ended: Vec<OutcomeRecord>,
+    strangers_second: i64,
+    strangers: u32,
+    /// Refusals of strangers since the start, by reason.
+    refused: HashMap<Reason, u64>,
+}
+
+impl Recorder {
+    pub fn new(log: SegmentWriter) -> Self {
+        Self {
+            log,
+            decided: Vec::new(),
+            ended: Vec::new(),
+            strangers_second: 0,
+            strangers: 0,
+            refused: HashMap::new(),
+        }
+    }
+
+    /// Records a decision about an identified client. Unless this succeeds, nothing passes.
+    pub fn decided(&mut self, record: DecisionRecord) -> Result<(), AppendError> {
+        self.append(
+            DECISION_KIND,
+            record.id,
+            record.vendor,
+            record.to_bytes(),
+            record.time.as_millisecond(),
+        )?;
+        self.decided.push(record);
+        Ok(())
+    }
+
+    /// Counts a refused stranger, and records a sample: a flood must not fill the disk.
+    pub fn stranger(&mut self, record: DecisionRecord) {
+        *self.refused.entry(record.reason).or_default() += 1;
+        let second = record.time.as_second();
+        if second != self.strangers_second {
+            self.strangers_second = second;
+            self.strangers = 0;
+        }
+        if self.strangers < STRANGERS_A_SECOND {
+            self.strangers += 1;
+            // A sample that can't be written is only a sample.
+            let _ = self.decided(record);
+        }
+    }
+
+    pub fn ended(&mut self, vendor: VendorId, record: OutcomeRecord) {
+        // The decision itself is recorded; if its outcome can't be, the next decision will not pass.
+        let _ = self.append(
+            OUTCOME_KIND,
+            record.id,
+            Some(vendor),
+            record.to_bytes(),
+            record.time.as_millisecond(),
+        );
+        self.ended.push(record);
+    }
+
+    fn append(
+        &mut self,
+        kind: u8,
+        id: DecisionId,
+        vendor: Option<VendorId>,
+        payload: Result<Vec<u8>, PayloadError>,
+        now_ms: i64,
+    ) -> Result<(), AppendError> {
+        let payload = payload.map_err(|error| AppendError::Io(std::io::Error::other(error)))?;
+        let vendor = vendor.map_or([0; 16], |vendor| *vendor.0.as_bytes());
+        let now_ms = u64::try_from(now_ms).unwrap_or(0);
+        self.log.append(kind, PAYLOAD_VERSION, id.0, vendor, &payload, now_ms)
+    }
+
+    pub fn batch_is_full(&self) -> bool {
+        self.decided.len() + self.ended.len() >= BATCH
+    }
+
+    /// Sends what has gathered; keeps it for the next beat when control is behind.
+    pub fn flush(&mut self, to_control: &mpsc::Sender<FromGate>) {
+        if self.decided.is_empty() && self.ended.is_empty() {
+            return;
+        }
+        let Ok(permit) = to_control.try_reserve() else {
+            if self.decided.len() + self.ended.len() > WAITING_MAX {
+                self.decided.clear();
+                self.ended.clear();
+            }
+            return;
+        };
+        permit.send(FromGate::Decisions {
+            decided: std::mem::take(&mut self.decided),
+            ended: std::mem::take(&mut self.ended),
+        });
+    }
+}

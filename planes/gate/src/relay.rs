@@ -1,0 +1,175 @@
+//! The authorization server at the gate's address: vendors never reach control, the gate relays.
+//!
+//! Nonces and replay are the gate's, so a proof is checked here, and control is told its key.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use portcullis_domain::decision::DecisionId;
+use portcullis_domain::ids::ClientId;
+use portcullis_domain::reason::Reason;
+use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest};
+use portcullis_tokens::dpop::Proof;
+use portcullis_tokens::replay::ClientShare;
+use portcullis_tokens::thumbprint::Thumbprint;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::body::GateBody;
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::identify::{address, check_matching, single_proof};
+use crate::refusal::{DECISION, DPOP_NONCE, Refusal, put};
+use crate::shared::Ready;
+
+const BODY_BYTES_MAX: usize = 64 * 1024;
+const BODY_SECONDS_MAX: u64 = 10;
+const ANSWER_SECONDS_MAX: u64 = 10;
+
+/// Whether a path is the authorization server's.
+pub fn is_reserved(path: &str) -> bool {
+    path.starts_with("/oauth/")
+        || path.starts_with("/.well-known/")
+        || path == "/oauth"
+        || path == "/.well-known"
+}
+
+/// Relays one request to the authorization server.
+pub async fn relay(
+    core: &Core,
+    ready: &Ready,
+    connection: &Connection,
+    id: DecisionId,
+    request: Request<Incoming>,
+) -> Result<Response<GateBody>, Refusal> {
+    let mut nonce = None;
+    let proof_key = match check_token_proof(core, ready, &request) {
+        Ok(checked) => checked,
+        Err(refusal) => return Ok(oauth_refusal(&refusal, id)),
+    };
+    if let Some(key) = &proof_key {
+        // The next proof will need one; giving it now saves the client a round trip.
+        nonce = Some(core.shared.nonces.issue(key, core.shared.now_seconds()));
+    }
+    let (head, body) = request.into_parts();
+    let collect = Limited::new(body, BODY_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), collect).await {
+        Err(_) => return Err(Refusal::from(Reason::RequestTooSlow).and_close()),
+        Ok(Err(_)) => return Err(Refusal::from(Reason::RequestTooLarge).and_close()),
+        Ok(Ok(body)) => body.aggregate(),
+    };
+    let text = |name: HeaderName| {
+        let mut values = head.headers.get_all(name).iter();
+        let first = values.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // Two of them can be read in two ways; control refuses what isn't a form.
+        if values.next().is_some() { Some(String::new()) } else { first }
+    };
+    let greeting = connection.greeting();
+    let Some((relay, answer)) = core.shared.relays.expect() else {
+        return Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000));
+    };
+    let message = RelayRequest {
+        relay,
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        content_type: text(CONTENT_TYPE),
+        authorization: text(AUTHORIZATION),
+        body: Buf::chunk(&to_bytes(body)).to_vec(),
+        certificates: greeting
+            .map(|greeting| greeting.certificates.iter().map(|der| der.to_vec()).collect())
+            .unwrap_or_default(),
+        ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
+        address: connection.peer.ip().to_string(),
+        proof_key: proof_key.map(|key| key.to_string()),
+    };
+    let sent = core.shared.to_control.try_send(FromGate::Relay(message)).is_ok();
+    let limit = Duration::from_secs(ANSWER_SECONDS_MAX);
+    let answer =
+        if sent { tokio::time::timeout(limit, answer).await.ok().and_then(Result::ok) } else { None };
+    match answer {
+        Some(answer) => Ok(response_of(answer, nonce, id)),
+        None => {
+            core.shared.relays.forget(relay);
+            Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000))
+        }
+    }
+}
+
+fn to_bytes(mut body: impl Buf) -> Bytes {
+    body.copy_to_bytes(body.remaining())
+}
+
+/// The key of the request's proof, if it has one and it holds.
+fn check_token_proof(
+    core: &Core,
+    ready: &Ready,
+    request: &Request<Incoming>,
+) -> Result<Option<Thumbprint>, Refusal> {
+    let Some(text) = single_proof(request.headers())? else { return Ok(None) };
+    let proof = Proof::parse(text)
+        .map_err(|error| Refusal::with_detail(Reason::ProofMalformed, error.to_string()))?;
+    let key = proof.jkt();
+    // The client isn't known yet: its key stands for it, so that no key may fill the table.
+    let stand_in = key.0.first_chunk().map_or(Uuid::nil(), |bytes: &[u8; 16]| Uuid::from_bytes(*bytes));
+    let share = ClientShare::of(ClientId(stand_in));
+    let path = request.uri().path();
+    let urls: Vec<String> =
+        ready.snapshot.public_origins.iter().map(|origin| address(origin, path)).collect();
+    check_matching(&core.shared, proof, request.method().as_str(), &urls, None, share)?;
+    Ok(Some(key))
+}
+
+/// RFC 9449 wants the errors of proofs at the token endpoint in OAuth's own form.
+fn oauth_refusal(refusal: &Refusal, id: DecisionId) -> Response<GateBody> {
+    let (status, error) = match refusal.reason {
+        Reason::ProofNonce | Reason::ProofReplayed => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
+        Reason::ReplayStoreFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        _ => (StatusCode::BAD_REQUEST, "invalid_dpop_proof"),
+    };
+    let description = refusal.detail.clone().unwrap_or_else(|| refusal.reason.title().to_owned());
+    // RFC 6749 §5.2 allows no quotes or line breaks in a description.
+    let description: String = description
+        .chars()
+        .map(|letter| match letter {
+            '"' | '`' | '\\' => '\'',
+            letter if letter.is_ascii_graphic() => letter,
+            _ => ' ',
+        })
+        .collect();
+    let body = json!({
+        "error": error,
+        "error_description": description,
+        "hint": refusal.reason.how(),
+        "reasons": [refusal.reason.code()],
+    });
+    let mut response = Response::new(GateBody::of(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    put(headers, DECISION, &id.to_string());
+    if let Some(nonce) = &refusal.nonce {
+        put(headers, DPOP_NONCE, nonce);
+    }
+    response
+}
+
+fn response_of(answer: RelayAnswer, nonce: Option<String>, id: DecisionId) -> Response<GateBody> {
+    let mut response = Response::new(GateBody::of(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    for (name, value) in &answer.headers {
+        if let Ok(name) = HeaderName::try_from(name.as_str()) {
+            put(headers, name, value);
+        }
+    }
+    put(headers, DECISION, &id.to_string());
+    if let Some(nonce) = nonce {
+        put(headers, DPOP_NONCE, &nonce);
+    }
+    response
+}
