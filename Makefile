@@ -1,0 +1,68 @@
+# What continuous integration runs, `make test` runs.
+
+SHELL := bash
+CARGO_TARGET_DIR ?= target
+TEST_LOGS ?= $(CARGO_TARGET_DIR)/test-logs
+export CARGO_TARGET_DIR TEST_LOGS
+STAGE := .ci/stage
+
+# Stages build in the same folder and start processes: one after the other.
+.NOTPARALLEL:
+.PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
+    test-node test-python binary bench-build
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+demo: ## build the release and watch it stop a theft
+	cargo build --release -p portcullis
+	$(CARGO_TARGET_DIR)/release/portcullis demo
+
+clean-demo: ## forget what the demo left behind
+	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/portcullis/demo
+
+test: test-begin test-setup check test-rust test-doc test-clients ## run every check and every test
+	@[ -n "$$CI" ] || .ci/summary
+
+test-begin:
+	@mkdir -p "$(TEST_LOGS)" && rm -f "$(TEST_LOGS)/summary"
+
+test-setup: ## install what the tests need, as root
+	@$(STAGE) setup .ci/setup
+
+check: fmt clippy xtask ## formatting, lints, layers, licences, house rules
+
+fmt:
+	@$(STAGE) format cargo fmt --all --check
+
+clippy:
+	@$(STAGE) clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+xtask:
+	@$(STAGE) xtask cargo run --quiet -p xtask -- check
+
+test-rust: ## unit, property and integration tests
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    $(STAGE) tests cargo nextest run --workspace; \
+	else \
+	    $(STAGE) tests cargo test --quiet --no-fail-fast --workspace --lib --bins --tests; \
+	fi
+
+test-doc: ## examples in the documentation
+	@$(STAGE) doc-tests cargo test --quiet --doc --workspace
+
+test-clients: test-node test-python ## OAuth clients that others wrote, against the binary
+
+test-node: binary
+	@$(STAGE) clients-node .ci/clients node
+
+test-python: binary
+	@$(STAGE) clients-python .ci/clients python
+
+binary:
+	@$(STAGE) binary cargo build --quiet -p portcullis
+
+bench-build: ## say how long a release build from nothing takes
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \
+	    CARGO_TARGET_DIR=$$folder cargo build --quiet --release --locked -p portcullis && \
+	    echo "release build from nothing: $$((SECONDS - start)) s, $$(stat -c %s $$folder/release/portcullis) bytes"
