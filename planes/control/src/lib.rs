@@ -1,1 +1,23 @@
-//! See Cargo.toml.
+//! The control plane: it decides commands, keeps the ledger, and tells the gates.
+//!
+//! [`Control`] is the handle that everything else holds. What is known is one immutable
+//! [`State`](portcullis_domain::state::State), swapped whole after each commit; a severance alone
+//! is in force before it is committed.
+
+mod apply;
+mod book;
+pub mod control;
+mod core;
+mod decisions;
+pub mod error;
+mod execute;
+pub mod link;
+pub mod projection;
+mod record;
+mod restoring;
+pub mod severing;
+
+pub use control::{Control, Entropy, Options};
+pub use error::{DecisionsError, ExecuteError, FoldError, StartError};
+pub use execute::Executed;
+pub use link::{GateLink, GateStatus};

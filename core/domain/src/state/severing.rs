@@ -170,7 +170,9 @@ impl State {
             .collect()
     }
 
-    fn known_target(&self, name: &TargetName) -> Result<Target, Refusal> {
+    /// # Errors
+    /// [`Refusal::Unknown`].
+    pub fn known_target(&self, name: &TargetName) -> Result<Target, Refusal> {
         self.target(name).ok_or_else(|| {
             let (kind, name) = match name {
                 TargetName::Vendor(name) => ("vendor", name),

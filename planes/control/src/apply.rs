@@ -1,0 +1,62 @@
+//! What a batch of declarations changes, resource by resource.
+
+use portcullis_api::apply::{Action, ApplyReport, Change};
+use portcullis_domain::event::Event;
+use portcullis_domain::personal::reveal;
+use portcullis_domain::spec::{Declaration, Kind};
+use portcullis_domain::state::State;
+
+/// Compares what was declared with what was `before`, given the events that came of it.
+pub(crate) fn report(
+    before: &State,
+    declared: &[(Kind, String)],
+    events: &[Event],
+    ledger_size: u64,
+    dry_run: bool,
+) -> ApplyReport {
+    let changes = declared.iter().map(|(kind, name)| {
+        let new = events.iter().find_map(|event| match event {
+            Event::ResourceDefined { declaration, .. }
+                if declaration.spec.kind() == *kind && declaration.name == *name =>
+            {
+                Some(declaration)
+            }
+            _ => None,
+        });
+        let removed = events.iter().any(|event| {
+            matches!(event, Event::ResourceRemoved { kind: gone, name: gone_name, .. }
+                if gone == kind && gone_name == name)
+        });
+        let old = before.resource(*kind, name).map(|resource| &resource.declaration);
+        let action = match (old, new) {
+            (_, None) if removed => Action::Deleted,
+            (_, None) => Action::Unchanged,
+            (None, Some(_)) => Action::Created,
+            (Some(_), Some(_)) => Action::Changed,
+        };
+        let diff = match action {
+            Action::Unchanged => String::new(),
+            _ => diff(old, new, *kind, name),
+        };
+        Change { kind: *kind, name: name.clone(), action, diff }
+    });
+    ApplyReport { changes: changes.collect(), ledger_size, dry_run, gates_behind: Vec::new() }
+}
+
+/// A unified diff of the manifests, empty where they read the same.
+fn diff(old: Option<&Declaration>, new: Option<&Declaration>, kind: Kind, name: &str) -> String {
+    let (old, new) = (text(old), text(new));
+    let path = format!("{}/{name}", kind.as_str().to_ascii_lowercase());
+    similar::TextDiff::from_lines(&old, &new)
+        .unified_diff()
+        .context_radius(3)
+        .header(&format!("a/{path}"), &format!("b/{path}"))
+        .to_string()
+}
+
+/// The manifest as a person would write it, texts about people included.
+fn text(declaration: Option<&Declaration>) -> String {
+    let Some(declaration) = declaration else { return String::new() };
+    let value = serde_json::to_value(declaration).map(reveal).unwrap_or_default();
+    serde_json::to_string_pretty(&value).map(|text| text + "\n").unwrap_or_default()
+}

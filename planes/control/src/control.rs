@@ -1,0 +1,539 @@
+//! The handle on the control plane that the HTTP API and the binary hold.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_api::apply::ApplyReport;
+use portcullis_api::decisions::{DecisionQuery, DecisionView};
+use portcullis_api::ledger::{EventView, LedgerHead, LedgerReport};
+use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
+use portcullis_domain::command::{Command, Prepared, Refusal, Seen};
+use portcullis_domain::decision::DecisionId;
+use portcullis_domain::event::{Event, Severance};
+use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
+use portcullis_domain::spec::Kind;
+use portcullis_domain::state::{Operator, State};
+use portcullis_domain::target::TargetName;
+use portcullis_policy::clock::Clock;
+use portcullis_policy::facts::SnapshotFacts;
+use portcullis_policy::link::FromGate;
+use portcullis_store::{EventStore, ReserveFile, Slot, StoreError, replay};
+use portcullis_tokens::signing::SigningKey;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::book::Book;
+use crate::core::Core;
+pub use crate::core::Entropy;
+use crate::decisions::Decisions;
+use crate::error::{DecisionsError, ExecuteError, FoldError, StartError};
+use crate::execute::{Executed, Job, Writer};
+use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
+use crate::severing::{Held, SeenKeys, Times};
+use crate::{apply, projection, record, restoring, severing};
+
+/// Commands that wait for their turn; further ones wait for a place.
+const JOBS_MAX: usize = 256;
+/// How long `apply` waits for gates to decide by what was applied.
+const APPLY_WAIT: Duration = Duration::from_secs(2);
+/// How long the start waits for the ledger to take what the reserve holds.
+const REPLAY_WAIT: Duration = Duration::from_secs(1);
+const ERASE_RETRY_FIRST: Duration = Duration::from_secs(1);
+const ERASE_RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// What control stands on.
+pub struct Options {
+    pub store: Arc<dyn EventStore>,
+    pub reserve: ReserveFile,
+    /// Where the gate writes its segments.
+    pub decision_log_dir: PathBuf,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub issuer: String,
+    pub public_origins: Vec<String>,
+    pub signing_key: Arc<SigningKey>,
+}
+
+/// The control plane. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+struct Shared {
+    core: Arc<Core>,
+    jobs: mpsc::Sender<Job>,
+    gates: Arc<Gates>,
+    decisions: Arc<Decisions>,
+    seen: SeenKeys,
+    relay: std::sync::OnceLock<Relay>,
+    issuer: String,
+    public_origins: Vec<String>,
+    signing_key: Arc<SigningKey>,
+}
+
+impl Control {
+    /// Folds the ledger, founds it if it is empty, and puts in force what the reserve file holds.
+    /// Runs on the current Tokio runtime, which needs its timer. When it returns, everything that
+    /// was ever severed is; no listener may be opened before.
+    ///
+    /// # Errors
+    /// The ledger or the reserve can't be read, or the first events can't be written.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { store, reserve, decision_log_dir, clock, entropy, issuer, public_origins, signing_key } =
+            options;
+        let reserve = Arc::new(reserve);
+        let Folded { book, done, erased, replayed } = fold(&*store, &reserve).await?;
+        let core = Arc::new(Core::new(book, store, reserve, clock, entropy));
+        core.clear(done);
+        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+        tokio::spawn(Writer::new(Arc::clone(&core), waiting).run());
+        let control = Self(Arc::new(Shared {
+            core,
+            jobs,
+            gates: Arc::default(),
+            decisions: Arc::new(Decisions::new(decision_log_dir)),
+            seen: SeenKeys::default(),
+            relay: std::sync::OnceLock::new(),
+            issuer,
+            public_origins,
+            signing_key,
+        }));
+        control.found().await?;
+        control.replay_reserve(replayed).await;
+        for subject in erased {
+            control.erase_in_background(subject, Duration::ZERO);
+        }
+        Ok(control)
+    }
+
+    /// Serves one gate until its link ends. It is sent the snapshot at once.
+    pub fn attach(&self, link: GateLink) {
+        let GateLink { name, to_gate, mut from_gate } = link;
+        // Listed before its first snapshot is made: no severance falls between the two.
+        let gate = self.0.gates.add(name, to_gate);
+        let control = self.clone();
+        self.0.core.runtime.spawn(async move {
+            let newest = control.0.core.watch();
+            let keep_up = gate.keep_up(newest, |state| control.facts(state));
+            let listen = async {
+                while let Some(message) = from_gate.recv().await {
+                    control.hear(&gate, message);
+                }
+            };
+            tokio::select! { () = keep_up => {}, () = listen => {} }
+            control.0.gates.remove(&gate);
+        });
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn state(&self) -> Arc<State> {
+        self.0.core.state()
+    }
+
+    /// What gates are sent now.
+    #[must_use]
+    pub fn snapshot_facts(&self) -> SnapshotFacts {
+        self.facts(&self.state())
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.core.clock
+    }
+
+    #[must_use]
+    pub fn entropy(&self) -> &Entropy {
+        &self.0.core.entropy
+    }
+
+    #[must_use]
+    pub fn gates(&self) -> Vec<GateStatus> {
+        self.0.gates.status()
+    }
+
+    /// Answers once the events are committed, and gates have been sent what can't wait for a snapshot.
+    ///
+    /// # Errors
+    /// Whose move it is, says the variant.
+    pub async fn execute(&self, command: Command) -> Result<Executed, ExecuteError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job { command, answer, attempts: 0 };
+        self.0.jobs.send(job).await.map_err(|_| ExecuteError::Stopping)?;
+        let executed = answered.await.map_err(|_| ExecuteError::Stopping)??;
+        for event in &executed.events {
+            match event {
+                Event::TokenRevoked { token_id, expires_at, .. } => {
+                    self.0.gates.revoke(token_id, projection::expiry_seconds(*expires_at)).await;
+                }
+                Event::SubjectErased { subject } => self.erase(*subject).await?,
+                _ => {}
+            }
+        }
+        Ok(executed)
+    }
+
+    /// Applies all or nothing, and waits up to 2 seconds for the gates to decide by it.
+    ///
+    /// # Errors
+    /// As [`Self::execute`]; every fault of the declarations at once.
+    pub async fn apply(&self, resources: Vec<Prepared>, dry_run: bool) -> Result<ApplyReport, ExecuteError> {
+        let declared: Vec<_> = resources
+            .iter()
+            .map(|prepared| (prepared.declaration.spec.kind(), prepared.declaration.name.clone()))
+            .collect();
+        self.change(Command::Apply { resources }, &declared, dry_run).await
+    }
+
+    /// Deletes a resource that no other refers to.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn delete(&self, kind: Kind, name: &str, dry_run: bool) -> Result<ApplyReport, ExecuteError> {
+        let declared = [(kind, name.to_owned())];
+        self.change(Command::Delete { kind, name: name.to_owned() }, &declared, dry_run).await
+    }
+
+    /// Closes every path of a target. Goes on to the end even when the caller has gone.
+    ///
+    /// # Errors
+    /// The target isn't known, or the reason is missing: nothing was closed then, and only then.
+    pub async fn sever(
+        &self,
+        target: TargetName,
+        by: OperatorId,
+        reason: String,
+    ) -> Result<Receipt, ExecuteError> {
+        let clock = self.clock().clone();
+        let (requested_at, arrived) = (clock.now(), clock.monotonic());
+        let session_of = self.session_of(&target).await;
+        let seen = Seen { keys: Vec::new(), session_of };
+        let closed = self.0.core.close(Command::Sever { target, by, reason, seen }, &self.0.seen)?;
+        // `decide` makes an event or a refusal.
+        let Some(closed) = closed else { return Err(ExecuteError::Stopping) };
+        let control = self.clone();
+        let finish = self.0.core.runtime.spawn(async move {
+            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
+            let took = clock.monotonic().saturating_sub(arrived);
+            let times = Times { requested_at, finished_at: clock.now(), took };
+            severing::receipt(&control.state(), closed, reports, held, &times)
+        });
+        finish.await.map_err(|_| ExecuteError::Stopping)
+    }
+
+    /// What `sever` would close.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`].
+    pub fn sever_preview(&self, target: &TargetName) -> Result<SeverPreview, Refusal> {
+        let session_of = match target {
+            TargetName::Session(session) => self.0.decisions.recent_session_of(session),
+            _ => None,
+        };
+        severing::preview(&self.state(), target, session_of)
+    }
+
+    /// Restores a client, key or session at once; proposes it for a vendor or an integration.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn propose_restore(
+        &self,
+        target: TargetName,
+        by: OperatorId,
+    ) -> Result<RestoreAnswer, ExecuteError> {
+        self.restore(Command::ProposeRestore { target, by }).await
+    }
+
+    /// The second person's word.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn confirm_restore(
+        &self,
+        proposal: RestoreId,
+        target: TargetName,
+        by: OperatorId,
+    ) -> Result<RestoreAnswer, ExecuteError> {
+        self.restore(Command::ConfirmRestore { proposal, target, by }).await
+    }
+
+    /// # Errors
+    /// The store is closed.
+    pub async fn head(&self) -> Result<LedgerHead, StoreError> {
+        let head = self.0.core.store.head().await?;
+        Ok(LedgerHead {
+            size: head.size,
+            root: STANDARD.encode(head.root),
+            checkpoint: Some(head.checkpoint),
+        })
+    }
+
+    /// Computes the ledger anew from its stored bytes.
+    ///
+    /// # Errors
+    /// It can't be read at all; what doesn't fit stands in the report.
+    pub async fn verify_ledger(&self) -> Result<LedgerReport, StoreError> {
+        let begun = self.clock().monotonic();
+        let mut checked = 0;
+        let report = self.0.core.store.verify(&mut |progress| checked = progress.done).await?;
+        let took = self.clock().monotonic().saturating_sub(begun);
+        Ok(LedgerReport {
+            good: report.is_sound(),
+            size: report.size,
+            root: STANDARD.encode(report.root),
+            events_checked: if report.is_sound() { report.size } else { checked },
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            faults: report.fault.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.0.core.store
+    }
+
+    /// The newest first. **Blocks** where the recent ones don't suffice: call it from a thread that may.
+    ///
+    /// # Errors
+    /// The decision log can't be read.
+    pub fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionView>, DecisionsError> {
+        self.0.decisions.find(query, &self.state(), self.now_ms())
+    }
+
+    /// **Blocks** where the decision isn't a recent one: call it from a thread that may.
+    ///
+    /// # Errors
+    /// The decision log can't be read.
+    pub fn explain(&self, id: DecisionId) -> Result<Option<DecisionView>, DecisionsError> {
+        self.0.decisions.explain(id, &self.state())
+    }
+
+    /// Each decision when a gate reports it, and once more when its outcome is known.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Arc<DecisionView>> {
+        self.0.decisions.follow()
+    }
+
+    /// Each event when it is committed.
+    #[must_use]
+    pub fn follow_events(&self) -> broadcast::Receiver<EventView> {
+        self.0.core.events.subscribe()
+    }
+
+    /// Takes as long for a wrong token as for a right one.
+    #[must_use]
+    pub fn operator_by_token(&self, token: &str) -> Option<Operator> {
+        let digest = token_digest(token);
+        let state = self.state();
+        let equal = |operator: &&Operator| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(
+                operator.token_sha256.as_bytes(),
+                digest.as_bytes(),
+            )
+            .is_ok()
+        };
+        // To the end, so that the place in the list doesn't show in time.
+        let found: Vec<_> = state.operators.values().filter(equal).collect();
+        found.first().map(|operator| (*operator).clone())
+    }
+
+    /// What answers requests that gates relay; only the first one given counts.
+    pub(crate) fn set_relay(&self, relay: Relay) {
+        let _ = self.0.relay.set(relay);
+    }
+
+    fn facts(&self, state: &State) -> SnapshotFacts {
+        projection::facts(state, &self.0.issuer, &self.0.public_origins, self.clock().now())
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock().now().as_millisecond()).unwrap_or(0)
+    }
+
+    fn hear(&self, gate: &Arc<Gate>, message: FromGate) {
+        match message {
+            FromGate::SnapshotInUse { version } => gate.uses(version),
+            FromGate::Severed(report) => gate.reported(report),
+            FromGate::Relay(request) => gate.relay(request, self.0.relay.get().cloned()),
+            FromGate::Decisions { decided, ended } => {
+                self.0.decisions.take(decided, ended, &self.state());
+            }
+            FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
+            FromGate::CertificateSeen { client, thumbprint } => {
+                // Only of clients that exist: a gate can't make this grow.
+                if self.state().by_id(client.0).is_some() {
+                    self.0.seen.add(client, thumbprint);
+                }
+            }
+        }
+    }
+
+    /// The gate that says so has closed the keys already; the others and the ledger haven't.
+    fn cut_key(&self, client: ClientId, keys: Vec<String>, decision: DecisionId) {
+        let closed = self.0.core.close(Command::CutKey { client, keys, decision }, &self.0.seen);
+        let Ok(Some(closed)) = closed else { return };
+        let control = self.clone();
+        self.0.core.runtime.spawn(async move {
+            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
+            if held == Held::Nothing || !reports.silent.is_empty() {
+                tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a cut key is not closed everywhere, or not recorded");
+            }
+        });
+    }
+
+    async fn session_of(&self, target: &TargetName) -> Option<ClientId> {
+        let TargetName::Session(session) = target else { return None };
+        if self.state().target(target).is_some() {
+            return None;
+        }
+        let (decisions, session, now_ms) = (Arc::clone(&self.0.decisions), session.clone(), self.now_ms());
+        let search = move || decisions.session_of(&session, now_ms);
+        self.0.core.runtime.spawn_blocking(search).await.ok().flatten()
+    }
+
+    async fn change(
+        &self,
+        command: Command,
+        declared: &[(Kind, String)],
+        dry_run: bool,
+    ) -> Result<ApplyReport, ExecuteError> {
+        let before = self.state();
+        if dry_run {
+            let events = self.0.core.decide(&before, command)?;
+            return Ok(apply::report(&before, declared, &events, before.size, true));
+        }
+        let executed = self.execute(command).await?;
+        let mut report = apply::report(&before, declared, &executed.events, executed.size, false);
+        report.gates_behind = self.0.gates.wait_for(executed.size, APPLY_WAIT).await;
+        Ok(report)
+    }
+
+    async fn restore(&self, command: Command) -> Result<RestoreAnswer, ExecuteError> {
+        let executed = self.execute(command).await?;
+        let behind = self.0.gates.wait_for(executed.size, APPLY_WAIT).await;
+        // Both commands make one of the two events, or a refusal.
+        restoring::answer(&self.state(), &executed.events, &behind).ok_or(ExecuteError::Stopping)
+    }
+
+    async fn found(&self) -> Result<(), StartError> {
+        match &self.state().installation {
+            None => {
+                let command = Command::Found { issuer: self.0.issuer.clone() };
+                self.execute(command).await.map_err(|error| StartError::Found(Box::new(error)))?;
+            }
+            Some(known) if known.issuer != self.0.issuer => {
+                tracing::warn!(founded = known.issuer, now = self.0.issuer, "the issuer was another one");
+            }
+            Some(_) => {}
+        }
+        let key = self.0.signing_key.public_jwk();
+        let jwk = serde_json::to_value(key).map_err(ExecuteError::Serialise);
+        let published = match jwk {
+            Ok(jwk) if !self.state().signing_keys.iter().any(|key| key.kid == self.0.signing_key.kid()) => {
+                let command = Command::PublishSigningKey { kid: self.0.signing_key.kid().to_owned(), jwk };
+                self.execute(command).await.map(|_| ())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        published.map_err(|error| StartError::SigningKey(Box::new(error)))
+    }
+
+    /// Gives the ledger a moment to take what the reserve holds; it is in force either way.
+    async fn replay_reserve(&self, severances: Vec<SeveranceId>) {
+        let waiting: Vec<_> =
+            severances.iter().filter_map(|severance| self.0.core.book().wait_for(*severance)).collect();
+        self.0.core.severed.notify_one();
+        let recorded = async {
+            for recorded in waiting {
+                // A failure is told by the writer, which goes on trying.
+                let _ = recorded.await;
+            }
+        };
+        if tokio::time::timeout(REPLAY_WAIT, recorded).await.is_err() {
+            tracing::warn!("the ledger hasn't taken what the reserve holds; it is in force all the same");
+        }
+    }
+
+    async fn erase(&self, subject: SubjectId) -> Result<(), ExecuteError> {
+        let erased = self.0.core.store.erase(subject.0).await;
+        erased.map_err(|source| {
+            self.erase_in_background(subject, ERASE_RETRY_FIRST);
+            ExecuteError::Erasure { subject, source }
+        })
+    }
+
+    fn erase_in_background(&self, subject: SubjectId, mut wait: Duration) {
+        let store = Arc::clone(&self.0.core.store);
+        self.0.core.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(wait).await;
+                match store.erase(subject.0).await {
+                    Ok(()) | Err(StoreError::Closed) => return,
+                    Err(error) => tracing::warn!(%error, %subject, "a key can't be destroyed yet"),
+                }
+                wait = (wait * 2).clamp(ERASE_RETRY_FIRST, ERASE_RETRY_LAST);
+            }
+        });
+    }
+}
+
+/// How the ledger keeps a token: lower-case hex of its SHA-256.
+#[must_use]
+pub fn token_digest(token: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Folded {
+    book: Book,
+    /// Slots of the reserve that the ledger holds already.
+    done: Vec<Slot>,
+    erased: Vec<SubjectId>,
+    /// What the reserve holds, and the ledger doesn't.
+    replayed: Vec<SeveranceId>,
+}
+
+async fn fold(store: &dyn EventStore, reserve: &Arc<ReserveFile>) -> Result<Folded, StartError> {
+    for slot in reserve.torn() {
+        tracing::warn!(
+            ?slot,
+            "a slot of the reserve was torn while it was written; nobody was told it had been"
+        );
+    }
+    let mut state = State::default();
+    let mut severed = BTreeSet::new();
+    let mut erased = Vec::new();
+    replay(store, 0, |stored| {
+        let event = record::fold(stored)?;
+        match &event {
+            Event::Severed(severance) => {
+                severed.insert(severance.id);
+            }
+            Event::SubjectErased { subject } => erased.push(*subject),
+            _ => {}
+        }
+        state.apply(&event);
+        Ok::<_, FoldError>(())
+    })
+    .await?;
+    let entries = {
+        let reserve = Arc::clone(reserve);
+        let read = tokio::task::spawn_blocking(move || reserve.entries()).await;
+        read.map_err(|_| StoreError::Closed)??
+    };
+    let (mut done, mut open): (Vec<Slot>, Vec<(Slot, Severance)>) = (Vec::new(), Vec::new());
+    for (slot, entry) in entries {
+        let severance = severing::read_reserve_entry(&entry, &state).map_err(StartError::ReserveEntry)?;
+        if severed.contains(&severance.id) || open.iter().any(|(_, known)| known.id == severance.id) {
+            done.push(slot);
+        } else {
+            open.push((slot, severance));
+        }
+    }
+    let replayed = open.iter().map(|(_, severance)| severance.id).collect();
+    Ok(Folded { book: Book::new(state, open), done, erased, replayed })
+}

@@ -1,0 +1,149 @@
+//! From what is known to what the gate needs.
+
+use jiff::Timestamp;
+use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
+use portcullis_domain::spec::integration::VENDOR_RECORDS_MAX;
+use portcullis_domain::spec::{ContractSpec, IntegrationSpec, Kind, Spec};
+use portcullis_domain::state::{Resource, State};
+use portcullis_domain::target::Target;
+use portcullis_policy::facts::{
+    ClientFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts, UpstreamFacts,
+    VendorFacts,
+};
+
+/// The snapshot of `state`. Tokens that have expired at `now` need no revocation any more.
+#[must_use]
+pub fn facts(state: &State, issuer: &str, public_origins: &[String], now: Timestamp) -> SnapshotFacts {
+    let integrations: Vec<_> = state
+        .of_kind(Kind::Integration)
+        .filter_map(|(name, found)| integration(state, name, found))
+        .collect();
+    SnapshotFacts {
+        version: state.size,
+        issuer: issuer.to_owned(),
+        public_origins: public_origins.to_vec(),
+        signing_keys: state
+            .signing_keys
+            .iter()
+            .map(|key| SigningKeyFacts { kid: key.kid.clone(), jwk: key.jwk.clone() })
+            .collect(),
+        vendors: state.of_kind(Kind::Vendor).filter_map(|(name, found)| vendor(state, name, found)).collect(),
+        clients: state.of_kind(Kind::Client).filter_map(|(name, found)| client(state, name, found)).collect(),
+        routes: state.of_kind(Kind::Route).filter_map(|(name, found)| route(state, name, found)).collect(),
+        upstreams: state.of_kind(Kind::Upstream).filter_map(|(name, found)| upstream(name, found)).collect(),
+        integrations,
+        severed: severed(state),
+        refused_keys: state.refused_keys.keys().cloned().collect(),
+        refused_sessions: refused_sessions(state),
+        revoked_tokens: state
+            .revoked_tokens
+            .iter()
+            .filter(|(_, expires_at)| **expires_at > now)
+            .map(|(id, expires_at)| (id.clone(), expiry_seconds(*expires_at)))
+            .collect(),
+        lifted: state.lifted.iter().map(|(name, size)| (name.clone(), *size)).collect(),
+    }
+}
+
+/// A token's expiry in seconds since the Unix epoch, rounded up.
+#[must_use]
+pub fn expiry_seconds(expires_at: Timestamp) -> i64 {
+    expires_at.as_second().saturating_add(i64::from(expires_at.subsec_nanosecond() > 0))
+}
+
+fn vendor(state: &State, name: &str, resource: &Resource) -> Option<VendorFacts> {
+    let Spec::Vendor(spec) = &resource.declaration.spec else { return None };
+    Some(VendorFacts {
+        id: VendorId(resource.id),
+        name: name.to_owned(),
+        epoch: state.epoch(resource.id),
+        records_max: spec.records_max.unwrap_or(VENDOR_RECORDS_MAX),
+    })
+}
+
+/// `None` where a part is missing, which `apply` and `delete` rule out: then nothing of it may pass.
+fn integration(state: &State, name: &str, resource: &Resource) -> Option<IntegrationFacts> {
+    let Spec::Integration(spec) = &resource.declaration.spec else { return None };
+    let Spec::Contract(contract) = &state.resource(Kind::Contract, &spec.contract)?.declaration.spec else {
+        return None;
+    };
+    let (starts, contract_ends) = contract.term().ok()?;
+    Some(IntegrationFacts {
+        id: IntegrationId(resource.id),
+        vendor: VendorId(state.resource(Kind::Vendor, &contract.vendor)?.id),
+        name: name.to_owned(),
+        epoch: state.epoch(resource.id),
+        scopes: spec.scopes.clone(),
+        routes: spec.routes.iter().filter_map(|route| Some(RouteId(state.route(route)?.0.id))).collect(),
+        limits: spec.limits.clone(),
+        starts_us: starts.as_microsecond(),
+        contract_ends_us: contract_ends.as_microsecond(),
+        grant_ends_us: grant_ends(spec, contract, contract_ends),
+    })
+}
+
+/// In the contract's zone, and never after the contract.
+fn grant_ends(spec: &IntegrationSpec, contract: &ContractSpec, contract_ends: Timestamp) -> i64 {
+    let Some(ends) = spec.ends else { return contract_ends.as_microsecond() };
+    let ends = portcullis_domain::moment::zone(&contract.time_zone).and_then(|zone| ends.end_in(&zone));
+    // An end that can't be computed is over already.
+    ends.map_or(i64::MIN, |ends| ends.min(contract_ends).as_microsecond())
+}
+
+fn client(state: &State, name: &str, resource: &Resource) -> Option<ClientFacts> {
+    let standing = state.standing(name)?;
+    Some(ClientFacts {
+        id: ClientId(resource.id),
+        integration: standing.integration_id(),
+        name: name.to_owned(),
+        epoch: state.epoch(resource.id),
+    })
+}
+
+fn route(state: &State, name: &str, resource: &Resource) -> Option<RouteFacts> {
+    let Spec::Route(spec) = &resource.declaration.spec else { return None };
+    Some(RouteFacts {
+        id: RouteId(resource.id),
+        name: name.to_owned(),
+        upstream: UpstreamId(state.upstream(&spec.upstream)?.0.id),
+        methods: spec.methods.clone(),
+        path: spec.path.clone(),
+        scope: spec.scope.clone(),
+        impact: spec.impact,
+        metered: spec.metered,
+        records: spec.records.clone(),
+        page_max: spec.page_max,
+        timeout_seconds: spec.timeout_seconds,
+        request_bytes_max: spec.request_bytes_max,
+    })
+}
+
+fn upstream(name: &str, resource: &Resource) -> Option<UpstreamFacts> {
+    let Spec::Upstream(spec) = &resource.declaration.spec else { return None };
+    Some(UpstreamFacts {
+        id: UpstreamId(resource.id),
+        name: name.to_owned(),
+        url: spec.url.clone(),
+        tls: spec.tls.clone(),
+        connect_seconds: spec.connect_seconds,
+    })
+}
+
+fn severed(state: &State) -> Vec<SeveredFacts> {
+    let open = state.severances.values();
+    open.filter(|severance| {
+        matches!(severance.target, Target::Vendor { .. } | Target::Integration { .. } | Target::Client { .. })
+    })
+    .map(|severance| SeveredFacts { target: severance.target.clone(), epoch: severance.epoch })
+    .collect()
+}
+
+fn refused_sessions(state: &State) -> Vec<String> {
+    let targets = state.severances.values().map(|severance| &severance.target);
+    targets
+        .filter_map(|target| match target {
+            Target::Session { session, .. } => Some(session.clone()),
+            _ => None,
+        })
+        .collect()
+}
