@@ -1,0 +1,180 @@
+//! The OAuth 2.0 authorization server: tokens for machines, and only bound ones.
+//!
+//! Vendors never reach control. The gate relays each request with what only it could see — the
+//! certificates whose possession the handshake proved, the JA4 context key, the address, and the
+//! thumbprint of a DPoP key whose proof (nonce and replay included) it has checked. So nothing here
+//! parses a proof or hands out a nonce.
+//!
+//! Served are the client credentials grant (RFC 6749) with resource indicators (RFC 8707), tokens
+//! bound by DPoP (RFC 9449) or certificate (RFC 8705), metadata (RFC 8414), introspection (RFC 7662)
+//! and revocation (RFC 7009). Clients authenticate by `private_key_jwt` (RFC 7523),
+//! `tls_client_auth` or `self_signed_tls_client_auth` (RFC 8705); shared secrets have no place.
+
+mod answer;
+mod authenticate;
+mod certificate;
+mod distinguished_name;
+mod form;
+mod issued;
+mod metadata;
+mod resource;
+mod standing;
+mod token;
+mod used_assertions;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use portcullis_domain::command::Command;
+use portcullis_domain::state::State;
+use portcullis_policy::clock::Clock;
+use portcullis_policy::link::{RelayAnswer, RelayRequest};
+use portcullis_tokens::access_token::TokenKeys;
+use portcullis_tokens::signing::{SigningError, SigningKey};
+
+use answer::{Answer, Failure};
+use form::Form;
+use used_assertions::UsedAssertions;
+
+pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
+pub const JWKS_PATH: &str = "/oauth/jwks";
+pub const TOKEN_PATH: &str = "/oauth/token";
+pub const INTROSPECTION_PATH: &str = "/oauth/introspect";
+pub const REVOCATION_PATH: &str = "/oauth/revoke";
+
+/// The state that decides now.
+pub type CurrentState = Arc<dyn Fn() -> Arc<State> + Send + Sync>;
+
+/// Executes [`Command::RevokeToken`], and resolves when it is in the ledger.
+pub type Revoke =
+    Arc<dyn Fn(Command) -> Pin<Box<dyn Future<Output = Result<(), NotRecorded>> + Send>> + Send + Sync>;
+
+/// A revocation didn't get into the ledger, so it doesn't hold.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the revocation was not recorded: {0}")]
+pub struct NotRecorded(pub String);
+
+pub struct Options {
+    /// Written into metadata and tokens exactly as it stands here.
+    pub issuer: String,
+    /// Origins that `resource` may name; the first is the audience of tokens that were asked without.
+    pub public_origins: Vec<String>,
+    pub signing_key: Arc<SigningKey>,
+    pub clock: Clock,
+    pub state: CurrentState,
+    pub revoke: Revoke,
+}
+
+pub struct Server {
+    issuer: String,
+    public_origins: Vec<String>,
+    signing_key: Arc<SigningKey>,
+    /// The public half of the signing key.
+    own_keys: TokenKeys,
+    clock: Clock,
+    state: CurrentState,
+    revoke: Revoke,
+    used_assertions: UsedAssertions,
+    /// The first whole second of which no earlier process has seen anything.
+    started_seconds: i64,
+}
+
+/// One request, with the one state that decides about it.
+struct Exchange<'a> {
+    server: &'a Server,
+    state: &'a State,
+    request: &'a RelayRequest,
+    form: Form,
+    now: Timestamp,
+}
+
+/// What is left to do when the answer is decided.
+enum Outcome {
+    Answer(Answer),
+    /// Answer once the command is in the ledger.
+    Revoke(Box<Command>),
+}
+
+impl Server {
+    /// Client assertions that were made before this moment are refused from now on: an earlier
+    /// process may have taken them, and what it had seen is gone.
+    ///
+    /// # Errors
+    /// The public half of the signing key isn't usable.
+    pub fn new(options: Options) -> Result<Self, SigningError> {
+        let Options { issuer, public_origins, signing_key, clock, state, revoke } = options;
+        let mut own_keys = TokenKeys::new();
+        own_keys.insert_signing_key(&signing_key)?;
+        let now = clock.now();
+        let started_seconds = now.as_second() + i64::from(now.subsec_nanosecond() > 0);
+        Ok(Self {
+            issuer,
+            public_origins,
+            signing_key,
+            own_keys,
+            clock,
+            state,
+            revoke,
+            used_assertions: UsedAssertions::default(),
+            started_seconds,
+        })
+    }
+
+    /// Answers one relayed request. Every failure is an answer too.
+    pub async fn answer(&self, request: &RelayRequest) -> RelayAnswer {
+        let answer = match self.decide(request) {
+            Ok(Outcome::Answer(answer)) => answer,
+            Ok(Outcome::Revoke(command)) => match (self.revoke)(*command).await {
+                Ok(()) => Answer::empty(),
+                Err(error) => {
+                    tracing::error!(%error, "a token could not be revoked");
+                    Failure::unavailable("the revocation could not be recorded").into()
+                }
+            },
+            Err(failure) => (*failure).into(),
+        };
+        answer.relayed(request)
+    }
+
+    fn decide(&self, request: &RelayRequest) -> Result<Outcome, Box<Failure>> {
+        let (path, query) =
+            request.path.split_once('?').map_or((request.path.as_str(), None), |(p, q)| (p, Some(q)));
+        let endpoint: fn(&Exchange<'_>) -> Result<Outcome, Box<Failure>> = match path {
+            METADATA_PATH | JWKS_PATH => {
+                check_method(request, &["GET", "HEAD"])?;
+                let state = (self.state)();
+                let shown =
+                    if path == JWKS_PATH { metadata::jwks(self, &state) } else { metadata::document(self) };
+                return Ok(Outcome::Answer(shown));
+            }
+            TOKEN_PATH => token::issue,
+            INTROSPECTION_PATH => issued::introspect,
+            REVOCATION_PATH => issued::revoke,
+            _ => return Err(Box::new(Failure::not_found(path))),
+        };
+        check_method(request, &["POST"])?;
+        if query.is_some() {
+            return Err(Failure::invalid_request("parameters in the address are not accepted")
+                .hint("send them in the body: addresses end up in logs")
+                .into());
+        }
+        let form = Form::parse(request.content_type.as_deref(), &request.body)?;
+        let state = (self.state)();
+        endpoint(&Exchange { server: self, state: &state, request, form, now: self.clock.now() })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer.trim_end_matches('/'))
+    }
+}
+
+fn check_method(request: &RelayRequest, allowed: &[&str]) -> Result<(), Box<Failure>> {
+    if allowed.contains(&request.method.as_str()) {
+        return Ok(());
+    }
+    Err(Box::new(Failure::method_not_allowed(&allowed.join(", "))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! What anybody may know of the server: metadata (RFC 8414) and the keys that tokens verify with.
+
+use portcullis_domain::state::State;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::{INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, Server, TOKEN_PATH};
+
+const AUTHENTICATION_METHODS: [&str; 3] =
+    ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
+/// `Ed25519` is the name that RFC 9864 gives to what `EdDSA` means here.
+const ASSERTION_ALGORITHMS: [&str; 5] = ["ES256", "EdDSA", "Ed25519", "PS256", "RS256"];
+const PROOF_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
+
+pub(super) fn document(server: &Server) -> Answer {
+    let endpoints = json!({
+        "token_endpoint": server.url(TOKEN_PATH),
+        "introspection_endpoint": server.url(INTROSPECTION_PATH),
+        "revocation_endpoint": server.url(REVOCATION_PATH),
+    });
+    let mut document = json!({
+        "issuer": server.issuer,
+        "jwks_uri": server.url(JWKS_PATH),
+        "grant_types_supported": ["client_credentials"],
+        // RFC 8414 requires it; there is no authorization endpoint.
+        "response_types_supported": [],
+        "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+        "tls_client_certificate_bound_access_tokens": true,
+        // The listener asks everybody for a certificate, so the addresses are the same.
+        "mtls_endpoint_aliases": endpoints,
+    });
+    if let (Value::Object(members), Value::Object(endpoints)) = (&mut document, endpoints) {
+        members.extend(endpoints);
+        for endpoint in ["token", "introspection", "revocation"] {
+            let methods = format!("{endpoint}_endpoint_auth_methods_supported");
+            let algorithms = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+            members.insert(methods, json!(AUTHENTICATION_METHODS));
+            members.insert(algorithms, json!(ASSERTION_ALGORITHMS));
+        }
+    }
+    Answer::public(document)
+}
+
+/// Every key that the ledger has published, and the one that signs now.
+pub(super) fn jwks(server: &Server, state: &State) -> Answer {
+    let own = server.signing_key.kid();
+    let mut keys: Vec<Value> =
+        state.signing_keys.iter().filter(|key| key.kid != own).map(|key| key.jwk.clone()).collect();
+    keys.insert(0, json!(server.signing_key.public_jwk()));
+    Answer::public(json!({ "keys": keys }))
+}

@@ -1,0 +1,107 @@
+//! Whether a caller that has proved who it is may have anything now: nothing of it is severed, and
+//! contract and grant are in force.
+
+use jiff::Timestamp;
+use portcullis_domain::moment::{MomentError, zone};
+use portcullis_domain::reason::Reason;
+use portcullis_domain::state::Standing;
+use portcullis_domain::target::Target;
+use portcullis_tokens::access_token::Confirmation;
+use portcullis_tokens::session::{context_of, network_of, session_id};
+use portcullis_tokens::thumbprint::Thumbprint;
+
+use super::Exchange;
+use super::answer::Failure;
+use super::authenticate::Caller;
+
+/// What a caller in good standing has.
+pub(super) struct Permit {
+    /// The first second in which contract or grant is over.
+    pub ends_at: i64,
+    /// JA4 context key and network.
+    pub context: String,
+}
+
+/// # Errors
+/// Every reason that applies; the first one is described.
+pub(super) fn check(
+    exchange: &Exchange<'_>,
+    caller: &Caller<'_>,
+    confirmation: &Confirmation,
+) -> Result<Permit, Box<Failure>> {
+    let Ok(address) = exchange.request.address.parse() else {
+        tracing::error!(address = %exchange.request.address, "the gate relayed no address");
+        return Err(Failure::server_error().into());
+    };
+    let ja4_context = exchange.request.ja4_context.as_deref();
+    let network = network_of(address);
+    let standing = &caller.standing;
+    let session = session_id(standing.client_id(), &caller.key.to_string(), ja4_context, &network);
+    let mut reasons = severed(exchange, standing, session);
+    let keys = [Some(caller.key), confirmation.jkt, confirmation.x5t_s256];
+    let refused = |key: Thumbprint| exchange.state.refused_keys.contains_key(&key.to_string());
+    if keys.into_iter().flatten().any(refused) {
+        reasons.push(Reason::KeySevered);
+    }
+    // Fails closed: a term that can't be computed is none.
+    let ends = match term(standing) {
+        Ok(term) => {
+            if exchange.now < term.starts || exchange.now >= term.contract_ends {
+                reasons.push(Reason::ContractNotInForce);
+            }
+            if exchange.now >= term.grant_ends {
+                reasons.push(Reason::GrantEnded);
+            }
+            term.contract_ends.min(term.grant_ends)
+        }
+        Err(_) => {
+            reasons.push(Reason::ContractNotInForce);
+            Timestamp::MIN
+        }
+    };
+    if reasons.is_empty() {
+        return Ok(Permit { ends_at: ends.as_second(), context: context_of(ja4_context, &network) });
+    }
+    Err(Box::new(refusal(reasons)))
+}
+
+/// The refusal of a client that is known, for these reasons.
+pub(super) fn refusal(reasons: Vec<Reason>) -> Failure {
+    let first = reasons.first().copied().unwrap_or(Reason::ClientUnknown);
+    // A closed key proves nobody any more; all else is about what the client may have.
+    let failure = match first {
+        Reason::KeySevered => Failure::invalid_client(first.title()),
+        _ => Failure::bad_request("unauthorized_client", first.title()),
+    };
+    failure.hint(first.how()).reasons(reasons)
+}
+
+fn severed(exchange: &Exchange<'_>, standing: &Standing<'_>, session: String) -> Vec<Reason> {
+    let client = standing.client_id();
+    let targets = [
+        (Target::Vendor { id: standing.vendor_id() }, Reason::VendorSevered),
+        (Target::Integration { id: standing.integration_id() }, Reason::IntegrationSevered),
+        (Target::Client { id: client }, Reason::ClientSevered),
+        (Target::Session { client, session }, Reason::SessionSevered),
+    ];
+    targets
+        .into_iter()
+        .filter(|(target, _)| exchange.state.severances_of(target).next().is_some())
+        .map(|(_, reason)| reason)
+        .collect()
+}
+
+struct Term {
+    starts: Timestamp,
+    contract_ends: Timestamp,
+    grant_ends: Timestamp,
+}
+
+fn term(standing: &Standing<'_>) -> Result<Term, MomentError> {
+    let (starts, contract_ends) = standing.contract_spec.term()?;
+    let grant_ends = match standing.integration_spec.ends {
+        Some(ends) => ends.end_in(&zone(&standing.contract_spec.time_zone)?)?,
+        None => contract_ends,
+    };
+    Ok(Term { starts, contract_ends, grant_ends })
+}

@@ -1,0 +1,10 @@
+//! The whole server, with real keys and certificates, in a world with a clock that is set by hand.
+
+mod binding;
+mod certificates;
+mod endpoints;
+mod hostile;
+mod issuing;
+mod liveness;
+mod private_key_jwt;
+mod world;
