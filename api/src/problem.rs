@@ -56,10 +56,11 @@ impl Problem {
     }
 }
 
-/// A message and the hint that follows it, if one does.
+/// A message and the hint that follows it, if one does: on a line of its own, or after a comma.
 #[must_use]
 pub fn split_hint(message: &str) -> (String, Option<String>) {
-    match message.split_once("\nhint: ") {
+    let parted = message.split_once("\nhint: ").or_else(|| message.split_once(", hint: "));
+    match parted {
         Some((detail, hint)) => (detail.to_owned(), Some(hint.to_owned())),
         None => (message.to_owned(), None),
     }

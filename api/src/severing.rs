@@ -13,6 +13,7 @@ pub struct SeverRequest {
     /// `vendor/NAME`, `integration/NAME`, `client/NAME`, `key/THUMBPRINT` or `session/ID`.
     pub target: String,
     /// Why, for those who read it at night.
+    #[serde(default)]
     pub reason: String,
     /// Say what would stop, and stop nothing. A reason is not needed then.
     #[serde(default)]

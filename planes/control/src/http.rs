@@ -1,0 +1,98 @@
+//! The HTTP API of control: `/v1/…` for operators and their tools, and a few public pages.
+//!
+//! `portcullis_api::openapi::routes` is the table of what is served here; a test compares the two.
+
+mod authorize;
+mod counts;
+mod decisions;
+mod ledger;
+mod once;
+mod operators;
+pub mod prepare;
+mod read;
+mod reply;
+mod resources;
+mod severing;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use axum::Router;
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use portcullis_api::problem::Problem;
+
+use crate::control::Control;
+use reply::Refused;
+
+/// Serves `control`. Must be called on a Tokio runtime: it starts a task that counts decisions.
+pub fn router(control: Control) -> Router {
+    let counts = counts::Counts::default();
+    tokio::spawn(counts.clone().follow(control.clone()));
+    let answers = once::Answers::default();
+    let v1 = Router::new()
+        .route("/v1/apply", post(resources::apply))
+        .route("/v1/diff", post(resources::diff))
+        .route("/v1/resources/{kind}", get(resources::list))
+        .route("/v1/resources/{kind}/{name}", get(resources::show).delete(resources::delete))
+        .route("/v1/clients", post(resources::enroll))
+        .route("/v1/sever", post(severing::sever))
+        .route("/v1/severances", get(severing::list))
+        .route("/v1/restore", post(severing::restore))
+        .route("/v1/operators", get(operators::list).post(operators::add))
+        .route("/v1/operators/{name}", delete(operators::remove))
+        .route("/v1/erase", post(operators::erase))
+        .route("/v1/decisions", get(decisions::list))
+        .route("/v1/decisions/stream", get(decisions::follow))
+        .route("/v1/decisions/{id}", get(decisions::explain))
+        .route("/v1/events/stream", get(decisions::follow_events))
+        .route("/v1/ledger/head", get(ledger::head))
+        .route("/v1/ledger/verify", post(ledger::verify))
+        .route("/v1/reasons", get(decisions::reasons))
+        // Outermost last: who asks comes before what was asked already.
+        .route_layer(from_fn_with_state((control.clone(), answers), once::once))
+        .route_layer(from_fn_with_state(control.clone(), authorize::authorize));
+    let metrics = get(ledger::metrics).with_state((control.clone(), counts));
+    Router::new()
+        .merge(v1)
+        .route("/healthz", get(ledger::healthz))
+        .route("/readyz", get(ledger::readyz))
+        .route("/schemas/{file}", get(resources::schema))
+        .route("/openapi.json", get(ledger::openapi))
+        .route("/metrics", metrics)
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(control)
+        .layer(from_fn(as_problem))
+}
+
+async fn unknown(uri: Uri) -> Refused {
+    let path: String = uri.path().chars().take(200).collect();
+    reply::not_found(format!("there is nothing at `{path}`"))
+}
+
+async fn wrong_method() -> Refused {
+    Problem::new(405, "the method is not taken here", "another method is needed")
+        .hint("`/openapi.json` tells which")
+        .into()
+}
+
+/// Refusals that axum makes by itself (a path that isn't UTF-8) become problems too. Nothing is cached:
+/// answers are about what is in force.
+async fn as_problem(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let media = response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    if status.is_client_error() && media != Some(portcullis_api::problem::MEDIA_TYPE) {
+        let title = status.canonical_reason().unwrap_or("refused").to_lowercase();
+        let refused: Refused = Problem::new(status.as_u16(), title, "the request can't be read")
+            .hint("`/openapi.json` tells what is served here")
+            .into();
+        response = refused.into_response();
+    }
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

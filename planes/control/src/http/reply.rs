@@ -1,0 +1,147 @@
+//! What control answers: JSON, or a problem that says what to do about it.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use portcullis_api::problem::{FaultView, MEDIA_TYPE, Problem};
+use portcullis_domain::command::{Fault, Refusal};
+use serde::Serialize;
+
+use crate::error::ExecuteError;
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub struct Refused(pub Box<Problem>);
+
+pub type Reply = Result<Response<Body>, Refused>;
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response<Body> {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = written(status, &*self.0, MEDIA_TYPE);
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"portcullis\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// `value` as JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    written(status, value, "application/json")
+}
+
+/// Likewise, with its version as a strong `ETag`.
+pub fn json_with_version(value: &impl Serialize, version: u64) -> Response<Body> {
+    let mut response = json(StatusCode::OK, value);
+    if let Ok(tag) = HeaderValue::from_str(&etag(version)) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+pub fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+fn written(status: StatusCode, value: &impl Serialize, media: &'static str) -> Response<Body> {
+    let (status, body) = match serde_json::to_vec(value) {
+        Ok(body) => (status, body),
+        Err(error) => {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
+        }
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let (status, title) = match &refusal {
+            Refusal::Invalid(faults) => {
+                return invalid(faults.iter().map(view_of).collect()).into();
+            }
+            Refusal::Unknown { .. } => (404, "not found"),
+            Refusal::InUse { .. } => (409, "still in use"),
+            Refusal::OperatorExists(_) => (409, "the name is taken"),
+            Refusal::LastOperator(_) => (409, "the last operator stays"),
+            Refusal::AlreadySevered { .. } => (409, "severed already"),
+            Refusal::NotSevered(_) => (409, "not severed"),
+            Refusal::ProposalNotOpen(_) | Refusal::ProposalOfOther { .. } => {
+                (409, "the proposal can't be confirmed")
+            }
+            Refusal::SamePerson(_) => (403, "another person is needed"),
+            Refusal::ReasonMissing => (422, "a reason is needed"),
+            Refusal::AlreadyFounded => (409, "founded already"),
+        };
+        Problem::of_message(status, title, &refusal.to_string()).into()
+    }
+}
+
+/// Things that don't hold in what was declared.
+pub fn invalid(faults: Vec<FaultView>) -> Problem {
+    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Problem { faults, ..Problem::new(422, "what was declared doesn't hold", shown.join("\n")) }
+}
+
+fn view_of(fault: &Fault) -> FaultView {
+    FaultView {
+        kind: Some(fault.kind),
+        name: Some(fault.name.clone()),
+        pointer: Some(fault.pointer.clone()),
+        message: fault.message.clone(),
+        hint: fault.hint.clone(),
+        ..FaultView::default()
+    }
+}
+
+impl From<ExecuteError> for Refused {
+    fn from(error: ExecuteError) -> Self {
+        let (status, title) = match error {
+            ExecuteError::Refused(refusal) => return refusal.into(),
+            ExecuteError::Store(_) => (503, "the ledger can't be written"),
+            ExecuteError::Contended => (503, "the ledger is busy"),
+            ExecuteError::Erasure { .. } => (503, "erased here, but the key is not destroyed yet"),
+            ExecuteError::Stopping => (503, "control is stopping"),
+            ExecuteError::Fold(_) | ExecuteError::Serialise(_) => (500, "the ledger can't be read"),
+        };
+        failed(status, title, &error)
+    }
+}
+
+/// Something of ours failed: with all its causes, for whoever reads it is our operator.
+pub fn failed(status: u16, title: &str, error: &dyn std::error::Error) -> Refused {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // A cause's own words may hold a hint: it stays last.
+        let (detail, hint) = portcullis_api::problem::split_hint(&message);
+        let (deeper, deeper_hint) = portcullis_api::problem::split_hint(&error.to_string());
+        message = format!("{detail}: {deeper}");
+        if let Some(hint) = deeper_hint.or(hint) {
+            message = format!("{message}\nhint: {hint}");
+        }
+        cause = error.source();
+    }
+    tracing::error!(error = message, "a request to control failed");
+    Problem::of_message(status, title, &message).into()
+}
+
+pub fn not_found(detail: impl Into<String>) -> Refused {
+    Problem::new(404, "not found", detail).into()
+}
+
+pub fn bad_request(detail: impl Into<String>, hint: impl Into<String>) -> Refused {
+    Problem::new(400, "the request can't be read", detail).hint(hint).into()
+}

@@ -1,0 +1,73 @@
+//! What holds for a resource beyond its spec.
+
+use jiff::Timestamp;
+use portcullis_api::resource::{KeyView, ResourceView, StatusView, TermView};
+use portcullis_domain::event::KeyForm;
+use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
+use portcullis_domain::spec::{Kind, Spec};
+use portcullis_domain::state::{Resource, State};
+use portcullis_domain::target::Target;
+
+pub fn resource(state: &State, name: &str, resource: &Resource) -> ResourceView {
+    ResourceView::new(name, resource, status(state, name, resource))
+}
+
+fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
+    let targets = closing(state, name, resource);
+    let severances: Vec<uuid::Uuid> = state
+        .severances
+        .values()
+        .filter(|severance| targets.contains(&severance.target))
+        .map(|severance| severance.id.0)
+        .collect();
+    let kind = resource.declaration.spec.kind();
+    let has_epoch = matches!(kind, Kind::Vendor | Kind::Integration | Kind::Client);
+    StatusView {
+        severed: !severances.is_empty(),
+        severances,
+        epoch: has_epoch.then(|| state.epoch(resource.id)),
+        term: term(resource),
+        keys: keys(state, resource),
+    }
+}
+
+/// The targets whose severance closes every path of the resource.
+fn closing(state: &State, name: &str, resource: &Resource) -> Vec<Target> {
+    match &resource.declaration.spec {
+        Spec::Vendor(_) => vec![Target::Vendor { id: VendorId(resource.id) }],
+        Spec::Integration(_) => {
+            let mut targets = vec![Target::Integration { id: IntegrationId(resource.id) }];
+            let vendor = state.vendor_of_integration(name);
+            targets.extend(vendor.map(|vendor| Target::Vendor { id: VendorId(vendor.id) }));
+            targets
+        }
+        Spec::Client(_) => {
+            let mut targets = vec![Target::Client { id: ClientId(resource.id) }];
+            if let Some(standing) = state.standing(name) {
+                targets.push(Target::Integration { id: standing.integration_id() });
+                targets.push(Target::Vendor { id: standing.vendor_id() });
+            }
+            targets
+        }
+        Spec::Contract(_) | Spec::Upstream(_) | Spec::Route(_) => Vec::new(),
+    }
+}
+
+fn term(resource: &Resource) -> Option<TermView> {
+    let Spec::Contract(contract) = &resource.declaration.spec else { return None };
+    let (starts, ends): (Timestamp, Timestamp) = contract.term().ok()?;
+    Some(TermView { starts, ends })
+}
+
+fn keys(state: &State, resource: &Resource) -> Vec<KeyView> {
+    let keys = resource.keys.iter();
+    keys.map(|key| KeyView {
+        thumbprint: key.thumbprint.clone(),
+        form: match key.form {
+            KeyForm::Jwk => "jwk".to_owned(),
+            KeyForm::Certificate => "certificate".to_owned(),
+        },
+        refused: state.refused_keys.contains_key(&key.thumbprint),
+    })
+    .collect()
+}
