@@ -1,0 +1,57 @@
+//! What an installation keeps from its first start on: its public address and its names.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+/// `settings.json` of a data directory.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where vendors reach the gate; the issuer of tokens.
+    pub public_url: String,
+    pub listen_gate: SocketAddr,
+    pub listen_control: SocketAddr,
+    /// Identity of the ledger in its checkpoints.
+    pub ledger_origin: String,
+}
+
+impl Settings {
+    /// The settings of a data directory, if it has been started before.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .with_context(|| format!("`{}` can't be read as settings", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("can't read `{}`", path.display())),
+        }
+    }
+
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_whole(path, &serde_json::to_vec_pretty(self)?, 0o600)
+    }
+}
+
+/// Writes a file so that a reader sees the old one or the whole new one, after a power loss too.
+pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let new = path.with_extension("new");
+    let doing = || format!("can't write `{}`", path.display());
+    let _ = fs::remove_file(&new);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&new)
+        .with_context(doing)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(doing)?;
+    fs::rename(&new, path).with_context(doing)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)?;
+    }
+    Ok(())
+}

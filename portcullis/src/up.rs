@@ -1,0 +1,324 @@
+//! `portcullis up`: gate and control in one process, on embedded stores.
+
+mod endpoints;
+mod serve;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use portcullis_control::control::{Control, Options};
+use portcullis_control::link::GateLink;
+use portcullis_decision_log::Options as LogOptions;
+use portcullis_domain::command::Command;
+use portcullis_domain::personal::Personal;
+use portcullis_gate::link::ControlLink;
+use portcullis_gate::{Gate, GateOptions};
+use portcullis_ledger::note::NoteSigner;
+use portcullis_policy::clock::Clock;
+use portcullis_store::reserve::{SLOT_BYTES, SLOTS};
+use portcullis_store::{DataDirectory, ReserveFile, SqliteOptions, SqliteStore};
+use tokio::sync::mpsc;
+
+pub use endpoints::Endpoints;
+
+use crate::clock::{entropy, system_clock};
+use crate::pki::Keys;
+use crate::settings::{Settings, write_whole};
+
+/// Messages that may wait on the link, each way.
+const LINK_MESSAGES_MAX: usize = 4_096;
+/// How long requests under way may take to end at a stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How an installation is started.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Folder of everything that is kept: ledger, keys, decision log
+    #[arg(long, env = "PORTCULLIS_DIR", default_value = "portcullis-data")]
+    pub dir: PathBuf,
+    /// Address for vendors' machines; port 0 means any free port, kept from the first start on
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen_gate: Option<SocketAddr>,
+    /// Address for operators: API and command line
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen_control: Option<SocketAddr>,
+    /// Where vendors reach the gate (`https://host[:port]`); kept from the first start on
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Cores of the gate; as many as the machine has, without a word
+    #[arg(long, value_name = "N")]
+    pub cores: Option<u16>,
+    /// Manifests to apply when it is up
+    #[arg(short = 'f', long = "file", value_name = "MANIFEST")]
+    pub files: Vec<PathBuf>,
+}
+
+/// A running installation.
+pub struct Installation {
+    pub endpoints: Endpoints,
+    pub control: Control,
+    gate: Gate,
+    keys: Keys,
+    serving: serve::Serving,
+    // Held last: while anything runs, nobody else may open the directory.
+    _directory: DataDirectory,
+}
+
+impl Installation {
+    /// Opens the data directory, makes what is missing, and starts control, then the gate.
+    /// What was severed is in force before any listener opens.
+    pub async fn start(arguments: &Arguments) -> Result<Self> {
+        let clock = system_clock();
+        let directory = DataDirectory::open(&arguments.dir)?;
+        let settings = settle(arguments, &directory)?;
+        let keys = Keys::open(directory.join("keys"), &hosts(&settings)?, clock.now())?;
+        let control = start_control(&directory, &settings, &keys, &clock).await?;
+        let admin_token = ensure_admin(&control, &directory).await?;
+        let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
+        let (to_gate, from_control) = mpsc::channel(LINK_MESSAGES_MAX);
+        let (to_control, from_gate) = mpsc::channel(LINK_MESSAGES_MAX);
+        let name = "gate".to_owned();
+        control.attach(GateLink { name: name.clone(), to_gate, from_gate });
+        let gate = Gate::start(
+            gate_options(name, arguments, &directory, &settings, &keys, clock)?,
+            ControlLink { from_control, to_control },
+        )?;
+        let router = portcullis_control::http::router(control.clone());
+        serving.start(router.clone());
+        let endpoints = Endpoints {
+            control: format!("https://{}", serving.address()),
+            gate: settings.public_url.clone(),
+            issuer: settings.public_url.clone(),
+            console: format!("https://{}", serving.address()),
+            ca: std::path::absolute(keys.path("ca.crt"))?,
+            admin_token: std::path::absolute(&admin_token)?,
+            pid: std::process::id(),
+        };
+        let installation = Self { endpoints, control, gate, keys, serving, _directory: directory };
+        installation.apply_files(router, &arguments.files, &admin_token).await?;
+        installation.wait_for_gate().await?;
+        installation.endpoints.write(&arguments.dir)?;
+        Ok(installation)
+    }
+
+    async fn apply_files(&self, router: axum::Router, files: &[PathBuf], token: &std::path::Path) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let token = std::fs::read_to_string(token)?;
+        let report = serve::apply_in_process(router, files, token.trim()).await?;
+        tracing::info!(changes = report.changes.len(), "manifests applied");
+        Ok(())
+    }
+
+    /// Ready means that the gate decides by a snapshot.
+    async fn wait_for_gate(&self) -> Result<()> {
+        let mut look = tokio::time::interval(Duration::from_millis(2));
+        let ready = async {
+            while self.control.gates().iter().any(|gate| gate.snapshot.is_none()) {
+                look.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ready)
+            .await
+            .map_err(|_| anyhow!("the gate took no snapshot within 10 seconds\nhint: look at its log above"))
+    }
+
+    /// Reads the servers' certificates anew; connections that stand are not touched.
+    pub fn reload(&self) -> Result<()> {
+        self.gate.set_tls(&self.keys.server("gate")?)?;
+        self.serving.set_tls(&self.keys.server("control")?)?;
+        Ok(())
+    }
+
+    /// Takes nothing new, lets requests end, then stops.
+    pub async fn stop(self) {
+        let Self { gate, serving, control, endpoints, .. } = self;
+        let _ = std::fs::remove_file(endpoints.path());
+        let drained = tokio::task::spawn_blocking(move || gate.drain(DRAIN));
+        let _ = drained.await;
+        serving.stop().await;
+        drop(control);
+    }
+}
+
+/// Runs an installation until it is told to stop.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let installation = Installation::start(&arguments).await?;
+    installation.endpoints.print();
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hang_up.recv() => match installation.reload() {
+                Ok(()) => tracing::info!("certificates reloaded"),
+                // What was loaded before serves on.
+                Err(error) => tracing::error!("reload failed, the former certificates stay: {error:#}"),
+            },
+        }
+    }
+    tracing::info!("stopping: requests under way may end");
+    installation.stop().await;
+    Ok(())
+}
+
+/// The settings of the directory, or at the first start those that the arguments ask for.
+fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> {
+    let path = directory.join("settings.json");
+    let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    if let Some(mut settings) = Settings::read(&path)? {
+        if let Some(asked) = &arguments.public_url
+            && asked.trim_end_matches('/') != settings.public_url
+        {
+            bail!(
+                "the public address is `{}` since the first start, and can't become `{asked}`\nhint: tokens and proofs name it; start a new data directory for another address",
+                settings.public_url
+            );
+        }
+        if let Some(listen) = arguments.listen_gate.filter(|listen| listen.port() != 0) {
+            settings.listen_gate = listen;
+        }
+        if let Some(listen) = arguments.listen_control.filter(|listen| listen.port() != 0) {
+            settings.listen_control = listen;
+        }
+        return Ok(settings);
+    }
+    let listen_gate = free_port(arguments.listen_gate.unwrap_or_else(|| loopback(8443)))?;
+    let listen_control = free_port(arguments.listen_control.unwrap_or_else(|| loopback(8444)))?;
+    let public_url = match &arguments.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None if listen_gate.ip().is_unspecified() => {
+            format!("https://localhost:{}", listen_gate.port())
+        }
+        None => format!("https://{listen_gate}"),
+    };
+    let authority = host_of(&public_url)?;
+    let settings = Settings {
+        ledger_origin: format!("{authority}/ledger"),
+        public_url,
+        listen_gate,
+        listen_control,
+    };
+    settings.write(&path)?;
+    Ok(settings)
+}
+
+/// `host[:port]` of a public address, which must be an origin.
+fn host_of(public_url: &str) -> Result<&str> {
+    let authority = public_url.strip_prefix("https://").filter(|rest| {
+        !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' '])
+    });
+    authority.ok_or_else(|| {
+        anyhow!("`{public_url}` is not a public address\nhint: write `https://HOST` or `https://HOST:PORT`, without path")
+    })
+}
+
+/// Port 0 becomes a port that is free now and stays the installation's own.
+fn free_port(address: SocketAddr) -> Result<SocketAddr> {
+    if address.port() != 0 {
+        return Ok(address);
+    }
+    let probe = TcpListener::bind(address).with_context(|| format!("can't listen on `{address}`"))?;
+    Ok(probe.local_addr()?)
+}
+
+/// Names that the servers' certificates must hold.
+fn hosts(settings: &Settings) -> Result<Vec<String>> {
+    let authority = host_of(&settings.public_url)?;
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => authority.split(':').next().unwrap_or(authority),
+    };
+    let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let addresses = [settings.listen_gate.ip(), settings.listen_control.ip()];
+    let more = addresses.iter().filter(|ip| !ip.is_unspecified()).map(ToString::to_string);
+    for name in more.chain([host.to_owned()]) {
+        if !hosts.contains(&name) {
+            hosts.push(name);
+        }
+    }
+    Ok(hosts)
+}
+
+async fn start_control(
+    directory: &DataDirectory,
+    settings: &Settings,
+    keys: &Keys,
+    clock: &Clock,
+) -> Result<Control> {
+    let checkpoint_key = keys.checkpoint_key()?.to_pkcs8()?;
+    let store = SqliteStore::open(SqliteOptions {
+        ledger: directory.join("ledger.sqlite"),
+        subject_keys: directory.join("subject_keys.sqlite"),
+        origin: settings.ledger_origin.clone(),
+        signer: NoteSigner::from_pkcs8(&settings.ledger_origin, checkpoint_key.as_der())?,
+    })
+    .await?;
+    let decisions = directory.join("decisions");
+    std::fs::create_dir_all(&decisions).with_context(|| format!("can't make `{}`", decisions.display()))?;
+    let options = Options {
+        store: Arc::new(store),
+        reserve: ReserveFile::open(directory.join("severances.reserve"), SLOTS, SLOT_BYTES)?,
+        decision_log_dir: decisions,
+        clock: clock.clone(),
+        entropy: entropy(),
+        issuer: settings.public_url.clone(),
+        public_origins: vec![settings.public_url.clone()],
+        signing_key: Arc::new(keys.signing_key()?),
+    };
+    Ok(Control::start(options).await?)
+}
+
+fn gate_options(
+    name: String,
+    arguments: &Arguments,
+    directory: &DataDirectory,
+    settings: &Settings,
+    keys: &Keys,
+    clock: Clock,
+) -> Result<GateOptions> {
+    let machine = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    Ok(GateOptions {
+        name,
+        listen: settings.listen_gate,
+        cores: arguments.cores.unwrap_or_else(|| u16::try_from(machine).unwrap_or(1)).clamp(1, 256),
+        tls: keys.server("gate")?,
+        authority_pem: keys.authority_pem()?,
+        identities: directory.join("identities"),
+        decision_log: directory.join("decisions"),
+        decision_log_options: LogOptions::default(),
+        clock,
+    })
+}
+
+/// The first operator, whose token only the data directory holds.
+async fn ensure_admin(control: &Control, directory: &DataDirectory) -> Result<PathBuf> {
+    let path = directory.join("admin.token");
+    if !control.state().operators.is_empty() {
+        return Ok(path);
+    }
+    let token = new_operator_token();
+    // The file first: a crash in between leaves a token that nobody knows, and the next start makes another.
+    write_whole(&path, format!("{token}\n").as_bytes(), 0o600)?;
+    let command = Command::AddOperator {
+        name: Personal::Plain("admin".to_owned()),
+        token_sha256: portcullis_control::control::token_digest(&token),
+    };
+    control.execute(command).await?;
+    Ok(path)
+}
+
+/// `pcl_` and 32 random bytes.
+pub fn new_operator_token() -> String {
+    use base64::Engine as _;
+    let mut bytes = [0; 32];
+    entropy()(&mut bytes);
+    format!("pcl_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
