@@ -106,8 +106,7 @@ impl Server {
         let Options { issuer, public_origins, signing_key, clock, state, revoke } = options;
         let mut own_keys = TokenKeys::new();
         own_keys.insert_signing_key(&signing_key)?;
-        let now = clock.now();
-        let started_seconds = now.as_second() + i64::from(now.subsec_nanosecond() > 0);
+        let started_seconds = first_whole_second(clock.now());
         Ok(Self {
             issuer,
             public_origins,
@@ -167,6 +166,12 @@ impl Server {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.trim_end_matches('/'))
     }
+}
+
+/// The first whole second that begins at `started` or after it: `iat` knows no smaller unit, so what
+/// was made in the second of the start may have been used before it.
+fn first_whole_second(started: Timestamp) -> i64 {
+    started.as_second().saturating_add(i64::from(started.subsec_nanosecond() > 0))
 }
 
 fn check_method(request: &RelayRequest, allowed: &[&str]) -> Result<(), Box<Failure>> {

@@ -165,6 +165,16 @@ fn nothing_replays_over_a_restart() {
 }
 
 #[test]
+fn the_second_of_the_start_belongs_to_the_earlier_process() {
+    let check = |started: &str, expect: i64| {
+        assert_eq!(crate::oauth::first_whole_second(started.parse().unwrap()), expect, "{started}");
+    };
+    check("1970-01-01T00:00:10Z", 10);
+    check("1970-01-01T00:00:10.000000001Z", 11);
+    check("1970-01-01T00:00:10.999Z", 11);
+}
+
+#[test]
 fn exactly_one_way() {
     let world = World::new();
     let assertion = || authentication(&world.assertion(json!({})));
