@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,7 +22,7 @@ use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::FromGate;
 use portcullis_store::{EventStore, ReserveFile, Slot, StoreError, replay};
-use portcullis_tokens::signing::SigningKey;
+use portcullis_tokens::signing::{SigningError, SigningKey};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::book::Book;
@@ -33,7 +33,7 @@ use crate::error::{DecisionsError, ExecuteError, FoldError, StartError};
 use crate::execute::{Executed, Job, Writer};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
 use crate::severing::{Held, SeenKeys, Times};
-use crate::{apply, projection, record, restoring, severing};
+use crate::{apply, oauth, projection, record, restoring, severing};
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
@@ -67,7 +67,8 @@ struct Shared {
     gates: Arc<Gates>,
     decisions: Arc<Decisions>,
     seen: SeenKeys,
-    relay: std::sync::OnceLock<Relay>,
+    /// Set once, at the start: the server holds its way back to control.
+    relay: OnceLock<Relay>,
     issuer: String,
     public_origins: Vec<String>,
     signing_key: Arc<SigningKey>,
@@ -95,11 +96,18 @@ impl Control {
             gates: Arc::default(),
             decisions: Arc::new(Decisions::new(decision_log_dir)),
             seen: SeenKeys::default(),
-            relay: std::sync::OnceLock::new(),
+            relay: OnceLock::new(),
             issuer,
             public_origins,
             signing_key,
         }));
+        let server = Arc::new(control.authorization_server()?);
+        control.0.relay.get_or_init(|| {
+            Arc::new(move |request| {
+                let server = Arc::clone(&server);
+                Box::pin(async move { server.answer(&request).await })
+            })
+        });
         control.found().await?;
         control.replay_reserve(replayed).await;
         for subject in erased {
@@ -340,9 +348,24 @@ impl Control {
         found.first().map(|operator| (*operator).clone())
     }
 
-    /// What answers requests that gates relay; only the first one given counts.
-    pub(crate) fn set_relay(&self, relay: Relay) {
-        let _ = self.0.relay.set(relay);
+    /// The authorization server, which decides by what is in force.
+    fn authorization_server(&self) -> Result<oauth::Server, SigningError> {
+        let (core, revoker) = (Arc::clone(&self.0.core), Arc::downgrade(&self.0));
+        oauth::Server::new(oauth::Options {
+            issuer: self.0.issuer.clone(),
+            public_origins: self.0.public_origins.clone(),
+            signing_key: Arc::clone(&self.0.signing_key),
+            clock: self.clock().clone(),
+            state: Arc::new(move || core.state()),
+            revoke: Arc::new(move |command| {
+                let control = revoker.upgrade().map(Self);
+                Box::pin(async move {
+                    let Some(control) = control else { return Err(oauth::NotRecorded("stopping".into())) };
+                    let executed = control.execute(command).await;
+                    executed.map(|_| ()).map_err(|error| oauth::NotRecorded(error.to_string()))
+                })
+            }),
+        })
     }
 
     fn facts(&self, state: &State) -> SnapshotFacts {

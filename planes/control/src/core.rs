@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_api::ledger::EventView;
-use portcullis_domain::command::{Command, Context, Refusal};
+use portcullis_domain::command::{Command, Context, Prepared, Refusal};
 use portcullis_domain::event::Event;
 use portcullis_domain::state::State;
 use portcullis_policy::clock::Clock;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::book::Book;
 use crate::error::FoldError;
-use crate::record::fold;
+use crate::record::{canonical_declaration, fold};
 
 /// Fills a buffer with random bytes.
 pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -72,6 +72,18 @@ impl Core {
 
     pub fn decide(&self, state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         let mut new_id = || self.new_id();
+        let command = match command {
+            Command::Apply { resources } => Command::Apply {
+                resources: resources
+                    .into_iter()
+                    .map(|Prepared { declaration, keys }| Prepared {
+                        declaration: canonical_declaration(declaration),
+                        keys,
+                    })
+                    .collect(),
+            },
+            other => other,
+        };
         state.decide(command, &mut Context { now: self.clock.now(), new_id: &mut new_id })
     }
 

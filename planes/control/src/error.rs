@@ -21,6 +21,8 @@ pub enum StartError {
     ReserveEntry(#[source] serde_json::Error),
     #[error("the installation can't be founded")]
     Found(#[source] Box<ExecuteError>),
+    #[error("the signing key can't be used")]
+    Signing(#[from] portcullis_tokens::signing::SigningError),
     #[error("the signing key can't be published")]
     SigningKey(#[source] Box<ExecuteError>),
 }

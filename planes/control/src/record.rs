@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_domain::event::Event;
+use portcullis_domain::spec::Declaration;
 use portcullis_ledger::canonical;
 use portcullis_store::{NewEvent, StoreError, StoredEvent};
 
@@ -31,6 +32,14 @@ impl Draft {
         let stored = NewEvent { time, kind: kind.to_owned(), aggregate, version: Event::VERSION, payload };
         Ok(Self { event, stored })
     }
+}
+
+/// A declaration as the ledger gives it back, so that declaring it again is known to change nothing.
+/// What has no canonical form stays as it is; `decide` or [`Draft::new`] refuses it.
+pub(crate) fn canonical_declaration(declaration: Declaration) -> Declaration {
+    let value = serde_json::to_value(&declaration).ok();
+    let bytes = value.and_then(|value| canonical::to_bytes(&value).ok());
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(declaration)
 }
 
 /// The event that a stored one holds.

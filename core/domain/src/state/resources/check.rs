@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{fault, references};
 use crate::command::{Fault, Prepared};
 use crate::spec::{
@@ -55,6 +57,14 @@ fn check_one(state: &State, after: &After<'_>, prepared: &Prepared, faults: &mut
             faults.push(fault(declaration, &pointer, format!("there is no {kind} `{name}`"), None));
         }
     }
+    for pointer in inexact_numbers(declaration) {
+        faults.push(fault(
+            declaration,
+            &pointer,
+            "the number is too large to be kept exactly".into(),
+            Some("use whole numbers of at most 9007199254740991 (2^53 - 1)"),
+        ));
+    }
     match &declaration.spec {
         Spec::Vendor(spec) => {
             if spec.legal_name.trim().is_empty() {
@@ -67,6 +77,39 @@ fn check_one(state: &State, after: &After<'_>, prepared: &Prepared, faults: &mut
         Spec::Integration(spec) => check_integration(state, after, declaration, spec, faults),
         Spec::Client(spec) => check_client(state, declaration, spec, prepared, faults),
     }
+}
+
+/// The places of whole numbers that not every JSON reader keeps; the ledger's canonical form
+/// (RFC 8785) has none for them.
+fn inexact_numbers(declaration: &Declaration) -> Vec<String> {
+    const INTEGER_MAX: u64 = (1 << 53) - 1;
+    fn walk(value: &Value, pointer: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Number(number) => {
+                let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+                if magnitude.is_some_and(|magnitude| magnitude > INTEGER_MAX) {
+                    found.push(pointer.to_owned());
+                }
+            }
+            Value::Array(items) => {
+                for (place, item) in items.iter().enumerate() {
+                    walk(item, &format!("{pointer}/{place}"), found);
+                }
+            }
+            Value::Object(members) => {
+                for (name, member) in members {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    walk(member, &format!("{pointer}/{name}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(value) = serde_json::to_value(declaration) {
+        walk(&value, "", &mut found);
+    }
+    found
 }
 
 fn check_contract(state: &State, declaration: &Declaration, spec: &ContractSpec, faults: &mut Vec<Fault>) {
