@@ -51,6 +51,7 @@ for (const alg of ['ES256', 'EdDSA']) {
 test('a token is signed by a key of the published set', async (t) => {
   const { installation, machine } = await withKey(t)
   const token = await machine.token()
+  await passes(machine, token)
   const request = new Request(new URL('/parcels', installation.endpoints.gate), {
     headers: await proofHeaders(machine, token),
   })
@@ -321,9 +322,8 @@ async function plain(machine, headers) {
   }
 }
 
-/** The headers of a request that passes, not sent yet. */
+/** The headers of the machine's next request, not sent: it must have passed before, and so have a nonce. */
 async function proofHeaders(machine, token) {
-  await passes(machine, token)
   const url = new URL('/parcels', machine.installation.endpoints.gate)
   let headers
   const held = { [oauth.customFetch]: async (_, options) => ((headers = options.headers), new Response()), DPoP: machine.dpop }

@@ -25,7 +25,7 @@ class Installation:
 
     def __enter__(self):
         threading.Thread(target=self.upstream.serve_forever, daemon=True).start()
-        manifests = self.file("manifests.json", json.dumps(_manifests(self.upstream.server_port)))
+        manifests = self.file("manifests.yaml", _manifests(self.upstream.server_port))
         listen = ["--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0"]
         log = open(self.folder / "stderr.log", "wb")
         self.process = subprocess.Popen(
@@ -84,7 +84,7 @@ class _Parcels(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.server.seen.append(dict(self.headers))
+        self.server.seen.append({name.lower(): value for name, value in self.headers.items()})
         body = json.dumps({"parcels": PARCELS}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -101,7 +101,7 @@ def _environment() -> dict:
     return {name: value for name, value in os.environ.items() if not name.startswith("PORTCULLIS_")}
 
 
-def _manifests(port: int) -> list:
+def _manifests(port: int) -> str:
     year = date.today().year
     contract = {"vendor": "quillmere", "starts": f"{year - 1}-01-01", "ends": f"{year + 1}-12-31", "time_zone": "UTC"}
     route = {"upstream": "parcels", "methods": ["GET"], "path": "/parcels", "scope": "parcels.read", "records": "/parcels"}
@@ -111,10 +111,12 @@ def _manifests(port: int) -> list:
         "routes": ["parcels"],
         "scopes": ["parcels.read"],
     }
-    return [
+    documents = [
         {"kind": "Vendor", "name": "quillmere", "spec": {"legal_name": "Quillmere Logistics GmbH"}},
         {"kind": "Contract", "name": "quillmere-paper", "spec": contract},
         {"kind": "Upstream", "name": "parcels", "spec": {"url": f"http://127.0.0.1:{port}"}},
         {"kind": "Route", "name": "parcels", "spec": route},
         {"kind": "Integration", "name": "quillmere-parcels", "spec": integration},
     ]
+    # JSON is YAML, and YAML may hold many documents.
+    return "\n---\n".join(json.dumps(document) for document in documents)

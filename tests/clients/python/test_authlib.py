@@ -169,8 +169,8 @@ def passes(installation, session):
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"parcels": PARCELS}
     seen = installation.upstream.seen[-1]
-    assert "Authorization" not in seen
-    assert seen["Portcullis-Decision"] == answer.headers["Portcullis-Decision"]
+    assert "authorization" not in seen
+    assert seen["portcullis-decision"] == answer.headers["Portcullis-Decision"]
 
 
 def refused_at_the_gate(answer, reason):
