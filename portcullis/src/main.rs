@@ -1,6 +1,7 @@
 //! One gate and one book between a company and its vendors.
 
 mod clock;
+mod machine;
 mod pki;
 mod settings;
 mod up;

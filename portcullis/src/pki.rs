@@ -10,8 +10,8 @@ use portcullis_gate::TlsMaterial;
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 
 use crate::settings::write_whole;
@@ -97,7 +97,8 @@ impl Keys {
         let authority = Issuer::from_ca_cert_pem(&String::from_utf8(self.authority_pem()?)?, authority_key)?;
         let key = KeyPair::generate()?;
         let mut parameters = parameters(&format!("Portcullis {name}"), SERVER_DAYS, now)?;
-        parameters.subject_alt_names = hosts.iter().map(|host| alternative_name(host)).collect::<Result<_>>()?;
+        parameters.subject_alt_names =
+            hosts.iter().map(|host| alternative_name(host)).collect::<Result<_>>()?;
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
@@ -142,7 +143,8 @@ fn parameters(common_name: &str, days: i64, now: Timestamp) -> Result<Certificat
     name.push(DnType::CommonName, common_name);
     parameters.distinguished_name = name;
     // A day back, for peers whose clocks are late.
-    let hours = |hours: i64| now.checked_add(hours.hours()).map(|time| std::time::SystemTime::from(time).into());
+    let hours =
+        |hours: i64| now.checked_add(hours.hours()).map(|time| std::time::SystemTime::from(time).into());
     parameters.not_before = hours(-24)?;
     parameters.not_after = hours(days * 24)?;
     Ok(parameters)
@@ -159,6 +161,9 @@ fn alternative_name(host: &str) -> Result<SanType> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| {
-        format!("can't read `{}`\nhint: restore it from a backup; the data directory is not whole without it", path.display())
+        format!(
+            "can't read `{}`\nhint: restore it from a backup; the data directory is not whole without it",
+            path.display()
+        )
     })
 }

@@ -42,12 +42,8 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let new = path.with_extension("new");
     let doing = || format!("can't write `{}`", path.display());
     let _ = fs::remove_file(&new);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)
-        .with_context(doing)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).with_context(doing)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).with_context(doing)?;
     fs::rename(&new, path).with_context(doing)?;
     if let Some(folder) = path.parent() {

@@ -100,11 +100,17 @@ impl Installation {
         let installation = Self { endpoints, control, gate, keys, serving, _directory: directory };
         installation.apply_files(router, &arguments.files, &admin_token).await?;
         installation.wait_for_gate().await?;
+        installation.wait_for_second().await;
         installation.endpoints.write(&arguments.dir)?;
         Ok(installation)
     }
 
-    async fn apply_files(&self, router: axum::Router, files: &[PathBuf], token: &std::path::Path) -> Result<()> {
+    async fn apply_files(
+        &self,
+        router: axum::Router,
+        files: &[PathBuf],
+        token: &std::path::Path,
+    ) -> Result<()> {
         if files.is_empty() {
             return Ok(());
         }
@@ -125,6 +131,17 @@ impl Installation {
         tokio::time::timeout(Duration::from_secs(10), ready)
             .await
             .map_err(|_| anyhow!("the gate took no snapshot within 10 seconds\nhint: look at its log above"))
+    }
+
+    /// An assertion of the very second of the start might be one that a process before has taken:
+    /// it is refused, so nobody is told that all is ready before that second is over.
+    async fn wait_for_second(&self) {
+        let clock = self.control.clock();
+        let started = clock.now().as_second();
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while clock.now().as_second() <= started {
+            look.tick().await;
+        }
     }
 
     /// Reads the servers' certificates anew; connections that stand are not touched.
@@ -200,21 +217,17 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         None => format!("https://{listen_gate}"),
     };
     let authority = host_of(&public_url)?;
-    let settings = Settings {
-        ledger_origin: format!("{authority}/ledger"),
-        public_url,
-        listen_gate,
-        listen_control,
-    };
+    let settings =
+        Settings { ledger_origin: format!("{authority}/ledger"), public_url, listen_gate, listen_control };
     settings.write(&path)?;
     Ok(settings)
 }
 
 /// `host[:port]` of a public address, which must be an origin.
 fn host_of(public_url: &str) -> Result<&str> {
-    let authority = public_url.strip_prefix("https://").filter(|rest| {
-        !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' '])
-    });
+    let authority = public_url
+        .strip_prefix("https://")
+        .filter(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']));
     authority.ok_or_else(|| {
         anyhow!("`{public_url}` is not a public address\nhint: write `https://HOST` or `https://HOST:PORT`, without path")
     })

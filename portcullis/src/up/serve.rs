@@ -129,7 +129,8 @@ async fn accept(
 pub async fn apply_in_process(router: Router, files: &[PathBuf], token: &str) -> Result<ApplyReport> {
     let mut manifests = Vec::new();
     for path in files {
-        let text = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
         manifests.push(ManifestText { file: path.display().to_string(), text });
     }
     let body = serde_json::to_vec(&ApplyRequest { manifests, dry_run: false })?;

@@ -1,0 +1,134 @@
+//! A vendor's machine: it finds the token endpoint from the issuer, authenticates by key or
+//! certificate, binds its token, and calls routes with a fresh proof for each request.
+//!
+//! Each machine has connections of its own, as the gate wants it: a connection belongs to the first
+//! client that identifies on it. Nothing here knows anything of an installation but its address.
+
+mod answer;
+mod error;
+mod identity;
+mod request;
+mod token;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_policy::clock::Clock;
+use portcullis_tokens::dpop::{self, NewProof};
+use portcullis_tokens::signing::SigningKey;
+use reqwest::Certificate;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+
+pub use answer::{Answer, BrokenOff, Taken};
+pub use error::MachineError;
+pub use identity::{Identity, authorities, http_builder};
+pub use request::Call;
+pub use token::{Token, unverified_claims};
+
+use crate::clock::entropy;
+use token::Metadata;
+
+const CONNECT_SECONDS_MAX: u64 = 10;
+/// How long nothing may come while an answer is awaited or read.
+const SILENCE_SECONDS_MAX: u64 = 60;
+
+/// What a machine is made of.
+#[derive(Clone)]
+pub struct Options {
+    /// The gate's public address, which is also the issuer of tokens.
+    pub issuer: String,
+    /// The client's name.
+    pub client: String,
+    /// Signs assertions and proofs. Without one, the certificate is all there is.
+    pub key: Option<Arc<SigningKey>>,
+    pub identity: Option<Identity>,
+    /// Authorities that the gate's certificate may come from; none means those of this system.
+    pub authorities: Vec<Certificate>,
+    /// Scopes to ask for; none means all that the integration has.
+    pub scope: Vec<String>,
+    /// HTTP/1.1 even where the gate would speak HTTP/2.
+    pub http1_only: bool,
+    pub clock: Clock,
+}
+
+/// A machine at work. Can be used by many tasks at once.
+pub struct Machine {
+    options: Options,
+    http: reqwest::Client,
+    metadata: OnceCell<Metadata>,
+    /// Held while a token is asked for, so that many requests ask for one token only.
+    token: AsyncMutex<Option<Arc<Token>>>,
+    /// The newest nonce that the gate gave.
+    nonce: Mutex<Option<String>>,
+}
+
+impl Machine {
+    /// # Errors
+    /// [`MachineError::Setup`] if key, certificate or authorities can't be used.
+    pub fn new(options: Options) -> Result<Self, MachineError> {
+        if options.key.is_none() && options.identity.is_none() {
+            return Err(MachineError::NothingToProve);
+        }
+        let mut builder = http_builder(&options.authorities, options.identity.as_ref())
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
+            // A redirect would carry the token to who knows where.
+            .redirect(reqwest::redirect::Policy::none());
+        if options.http1_only {
+            builder = builder.http1_only();
+        }
+        let http = builder.build().map_err(MachineError::setup)?;
+        Ok(Self {
+            options,
+            http,
+            metadata: OnceCell::new(),
+            token: AsyncMutex::new(None),
+            nonce: Mutex::new(None),
+        })
+    }
+
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.options.client
+    }
+
+    /// A proof for one request, if the machine has a key to sign it with.
+    fn proof(
+        &self,
+        method: &str,
+        url: &reqwest::Url,
+        access_token: Option<&str>,
+    ) -> Result<Option<String>, MachineError> {
+        let Some(key) = &self.options.key else { return Ok(None) };
+        let mut bare = url.clone();
+        bare.set_query(None);
+        bare.set_fragment(None);
+        let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let proof = NewProof {
+            method,
+            url: bare.as_str(),
+            issued_at: self.options.clock.now().as_second(),
+            token_id: &unique(),
+            access_token,
+            nonce: nonce.as_deref(),
+        };
+        dpop::create(key, &proof).map(Some).map_err(MachineError::Sign)
+    }
+
+    /// Keeps the nonce of an answer for the next proof; says whether there was one.
+    fn keep_nonce(&self, response: &reqwest::Response) -> bool {
+        let nonce = response.headers().get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
+        let Some(nonce) = nonce else { return false };
+        *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.to_owned());
+        true
+    }
+}
+
+/// 128 random bits, for `jti`.
+fn unique() -> String {
+    let mut bytes = [0; 16];
+    entropy()(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}

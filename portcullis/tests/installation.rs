@@ -1,0 +1,20 @@
+//! The real binary as an installation: started, loaded, killed, started again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and measures real time"
+)]
+
+#[path = "installation/contract.rs"]
+mod contract;
+#[path = "installation/crash.rs"]
+mod crash;
+#[path = "installation/start.rs"]
+mod start;
+#[path = "installation/support.rs"]
+mod support;

@@ -1,0 +1,264 @@
+//! Starting the binary, an upstream for it, and a vendor's machine with a certificate.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair};
+use reqwest::Client;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running `portcullis up`; killed when dropped.
+pub struct Installation {
+    pub directory: PathBuf,
+    child: Child,
+    pub endpoints: Value,
+}
+
+impl Installation {
+    pub fn start(directory: &Path) -> Self {
+        Self::try_start(directory, &[]).unwrap_or_else(|error| panic!("it did not start: {error}"))
+    }
+
+    /// Starts it and waits until it is ready, or says what it wrote when it ended.
+    pub fn try_start(directory: &Path, more: &[&str]) -> Result<Self, String> {
+        let endpoints = directory.join("endpoints.json");
+        let log = directory.with_extension("log");
+        let before = std::fs::read(&endpoints).ok();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--dir"])
+            .arg(directory)
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return Err(format!("{status}: {}", std::fs::read_to_string(&log).unwrap_or_default()));
+            }
+            let now = std::fs::read(&endpoints).ok();
+            if let Some(bytes) = now
+                && before.as_ref() != Some(&bytes)
+                && let Ok(endpoints) = serde_json::from_slice::<Value>(&bytes)
+                && endpoints["pid"] == child.id()
+            {
+                return Ok(Self { directory: directory.to_owned(), child, endpoints });
+            }
+            assert!(Instant::now() < deadline, "not ready: {}", std::fs::read_to_string(&log).unwrap());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// As a power cut would end the process.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn gate(&self) -> String {
+        self.endpoints["gate"].as_str().unwrap().to_owned()
+    }
+
+    pub fn gate_address(&self) -> SocketAddr {
+        self.gate().trim_start_matches("https://").parse().unwrap()
+    }
+
+    pub fn operator(&self) -> Operator {
+        let token = std::fs::read_to_string(self.directory.join("admin.token")).unwrap();
+        Operator {
+            control: self.endpoints["control"].as_str().unwrap().to_owned(),
+            token: token.trim().to_owned(),
+            client: client(&self.directory, None),
+        }
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Someone with the administrator's token.
+#[derive(Clone)]
+pub struct Operator {
+    control: String,
+    token: String,
+    client: Client,
+}
+
+impl Operator {
+    pub async fn post(&self, path: &str, body: Value) -> Result<(u16, Value), reqwest::Error> {
+        let request = self.client.post(format!("{}{path}", self.control)).bearer_auth(&self.token);
+        let response = request.json(&body).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, response.json().await.unwrap_or_default()))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let request = self.client.get(format!("{}{path}", self.control)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+
+    pub async fn apply(&self, text: &str) -> Result<(u16, Value), reqwest::Error> {
+        self.post("/v1/apply", json!({ "manifests": [{ "file": "test.yaml", "text": text }] })).await
+    }
+
+    /// Applies what must be taken.
+    pub async fn must_apply(&self, text: &str) {
+        let (status, answer) = self.apply(text).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+    }
+}
+
+/// A vendor's machine with a self-signed certificate.
+pub struct Machine {
+    pub name: String,
+    pub certificate_pem: String,
+    gate: String,
+    client: Client,
+}
+
+impl Machine {
+    pub fn new(installation: &Installation, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec![format!("{name}.example")]).unwrap().self_signed(&key).unwrap();
+        let identity = (certificate.der().to_vec(), key.serialize_der());
+        Self {
+            name: name.to_owned(),
+            certificate_pem: certificate.pem(),
+            gate: installation.gate(),
+            client: client(&installation.directory, Some(identity)),
+        }
+    }
+
+    /// The manifest of this client under `integration`.
+    pub fn manifest(&self, integration: &str) -> String {
+        json!({
+            "kind": "Client",
+            "name": self.name,
+            "spec": { "integration": integration, "certificates": [self.certificate_pem] },
+        })
+        .to_string()
+    }
+
+    pub async fn token(&self) -> Result<(u16, Value), reqwest::Error> {
+        let form = [("grant_type", "client_credentials"), ("client_id", &self.name)];
+        let response = self.client.post(format!("{}/oauth/token", self.gate)).form(&form).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, response.json().await.unwrap_or_default()))
+    }
+
+    pub async fn must_token(&self) -> String {
+        let (status, answer) = self.token().await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Result<reqwest::Response, reqwest::Error> {
+        self.client.get(format!("{}{path}", self.gate)).bearer_auth(token).send().await
+    }
+}
+
+fn client(directory: &Path, identity: Option<(Vec<u8>, Vec<u8>)>) -> Client {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(directory.join("keys/ca.crt")).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match identity {
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from(certificate)],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    Client::builder().tls_backend_preconfigured(config).timeout(PATIENCE).http1_only().build().unwrap()
+}
+
+/// An upstream that gives `?records=N` lines of NDJSON, `?pace=MS` milliseconds apart.
+pub async fn upstream() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let service = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                    Ok::<_, Infallible>(records(request.uri().query().unwrap_or_default()))
+                });
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(tcp), service)
+                    .await;
+            });
+        }
+    });
+    address
+}
+
+type Frames = std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
+
+fn records(query: &str) -> http::Response<StreamBody<Frames>> {
+    let number = |name: &str| {
+        query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok())
+    };
+    let (count, pace) = (number("records").unwrap_or(3), number("pace").unwrap_or(0));
+    let frames = stream::unfold(
+        (0, None),
+        move |(next, mut timer): (u64, Option<tokio::time::Interval>)| async move {
+            if next >= count {
+                return None;
+            }
+            if pace > 0 {
+                timer.get_or_insert_with(|| tokio::time::interval(Duration::from_millis(pace))).tick().await;
+            }
+            let line = Bytes::from(format!("{{\"number\":{next}}}\n"));
+            Some((Ok(Frame::data(line)), (next + 1, timer)))
+        },
+    );
+    http::Response::builder()
+        .header("content-type", "application/x-ndjson")
+        .body(StreamBody::new(Box::pin(frames) as Frames))
+        .unwrap()
+}
+
+/// Manifests of one vendor with everything under it but the client; `ends` is the contract's.
+pub fn vendor(name: &str, ends: &str) -> String {
+    format!(
+        "---\nkind: Vendor\nname: {name}\nspec: {{ legal_name: {name} Ltd }}\n\
+         ---\nkind: Contract\nname: {name}-contract\nspec: {{ vendor: {name}, starts: 2020-01-01, ends: \"{ends}\", time_zone: Europe/Berlin }}\n\
+         ---\nkind: Integration\nname: {name}-read\nspec: {{ contract: {name}-contract, purpose: test, routes: [records], scopes: [records.read] }}\n"
+    )
+}
+
+/// The upstream and the one route to it.
+pub fn route(upstream: SocketAddr) -> String {
+    format!(
+        "---\nkind: Upstream\nname: service\nspec: {{ url: \"http://{upstream}\" }}\n\
+         ---\nkind: Route\nname: records\nspec: {{ upstream: service, methods: [GET], path: /records, scope: records.read }}\n"
+    )
+}
