@@ -30,7 +30,7 @@ use reply::Refused;
 /// Serves `control`. Must be called on a Tokio runtime: it starts a task that counts decisions.
 pub fn router(control: Control) -> Router {
     let counts = counts::Counts::default();
-    tokio::spawn(counts.clone().follow(control.clone()));
+    tokio::spawn(counts.clone().follow(control.follow()));
     let answers = once::Answers::default();
     let v1 = Router::new()
         .route("/v1/apply", post(resources::apply))

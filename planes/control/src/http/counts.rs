@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use portcullis_api::decisions::DecisionView;
 use portcullis_domain::decision::Verdict;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-
-use crate::control::Control;
 
 const VERDICTS: [Verdict; 4] = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever];
 
@@ -23,9 +23,7 @@ impl Counts {
     }
 
     /// Counts until control is gone. A decision is told again with its outcome, and counts once.
-    pub async fn follow(self, control: Control) {
-        let mut followed = control.follow();
-        drop(control);
+    pub async fn follow(self, mut followed: Receiver<Arc<DecisionView>>) {
         loop {
             match followed.recv().await {
                 Ok(decision) if decision.outcome.is_none() => self.add(decision.record.verdict),

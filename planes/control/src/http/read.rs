@@ -39,7 +39,14 @@ pub async fn whole(body: Body) -> Result<Bytes, Refused> {
     })
 }
 
+/// `body` as a JSON object. A list would be taken for its fields by position otherwise.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(bad_request(
+            "the body is not a JSON object",
+            "`/openapi.json` tells what each body must hold",
+        ));
+    }
     serde_json::from_slice(body).map_err(|error| {
         bad_request(format!("the body: {error}"), "`/openapi.json` tells what each body must hold")
     })

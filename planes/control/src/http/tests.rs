@@ -1,1 +1,6 @@
-
+mod access;
+mod declaring;
+mod enrolling;
+mod observing;
+mod people;
+mod world;

@@ -1,0 +1,167 @@
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use portcullis_api::openapi::routes::routes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::world::*;
+use crate::http::read::BODY_BYTES_MAX;
+
+fn filled(path: &str) -> String {
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    path.replace("{kind}.json", "Vendor.json")
+        .replace("{kind}", "vendor")
+        .replace("{name}", "nobody")
+        .replace("{id}", id)
+}
+
+#[tokio::test]
+async fn what_the_table_says_is_served() {
+    let world = World::new().await;
+    let table = routes();
+    for route in &table {
+        let path = filled(route.path);
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let listed =
+                table.iter().any(|other| other.path == route.path && other.method.to_uppercase() == method);
+            let status = world.raw(request(method, &path, ADMIN, None)).await.status();
+            assert_eq!(status != StatusCode::METHOD_NOT_ALLOWED, listed, "{method} {path}");
+            if route.path.contains("{name}") || route.path.contains("{id}") {
+                continue;
+            }
+            assert_ne!(status, StatusCode::NOT_FOUND, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operator_is_needed() {
+    let world = World::new().await;
+    for route in routes() {
+        let (method, path) = (route.method.to_uppercase(), filled(route.path));
+        for token in ["", "pcl_wrong", "pcl_admin2"] {
+            let response = world.raw(request(&method, &path, token, None)).await;
+            if route.public {
+                assert_eq!(response.status(), StatusCode::OK, "{path}");
+            } else {
+                assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+                assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"portcullis\"");
+            }
+        }
+    }
+    let basic = Request::get("/v1/reasons").header("authorization", "Basic pcl_admin").body(Body::empty());
+    world.send(basic.unwrap()).await.refused(401, "no operator token", "Authorization: Bearer TOKEN");
+    let small = Request::get("/v1/reasons").header("authorization", "bearer pcl_admin").body(Body::empty());
+    world.send(small.unwrap()).await.expect(StatusCode::OK);
+    world.send(request("GET", "/v1/reasons", "pcl_no", None)).await.refused(
+        401,
+        "is not known",
+        "operator add",
+    );
+}
+
+#[tokio::test]
+async fn what_can_t_be_read_is_refused_with_a_hint() {
+    let world = World::new().await;
+    world.get("/").await.refused(404, "there is nothing at `/`", "");
+    world.get("/v1/nothing").await.refused(404, "there is nothing at `/v1/nothing`", "");
+    world.get("/v1/resources/polisy").await.refused(404, "`polisy` is not a kind", "known kinds: `vendor`");
+    world.get("/v1/resources/vendor?limit=0").await.refused(400, "`0` can't be", "1 to 1000");
+    world.get("/v1/resources/vendor?limt=3").await.refused(400, "`limt`", "known here: `limit`, `cursor`");
+    world.get("/v1/resources/vendor?limit=1&limit=2").await.refused(400, "there twice", "");
+    world.get("/v1/decisions?verdict=alow").await.refused(400, "`alow` can't be", "`allow`");
+    world.get("/v1/decisions?since=today").await.refused(400, "`today` can't be", "2026-12-31T18:00:00Z");
+    world.get("/v1/decisions/%ff").await.refused(400, "can't be read", "openapi");
+    world.get("/schemas/Vendor.yaml").await.refused(404, "/schemas/KIND.json", "");
+    world.get("/v1/sever").await.refused(405, "another method", "/openapi.json");
+
+    let body = |media: &str, body: String| {
+        Request::post("/v1/apply")
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("content-type", media)
+            .body(Body::from(body))
+            .unwrap()
+    };
+    world.send(body("text/plain", "{}".into())).await.refused(415, "not marked as JSON", "application/json");
+    world.send(body("application/json", "{".into())).await.refused(400, "line 1 column 1", "openapi");
+    world.send(body("application/json; charset=utf-8", "{}".into())).await.refused(400, "`manifests`", "");
+    let unknown = json!({ "manifests": [], "dryrun": true }).to_string();
+    world.send(body("application/json", unknown)).await.refused(400, "unknown field `dryrun`", "");
+    world.send(body("application/json", " [[]]".into())).await.refused(
+        400,
+        "is not a JSON object",
+        "openapi",
+    );
+    let mut deep = body("application/json", "{\"a\":".repeat(100_000));
+    *deep.uri_mut() = "/v1/clients".parse().unwrap();
+    world.send(deep).await.refused(400, "recursion limit", "");
+    let large = " ".repeat(BODY_BYTES_MAX + 1);
+    world.send(body("application/json", large)).await.refused(413, "longer than 2097152", "less");
+}
+
+#[tokio::test]
+async fn what_is_public_is_there() {
+    let world = World::new().await;
+    assert_eq!(world.get("/healthz").await.text, "ok\n");
+    assert_eq!(world.get("/readyz").await.text, "ready\n");
+    let schema = world.get("/schemas/vendor.json").await;
+    assert_eq!(schema.headers["content-type"], "application/schema+json");
+    assert_eq!(schema.body["properties"]["kind"]["const"], "Vendor");
+    assert_eq!(world.get("/openapi.json").await.body["openapi"], "3.1.0");
+    let metrics = world.get("/metrics").await.text;
+    assert!(metrics.contains("\nportcullis_ledger_size 3\n"), "{metrics}");
+    assert!(metrics.contains("\nportcullis_decisions_total{verdict=\"deny\"} 0\n"), "{metrics}");
+}
+
+/// JSON of any shape, with the names that bodies have.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(json!("vendor/acme")),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        let name = prop::sample::select(vec![
+            "manifests",
+            "file",
+            "text",
+            "dry_run",
+            "name",
+            "integration",
+            "jwks",
+            "keys",
+            "certificates",
+            "target",
+            "reason",
+            "confirm",
+            "subject",
+            "client_secret",
+            "kty",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..4).prop_map(|members| members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
+#[test]
+fn no_body_is_a_fault_of_ours() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::with_integration());
+    let paths: Vec<&str> =
+        routes().into_iter().filter(|route| route.request.is_some()).map(|route| route.path).collect();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(400));
+    runner
+        .run(&(prop::sample::select(paths), any_json()), |(path, body)| {
+            let answer = runtime.block_on(world.post(path, &body));
+            prop_assert!(answer.status < 500, "{path} {body}: {}", answer.text);
+            Ok(())
+        })
+        .unwrap();
+}
