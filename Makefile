@@ -22,7 +22,7 @@ clean-demo: ## forget what the demo left behind
 	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/portcullis/demo
 
 test: test-begin test-setup check test-rust test-doc test-clients ## run every check and every test
-	@[ -n "$$CI" ] || .ci/summary
+	@[ -n "$$CI_RUN" ] || .ci/summary
 
 test-begin:
 	@mkdir -p "$(TEST_LOGS)" && rm -f "$(TEST_LOGS)/summary"
