@@ -10,8 +10,8 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// What is wrong, where, and what to do about it.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// A URI reference that names the sort of problem; `about:blank` where the status says it all.
-    #[serde(rename = "type", default = "blank")]
+    /// Names the sort of problem, as its title does: `urn:portcullis:problem:still-in-use`.
+    #[serde(rename = "type", default)]
     pub kind: String,
     pub title: String,
     pub status: u16,
@@ -31,15 +31,12 @@ pub struct Problem {
     pub faults: Vec<FaultView>,
 }
 
-fn blank() -> String {
-    "about:blank".to_owned()
-}
-
 impl Problem {
     /// `title` says what sort of problem it is, `detail` what is wrong this time.
     #[must_use]
     pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind: blank(), status, title: title.into(), detail: detail.into(), ..Self::default() }
+        let title = title.into();
+        Self { kind: kind_of(&title), status, title, detail: detail.into(), ..Self::default() }
     }
 
     #[must_use]
@@ -54,6 +51,14 @@ impl Problem {
         let (detail, hint) = split_hint(message);
         Self { hint, ..Self::new(status, title, detail) }
     }
+}
+
+/// Titles are constants: one title, one type.
+fn kind_of(title: &str) -> String {
+    let words = title.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '\'');
+    let words: Vec<String> =
+        words.filter(|word| !word.is_empty()).map(|word| word.replace('\'', "").to_lowercase()).collect();
+    format!("urn:portcullis:problem:{}", words.join("-"))
 }
 
 /// A message and the hint that follows it, if one does: on a line of its own, or after a comma.
@@ -107,5 +112,33 @@ impl std::fmt::Display for FaultView {
             write!(f, "\nhint: {hint}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_makes_the_type() {
+        for (title, kind) in [
+            ("still in use", "urn:portcullis:problem:still-in-use"),
+            ("what was declared doesn't hold", "urn:portcullis:problem:what-was-declared-doesnt-hold"),
+            ("I'm a teapot", "urn:portcullis:problem:im-a-teapot"),
+        ] {
+            assert_eq!(Problem::new(400, title, "x").kind, kind);
+        }
+    }
+
+    #[test]
+    fn a_hint_is_parted_from_its_message() {
+        let hinted = Some("try".to_owned());
+        for (message, expect) in [
+            ("a\nhint: try", ("a".to_owned(), hinted.clone())),
+            ("a, hint: try", ("a".to_owned(), hinted)),
+            ("a", ("a".to_owned(), None)),
+        ] {
+            assert_eq!(split_hint(message), expect);
+        }
     }
 }

@@ -165,3 +165,32 @@ fn no_body_is_a_fault_of_ours() {
         })
         .unwrap();
 }
+
+#[test]
+fn no_path_and_no_query_is_a_fault_of_ours() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::with_integration());
+    // Streams don't end.
+    let paths: Vec<&str> = routes()
+        .into_iter()
+        .filter(|route| route.method != "post" && !route.path.ends_with("/stream"))
+        .map(|route| route.path)
+        .collect();
+    let text = || prop::collection::vec(any::<u8>(), 0..12);
+    let name =
+        prop::sample::select(vec!["limit", "cursor", "since", "verdict", "reason", "vendor", "dry_run", "x"]);
+    let encoded = |bytes: &[u8]| bytes.iter().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(400));
+    let asked = (prop::sample::select(paths), text(), name, text(), any::<bool>());
+    runner
+        .run(&asked, |(path, segment, name, value, delete)| {
+            let path = path.replace("{kind}", "vendor");
+            let path = path.replace("{name}", &encoded(&segment)).replace("{id}", &encoded(&segment));
+            let path = format!("{path}?{name}={}", encoded(&value));
+            let method = if delete { "DELETE" } else { "GET" };
+            let answer = runtime.block_on(world.send(request(method, &path, ADMIN, None)));
+            prop_assert!(answer.status < 500, "{path}: {}", answer.text);
+            Ok(())
+        })
+        .unwrap();
+}

@@ -123,3 +123,24 @@ async fn events_are_followed_until_the_operator_is_removed() {
     world.delete("/v1/operators/jo").await.expect(StatusCode::OK);
     assert!(stream.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_slow_reader_is_told_what_it_missed() {
+    let world = World::with_integration().await;
+    let response = world.raw(request("GET", "/v1/decisions/stream", ADMIN, None)).await;
+    let mut slow = response.into_body().into_data_stream();
+    let decided = (0..5_000_u16)
+        .map(|number| {
+            let [high, low] = number.to_be_bytes();
+            let id = DecisionId::new(START as u64 * 1_000, [0, 0, 0, 0, 0, 0, 0, 0, high, low]);
+            DecisionRecord { id, ..decision(&world, 0, Verdict::Allow, Reason::Allowed) }
+        })
+        .collect();
+    world.gate.send(FromGate::Decisions { decided, ended: vec![] }).await.unwrap();
+    let told = next_event(&mut slow, "missed").await;
+    let missed = told["missed"].as_u64().unwrap();
+    // It goes on with the oldest that is still held.
+    let next = next_event(&mut slow, "decision").await;
+    let id: DecisionId = next["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(u64::from(u16::from_be_bytes([id.0[14], id.0[15]])), missed);
+}
