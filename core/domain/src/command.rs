@@ -47,7 +47,7 @@ pub enum Command {
         reason: String,
         seen: Seen,
     },
-    /// What a gate has closed by itself already.
+    /// What a gate has closed by itself already: the client's registered key first, then those bound to its token.
     CutKey {
         client: ClientId,
         keys: Vec<String>,

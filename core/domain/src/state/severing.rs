@@ -1,5 +1,7 @@
 //! Severing needs no approval; restoring a vendor or an integration takes two people.
 
+use std::collections::BTreeSet;
+
 use jiff::ToSpan;
 
 use crate::command::{Context, Refusal, Seen};
@@ -58,9 +60,9 @@ impl State {
         decision: DecisionId,
         context: &mut Context<'_>,
     ) -> Vec<Event> {
-        keys.retain(|key| !self.refused_keys.contains_key(key));
-        keys.sort();
-        keys.dedup();
+        // The registered key comes first, and names the target: an operator finds it in the registry.
+        let mut seen = BTreeSet::new();
+        keys.retain(|key| !self.refused_keys.contains_key(key) && seen.insert(key.clone()));
         let Some(first) = keys.first().cloned() else { return Vec::new() };
         vec![Event::Severed(Severance {
             id: SeveranceId((context.new_id)()),

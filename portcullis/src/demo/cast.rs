@@ -1,0 +1,122 @@
+//! The demo's vendors: their machines, with keys that only they hold.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use jiff::{Timestamp, ToSpan};
+use portcullis_api::apply::ManifestText;
+use portcullis_tokens::jws::Algorithm;
+use portcullis_tokens::signing::SigningKey;
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::json;
+
+use crate::clock::system_clock;
+use crate::machine::{Identity, Machine, Options, authorities};
+use crate::up::Installation;
+
+const MANIFESTS: &str = include_str!("../../../examples/demo.yaml");
+/// How long the trial contract still runs when the demo begins.
+const TRIAL_SECONDS: i64 = 7;
+
+pub struct Cast {
+    /// DPoP with EdDSA.
+    pub northgale: Arc<Machine>,
+    /// DPoP with ES256.
+    pub harrowfield: Arc<Machine>,
+    /// DPoP with EdDSA, over HTTP/1.1 and HTTP/2.
+    pub quillmere: Arc<Machine>,
+    pub quillmere_http1: Arc<Machine>,
+    /// A certificate of its own.
+    pub bluewick: Arc<Machine>,
+    pub tarn: Arc<Machine>,
+    pub trial_ends: Timestamp,
+}
+
+impl Cast {
+    /// Declares everybody and gives each machine its key.
+    pub async fn gather(installation: &Installation, service: SocketAddr) -> Result<Self> {
+        let trial_ends = system_clock().now().checked_add(TRIAL_SECONDS.seconds())?;
+        let mut text = MANIFESTS
+            .replace("UPSTREAM", &format!("http://{service}"))
+            .replace("CONTRACT_END", &trial_ends.to_string());
+        let roots = authorities(&std::fs::read(&installation.endpoints.ca)?)?;
+        let mut make = |client: &str, integration: &str, credential: Credential, http1_only: bool| {
+            text.push_str("\n---\n");
+            text.push_str(&credential.manifest(client, integration));
+            machine(installation, client, credential, roots.clone(), http1_only)
+        };
+        let northgale =
+            make("northgale-machine", "northgale-payslips", Credential::key(Algorithm::EdDSA)?, false)?;
+        let harrowfield =
+            make("harrowfield-machine", "harrowfield-customers", Credential::key(Algorithm::ES256)?, false)?;
+        let quillmere_key = Credential::key(Algorithm::EdDSA)?;
+        let quillmere = make("quillmere-machine", "quillmere-parcels", quillmere_key.clone(), false)?;
+        let quillmere_http1 = machine(installation, "quillmere-machine", quillmere_key, roots.clone(), true)?;
+        let mut make = |client: &str, integration: &str, credential: Credential| {
+            text.push_str("\n---\n");
+            text.push_str(&credential.manifest(client, integration));
+            machine(installation, client, credential, roots.clone(), false)
+        };
+        let bluewick = make("bluewick-machine", "bluewick-payments", Credential::certificate()?)?;
+        let tarn = make("tarn-machine", "tarn-delays", Credential::key(Algorithm::EdDSA)?)?;
+        installation.apply(vec![ManifestText { file: "examples/demo.yaml".to_owned(), text }]).await?;
+        Ok(Self { northgale, harrowfield, quillmere, quillmere_http1, bluewick, tarn, trial_ends })
+    }
+}
+
+/// What a machine proves itself with.
+#[derive(Clone)]
+enum Credential {
+    Key(Arc<SigningKey>),
+    Certificate { certificate: String, key: String },
+}
+
+impl Credential {
+    fn key(algorithm: Algorithm) -> Result<Self> {
+        Ok(Self::Key(Arc::new(SigningKey::generate(algorithm)?)))
+    }
+
+    fn certificate() -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let certificate =
+            CertificateParams::new(vec!["machine.bluewick.example".to_owned()])?.self_signed(&key)?;
+        Ok(Self::Certificate { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    /// Only public parts are registered.
+    fn manifest(&self, client: &str, integration: &str) -> String {
+        let spec = match self {
+            Self::Key(key) => json!({ "integration": integration, "jwks": { "keys": [key.public_jwk()] } }),
+            Self::Certificate { certificate, .. } => {
+                json!({ "integration": integration, "certificates": [certificate] })
+            }
+        };
+        json!({ "kind": "Client", "name": client, "spec": spec }).to_string()
+    }
+}
+
+fn machine(
+    installation: &Installation,
+    client: &str,
+    credential: Credential,
+    authorities: Vec<reqwest::Certificate>,
+    http1_only: bool,
+) -> Result<Arc<Machine>> {
+    let (key, identity) = match credential {
+        Credential::Key(key) => (Some(key), None),
+        Credential::Certificate { certificate, key } => {
+            (None, Some(Identity::from_pem(certificate.as_bytes(), key.as_bytes())?))
+        }
+    };
+    Ok(Arc::new(Machine::new(Options {
+        issuer: installation.endpoints.issuer.clone(),
+        client: client.to_owned(),
+        key,
+        identity,
+        authorities,
+        scope: Vec::new(),
+        http1_only,
+        clock: system_clock(),
+    })?))
+}

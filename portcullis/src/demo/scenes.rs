@@ -1,0 +1,385 @@
+//! The scenes, in their order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use http::Method;
+use jiff::tz::TimeZone;
+use portcullis_api::severing::SeverAnswer;
+use portcullis_domain::spec::{Kind, Spec};
+use portcullis_domain::state::State;
+use portcullis_tokens::dpop::{self, NewProof};
+use portcullis_tokens::jws::Algorithm;
+use portcullis_tokens::signing::SigningKey;
+
+use super::cast::Cast;
+use super::stage::{Mark, Stage};
+use crate::clock::system_clock;
+use crate::machine::{Answer, Call, Machine, MachineError, authorities, http_builder};
+use crate::up::Installation;
+
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+fn get(target: &str) -> Call {
+    Call::new(Method::GET, target)
+}
+
+/// Who is connected, and what each may read.
+pub fn who_may_what(stage: &Stage, installation: &Installation) {
+    stage.scene(1, "Five vendors, and what each one's machine may do");
+    let state = installation.control.state();
+    for (name, vendor) in state.of_kind(Kind::Vendor) {
+        let Spec::Vendor(spec) = &vendor.declaration.spec else { continue };
+        let purpose = spec.purpose.as_deref().unwrap_or_default();
+        stage.line(Mark::Fact, name, &format!("{}: {purpose}", spec.legal_name), None);
+        for (paths, purpose) in grants(&state, name) {
+            stage.line(Mark::Fact, "", &format!("  may GET {paths}: {purpose}"), None);
+        }
+    }
+    stage.note("Nothing else is reachable, and no vendor takes more than 50,000 records in ten seconds.");
+}
+
+fn grants(state: &State, vendor: &str) -> Vec<(String, String)> {
+    let mut grants = Vec::new();
+    for (name, integration) in state.of_kind(Kind::Integration) {
+        let Spec::Integration(spec) = &integration.declaration.spec else { continue };
+        if state.vendor_of_integration(name).is_some_and(|found| found.declaration.name == vendor) {
+            let paths: Vec<&str> = spec
+                .routes
+                .iter()
+                .filter_map(|route| state.route(route).map(|(_, route)| route.path.as_str()))
+                .collect();
+            grants.push((paths.join(" and "), spec.purpose.clone()));
+        }
+    }
+    grants
+}
+
+/// Each machine does its daily work.
+pub async fn at_work(stage: &Stage, cast: &Cast) -> Result<()> {
+    stage.scene(2, "Their machines at work: a token bound to a key or certificate, a proof for each request");
+    let work = [
+        ("northgale", &cast.northgale, "/payslips", "DPoP, EdDSA"),
+        ("harrowfield", &cast.harrowfield, "/customers/export", "DPoP, ES256"),
+        ("quillmere", &cast.quillmere, "/parcels", "DPoP, EdDSA"),
+        ("bluewick", &cast.bluewick, "/card-payments", "client certificate"),
+    ];
+    for (name, machine, path, binding) in work {
+        let mut records = 0;
+        let mut last = None;
+        for _ in 0..5 {
+            let mut answer = machine.request(&get(path)).await?;
+            ensure!(answer.status().is_success(), "{name}: {}", refusal(&mut answer).await);
+            answer.body(BODY_BYTES_MAX).await?;
+            records += answer.taken().records.unwrap_or(0);
+            last = answer.decision().map(str::to_owned);
+        }
+        stage.line(
+            Mark::Passed,
+            name,
+            &format!("5 × GET {path}: {records} records ({binding})"),
+            last.as_deref(),
+        );
+    }
+    let mut answer = cast.quillmere.request(&get("/customers/export")).await?;
+    let decision = answer.decision().map(str::to_owned);
+    let words = refusal(&mut answer).await;
+    stage.line(Mark::Refused, "quillmere", &format!("GET /customers/export: {words}"), decision.as_deref());
+    Ok(())
+}
+
+/// A contract runs out while its vendor reads.
+pub async fn contract_ends(stage: &Stage, cast: &Cast) -> Result<()> {
+    stage.scene(3, "A contract ends in front of you, and nobody does anything");
+    let zone = TimeZone::get("America/Los_Angeles")?;
+    let ends = cast.trial_ends.to_zoned(zone).strftime("%H:%M:%S %Z").to_string();
+    let mut answer = cast.tarn.request(&get("/shipments/live?records=1000000")).await?;
+    ensure!(answer.status().is_success(), "tarn: {}", refusal(&mut answer).await);
+    let decision = answer.decision().map(str::to_owned);
+    stage.line(
+        Mark::Passed,
+        "tarn",
+        &format!("GET /shipments/live flows; the contract ends at {ends}"),
+        decision.as_deref(),
+    );
+    loop {
+        match answer.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => bail!("tarn's download came to a regular end"),
+            Err(_) => break,
+        }
+    }
+    let late = system_clock().now().duration_since(cast.trial_ends).as_millis();
+    let records = answer.taken().records.unwrap_or(0);
+    stage.line(
+        Mark::Cut,
+        "tarn",
+        &format!("cut {late} ms after the end, {records} records into the stream"),
+        decision.as_deref(),
+    );
+    match cast.tarn.request(&get("/shipments/live")).await {
+        Err(MachineError::NoToken(refused)) => stage.line(
+            Mark::Refused,
+            "tarn",
+            &format!("asks for a new token: {}", refused.reasons.join(", ")),
+            refused.decision.as_deref(),
+        ),
+        Err(error) => return Err(error.into()),
+        Ok(_) => bail!("tarn still gets in"),
+    }
+    Ok(())
+}
+
+/// Somebody has copied a token out of a log, without the key it is bound to.
+pub async fn copied_token(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
+    stage.scene(4, "A copied token, without the key that it is bound to");
+    let token = cast.northgale.token().await?;
+    let url = format!("{}/payslips", installation.endpoints.gate);
+    let roots = authorities(&std::fs::read(&installation.endpoints.ca)?)?;
+    let thief = http_builder(&roots, None).build()?;
+    let bare = thief.get(&url).bearer_auth(&token.access_token).send().await?;
+    tell_theft(stage, "as a bearer token", bare).await?;
+    let key = SigningKey::generate(Algorithm::EdDSA)?;
+    let proof = dpop::create(
+        &key,
+        &NewProof {
+            method: "GET",
+            url: &url,
+            issued_at: system_clock().now().as_second(),
+            token_id: "thief",
+            access_token: Some(&token.access_token),
+            nonce: None,
+        },
+    )?;
+    let forged = thief
+        .get(&url)
+        .header("authorization", format!("DPoP {}", token.access_token))
+        .header("dpop", proof)
+        .send()
+        .await?;
+    tell_theft(stage, "with a proof by the thief's own key", forged).await
+}
+
+async fn tell_theft(stage: &Stage, how: &str, response: reqwest::Response) -> Result<()> {
+    let decision =
+        response.headers().get("portcullis-decision").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let status = response.status().as_u16();
+    ensure!(status == 401, "the thief got {status}");
+    let problem: serde_json::Value = response.json().await?;
+    let reason = problem.pointer("/reasons/0").and_then(serde_json::Value::as_str).unwrap_or_default();
+    stage.line(Mark::Refused, "thief", &format!("{how}: {status} {reason}"), decision.as_deref());
+    Ok(())
+}
+
+/// More than the limit is asked for, through a permitted route.
+pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
+    stage.scene(5, "60,000 records asked through a permitted route, with a good token");
+    let mut answer = cast.harrowfield.request(&get("/customers/export?records=60000")).await?;
+    let decision = answer.decision().map(str::to_owned);
+    match answer.body(BODY_BYTES_MAX).await {
+        Ok(_) => bail!("all of it came through"),
+        Err(broken) => {
+            let records = broken.taken.records.unwrap_or(0);
+            ensure!(records <= 50_000, "{records} records came through");
+            stage.line(
+                Mark::Cut,
+                "harrowfield",
+                &format!("cut: its client reports an incomplete answer, {records} records"),
+                decision.as_deref(),
+            );
+        }
+    }
+    stage.note("(50,000 in any ten seconds; those of scene 2 count too, if they are that recent)");
+    let (words, decision) = refused_now(&cast.harrowfield, "/customers/export").await?;
+    stage.line(Mark::Refused, "harrowfield", &format!("tries again: {words}"), decision.as_deref());
+    stage.note("The key stays closed until an operator restores it: `restore client/harrowfield-machine`.");
+    Ok(())
+}
+
+/// One command closes every path of one vendor; the others notice nothing.
+pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
+    stage.scene(
+        6,
+        "sever vendor/quillmere, with a download over HTTP/1.1, one over HTTP/2 and idle connections",
+    );
+    let mut over_http1 = cast.quillmere_http1.request(&get("/shipments/live?records=1000000")).await?;
+    let mut over_http2 = cast.quillmere.request(&get("/shipments/live?records=1000000")).await?;
+    for answer in [&mut over_http1, &mut over_http2] {
+        ensure!(answer.status().is_success(), "quillmere: {}", refusal(answer).await);
+        answer.chunk().await?;
+        let what = format!("GET /shipments/live flows over {:?}", answer.version());
+        stage.line(Mark::Passed, "quillmere", &what, answer.decision());
+    }
+    let others = Others::start(cast);
+    others.wait_for(20).await;
+    let token = installation.admin_token()?;
+    let Some(operator) = installation.control.operator_by_token(&token) else {
+        bail!("the operator is unknown")
+    };
+    let reason = "the demo: token seen where it should not be".to_owned();
+    let receipt = installation.control.sever("vendor/quillmere".parse()?, operator.id, reason).await?;
+    ensure!(receipt.answer == SeverAnswer::Severed, "{}", receipt.answer.as_str());
+    let milliseconds = receipt.took_us as f64 / 1_000.0;
+    let recorded = receipt.recorded.ledger_sequence.unwrap_or_default();
+    stage.line(
+        Mark::Cut,
+        "quillmere",
+        &format!("severed in {milliseconds:.1} ms, in the ledger as event {recorded}"),
+        None,
+    );
+    for gate in &receipt.gates {
+        for connection in &gate.connections {
+            let what = format!(
+                "{} {} of {} reset after {:.1} ms",
+                connection.protocol,
+                connection.peer,
+                connection.client_name,
+                connection.after_us as f64 / 1_000.0
+            );
+            let exchange = connection.exchanges.first().map(ToString::to_string);
+            stage.line(Mark::Cut, "", &what, exchange.as_deref());
+        }
+    }
+    for answer in [&mut over_http1, &mut over_http2] {
+        ensure!(drain(answer).await, "a download of quillmere came to a regular end");
+    }
+    let (words, decision) = refused_now(&cast.quillmere, "/parcels").await?;
+    stage.line(Mark::Refused, "quillmere", &format!("comes back: {words}"), decision.as_deref());
+    others.wait_for(20).await;
+    let (done, errors, last) = others.stop().await;
+    stage.line(
+        Mark::Passed,
+        "the others",
+        &format!("{done} requests during all of that, {errors} errors"),
+        last.as_deref(),
+    );
+    ensure!(errors == 0, "other vendors were disturbed");
+    Ok(())
+}
+
+/// The book of it.
+pub async fn book(stage: &Stage, installation: &Installation) -> Result<()> {
+    stage.scene(7, "The book of it");
+    let report = installation.control.verify_ledger().await?;
+    ensure!(report.faults.is_empty(), "the ledger does not verify: {:?}", report.faults);
+    let root: String = report.root.chars().take(16).collect();
+    stage.line(
+        Mark::Fact,
+        "ledger",
+        &format!("{} events, each digest and the tree verified, root {root}…", report.size),
+        None,
+    );
+    stage.note(&format!("All of it took {:.0} seconds.", stage.elapsed().as_secs_f32()));
+    Ok(())
+}
+
+/// Keeps the others busy until the demo is ended.
+pub async fn go_on(cast: &Cast) {
+    let mut pace = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        pace.tick().await;
+        for (machine, path) in [(&cast.northgale, "/payslips"), (&cast.bluewick, "/card-payments")] {
+            // An operator may have severed it by now; that is what the demo stays up for.
+            if let Ok(mut answer) = machine.request(&get(path)).await {
+                let _ = answer.body(BODY_BYTES_MAX).await;
+            }
+        }
+    }
+}
+
+/// Reads on until it breaks off; false if it comes to a regular end.
+async fn drain(answer: &mut Answer) -> bool {
+    loop {
+        match answer.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+/// One more request that must be refused, at the gate or at the token endpoint.
+async fn refused_now(machine: &Machine, path: &str) -> Result<(String, Option<String>)> {
+    match machine.request(&get(path)).await {
+        Ok(mut answer) => {
+            let decision = answer.decision().map(str::to_owned);
+            ensure!(!answer.status().is_success(), "{} still gets in", machine.client());
+            Ok((refusal(&mut answer).await, decision))
+        }
+        Err(MachineError::NoToken(refused)) => {
+            Ok((format!("no token, {}", refused.reasons.join(", ")), refused.decision.clone()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A refusal in a few words: its status and its reason code.
+async fn refusal(answer: &mut Answer) -> String {
+    let status = answer.status().as_u16();
+    let body = answer.body(BODY_BYTES_MAX).await.unwrap_or_default();
+    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let reason = problem.pointer("/reasons/0").and_then(serde_json::Value::as_str).unwrap_or("no reason");
+    format!("{status} {reason}")
+}
+
+/// The other vendors, busy while something happens.
+struct Others {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    tasks: Vec<tokio::task::JoinHandle<(u64, Option<String>)>>,
+}
+
+impl Others {
+    fn start(cast: &Cast) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicU64::new(0));
+        let tasks = [(&cast.northgale, "/payslips"), (&cast.bluewick, "/card-payments")]
+            .into_iter()
+            .map(|(machine, path)| {
+                let (machine, stop, done) = (Arc::clone(machine), Arc::clone(&stop), Arc::clone(&done));
+                tokio::spawn(async move {
+                    let mut errors = 0;
+                    let mut last = None;
+                    while !stop.load(Ordering::Relaxed) {
+                        let good = match machine.request(&get(path)).await {
+                            Ok(mut answer) => {
+                                last = answer.decision().map(str::to_owned);
+                                answer.status().is_success() && answer.body(BODY_BYTES_MAX).await.is_ok()
+                            }
+                            Err(_) => false,
+                        };
+                        errors += u64::from(!good);
+                        done.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    (errors, last)
+                })
+            })
+            .collect();
+        Self { stop, done, tasks }
+    }
+
+    /// Waits until `more` requests are done.
+    async fn wait_for(&self, more: u64) {
+        let until = self.done.load(Ordering::Relaxed) + more;
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while self.done.load(Ordering::Relaxed) < until {
+            look.tick().await;
+        }
+    }
+
+    async fn stop(self) -> (u64, u64, Option<String>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut errors = 0;
+        let mut last = None;
+        for task in self.tasks {
+            if let Ok((failed, decision)) = task.await {
+                errors += failed;
+                last = decision.or(last);
+            }
+        }
+        (self.done.load(Ordering::Relaxed), errors, last)
+    }
+}
