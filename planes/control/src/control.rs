@@ -1,6 +1,7 @@
 //! The handle on the control plane that the HTTP API and the binary hold.
 
-use std::collections::BTreeSet;
+mod start;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,34 +14,31 @@ use portcullis_api::ledger::{EventView, LedgerHead, LedgerReport};
 use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
 use portcullis_domain::command::{Command, Prepared, Refusal, Seen};
 use portcullis_domain::decision::DecisionId;
-use portcullis_domain::event::{Event, Severance};
-use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
+use portcullis_domain::event::Event;
+use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SubjectId};
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::{Operator, State};
 use portcullis_domain::target::TargetName;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::FromGate;
-use portcullis_store::{EventStore, ReserveFile, Slot, StoreError, replay};
-use portcullis_tokens::signing::{SigningError, SigningKey};
+use portcullis_store::{EventStore, ReserveFile, StoreError};
+use portcullis_tokens::signing::SigningKey;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::book::Book;
 use crate::core::Core;
 pub use crate::core::Entropy;
 use crate::decisions::Decisions;
-use crate::error::{DecisionsError, ExecuteError, FoldError, StartError};
+use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
 use crate::severing::{Held, SeenKeys, Times};
-use crate::{apply, oauth, projection, record, restoring, severing};
+use crate::{apply, projection, restoring, severing};
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
 /// How long `apply` waits for gates to decide by what was applied.
 const APPLY_WAIT: Duration = Duration::from_secs(2);
-/// How long the start waits for the ledger to take what the reserve holds.
-const REPLAY_WAIT: Duration = Duration::from_secs(1);
 const ERASE_RETRY_FIRST: Duration = Duration::from_secs(1);
 const ERASE_RETRY_LAST: Duration = Duration::from_secs(60);
 
@@ -85,7 +83,7 @@ impl Control {
         let Options { store, reserve, decision_log_dir, clock, entropy, issuer, public_origins, signing_key } =
             options;
         let reserve = Arc::new(reserve);
-        let Folded { book, done, erased, replayed } = fold(&*store, &reserve).await?;
+        let start::Folded { book, done, erased, replayed } = start::fold(&*store, &reserve).await?;
         let core = Arc::new(Core::new(book, store, reserve, clock, entropy));
         core.clear(done);
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
@@ -348,26 +346,6 @@ impl Control {
         found.first().map(|operator| (*operator).clone())
     }
 
-    /// The authorization server, which decides by what is in force.
-    fn authorization_server(&self) -> Result<oauth::Server, SigningError> {
-        let (core, revoker) = (Arc::clone(&self.0.core), Arc::downgrade(&self.0));
-        oauth::Server::new(oauth::Options {
-            issuer: self.0.issuer.clone(),
-            public_origins: self.0.public_origins.clone(),
-            signing_key: Arc::clone(&self.0.signing_key),
-            clock: self.clock().clone(),
-            state: Arc::new(move || core.state()),
-            revoke: Arc::new(move |command| {
-                let control = revoker.upgrade().map(Self);
-                Box::pin(async move {
-                    let Some(control) = control else { return Err(oauth::NotRecorded("stopping".into())) };
-                    let executed = control.execute(command).await;
-                    executed.map(|_| ()).map_err(|error| oauth::NotRecorded(error.to_string()))
-                })
-            }),
-        })
-    }
-
     fn facts(&self, state: &State) -> SnapshotFacts {
         projection::facts(state, &self.0.issuer, &self.0.public_origins, self.clock().now())
     }
@@ -441,46 +419,6 @@ impl Control {
         restoring::answer(&self.state(), &executed.events, &behind).ok_or(ExecuteError::Stopping)
     }
 
-    async fn found(&self) -> Result<(), StartError> {
-        match &self.state().installation {
-            None => {
-                let command = Command::Found { issuer: self.0.issuer.clone() };
-                self.execute(command).await.map_err(|error| StartError::Found(Box::new(error)))?;
-            }
-            Some(known) if known.issuer != self.0.issuer => {
-                tracing::warn!(founded = known.issuer, now = self.0.issuer, "the issuer was another one");
-            }
-            Some(_) => {}
-        }
-        let key = self.0.signing_key.public_jwk();
-        let jwk = serde_json::to_value(key).map_err(ExecuteError::Serialise);
-        let published = match jwk {
-            Ok(jwk) if !self.state().signing_keys.iter().any(|key| key.kid == self.0.signing_key.kid()) => {
-                let command = Command::PublishSigningKey { kid: self.0.signing_key.kid().to_owned(), jwk };
-                self.execute(command).await.map(|_| ())
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        published.map_err(|error| StartError::SigningKey(Box::new(error)))
-    }
-
-    /// Gives the ledger a moment to take what the reserve holds; it is in force either way.
-    async fn replay_reserve(&self, severances: Vec<SeveranceId>) {
-        let waiting: Vec<_> =
-            severances.iter().filter_map(|severance| self.0.core.book().wait_for(*severance)).collect();
-        self.0.core.severed.notify_one();
-        let recorded = async {
-            for recorded in waiting {
-                // A failure is told by the writer, which goes on trying.
-                let _ = recorded.await;
-            }
-        };
-        if tokio::time::timeout(REPLAY_WAIT, recorded).await.is_err() {
-            tracing::warn!("the ledger hasn't taken what the reserve holds; it is in force all the same");
-        }
-    }
-
     async fn erase(&self, subject: SubjectId) -> Result<(), ExecuteError> {
         let erased = self.0.core.store.erase(subject.0).await;
         erased.map_err(|source| {
@@ -509,54 +447,4 @@ impl Control {
 pub fn token_digest(token: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-struct Folded {
-    book: Book,
-    /// Slots of the reserve that the ledger holds already.
-    done: Vec<Slot>,
-    erased: Vec<SubjectId>,
-    /// What the reserve holds, and the ledger doesn't.
-    replayed: Vec<SeveranceId>,
-}
-
-async fn fold(store: &dyn EventStore, reserve: &Arc<ReserveFile>) -> Result<Folded, StartError> {
-    for slot in reserve.torn() {
-        tracing::warn!(
-            ?slot,
-            "a slot of the reserve was torn while it was written; nobody was told it had been"
-        );
-    }
-    let mut state = State::default();
-    let mut severed = BTreeSet::new();
-    let mut erased = Vec::new();
-    replay(store, 0, |stored| {
-        let event = record::fold(stored)?;
-        match &event {
-            Event::Severed(severance) => {
-                severed.insert(severance.id);
-            }
-            Event::SubjectErased { subject } => erased.push(*subject),
-            _ => {}
-        }
-        state.apply(&event);
-        Ok::<_, FoldError>(())
-    })
-    .await?;
-    let entries = {
-        let reserve = Arc::clone(reserve);
-        let read = tokio::task::spawn_blocking(move || reserve.entries()).await;
-        read.map_err(|_| StoreError::Closed)??
-    };
-    let (mut done, mut open): (Vec<Slot>, Vec<(Slot, Severance)>) = (Vec::new(), Vec::new());
-    for (slot, entry) in entries {
-        let severance = severing::read_reserve_entry(&entry, &state).map_err(StartError::ReserveEntry)?;
-        if severed.contains(&severance.id) || open.iter().any(|(_, known)| known.id == severance.id) {
-            done.push(slot);
-        } else {
-            open.push((slot, severance));
-        }
-    }
-    let replayed = open.iter().map(|(_, severance)| severance.id).collect();
-    Ok(Folded { book: Book::new(state, open), done, erased, replayed })
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use portcullis_control::{ExecuteError, FoldError, StartError};
 use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::personal::Personal;
-use portcullis_policy::link::ToGate;
+use portcullis_policy::link::{FromGate, RelayRequest, ToGate};
 use portcullis_store::{EventStore as _, NewEvent};
 use serde_json::json;
 use uuid::Uuid;
@@ -171,4 +171,36 @@ async fn tokens_of_operators_are_known_by_their_digest() {
     assert_eq!(process.control.operator_by_token("ann").unwrap().id, ann);
     assert!(process.control.operator_by_token("bob").is_none());
     assert!(process.control.operator_by_token("").is_none());
+}
+
+#[tokio::test]
+async fn a_relayed_request_is_answered_under_its_number() {
+    let world = World::new();
+    let process = world.start().await;
+    let gate = process.gate("gate");
+    for relay in [7, 9] {
+        let request = RelayRequest {
+            relay,
+            method: "GET".into(),
+            path: "/.well-known/oauth-authorization-server".into(),
+            content_type: None,
+            authorization: None,
+            body: Vec::new(),
+            certificates: Vec::new(),
+            ja4_context: None,
+            address: "192.0.2.1".into(),
+            proof_key: None,
+        };
+        gate.to_control.send(FromGate::Relay(request)).await.unwrap();
+    }
+    until("both answers", || gate.others.lock().unwrap().len() == 2).await;
+    let mut numbers = Vec::new();
+    for message in gate.others.lock().unwrap().iter() {
+        let ToGate::RelayAnswer(answer) = message else { panic!("{message:?}") };
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, body["issuer"].as_str()), (200, Some(ISSUER)));
+        numbers.push(answer.relay);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [7, 9]);
 }

@@ -1,0 +1,182 @@
+//! Events are never edited: each kind's stored form of version 1 stands in a file, byte by byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::decision::DecisionId;
+use portcullis_domain::event::{
+    Cause, Event, KeyForm, RegisteredKey, Restoration, RestoreProposal, Severance,
+};
+use portcullis_domain::ids::{
+    ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
+};
+use portcullis_domain::personal::Personal;
+use portcullis_domain::spec::Kind;
+use portcullis_domain::target::Target;
+use serde_json::json;
+use uuid::Uuid;
+
+const GOLDEN: &str = include_str!("events_v1.json");
+
+#[test]
+fn every_kind_is_written_and_read_as_it_was_from_the_first_release_on() {
+    let events = one_of_each();
+    // One line for each event, so that a difference names it.
+    let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    let golden: Vec<&str> = GOLDEN.lines().collect();
+    let golden: Vec<&str> =
+        golden[1..golden.len() - 1].iter().map(|line| line.strip_suffix(',').unwrap_or(line)).collect();
+    for (line, golden) in lines.iter().zip(&golden) {
+        assert_eq!(line, golden, "the stored form of an event must not change: add a version instead");
+    }
+    assert_eq!(lines.len(), golden.len());
+    let read: Vec<Event> = serde_json::from_str(GOLDEN).unwrap();
+    assert_eq!(read, events);
+    assert_eq!(Event::VERSION, 1);
+}
+
+#[test]
+fn every_kind_is_in_the_file_and_in_the_list() {
+    let events = one_of_each();
+    let kinds: BTreeSet<&str> = events.iter().map(Event::kind).collect();
+    assert_eq!(kinds, Event::KINDS.into_iter().collect());
+    assert_eq!(Event::KINDS.len(), kinds.len());
+    for event in &events {
+        assert_eq!(serde_json::to_value(event).unwrap()["event"], event.kind());
+    }
+}
+
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn one_of_each() -> Vec<Event> {
+    let time = "2026-11-21T10:20:30.123456Z".parse().unwrap();
+    let subject = SubjectId(id(7));
+    let defined = |declaration: serde_json::Value, keys| Event::ResourceDefined {
+        id: id(2),
+        declaration: serde_json::from_value(declaration).unwrap(),
+        keys,
+    };
+    let marked = |text: &str| json!({ "$personal": { "subject": subject, "text": text } });
+    let severed = |target, keys: &[&str], cause| {
+        Event::Severed(Severance {
+            id: SeveranceId(id(8)),
+            target,
+            epoch: 2,
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            cause,
+            time,
+        })
+    };
+    let operator = OperatorId(id(3));
+    let by_operator = || Cause::Operator { operator, reason: "stolen laptop".into() };
+    let client = ClientId(id(6));
+    vec![
+        Event::InstallationFounded { installation: id(1), issuer: "https://gate.example".into() },
+        defined(
+            json!({ "kind": "Vendor", "name": "acme", "labels": { "tier": "1" }, "spec": {
+                "legal_name": "Acme Ltd", "jurisdiction": "GB", "registry_number": "01234567",
+                "lei": "529900T8BM49AURSDO55", "purpose": "parcel tracking", "records_max": 20_000,
+                "contacts": [{ "name": marked("Ann Onymous"), "role": "security",
+                    "email": marked("ann@acme.example"), "phone": marked("+44 20 7946 0000") }] } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "Contract", "name": "acme-2026", "spec": {
+                "vendor": "acme", "starts": "2026-01-01", "ends": "2026-12-31T18:00:00",
+                "time_zone": "Europe/Berlin", "reference": "C-17",
+                "signed_by": [{ "name": marked("Bob Roberts"), "role": "CEO" }] } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "Upstream", "name": "tracking", "spec": { "url": "https://tracking.internal:8443",
+                "tls": { "certificate_authority": "PEM", "identity": "gate" }, "connect_seconds": 3 } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "Route", "name": "parcels", "spec": { "upstream": "tracking",
+                "methods": ["GET", "HEAD"], "path": "/parcels/{id}", "scope": "parcels:read",
+                "impact": "high", "metered": true, "records": "/items", "page_max": 500,
+                "timeout_seconds": 10, "request_bytes_max": 1024 } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "Integration", "name": "feed", "spec": { "contract": "acme-2026",
+                "purpose": "tracking pages", "direction": "inbound", "routes": ["parcels"],
+                "scopes": ["parcels:read"], "ends": "2026-06-30", "token_seconds": 120, "limits": {
+                    "requests": { "per_second": 10, "burst": 20 },
+                    "bytes": { "per_second": 1000, "burst": 2000 },
+                    "concurrency": 4, "records": { "per_client": 100, "per_integration": 200 },
+                    "stream_seconds_max": 60 } } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "Client", "name": "robot", "spec": { "integration": "feed",
+                "jwks": { "keys": [] }, "certificates": ["PEM"],
+                "subject": { "certificate_authority": "PEM", "san_dns": "robot.acme.example" },
+                "assertion_audience": "token_endpoint" } }),
+            vec![
+                RegisteredKey { thumbprint: "key-1".into(), form: KeyForm::Jwk },
+                RegisteredKey { thumbprint: "key-2".into(), form: KeyForm::Certificate },
+            ],
+        ),
+        Event::ResourceRemoved { id: id(2), kind: Kind::Route, name: "parcels".into() },
+        Event::OperatorAdded {
+            id: operator,
+            name: Personal::Held { subject, text: "ann".into() },
+            token_sha256: "ab".repeat(32),
+        },
+        Event::OperatorAdded {
+            id: operator,
+            name: Personal::Erased { subject },
+            token_sha256: "ab".repeat(32),
+        },
+        Event::OperatorRemoved { id: operator },
+        Event::SigningKeyPublished { kid: "kid-1".into(), jwk: json!({ "kty": "OKP", "kid": "kid-1" }) },
+        Event::TokenRevoked { client, token_id: "token-1".into(), expires_at: time },
+        severed(Target::Vendor { id: VendorId(id(4)) }, &["key-1", "key-2"], by_operator()),
+        severed(Target::Integration { id: IntegrationId(id(5)) }, &[], by_operator()),
+        severed(Target::Client { id: client }, &["key-1"], by_operator()),
+        severed(
+            Target::Key { client, thumbprint: "key-1".into() },
+            &["key-1"],
+            Cause::RecordLimit { decision: DecisionId::new(1_795_000_000_123, [9; 10]) },
+        ),
+        severed(Target::Session { client, session: "session-1".into() }, &[], by_operator()),
+        Event::RestoreProposed(RestoreProposal {
+            id: RestoreId(id(9)),
+            target: Target::Vendor { id: VendorId(id(4)) },
+            severances: vec![SeveranceId(id(8))],
+            proposed_by: operator,
+            expires_at: time,
+        }),
+        Event::Restored(Restoration {
+            id: RestoreId(id(9)),
+            target: Target::Client { id: client },
+            severances: vec![SeveranceId(id(8))],
+            epoch: 3,
+            proposed_by: operator,
+            confirmed_by: Some(OperatorId(id(10))),
+            keys: vec!["key-1".into()],
+            time,
+        }),
+        Event::Restored(Restoration {
+            id: RestoreId(id(9)),
+            target: Target::Vendor { id: VendorId(id(4)) },
+            severances: vec![],
+            epoch: 3,
+            proposed_by: operator,
+            confirmed_by: None,
+            keys: vec![],
+            time,
+        }),
+        Event::SubjectErased { subject },
+    ]
+}

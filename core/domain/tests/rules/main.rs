@@ -1,0 +1,15 @@
+//! Given what happened, when somebody commands, then these events follow, or this refusal.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod applying;
+mod case;
+mod erasing;
+mod operators;
+mod restoring;
+mod severing;
