@@ -165,20 +165,10 @@ impl Control {
     /// # Errors
     /// Whose move it is, says the variant.
     pub async fn execute(&self, command: Command) -> Result<Executed, ExecuteError> {
-        let (answer, answered) = oneshot::channel();
-        let job = Job { command, answer, attempts: 0 };
-        self.0.jobs.send(job).await.map_err(|_| ExecuteError::Stopping)?;
-        let executed = answered.await.map_err(|_| ExecuteError::Stopping)??;
-        for event in &executed.events {
-            match event {
-                Event::TokenRevoked { token_id, expires_at, .. } => {
-                    self.0.gates.revoke(token_id, projection::expiry_seconds(*expires_at)).await;
-                }
-                Event::SubjectErased { subject } => self.erase(*subject).await?,
-                _ => {}
-            }
-        }
-        Ok(executed)
+        let control = self.clone();
+        // Goes on to the end when the caller has gone: a key must be destroyed once its erasure is recorded.
+        let finish = self.0.core.runtime.spawn(async move { control.execute_whole(command).await });
+        finish.await.map_err(|_| ExecuteError::Stopping)?
     }
 
     /// Applies all or nothing, and waits up to 2 seconds for the gates to decide by it.
@@ -344,6 +334,23 @@ impl Control {
         // To the end, so that the place in the list doesn't show in time.
         let found: Vec<_> = state.operators.values().filter(equal).collect();
         found.first().map(|operator| (*operator).clone())
+    }
+
+    async fn execute_whole(&self, command: Command) -> Result<Executed, ExecuteError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job { command, answer, attempts: 0 };
+        self.0.jobs.send(job).await.map_err(|_| ExecuteError::Stopping)?;
+        let executed = answered.await.map_err(|_| ExecuteError::Stopping)??;
+        for event in &executed.events {
+            match event {
+                Event::TokenRevoked { token_id, expires_at, .. } => {
+                    self.0.gates.revoke(token_id, projection::expiry_seconds(*expires_at)).await;
+                }
+                Event::SubjectErased { subject } => self.erase(*subject).await?,
+                _ => {}
+            }
+        }
+        Ok(executed)
     }
 
     fn facts(&self, state: &State) -> SnapshotFacts {

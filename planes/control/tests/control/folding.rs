@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use portcullis_api::severing::SeverAnswer;
+use portcullis_control::ExecuteError;
 use portcullis_domain::command::{Command, Prepared};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::personal::{ERASED, Personal};
 use portcullis_domain::spec::{Kind, Spec};
+use portcullis_store::EventStore as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
@@ -201,22 +203,40 @@ async fn an_erasure_survives_a_crash_before_the_key_was_destroyed() {
         version: Event::VERSION,
         payload: serde_json::to_value(&event).unwrap(),
     };
-    use portcullis_store::EventStore as _;
     process.store.inner.append(process.control.state().size, vec![stored]).await.unwrap();
     process.stop().await;
     let process = world.start().await;
     assert_eq!(contact(&process).name, Personal::Erased { subject });
     // The start destroys the key: nobody can read the old event any more.
-    tokio::time::timeout(Duration::from_secs(10), async {
+    until_gone(&process, "Ann Onymous").await;
+    assert!(process.control.verify_ledger().await.unwrap().good);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_destroyed_is_told_and_tried_again() {
+    let world = World::new();
+    let process = world.start().await;
+    process.operator("ann").await;
+    process.acme().await;
+    let subject = process.control.state().operator_named("ann").unwrap().name.subject().unwrap();
+    process.store.set(Fault::Keys);
+    let erased = process.control.execute(Command::EraseSubject { subject }).await;
+    assert!(matches!(erased, Err(ExecuteError::Erasure { .. })), "{erased:?}");
+    assert!(process.control.state().operator_named("ann").is_none(), "it is in force here");
+    process.store.set(Fault::None);
+    until_gone(&process, r#""text":"ann""#).await;
+}
+
+/// No event can be read any more that holds `text`.
+async fn until_gone(process: &Process, text: &str) {
+    let gone = tokio::time::timeout(Duration::from_secs(10), async {
         loop {
             let events = process.store.inner.read(0, 100).await.unwrap();
-            if !events.iter().any(|event| event.payload.to_string().contains("Ann Onymous")) {
+            if !events.iter().any(|event| event.payload.to_string().contains(text)) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    })
-    .await
-    .unwrap();
-    assert!(process.control.verify_ledger().await.unwrap().good);
+    });
+    assert!(gone.await.is_ok(), "{text}");
 }

@@ -211,6 +211,8 @@ pub enum Fault {
     Full,
     /// Appends never answer, until the fault is lifted.
     Hang,
+    /// Keys can't be destroyed.
+    Keys,
 }
 
 /// A store whose appends can be made to fail.
@@ -233,14 +235,8 @@ impl EventStore for FaultyStore {
     fn append(&self, size: u64, events: Vec<NewEvent>) -> BoxFuture<'_, Result<Committed, StoreError>> {
         let fault = *self.fault.borrow();
         match fault {
-            Fault::None => self.inner.append(size, events),
-            Fault::Full => Box::pin(async {
-                Err(StoreError::Unwritable {
-                    file: "ledger.sqlite".into(),
-                    obstacle: Obstacle::Full,
-                    source: Arc::new(std::io::Error::other("no space")),
-                })
-            }),
+            Fault::None | Fault::Keys => self.inner.append(size, events),
+            Fault::Full => Box::pin(async { Err(full()) }),
             Fault::Hang => Box::pin(async move {
                 self.fault.subscribe().wait_for(|fault| *fault != Fault::Hang).await.unwrap();
                 self.inner.append(size, events).await
@@ -273,7 +269,18 @@ impl EventStore for FaultyStore {
         self.inner.verify(progress)
     }
     fn erase(&self, subject: Uuid) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.erase(subject)
+        match *self.fault.borrow() {
+            Fault::Keys => Box::pin(async { Err(full()) }),
+            _ => self.inner.erase(subject),
+        }
+    }
+}
+
+fn full() -> StoreError {
+    StoreError::Unwritable {
+        file: "ledger.sqlite".into(),
+        obstacle: Obstacle::Full,
+        source: Arc::new(std::io::Error::other("no space")),
     }
 }
 
