@@ -124,6 +124,13 @@ impl Connection {
         self.exchanges.borrow_mut().insert(id, Some(upstream));
     }
 
+    /// The upstream connection has done its part of the exchange.
+    pub fn release_upstream(&self, id: DecisionId) {
+        if let Some(upstream) = self.exchanges.borrow_mut().get_mut(&id) {
+            *upstream = None;
+        }
+    }
+
     pub fn end_exchange(&self, id: DecisionId) {
         self.exchanges.borrow_mut().remove(&id);
     }

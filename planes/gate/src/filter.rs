@@ -21,6 +21,7 @@ use tokio::time::Sleep;
 
 use crate::body::BoxError;
 use crate::exchange::Exchange;
+use crate::limit::Reservation;
 use crate::upstream::Upstream;
 
 /// How long a cut response may take to hand over what still fitted, before its connection is reset.
@@ -96,7 +97,12 @@ struct CutShort(Reason, #[source] h2::Error);
 
 fn cut_short(reason: Reason) -> BoxError {
     // hyper looks for an `h2::Error` among the sources to choose the code of RST_STREAM.
-    Box::new(CutShort(reason, h2::Reason::ENHANCE_YOUR_CALM.into()))
+    let code = match reason.status() {
+        // Not the caller's fault.
+        502 | 504 => h2::Reason::INTERNAL_ERROR,
+        _ => h2::Reason::ENHANCE_YOUR_CALM,
+    };
+    Box::new(CutShort(reason, code.into()))
 }
 
 /// An upstream's response on its way out.
@@ -106,8 +112,7 @@ pub struct Filtered {
     upstream: Option<Upstream>,
     /// None on routes that aren't metered.
     counter: Option<Counter>,
-    /// Records reserved up front and not used yet.
-    reserved: u64,
+    reservation: Reservation,
     handed: Vec<Rc<RefCell<Chunk>>>,
     deadline: Pin<Box<Sleep>>,
     stage: Stage,
@@ -126,7 +131,7 @@ impl Filtered {
         exchange: Rc<Exchange>,
         upstream: Upstream,
         counter: Option<Counter>,
-        reserved: u64,
+        reservation: Reservation,
     ) -> Self {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
         let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
@@ -135,7 +140,7 @@ impl Filtered {
             exchange,
             upstream: Some(upstream),
             counter,
-            reserved,
+            reservation,
             handed: Vec::new(),
             deadline,
             stage: Stage::Flowing,
@@ -192,9 +197,8 @@ impl Filtered {
         };
         let windows = self.exchange.permit.client().windows.clone();
         let now_ms = self.exchange.core.shared.monotonic_ms();
-        let from_reserved = seen.records.min(self.reserved);
+        let from_reserved = self.reservation.spend(seen.records);
         let granted = from_reserved + windows.reserve(seen.records - from_reserved, now_ms);
-        self.reserved -= from_reserved;
         if granted == seen.records {
             *counter = probe;
             self.hand_over(&windows, granted, data.len());
@@ -266,6 +270,8 @@ impl Filtered {
     fn complete(&mut self) {
         self.exchange.end(Ending::Complete, Reason::Allowed);
         if let Some(upstream) = self.upstream.take() {
+            // It may serve somebody else in the same breath: a cut of this one must not stop it.
+            self.exchange.connection.release_upstream(self.exchange.id);
             let route = self.exchange.permit.route();
             self.exchange.core.pool.give_back(route.facts.upstream, upstream);
         }
@@ -303,7 +309,6 @@ impl Drop for Filtered {
         for chunk in self.handed.drain(..) {
             chunk.borrow_mut().followed = true;
         }
-        self.exchange.permit.client().windows.abandon(self.reserved);
     }
 }
 

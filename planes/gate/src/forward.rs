@@ -18,6 +18,7 @@ use portcullis_wire::http_rules::{forwarded_or_hop_by_hop, named_by_connection};
 use crate::body::GateBody;
 use crate::exchange::Exchange;
 use crate::filter::{Filtered, RequestBody};
+use crate::limit::Reservation;
 use crate::refusal::{Refusal, put};
 use crate::shared::Ready;
 use crate::upstream::{Upstream, connect};
@@ -27,7 +28,7 @@ pub async fn forward(
     exchange: &Rc<Exchange>,
     ready: &Ready,
     request: Request<Incoming>,
-    reserved: u64,
+    reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
     let headers = upstream_headers(exchange, &head.headers);
@@ -47,7 +48,9 @@ pub async fn forward(
         exchange.check()?;
         let limit = Duration::from_secs(u64::from(route.facts.timeout_seconds.max(1)));
         match tokio::time::timeout(limit, upstream.sender.send_request(request)).await {
-            Ok(Ok(response)) => return answer(exchange, ready, upstream, response, &head.method, reserved),
+            Ok(Ok(response)) => {
+                return answer(exchange, ready, upstream, response, &head.method, reservation);
+            }
             Ok(Err(_)) if upstream.reused && may_repeat => {}
             Ok(Err(error)) => return Err(failed(exchange, &error)),
             Err(_) => {
@@ -130,7 +133,7 @@ fn answer(
     upstream: Upstream,
     response: Response<Incoming>,
     method: &Method,
-    reserved: u64,
+    reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     exchange.check()?;
     let (mut head, body) = response.into_parts();
@@ -148,17 +151,13 @@ fn answer(
                     head.headers.remove(name);
                 }
                 exchange.end(Ending::Complete, Reason::Allowed);
-                exchange.permit.client().windows.abandon(reserved);
                 return Ok(Response::from_parts(head, GateBody::empty()));
             }
-            None => {
-                exchange.permit.client().windows.abandon(reserved);
-                return Err(Reason::BodyNotCountable.into());
-            }
+            None => return Err(Reason::BodyNotCountable.into()),
         }
     }
     head.version = Version::HTTP_11;
-    let filtered = Filtered::new(body, Rc::clone(exchange), upstream, counter, reserved);
+    let filtered = Filtered::new(body, Rc::clone(exchange), upstream, counter, reservation);
     Ok(Response::from_parts(head, GateBody::Filtered(Box::new(filtered))))
 }
 

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Permit;
-use portcullis_policy::meters::Place;
+use portcullis_policy::meters::{Place, RecordWindows};
 
 use crate::core::Core;
 use crate::refusal::{Refusal, put};
@@ -11,8 +11,29 @@ use crate::refusal::{Refusal, put};
 /// What the limits gave: a place among the concurrent, and records reserved up front.
 pub struct Granted {
     pub place: Place,
-    /// `page_max` of the route, reserved; 0 where it has none.
-    pub reserved: u64,
+    pub reservation: Reservation,
+}
+
+/// Records reserved up front, `page_max` of the route, and not used yet. Given back when it is
+/// dropped, whatever way the exchange ends.
+pub struct Reservation {
+    windows: RecordWindows,
+    records: u64,
+}
+
+impl Reservation {
+    /// Uses up to `records` of it, and says how many.
+    pub fn spend(&mut self, records: u64) -> u64 {
+        let spent = records.min(self.records);
+        self.records -= spent;
+        spent
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.windows.abandon(self.records);
+    }
 }
 
 /// Takes a request out of every limit, or says how long to wait.
@@ -29,27 +50,24 @@ pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
         return Err(Refusal::from(Reason::BytesLimit).retry_after_ms(1_000));
     }
     let route = &permit.route().facts;
-    let mut reserved = 0;
+    let mut reservation = Reservation { windows: client.windows.clone(), records: 0 };
     if route.metered {
         let wanted = route.page_max.unwrap_or(1);
-        let got = client.windows.reserve(wanted, now_ms);
-        if got < wanted {
-            client.windows.abandon(got);
+        reservation.records = client.windows.reserve(wanted, now_ms);
+        if reservation.records < wanted {
+            drop(reservation);
             let wait_ms = client.windows.tightest(now_ms).wait_ms;
             return Err(Refusal::from(Reason::RecordsLimit).retry_after_ms(wait_ms));
         }
-        reserved = got;
         if route.page_max.is_none() {
             // It was only to see that one more fits.
-            client.windows.abandon(got);
-            reserved = 0;
+            reservation = Reservation { windows: client.windows.clone(), records: 0 };
         }
     }
     let Some(place) = client.meter.enter(limits.concurrency) else {
-        client.windows.abandon(reserved);
         return Err(Refusal::from(Reason::ConcurrencyLimit).retry_after_ms(1_000));
     };
-    Ok(Granted { place, reserved })
+    Ok(Granted { place, reservation })
 }
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -78,14 +78,13 @@ async fn pass(
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
     if let Err(error) = core.recorder.borrow_mut().decided(record) {
         tracing::error!(%error, "a decision can't be recorded");
-        permit.client().windows.abandon(granted.reserved);
         return Err(Reason::DecisionLogUnavailable.into());
     }
     let fresh_nonce = caller.fresh_nonce.clone();
     let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, granted.place);
-    let mut response = match forward(&exchange, &ready, request, granted.reserved).await {
+    let mut response = match forward(&exchange, &ready, request, granted.reservation).await {
         Ok(response) => response,
-        Err(refusal) => return Ok(broken(&exchange, &refusal, granted.reserved)),
+        Err(refusal) => return Ok(broken(&exchange, &refusal)),
     };
     put(response.headers_mut(), DECISION, &id.to_string());
     if let Some(nonce) = fresh_nonce {
@@ -148,7 +147,7 @@ fn authorize(
 }
 
 /// The exchange was allowed, recorded, and then could not be carried out.
-fn broken(exchange: &Exchange, refusal: &Refusal, reserved: u64) -> Response<GateBody> {
+fn broken(exchange: &Exchange, refusal: &Refusal) -> Response<GateBody> {
     use portcullis_domain::decision::Ending;
     let ending = match refusal.reason.status() {
         502 | 504 => Ending::UpstreamFailed,
@@ -156,9 +155,6 @@ fn broken(exchange: &Exchange, refusal: &Refusal, reserved: u64) -> Response<Gat
     };
     exchange.answered(refusal.reason.status());
     exchange.end(ending, refusal.reason);
-    if refusal.reason != Reason::BodyNotCountable {
-        exchange.permit.client().windows.abandon(reserved);
-    }
     refusal.response(exchange.id, exchange.connection.is_http2())
 }
 

@@ -1,0 +1,22 @@
+//! A gate, real clients and a real upstream in one process, over the loopback interface.
+//!
+//! One binary for all of it: each test has a world of its own, linking is paid for once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints its figures"
+)]
+
+mod changes;
+mod faults;
+mod handshakes;
+mod passing;
+mod records;
+mod refusing;
+mod severing;
+mod stalling;
+mod support;
+mod terms;
