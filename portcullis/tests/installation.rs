@@ -14,6 +14,8 @@
 mod contract;
 #[path = "installation/crash.rs"]
 mod crash;
+#[path = "installation/disk.rs"]
+mod disk;
 #[path = "installation/start.rs"]
 mod start;
 #[path = "installation/support.rs"]

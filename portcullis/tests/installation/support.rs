@@ -163,7 +163,12 @@ impl Machine {
 
     pub async fn token(&self) -> Result<(u16, Value), reqwest::Error> {
         let form = [("grant_type", "client_credentials"), ("client_id", &self.name)];
-        let response = self.client.post(format!("{}/oauth/token", self.gate)).form(&form).send().await?;
+        let ask = || self.client.post(format!("{}/oauth/token", self.gate)).form(&form).send();
+        // A connection kept from before a restart is found dead only when it is used.
+        let response = match ask().await {
+            Ok(response) => response,
+            Err(_) => ask().await?,
+        };
         let status = response.status().as_u16();
         Ok((status, response.json().await.unwrap_or_default()))
     }
