@@ -1,5 +1,7 @@
 use jiff::SignedDuration;
 use portcullis_domain::command::{Command, Refusal};
+use portcullis_domain::event::Event;
+use portcullis_domain::ids::SeveranceId;
 
 use crate::case::{apply, client, empty, given, operator, proposal, restoration};
 
@@ -77,6 +79,12 @@ fn a_proposal_goes_stale() {
     let twice = proposed().confirmed("vendor/acme", "bob");
     stale(&twice);
     stale(&twice.severed("vendor/acme"));
+    // A second severance of it, which the proposer can't have looked at, came out of the reserve.
+    let mut case = proposed();
+    let mut second = case.state.severances.values().next().unwrap().clone();
+    second.id = SeveranceId(uuid::Uuid::from_u128(1 << 100));
+    case.state.apply(&Event::Severed(second));
+    stale(&case);
     // For another target.
     let case = proposed().severed("integration/feed");
     let other = case.when(case.confirm("integration/feed", "bob"));
