@@ -107,6 +107,13 @@ impl RecordWindows {
         }
     }
 
+    /// Milliseconds until `records` fit in all three.
+    #[must_use]
+    pub fn wait_for_ms(&self, records: u64, now_ms: u64) -> u64 {
+        let meters = [&self.client, &self.integration, &self.vendor];
+        meters.into_iter().map(|meter| meter.records.wait_for_ms(records, now_ms)).max().unwrap_or(0)
+    }
+
     /// The tightest of the three: records left, its limit, and the wait until more fit.
     #[must_use]
     pub fn tightest(&self, now_ms: u64) -> Left {

@@ -114,6 +114,7 @@ impl Window {
     /// Milliseconds until the oldest departed records age out; a whole window when all is in flight.
     #[must_use]
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
+        // For each metered answer: without a list, unlike `wait_for_ms`.
         let now = now_ms / SLOT_MS;
         let oldest = self
             .slots
@@ -125,6 +126,32 @@ impl Window {
             .max()
             .unwrap_or(0);
         (SLOTS_COUNTED + 1 - oldest) * SLOT_MS
+    }
+
+    /// Milliseconds until `records` fit, if nothing else is reserved meanwhile; a whole window when
+    /// they don't before what is in flight has left.
+    #[must_use]
+    pub fn wait_for_ms(&self, records: u64, now_ms: u64) -> u64 {
+        let now = now_ms / SLOT_MS;
+        let mut departed: Vec<(u64, u64)> = self
+            .slots
+            .iter()
+            .map(|slot| slot.load(Ordering::Acquire))
+            .map(|held| (age(now, held >> COUNT_BITS), held & COUNT_MASK))
+            .filter(|(age, count)| *age <= SLOTS_COUNTED && *count > 0)
+            .collect();
+        departed.sort_unstable_by(|one, other| other.cmp(one));
+        let mut missing = records.saturating_sub(self.left(now_ms));
+        if missing == 0 {
+            return 0;
+        }
+        for (age, count) in departed {
+            missing = missing.saturating_sub(count);
+            if missing == 0 {
+                return (SLOTS_COUNTED + 1 - age) * SLOT_MS;
+            }
+        }
+        (SLOTS_COUNTED + 1) * SLOT_MS
     }
 
     /// Takes aged slots out of `used`. Whoever comes while another sweeps sees too much used, never too little.
@@ -168,6 +195,11 @@ mod tests {
         assert_eq!(window.reserve(1, 15_049), 0);
         assert_eq!(window.reserve(1, 15_099), 0);
         assert_eq!(window.wait_ms(15_099), 100);
+        assert_eq!(window.wait_for_ms(80, 15_099), 100);
+        // The rest left at 9,999: it takes until then.
+        assert_eq!(window.wait_for_ms(81, 15_099), 5_000);
+        assert_eq!(window.wait_for_ms(101, 15_099), 10_100);
+        assert_eq!(window.wait_for_ms(80, 15_100), 0);
         assert_eq!(window.reserve(100, 15_100), 80);
         window.abandon(80);
         assert_eq!(window.left(15_100), 80);
