@@ -46,6 +46,15 @@ pub struct Owner {
     pub sessions: Vec<String>,
 }
 
+/// An exchange that has not ended.
+#[derive(Default, Debug)]
+struct UnderWay {
+    /// The valve of the upstream connection that it uses.
+    upstream: Option<Rc<Valve>>,
+    /// When its response must have ended, in monotonic time.
+    ends_by_ms: Option<u64>,
+}
+
 #[derive(Debug)]
 pub struct Connection {
     pub number: u64,
@@ -54,13 +63,13 @@ pub struct Connection {
     pub valve: Rc<Valve>,
     greeting: OnceCell<Greeting>,
     owner: RefCell<Option<Owner>>,
-    /// Exchanges under way, with the valve of the upstream connection that each one uses.
-    exchanges: RefCell<HashMap<DecisionId, Option<Rc<Valve>>>>,
+    exchanges: RefCell<HashMap<DecisionId, UnderWay>>,
     pub departures: Departures,
     /// Ends the connection's task.
     ended: Notify,
     /// Reset it once everything handed over has left, or at this monotonic time at the latest.
     closing_by_ms: Cell<Option<u64>>,
+    outstayed: Cell<bool>,
 }
 
 impl Connection {
@@ -76,6 +85,7 @@ impl Connection {
             departures: Departures::default(),
             ended: Notify::new(),
             closing_by_ms: Cell::new(None),
+            outstayed: Cell::new(false),
         }
     }
 
@@ -116,19 +126,33 @@ impl Connection {
     }
 
     pub fn begin_exchange(&self, id: DecisionId) {
-        self.exchanges.borrow_mut().insert(id, None);
+        self.exchanges.borrow_mut().insert(id, UnderWay::default());
     }
 
     /// From now on a cut of the connection stops the exchange's upstream connection too.
     pub fn use_upstream(&self, id: DecisionId, upstream: Rc<Valve>) {
-        self.exchanges.borrow_mut().insert(id, Some(upstream));
+        if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
+            exchange.upstream = Some(upstream);
+        }
     }
 
     /// The upstream connection has done its part of the exchange.
     pub fn release_upstream(&self, id: DecisionId) {
-        if let Some(upstream) = self.exchanges.borrow_mut().get_mut(&id) {
-            *upstream = None;
+        if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
+            exchange.upstream = None;
         }
+    }
+
+    /// A response that is not read is never looked at again by its own task: the sweep ends it.
+    pub fn end_exchange_by(&self, id: DecisionId, ends_by_ms: u64) {
+        if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
+            exchange.ends_by_ms = Some(ends_by_ms);
+        }
+    }
+
+    /// Whether it was cut because a response took longer than it may.
+    pub fn outstayed(&self) -> bool {
+        self.outstayed.get()
     }
 
     pub fn end_exchange(&self, id: DecisionId) {
@@ -146,7 +170,7 @@ impl Connection {
             return;
         }
         self.valve.shut();
-        for upstream in self.exchanges.borrow().values().flatten() {
+        for upstream in self.exchanges.borrow().values().filter_map(|exchange| exchange.upstream.as_ref()) {
             upstream.shut();
         }
         // SAFETY: the socket is owned by this connection's task, which holds an `Rc` of `self` and
@@ -171,6 +195,15 @@ impl Connection {
     /// Why the owner may not go on, if so.
     pub fn end_of_life(&self, now_us: i64) -> Option<Reason> {
         self.owner.borrow().as_ref().and_then(|owner| owner.lifeline.check(now_us).err())
+    }
+
+    /// Whether it must go now: a cut has waited long enough, or a response has.
+    fn is_overdue(&self, now_ms: u64) -> bool {
+        let is_over = |by: Option<u64>| by.is_some_and(|by| now_ms >= by);
+        if self.exchanges.borrow().values().any(|exchange| is_over(exchange.ends_by_ms)) {
+            self.outstayed.set(true);
+        }
+        self.outstayed.get() || is_over(self.closing_by_ms.get())
     }
 
     pub async fn ended(&self) {
@@ -260,8 +293,7 @@ impl Registry {
     /// Cuts what has come to its end: terms that are over, owners that are gone, cuts that waited long enough.
     pub fn sweep(&self, now_us: i64, now_ms: u64) {
         for connection in self.connections.borrow().values() {
-            let overdue = connection.closing_by_ms().is_some_and(|by| now_ms >= by);
-            if overdue || connection.end_of_life(now_us).is_some() {
+            if connection.is_overdue(now_ms) || connection.end_of_life(now_us).is_some() {
                 connection.cut();
             }
         }

@@ -99,6 +99,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.connection.end_exchange(self.id);
         let (ending, reason) = self.end.get().unwrap_or_else(|| match self.standing() {
+            Ok(()) if self.connection.outstayed() => (Ending::Cut, Reason::RequestTooSlow),
             // It was dropped with its connection: by the client, unless liveness knows better.
             Ok(()) => (Ending::ClientGone, Reason::ClientGone),
             Err(reason) => (Ending::Cut, reason),

@@ -26,6 +26,8 @@ use crate::upstream::Upstream;
 
 /// How long a cut response may take to hand over what still fitted, before its connection is reset.
 const CUT_GRACE_MS: u64 = 2_000;
+/// How long the order behind a severance may take to reach the core.
+const ORDER_GRACE_MS: u64 = 100;
 
 /// Records of chunks that were handed to hyper and may not have left yet.
 #[derive(Default, Debug)]
@@ -79,6 +81,9 @@ impl Departures {
             chunk.windows.depart(chunk.records, now_ms);
             chunk.left = true;
         }
+        for waker in self.wakers.take() {
+            waker.wake();
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -122,6 +127,8 @@ enum Stage {
     Flowing,
     /// What still fitted was handed on; the error follows when it has left.
     Cutting(Reason),
+    /// Severed: nothing leaves while the order arrives that resets the connection.
+    Held(Reason),
     Ended,
 }
 
@@ -134,6 +141,8 @@ impl Filtered {
         reservation: Reservation,
     ) -> Self {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
+        let now_ms = exchange.core.shared.monotonic_ms();
+        exchange.connection.end_exchange_by(exchange.id, now_ms + u64::from(seconds) * 1_000 + CUT_GRACE_MS);
         let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
         Self {
             inner,
@@ -155,6 +164,7 @@ impl Filtered {
         match self.stage {
             Stage::Ended => return Poll::Ready(None),
             Stage::Cutting(reason) => return self.finish_cut(reason, context),
+            Stage::Held(reason) => return self.stop(reason, context),
             Stage::Flowing => {}
         }
         if self.deadline.as_mut().poll(context).is_ready() {
@@ -163,8 +173,7 @@ impl Filtered {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         // Before each chunk that leaves: is the caller still alive?
         if let Err(reason) = self.exchange.check() {
-            self.exchange.connection.cut();
-            return Poll::Ready(Some(Err(self.cut_now(reason))));
+            return self.stop(reason, context);
         }
         match frame {
             None => Poll::Ready(self.finish().map(Err)),
@@ -179,6 +188,25 @@ impl Filtered {
                 Err(trailers) => Poll::Ready(Some(Ok(trailers))),
             },
         }
+    }
+
+    /// The caller's life is over: nothing more leaves.
+    fn stop(
+        &mut self,
+        reason: Reason,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let connection = &self.exchange.connection;
+        if reason.is_severance() && !connection.is_cut() {
+            // The order is on its way to this core, which resets the connection and reports it;
+            // where none comes, the sweep resets it.
+            self.stage = Stage::Held(reason);
+            connection.cut_when_clear(self.exchange.core.shared.monotonic_ms() + ORDER_GRACE_MS);
+            connection.departures.wake_when_settled(context.waker());
+            return Poll::Pending;
+        }
+        connection.cut();
+        Poll::Ready(Some(Err(self.cut_now(reason))))
     }
 
     /// Counts and reserves, and lets through what fits.

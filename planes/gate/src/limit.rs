@@ -56,7 +56,7 @@ pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
         reservation.records = client.windows.reserve(wanted, now_ms);
         if reservation.records < wanted {
             drop(reservation);
-            let wait_ms = client.windows.tightest(now_ms).wait_ms;
+            let wait_ms = client.windows.wait_for_ms(wanted, now_ms);
             return Err(Refusal::from(Reason::RecordsLimit).retry_after_ms(wait_ms));
         }
         if route.page_max.is_none() {

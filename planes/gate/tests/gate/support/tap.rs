@@ -1,6 +1,7 @@
 //! A client's socket below TLS that counts every byte it gives out.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -34,6 +35,11 @@ impl Tap {
     pub fn arrived(&self) -> u64 {
         let state = self.state.lock().unwrap();
         state.read + rustix::io::ioctl_fionread(&self.socket).unwrap()
+    }
+
+    /// The client's end.
+    pub fn address(&self) -> SocketAddr {
+        rustix::net::getsockname(&self.socket).unwrap().try_into().unwrap()
     }
 
     /// From now on nothing more may arrive.
