@@ -119,6 +119,10 @@ pub enum Refusal {
     Unknown { kind: &'static str, name: String },
     #[error("{kind} `{name}` is still used by {used_by}\nhint: delete those first")]
     InUse { kind: Kind, name: String, used_by: String },
+    #[error(
+        "{kind} `{name}` is severed, by severance {severance}\nhint: it can be deleted when two people have restored it; until then it stays closed where it is"
+    )]
+    Severed { kind: Kind, name: String, severance: SeveranceId },
     #[error("`{0}` is already an operator\nhint: choose another name, or remove that one first")]
     OperatorExists(String),
     #[error("`{0}` is the last operator\nhint: add another one before removing this one")]

@@ -118,6 +118,21 @@ reasons! {
     ClientGone "client_gone" 499 VendorDeveloper "the client went away before the answer was complete" "nothing to do";
 }
 
+impl Reason {
+    /// Whether an operator, or the gate itself, has closed the caller.
+    #[must_use]
+    pub fn is_severance(self) -> bool {
+        matches!(
+            self,
+            Self::VendorSevered
+                | Self::IntegrationSevered
+                | Self::ClientSevered
+                | Self::KeySevered
+                | Self::SessionSevered
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,11 @@
 //! Judging a command: events, or a refusal that changes nothing.
 
 use crate::command::{Command, Context, Refusal};
-use crate::event::Event;
+use crate::event::{Event, Severance};
 use crate::ids::{OperatorId, SubjectId};
 use crate::spec::Kind;
 use crate::state::State;
+use crate::target::Target;
 
 impl State {
     /// The events that `command` makes, which the caller appends and then applies.
@@ -71,6 +72,15 @@ impl State {
         let users = self.users_of(kind, &name);
         if !users.is_empty() {
             return Err(Refusal::InUse { kind, name, used_by: users.join(", ") });
+        }
+        // Deleted and declared anew, it would be open again after one person's work.
+        let closes = |severance: &Severance| match severance.target {
+            Target::Vendor { id } => id.0 == resource.id,
+            Target::Integration { id } => id.0 == resource.id,
+            _ => false,
+        };
+        if let Some(severance) = self.severances.values().find(|severance| closes(severance)) {
+            return Err(Refusal::Severed { kind, name, severance: severance.id });
         }
         Ok(vec![Event::ResourceRemoved { id: resource.id, kind, name }])
     }

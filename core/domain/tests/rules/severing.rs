@@ -1,6 +1,7 @@
 use portcullis_domain::command::{Command, Refusal, Seen};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Cause;
+use portcullis_domain::spec::Kind;
 use portcullis_domain::target::{Target, TargetName};
 
 use crate::case::{Case, apply, client, given, restoration, severance};
@@ -50,6 +51,22 @@ fn a_session_closes_no_key() {
     assert_eq!(case.state.lifted["s-1"], case.state.size);
     let again = case.sever_seen("session/s-1", Seen { keys: vec![], session_of: Some(robot) });
     assert!(case.after(again).state.lifted.is_empty());
+}
+
+#[test]
+fn a_severed_vendor_is_not_deleted_and_declared_anew() {
+    let delete = |kind: Kind, name: &str| Command::Delete { kind, name: name.into() };
+    let mut case = given().severed("vendor/acme").severed("integration/feed");
+    let clients: Vec<String> = case.state.of_kind(Kind::Client).map(|(name, _)| name.to_owned()).collect();
+    for name in clients {
+        case = case.after(delete(Kind::Client, &name));
+    }
+    assert!(matches!(case.when(delete(Kind::Integration, "feed")), Err(Refusal::Severed { .. })));
+    assert!(matches!(case.when(delete(Kind::Vendor, "acme")), Err(Refusal::InUse { .. })));
+    let open = given();
+    let clients: Vec<String> = open.state.of_kind(Kind::Client).map(|(name, _)| name.to_owned()).collect();
+    let open = clients.iter().fold(open, |case, name| case.after(delete(Kind::Client, name)));
+    assert!(open.when(delete(Kind::Integration, "feed")).is_ok());
 }
 
 #[test]
@@ -115,7 +132,7 @@ fn a_severed_key_can_be_registered_by_nobody() {
         assert!(matches!(case.when(apply(&[client(name, &keys)])), Err(Refusal::Invalid(_))), "{name}");
     }
     // Not even by the same name after the client was deleted.
-    let gone = Command::Delete { kind: portcullis_domain::spec::Kind::Client, name: "robot".into() };
+    let gone = Command::Delete { kind: Kind::Client, name: "robot".into() };
     let case = case.after(gone);
     assert!(matches!(case.when(apply(&[client("robot", &["key-1"])])), Err(Refusal::Invalid(_))));
     // Declaring what is known already lifts nothing.

@@ -75,6 +75,7 @@ impl From<Refusal> for Refused {
             Refusal::Unknown { .. } => (404, "not found"),
             Refusal::InUse { .. } => (409, "still in use"),
             Refusal::OperatorExists(_) => (409, "the name is taken"),
+            Refusal::Severed { .. } => (409, "a severed resource stays"),
             Refusal::LastOperator(_) => (409, "the last operator stays"),
             Refusal::AlreadySevered { .. } => (409, "severed already"),
             Refusal::NotSevered(_) => (409, "not severed"),
