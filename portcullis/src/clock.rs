@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
+use portcullis_control::control::Entropy;
 use portcullis_policy::clock::Clock;
 
 /// Wall and monotonic time of this machine.
@@ -15,7 +16,7 @@ pub fn system_clock() -> Clock {
 }
 
 /// Random bytes of the operating system.
-pub fn entropy() -> Arc<dyn Fn(&mut [u8]) + Send + Sync> {
+pub fn entropy() -> Entropy {
     let source = SystemRandom::new();
     Arc::new(move |bytes: &mut [u8]| {
         // Without randomness nothing that is made would be safe: better to stop than to go on.

@@ -21,7 +21,7 @@ use portcullis_tokens::signing::SigningKey;
 use reqwest::Certificate;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-pub use answer::{Answer, BrokenOff, Taken};
+pub use answer::{Answer, BrokenOff};
 pub use error::MachineError;
 pub use identity::{Identity, authorities, http_builder};
 pub use request::Call;

@@ -64,13 +64,4 @@ impl MachineError {
     pub(super) fn setup(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Setup(Box::new(source))
     }
-
-    /// Reason codes, where the gate or the token endpoint gave any.
-    #[must_use]
-    pub fn reasons(&self) -> &[String] {
-        match self {
-            Self::NoToken(refused) => &refused.reasons,
-            _ => &[],
-        }
-    }
 }

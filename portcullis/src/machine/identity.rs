@@ -34,7 +34,6 @@ pub fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, MachineError> {
 }
 
 /// Connections that trust `authorities` only (none: those of this system), and show `identity`.
-#[must_use]
 pub fn http_builder(authorities: &[Certificate], identity: Option<&Identity>) -> ClientBuilder {
     // Fails where it was done before, which is just as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

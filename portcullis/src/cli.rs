@@ -1,0 +1,271 @@
+//! The command line: verb first, every answer as table, JSON or YAML.
+
+mod apply;
+mod call;
+mod certificate;
+mod decisions;
+mod describe;
+mod doctor;
+mod enroll;
+mod explain;
+mod failure;
+mod follow;
+mod get;
+mod key;
+mod ledger;
+mod local;
+mod operators;
+mod output;
+mod restore;
+mod server;
+mod sever;
+mod table;
+mod time;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{demo, logging, up};
+use output::{Format, Output};
+
+/// One gate and one book between a company and its vendors
+#[derive(Parser)]
+#[command(name = "portcullis", version, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Args)]
+struct Globals {
+    /// How to print what was found
+    #[arg(short, long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    output: Format,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where the server is.
+#[derive(clap::Args, Clone, Default)]
+struct Place {
+    /// Address of control; without it, `endpoints.json` of the data folder tells
+    #[arg(
+        long,
+        global = true,
+        env = "PORTCULLIS_SERVER",
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    server: Option<String>,
+    // Its variable is read by hand: clap would hand it on to `demo`, which replaces its folder.
+    /// Data folder of `portcullis up` (or `PORTCULLIS_DIR`); `./portcullis-data` if it is there
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    dir: Option<PathBuf>,
+    /// PEM of the authority that signed the server's certificate
+    #[arg(long, global = true, env = "PORTCULLIS_CA", value_name = "FILE", help_heading = "Global options")]
+    ca: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run gate and control in one process, on embedded stores
+    Up(up::Arguments),
+    /// Watch vendors' machines at work, a theft, a cut and a severance
+    Demo(demo::Arguments),
+    /// Declare resources from manifests, all of them or none
+    Apply(apply::Arguments),
+    /// Show what applying would change
+    Diff(apply::Files),
+    /// List resources of a kind, or show one
+    Get(get::Arguments),
+    /// Show a resource and what hangs on it
+    Describe(describe::Arguments),
+    /// Delete a resource that nothing refers to
+    Delete(get::DeleteArguments),
+    /// Machines of vendors
+    #[command(subcommand)]
+    Client(ClientVerb),
+    /// Get an access token as a client, for trying things
+    Token(call::TokenArguments),
+    /// Send one request through the gate as a client
+    Call(call::Arguments),
+    /// List decisions, the newest first
+    Decisions(decisions::Arguments),
+    /// Say why a decision was made, and what to do about it
+    Explain(explain::Arguments),
+    /// Close every path of a vendor, integration, client or session
+    Sever(sever::Arguments),
+    /// Propose to open a severed target again, or confirm a proposal
+    Restore(restore::Arguments),
+    /// List what is severed, and what is proposed to be restored
+    Severances(output::Watch),
+    /// The people who may command
+    #[command(subcommand)]
+    Operator(operators::Verb),
+    /// Forget a person: destroys the key of their texts for good
+    Erase(operators::EraseArguments),
+    /// Write commented manifests to begin with
+    #[command(subcommand)]
+    New(local::New),
+    /// Print the JSON Schema of a kind's manifests
+    Schema(local::SchemaArguments),
+    /// Print the table of reason codes
+    Reasons(local::ReasonsArguments),
+    /// The ledger of everything that was changed
+    #[command(subcommand)]
+    Ledger(ledger::Verb),
+    /// Look whether everything is as it should be
+    Doctor,
+    /// Print the completion script of a shell
+    Completion(local::CompletionArguments),
+    /// Print the version
+    Version,
+}
+
+#[derive(Subcommand)]
+enum ClientVerb {
+    /// Register a client by its public key or certificate; secrets can't be registered
+    Enroll(enroll::Arguments),
+}
+
+/// How a command came out; a failure is an error instead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    Done,
+    /// It answered, and the answer is a refusal.
+    Refused,
+}
+
+/// Reads the arguments, does what they say, and tells how it came out: 0 done, 1 refused or
+/// failed, 2 not understood.
+pub fn main() -> ExitCode {
+    // clap itself answers usage errors, with 2.
+    let Cli { globals, verb } = Cli::parse();
+    let run = || -> Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let outcome = runtime.block_on(run(globals, verb));
+        // Whatever still reads or waits is of no use any more.
+        runtime.shutdown_background();
+        outcome
+    };
+    match run() {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(1),
+        Err(error) => failure::report(&error),
+    }
+}
+
+async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
+    let Globals { output, place } = globals;
+    let out = Output::new(output);
+    match verb {
+        Verb::Up(arguments) => {
+            logging::start();
+            up::run(arguments).await.map(|()| Outcome::Done)
+        }
+        Verb::Demo(arguments) => {
+            logging::start();
+            demo::run(arguments).await.map(|()| Outcome::Done)
+        }
+        Verb::Apply(arguments) => apply::apply(&place, &out, arguments).await,
+        Verb::Diff(files) => apply::diff(&place, &out, files).await,
+        Verb::Get(arguments) => get::get(&place, &out, arguments).await,
+        Verb::Describe(arguments) => describe::describe(&place, &out, arguments).await,
+        Verb::Delete(arguments) => get::delete(&place, &out, arguments).await,
+        Verb::Client(ClientVerb::Enroll(arguments)) => enroll::enroll(&place, &out, arguments).await,
+        Verb::Token(arguments) => call::token(&place, &out, arguments).await,
+        Verb::Call(arguments) => call::call(&place, &out, arguments).await,
+        Verb::Decisions(arguments) => decisions::decisions(&place, &out, arguments).await,
+        Verb::Explain(arguments) => explain::explain(&place, &out, arguments).await,
+        Verb::Sever(arguments) => sever::sever(&place, &out, arguments).await,
+        Verb::Restore(arguments) => restore::restore(&place, &out, arguments).await,
+        Verb::Severances(watch) => restore::severances(&place, &out, watch).await,
+        Verb::Operator(verb) => operators::operator(&place, &out, verb).await,
+        Verb::Erase(arguments) => operators::erase(&place, &out, arguments).await,
+        Verb::New(new) => local::new(&out, new),
+        Verb::Schema(arguments) => local::schema(&out, &arguments),
+        Verb::Reasons(arguments) => local::reasons(&out, &arguments),
+        Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
+        Verb::Doctor => doctor::doctor(&place, &out).await,
+        Verb::Completion(arguments) => local::completion(&out, &arguments),
+        Verb::Version => local::version(&out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_folder_is_named_before_or_after_the_verb() {
+        for line in ["portcullis --dir D get vendors", "portcullis get vendors --dir D"] {
+            let parsed = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(parsed.globals.place.dir, Some(PathBuf::from("D")), "{line}");
+        }
+        let Verb::Up(up) = Cli::try_parse_from(["portcullis", "--dir", "D", "up"]).unwrap().verb else {
+            panic!("not up")
+        };
+        assert_eq!(up.dir, PathBuf::from("D"));
+    }
+
+    #[test]
+    fn what_is_understood_and_what_is_not() {
+        let check = |line: &str, understood: bool| {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert_eq!(parsed.is_ok(), understood, "{line}: {:?}", parsed.err());
+        };
+        for line in [
+            "portcullis up --dir D --listen-gate 127.0.0.1:0 --listen-control 127.0.0.1:0 -f A -f B",
+            "portcullis apply -f A -f - --dry-run -o json",
+            "portcullis --dir D get vendors --watch",
+            "portcullis get Vendor acme -o yaml --server https://c:1",
+            "portcullis delete route x --dry-run",
+            "portcullis client enroll a --integration i --jwks F --cert G",
+            "portcullis client enroll a --integration i --generate D --algorithm ES256",
+            "portcullis token a --key F --scope x --scope y",
+            "portcullis token a --cert F --cert-key G",
+            "portcullis call GET /x --client a --key F -d @F -i",
+            "portcullis decisions --vendor v --verdict deny --since 15m --follow",
+            "portcullis sever vendor/acme --reason leak",
+            "portcullis sever vendor/acme --dry-run",
+            "portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000001",
+            "portcullis new integration --template push acme",
+            "portcullis completion bash",
+            "portcullis doctor",
+        ] {
+            check(line, true);
+        }
+        for line in [
+            "portcullis",
+            "portcullis apply",
+            "portcullis get",
+            "portcullis get policies",
+            "portcullis get vendors -o xml",
+            "portcullis sever vendor/acme",
+            "portcullis sever acme --reason leak",
+            "portcullis sever vendor/ --reason leak",
+            "portcullis restore vendor/acme --confirm 7",
+            "portcullis token a",
+            "portcullis call GET /x --client a",
+            "portcullis client enroll a --integration i",
+            "portcullis client enroll a --integration i --generate D --jwks F",
+            "portcullis client enroll a --integration i --jwks F --algorithm ES256",
+            "portcullis decisions --since yesterday",
+            "portcullis explain 123",
+            "portcullis demon",
+        ] {
+            check(line, false);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `decisions`: the list, and the stream of what is decided now.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use portcullis_api::decisions::DecisionView;
+use portcullis_api::page::{LIMIT_MAX, Page};
+use portcullis_domain::decision::{Ending, Verdict};
+use serde_json::json;
+
+use super::follow::Events;
+use super::output::{Format, Output, Paint, Style};
+use super::server::Server;
+use super::table::{Cell, Table};
+use super::time::{self, Since};
+use super::{Outcome, Place};
+use crate::clock::system_clock;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Only those about this vendor
+    #[arg(long)]
+    vendor: Option<String>,
+    /// Only those about this client
+    #[arg(long)]
+    client: Option<String>,
+    /// Only those that were decided so: allow, challenge, deny or sever
+    #[arg(long, value_parser = verdict)]
+    verdict: Option<Verdict>,
+    /// Only those with this reason code, of the decision or of its end
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only those since then: `15m`, `2h`, `7d`, or an instant
+    #[arg(long)]
+    since: Option<Since>,
+    /// At most this many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    /// Print decisions as they are made, until interrupted; with `--since`, those from then on first
+    #[arg(long, conflicts_with = "watch")]
+    follow: bool,
+    /// Look again every second, and print when the list has changed
+    #[arg(short, long)]
+    watch: bool,
+}
+
+fn verdict(word: &str) -> Result<Verdict, String> {
+    let all = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever];
+    all.into_iter()
+        .find(|verdict| verdict.as_str() == word)
+        .ok_or_else(|| "it is allow, challenge, deny or sever".to_owned())
+}
+
+pub(super) async fn decisions(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
+    let server = Server::find(place)?;
+    if arguments.follow {
+        follow(&server, out, &arguments).await?;
+        return Ok(Outcome::Done);
+    }
+    out.watch(arguments.watch, async || {
+        let found = list(&server, &arguments).await?;
+        let listed = json!({ "items": found });
+        out.rendered(&listed, |_| out.table(&table(&found), "no decisions yet"))
+    })
+    .await?;
+    Ok(Outcome::Done)
+}
+
+fn filters(arguments: &Arguments) -> Vec<(&'static str, String)> {
+    let mut filters = Vec::new();
+    filters.extend(arguments.vendor.clone().map(|vendor| ("vendor", vendor)));
+    filters.extend(arguments.client.clone().map(|client| ("client", client)));
+    filters.extend(arguments.verdict.map(|verdict| ("verdict", verdict.as_str().to_owned())));
+    filters.extend(arguments.reason.clone().map(|reason| ("reason", reason)));
+    filters
+}
+
+async fn list(server: &Server, arguments: &Arguments) -> Result<Vec<DecisionView>> {
+    let mut found: Vec<DecisionView> = Vec::new();
+    let mut cursor: Option<String> = None;
+    let now = system_clock().now();
+    loop {
+        let wanted = (arguments.limit as usize).saturating_sub(found.len());
+        let mut query = filters(arguments);
+        query.push(("limit", wanted.min(LIMIT_MAX as usize).to_string()));
+        query.extend(arguments.since.map(|since| ("since", since.before(now).to_string())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let page: Page<DecisionView> = server.query(&["v1", "decisions"], &query).await?;
+        found.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() || found.len() >= arguments.limit as usize {
+            return Ok(found);
+        }
+    }
+}
+
+async fn follow(server: &Server, out: &Output, arguments: &Arguments) -> Result<()> {
+    // The stream first, so that nothing falls between it and the list.
+    let mut events = Events::new(server.stream(&["v1", "decisions", "stream"], &filters(arguments)).await?);
+    let mut told = HashSet::new();
+    if arguments.since.is_some() {
+        for decision in list(server, arguments).await?.iter().rev() {
+            out.text(&one_line(out, decision)?)?;
+            told.insert(decision.record.id);
+        }
+    }
+    while let Some(event) = events.next().await? {
+        match event.name.as_str() {
+            "decision" => {
+                let decision: DecisionView = serde_json::from_str(&event.data)?;
+                if !told.remove(&decision.record.id) {
+                    out.text(&one_line(out, &decision)?)?;
+                }
+            }
+            "missed" => out.note(&format!("note: {} were missed: too many at once", event.data)),
+            _ => {}
+        }
+    }
+    anyhow::bail!("the stream has ended\nhint: the server stopped, or the operator was removed")
+}
+
+/// Followed decisions come one by one: a line each, so JSON is not laid out.
+fn one_line(out: &Output, decision: &DecisionView) -> Result<String> {
+    Ok(match out.format {
+        Format::Json => format!("{}\n", serde_json::to_string(decision)?),
+        Format::Yaml => format!("---\n{}", portcullis_api::render::yaml(decision)?),
+        Format::Table => {
+            let record = &decision.record;
+            let (result, style) = result(decision);
+            format!(
+                "{}  {}  {:<16}  {:<28}  {}\n",
+                time::short(record.time),
+                record.id,
+                who(decision),
+                request(decision),
+                out.paint.paint(&result, style)
+            )
+        }
+    })
+}
+
+pub(super) fn table(decisions: &[DecisionView]) -> Table {
+    let mut table = Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "RESULT"]);
+    for decision in decisions {
+        let record = &decision.record;
+        let (text, style) = result(decision);
+        table.row([
+            time::short(record.time).into(),
+            record.id.to_string().into(),
+            who(decision).into(),
+            request(decision).into(),
+            Cell::styled(text, style),
+        ]);
+    }
+    table
+}
+
+fn who(decision: &DecisionView) -> String {
+    match (&decision.names.client, decision.record.client) {
+        (Some(name), _) => name.clone(),
+        (None, Some(id)) => id.to_string(),
+        (None, None) => decision.record.peer.clone(),
+    }
+}
+
+pub(super) fn request(decision: &DecisionView) -> String {
+    let path = if decision.record.path.is_empty() { "(no route)" } else { decision.record.path.as_str() };
+    format!("{} {path}", decision.record.method)
+}
+
+/// The verdict with its reason, and the end if it was none that was meant.
+fn result(decision: &DecisionView) -> (String, Style) {
+    let record = &decision.record;
+    let ended = decision.outcome.as_ref().filter(|outcome| outcome.ending != Ending::Complete);
+    match (record.verdict, ended) {
+        (Verdict::Allow, None) => ("allow".to_owned(), Style::Good),
+        (Verdict::Allow, Some(outcome)) => (format!("allow, then {}", outcome.reason.code()), Style::Warning),
+        (verdict, _) => (format!("{} {}", verdict.as_str(), record.reason.code()), Style::Bad),
+    }
+}
+
+/// For `explain`, which tells the same at length.
+pub(super) fn verdict_line(decision: &DecisionView, paint: Paint) -> String {
+    let (text, style) = result(decision);
+    paint.paint(&text, style)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use portcullis_api::decisions::NamesView;
+    use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
+    use portcullis_domain::ids::{ClientId, VendorId};
+    use portcullis_domain::reason::Reason;
+    use uuid::Uuid;
+
+    pub(in super::super) fn decision(reason: Reason, ended: Option<(Ending, Reason)>) -> DecisionView {
+        let id = DecisionId::new(1_795_000_000_123, [7; 10]);
+        let time = "2026-11-18T10:13:20.123Z".parse().unwrap();
+        let record = DecisionRecord {
+            id,
+            time,
+            verdict: if reason == Reason::Allowed { Verdict::Allow } else { Verdict::Deny },
+            reason,
+            gate: "gate".into(),
+            snapshot: 12,
+            vendor: Some(VendorId(Uuid::from_u128(1))),
+            integration: None,
+            client: Some(ClientId(Uuid::from_u128(3))),
+            route: None,
+            method: "GET".into(),
+            path: "/parcels/{id}".into(),
+            session: Some("s".into()),
+            client_key: Some("k".into()),
+            binding: Some("dpop".into()),
+            peer: "192.0.2.1:4711".into(),
+            ja4: None,
+            ja4_context: None,
+            protocol: "h2".into(),
+            scope: vec!["parcels.read".into()],
+        };
+        let outcome = ended.map(|(ending, reason)| OutcomeRecord {
+            id,
+            time,
+            ending,
+            reason,
+            status: 200,
+            request_bytes: 0,
+            response_bytes: 123_456,
+            records: 500,
+            duration_us: 12_345,
+        });
+        let names =
+            NamesView { vendor: Some("acme".into()), client: Some("acme-1".into()), ..NamesView::default() };
+        DecisionView::new(record, outcome, names)
+    }
+
+    #[test]
+    fn decisions_are_told_in_a_line_each() {
+        let found = [
+            decision(Reason::Allowed, Some((Ending::Complete, Reason::Allowed))),
+            decision(Reason::Allowed, Some((Ending::Cut, Reason::RecordsCut))),
+            decision(Reason::VendorSevered, None),
+        ];
+        insta::assert_snapshot!(table(&found).render(Paint { on: false }), @r"
+        TIME (UTC)      DECISION                    CLIENT  REQUEST            RESULT
+        11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow
+        11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow, then records_cut
+        11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  deny vendor_severed
+        ");
+    }
+}

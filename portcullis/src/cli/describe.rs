@@ -1,0 +1,317 @@
+//! `describe`: a resource and what hangs on it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use portcullis_api::resource::ResourceView;
+use portcullis_api::severing::{SeveranceView, SeverancesView};
+use portcullis_domain::spec::Kind;
+use portcullis_domain::target::Target;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::output::{Format, Output, Paint, Style, json as as_json};
+use super::restore::cause;
+use super::server::{Server, text_of, texts_of};
+use super::table::Table;
+use super::{Outcome, Place, get, time};
+use crate::clock::system_clock;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// vendor, contract, upstream, route, integration or client
+    #[arg(value_parser = get::kind)]
+    kind: Kind,
+    name: String,
+}
+
+/// Everything there is: an installation has hundreds of resources, not millions.
+struct World {
+    of: BTreeMap<Kind, Vec<ResourceView>>,
+    open: Vec<SeveranceView>,
+}
+
+pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
+    let server = Server::find(place)?;
+    // First, so that what isn't there is refused with the server's words.
+    let view = get::one(&server, arguments.kind, &arguments.name).await?;
+    let mut of = BTreeMap::new();
+    for kind in Kind::ALL {
+        of.insert(kind, get::all(&server, kind).await?);
+    }
+    let severances: SeverancesView = server.get(&["v1", "severances"]).await?;
+    let world = World { of, open: severances.open };
+    let text = match out.format {
+        Format::Table => told(&world, &view, out.paint, system_clock().now())?,
+        Format::Json => as_json(&whole(&world, &view))?,
+        Format::Yaml => portcullis_api::render::yaml(&whole(&world, &view))?,
+    };
+    out.text(&text)?;
+    Ok(Outcome::Done)
+}
+
+/// Which resources hang on one, kind by kind.
+fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a ResourceView>)> {
+    let find = |kind: Kind, wanted: &dyn Fn(&Value) -> bool| -> Vec<&'a ResourceView> {
+        let all = world.of.get(&kind).map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter(|other| wanted(&other.spec)).collect()
+    };
+    let names = |views: &[&ResourceView]| views.iter().map(|view| view.name.clone()).collect::<Vec<_>>();
+    let among = |kind: Kind, member: &str, of: &[String]| {
+        find(kind, &|spec: &Value| of.iter().any(|name| name == text_of(spec, member)))
+    };
+    let own = [view.name.clone()];
+    match view.kind {
+        Kind::Vendor => {
+            let contracts = among(Kind::Contract, "vendor", &own);
+            let integrations = among(Kind::Integration, "contract", &names(&contracts));
+            let clients = among(Kind::Client, "integration", &names(&integrations));
+            vec![(Kind::Contract, contracts), (Kind::Integration, integrations), (Kind::Client, clients)]
+        }
+        Kind::Contract => {
+            let integrations = among(Kind::Integration, "contract", &own);
+            let clients = among(Kind::Client, "integration", &names(&integrations));
+            vec![(Kind::Integration, integrations), (Kind::Client, clients)]
+        }
+        Kind::Integration => {
+            let granted = texts_of(&view.spec, "routes");
+            let routes = world.of.get(&Kind::Route).map(Vec::as_slice).unwrap_or_default();
+            let routes = routes.iter().filter(|route| granted.contains(&route.name)).collect();
+            vec![(Kind::Route, routes), (Kind::Client, among(Kind::Client, "integration", &own))]
+        }
+        Kind::Upstream => vec![(Kind::Route, among(Kind::Route, "upstream", &own))],
+        Kind::Route => {
+            let granted = |spec: &Value| texts_of(spec, "routes").contains(&view.name);
+            vec![(Kind::Integration, find(Kind::Integration, &granted))]
+        }
+        Kind::Client => Vec::new(),
+    }
+}
+
+/// Severances of the resource and of all that hangs on it; what closes it from above is among its status.
+fn severances<'a>(
+    world: &'a World,
+    view: &ResourceView,
+    hanging: &[(Kind, Vec<&ResourceView>)],
+) -> Vec<&'a SeveranceView> {
+    let ids: Vec<Uuid> = std::iter::once(view.id)
+        .chain(hanging.iter().flat_map(|(_, views)| views.iter().map(|view| view.id)))
+        .collect();
+    let touches = |severance: &&SeveranceView| {
+        ids.contains(&id_of(&severance.target_id)) || view.status.severances.contains(&severance.id.0)
+    };
+    world.open.iter().filter(touches).collect()
+}
+
+fn id_of(target: &Target) -> Uuid {
+    match target {
+        Target::Vendor { id } => id.0,
+        Target::Integration { id } => id.0,
+        Target::Client { id } => id.0,
+        Target::Key { client, .. } | Target::Session { client, .. } => client.0,
+    }
+}
+
+fn whole(world: &World, view: &ResourceView) -> Value {
+    let hanging = hanging(world, view);
+    let severances = severances(world, view, &hanging);
+    let mut whole = json!({ "resource": view });
+    if let Some(members) = whole.as_object_mut() {
+        for (kind, views) in &hanging {
+            members.insert(get::plural(*kind), json!(views));
+        }
+        members.insert("severances".to_owned(), json!(severances));
+    }
+    whole
+}
+
+fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Result<String> {
+    let mut text = format!("{} {}", view.kind, paint.paint(&view.name, Style::Strong));
+    if view.status.severed {
+        text.push_str(&format!("  {}", paint.paint("SEVERED", Style::Bad)));
+    }
+    text.push('\n');
+    let mut facts = vec![("id", view.id.to_string()), ("version", view.version.to_string())];
+    if let Some(term) = term(view, now) {
+        facts.extend(term);
+    }
+    if let Some(epoch) = view.status.epoch {
+        facts.push(("epoch", epoch.to_string()));
+    }
+    for (name, value) in facts {
+        text.push_str(&format!("  {name:<9} {value}\n"));
+    }
+    text.push_str(&paint.paint("\nspec\n", Style::Dim));
+    for line in portcullis_api::render::yaml(&view.spec)?.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    if !view.status.keys.is_empty() {
+        text.push_str(&paint.paint("\nkeys\n", Style::Dim));
+        for key in &view.status.keys {
+            let refused = if key.refused { paint.paint("  refused", Style::Bad) } else { String::new() };
+            text.push_str(&format!("  {:<11}  {}{refused}\n", key.form, key.thumbprint));
+        }
+    }
+    if !view.personal.is_empty() {
+        text.push_str(&paint.paint("\nabout people (what `portcullis erase` takes)\n", Style::Dim));
+        for person in &view.personal {
+            let erased = if person.erased { "  erased" } else { "" };
+            text.push_str(&format!("  {}  {}{erased}\n", person.subject, person.pointer));
+        }
+    }
+    let hanging = hanging(world, view);
+    for (kind, views) in &hanging {
+        let views: Vec<ResourceView> = views.iter().map(|view| (*view).clone()).collect();
+        section(&mut text, &get::plural(*kind), &get::table_of(*kind, &views, now), paint);
+    }
+    let severances = severances(world, view, &hanging);
+    if view.kind != Kind::Upstream && view.kind != Kind::Route {
+        let mut table = Table::new(["TARGET", "SINCE", "~CAUSE"]);
+        for severance in severances {
+            let since = time::instant(severance.time);
+            table.row([severance.target.as_str().into(), since.into(), cause(&severance.cause).into()]);
+        }
+        section(&mut text, "severances", &table, paint);
+    }
+    Ok(text)
+}
+
+fn section(text: &mut String, title: &str, table: &Table, paint: Paint) {
+    text.push_str(&paint.paint(&format!("\n{title}\n"), Style::Dim));
+    if table.is_empty() {
+        text.push_str("  none\n");
+        return;
+    }
+    for line in table.render(paint).lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+}
+
+/// The term in the contract's own zone, and how long it lasts.
+fn term(view: &ResourceView, now: Timestamp) -> Option<Vec<(&'static str, String)>> {
+    let term = view.status.term.as_ref()?;
+    let zone = jiff::tz::TimeZone::get(text_of(&view.spec, "time_zone")).ok();
+    let local = |time: Timestamp| match &zone {
+        Some(zone) => time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+        None => time::instant(time),
+    };
+    let seconds = |from: Timestamp, to: Timestamp| time::span(to.duration_since(from).as_secs());
+    let lasts = if now < term.starts {
+        format!("starts in {}", seconds(now, term.starts))
+    } else if now >= term.ends {
+        format!("over for {}", seconds(term.ends, now))
+    } else {
+        format!("in force, {} left", seconds(now, term.ends))
+    };
+    Some(vec![
+        ("starts", local(term.starts)),
+        ("ends", format!("{} (from then on nothing passes)", local(term.ends))),
+        ("lasts", lasts),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_api::resource::{StatusView, TermView};
+    use portcullis_api::severing::CauseView;
+    use portcullis_domain::ids::{SeveranceId, VendorId};
+
+    fn view(kind: Kind, number: u128, name: &str, spec: Value) -> ResourceView {
+        ResourceView {
+            kind,
+            name: name.to_owned(),
+            id: Uuid::from_u128(number),
+            version: 3,
+            labels: BTreeMap::new(),
+            spec,
+            personal: Vec::new(),
+            status: StatusView::default(),
+        }
+    }
+
+    fn world() -> World {
+        let mut contract = view(
+            Kind::Contract,
+            2,
+            "acme-contract",
+            json!({ "vendor": "acme", "starts": "2026-01-01", "ends": "2026-12-31", "time_zone": "Europe/Berlin" }),
+        );
+        contract.status.term = Some(TermView {
+            starts: "2025-12-31T23:00:00Z".parse().unwrap(),
+            ends: "2026-12-31T23:00:00Z".parse().unwrap(),
+        });
+        let of = BTreeMap::from([
+            (Kind::Contract, vec![contract, view(Kind::Contract, 9, "other", json!({ "vendor": "x" }))]),
+            (
+                Kind::Integration,
+                vec![view(
+                    Kind::Integration,
+                    3,
+                    "acme",
+                    json!({ "contract": "acme-contract", "routes": ["r"], "purpose": "reads" }),
+                )],
+            ),
+            (Kind::Client, vec![view(Kind::Client, 4, "acme-1", json!({ "integration": "acme" }))]),
+        ]);
+        let open = vec![SeveranceView {
+            id: SeveranceId(Uuid::from_u128(7)),
+            target: "vendor/acme".into(),
+            target_id: Target::Vendor { id: VendorId(Uuid::from_u128(1)) },
+            epoch: 2,
+            keys: Vec::new(),
+            cause: CauseView::Operator { operator: "jo".into(), reason: "leak".into() },
+            time: "2026-11-21T02:00:00Z".parse().unwrap(),
+        }];
+        World { of, open }
+    }
+
+    #[test]
+    fn a_vendor_is_shown_with_all_that_is_its() {
+        let vendor = view(Kind::Vendor, 1, "acme", json!({ "legal_name": "Acme Ltd" }));
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        insta::assert_snapshot!(told(&world(), &vendor, Paint { on: false }, now).unwrap(), @r"
+        Vendor acme
+          id        00000000-0000-0000-0000-000000000001
+          version   3
+
+        spec
+          legal_name: Acme Ltd
+
+        contracts
+          NAME           VENDOR  STARTS      ENDS        TIME ZONE      STATE
+          acme-contract  acme    2026-01-01  2026-12-31  Europe/Berlin  40 days left
+
+        integrations
+          NAME  CONTRACT       ROUTES  PURPOSE  STATE
+          acme  acme-contract  r       reads    open
+
+        clients
+          NAME    INTEGRATION  PROVES ITSELF BY  STATE
+          acme-1  acme                           open
+
+        severances
+          TARGET       SINCE                 CAUSE
+          vendor/acme  2026-11-21T02:00:00Z  jo: leak
+        ");
+    }
+
+    #[test]
+    fn a_contract_is_told_in_its_own_zone() {
+        let world = world();
+        let contract = world.of[&Kind::Contract][0].clone();
+        for (now, expect) in [
+            ("2026-11-21T12:00:00Z", "in force, 40 days left"),
+            ("2027-01-02T23:00:00Z", "over for 2 days"),
+            ("2025-12-31T22:00:00Z", "starts in 1 h 0 min"),
+        ] {
+            let text = told(&world, &contract, Paint { on: false }, now.parse().unwrap()).unwrap();
+            assert!(
+                text.contains("starts    2026-01-01 00:00 CET\n  ends      2027-01-01 00:00 CET (from"),
+                "{text}"
+            );
+            assert!(text.contains(expect), "{text}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `explain`: one decision in words, and what to do about it.
+
+use anyhow::Result;
+use portcullis_api::decisions::{DecisionView, ReasonView};
+use portcullis_domain::decision::{DecisionId, Ending};
+use portcullis_domain::reason::Fixer;
+
+use super::output::{Output, Paint, Style};
+use super::server::Server;
+use super::{Outcome, Place, decisions, time};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Id of a decision: from a list, the `Portcullis-Decision` header, or a refusal's `instance`
+    #[arg(value_parser = id)]
+    decision: DecisionId,
+}
+
+fn id(text: &str) -> Result<DecisionId, String> {
+    text.parse().map_err(|_| "a decision id has 26 letters and digits".to_owned())
+}
+
+pub(super) async fn explain(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
+    let id = arguments.decision.to_string();
+    let decision: DecisionView = Server::find(place)?.get(&["v1", "decisions", &id]).await?;
+    out.show(&decision, |paint| told(&decision, paint))?;
+    Ok(Outcome::Done)
+}
+
+fn told(decision: &DecisionView, paint: Paint) -> String {
+    let record = &decision.record;
+    let mut text = format!("{}  {}\n", record.id, decisions::verdict_line(decision, paint));
+    text.push_str(&format!("{} from {}\n", decisions::request(decision), record.peer));
+    reason(&mut text, "decided", &decision.why, paint);
+    if let Some(why) = &decision.why_ended {
+        reason(&mut text, "ended", why, paint);
+    }
+    text.push('\n');
+    let mut fact = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!("  {name:<12} {value}\n"));
+        }
+    };
+    let named = |name: &Option<String>, id: Option<String>| match (name, id) {
+        (Some(name), Some(id)) => format!("{name} ({id})"),
+        (None, Some(id)) => format!("{id} (gone)"),
+        (Some(name), None) => name.clone(),
+        (None, None) => String::new(),
+    };
+    fact("time", record.time.to_string());
+    fact("vendor", named(&decision.names.vendor, record.vendor.map(|id| id.to_string())));
+    fact("integration", named(&decision.names.integration, record.integration.map(|id| id.to_string())));
+    fact("client", named(&decision.names.client, record.client.map(|id| id.to_string())));
+    fact("route", named(&decision.names.route, record.route.map(|id| id.to_string())));
+    fact("scope", record.scope.join(" "));
+    fact("key", record.client_key.clone().unwrap_or_default());
+    fact("session", record.session.clone().unwrap_or_default());
+    fact("binding", record.binding.clone().unwrap_or_default());
+    fact("protocol", record.protocol.clone());
+    fact("ja4", record.ja4.clone().unwrap_or_default());
+    fact("gate", format!("{}, by the ledger up to {}", record.gate, record.snapshot));
+    if let Some(outcome) = &decision.outcome {
+        let ending = match outcome.ending {
+            Ending::Complete => "complete",
+            Ending::Cut => "cut by the gate",
+            Ending::ClientGone => "the client went away",
+            Ending::UpstreamFailed => "the upstream failed",
+        };
+        fact(
+            "outcome",
+            format!("{ending}, status {}, after {}", outcome.status, time::milliseconds(outcome.duration_us)),
+        );
+        fact(
+            "body",
+            format!(
+                "{} bytes in, {} bytes and {} records out",
+                outcome.request_bytes, outcome.response_bytes, outcome.records
+            ),
+        );
+    }
+    text
+}
+
+fn reason(text: &mut String, what: &str, why: &ReasonView, paint: Paint) {
+    let who = match why.fixer {
+        Fixer::VendorDeveloper => "the developer of the vendor's machine",
+        Fixer::Operator => "our operators, on the vendor's request",
+        Fixer::UpstreamTeam => "the team of the upstream",
+        Fixer::Time => "nobody: it passes",
+    };
+    text.push_str(&format!("\n{what}: {} ({})\n", paint.paint(&why.title, Style::Strong), why.code.code()));
+    if why.status >= 400 {
+        text.push_str(&format!("  to do      {}\n  who        {who}\n", why.how));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decisions::tests::decision;
+    use super::*;
+    use portcullis_domain::reason::Reason;
+
+    #[test]
+    fn a_cut_is_explained_from_both_sides() {
+        let cut = decision(Reason::Allowed, Some((Ending::Cut, Reason::RecordsCut)));
+        insta::assert_snapshot!(told(&cut, Paint { on: false }), @r"
+        01M7Q5CQKV0W3GE1R70W3GE1R7  allow, then records_cut
+        GET /parcels/{id} from 192.0.2.1:4711
+
+        decided: the request passed (allowed)
+
+        ended: the response was cut because it passed the records limit (records_cut)
+          to do      ask for smaller pages; an operator must restore the key
+          who        our operators, on the vendor's request
+
+          time         2026-11-18T10:13:20.123Z
+          vendor       acme (00000000-0000-0000-0000-000000000001)
+          client       acme-1 (00000000-0000-0000-0000-000000000003)
+          scope        parcels.read
+          key          k
+          session      s
+          binding      dpop
+          protocol     h2
+          gate         gate, by the ledger up to 12
+          outcome      cut by the gate, status 200, after 12 ms
+          body         0 bytes in, 123456 bytes and 500 records out
+        ");
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do_and_who() {
+        let text = told(&decision(Reason::ProofTime, None), Paint { on: false });
+        assert!(
+            text.contains("set your clock") && text.contains("the developer of the vendor's machine"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! `get` and `delete`.
+
+use anyhow::Result;
+use portcullis_api::apply::ApplyReport;
+use portcullis_api::resource::ResourceView;
+use portcullis_domain::spec::Kind;
+use serde_json::{Value, json};
+
+use super::output::{Format, Output, Style, Watch, json as as_json};
+use super::server::{Server, resources, text_of, texts_of};
+use super::table::{Cell, Table};
+use super::{Outcome, Place, apply, time};
+use crate::clock::system_clock;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// vendor, contract, upstream, route, integration or client; plurals too
+    #[arg(value_parser = kind)]
+    kind: Kind,
+    name: Option<String>,
+    #[command(flatten)]
+    watch: Watch,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DeleteArguments {
+    /// vendor, contract, upstream, route, integration or client
+    #[arg(value_parser = kind)]
+    kind: Kind,
+    name: String,
+    /// Say what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A word for a kind, or the words that there are.
+pub(super) fn kind(word: &str) -> Result<Kind, String> {
+    Kind::from_word(word).ok_or_else(|| {
+        let known: Vec<String> = Kind::ALL.iter().map(|kind| kind.as_str().to_ascii_lowercase()).collect();
+        format!("the kinds are {}", known.join(", "))
+    })
+}
+
+pub(super) async fn get(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
+    let server = Server::find(place)?;
+    let Arguments { kind, name, watch } = arguments;
+    out.watch(watch.watch, async || {
+        let views = match &name {
+            Some(name) => vec![one(&server, kind, name).await?],
+            None => all(&server, kind).await?,
+        };
+        rendered(out, kind, &views, name.is_some())
+    })
+    .await?;
+    Ok(Outcome::Done)
+}
+
+pub(super) async fn delete(place: &Place, out: &Output, arguments: DeleteArguments) -> Result<Outcome> {
+    let [first, second, kind] = resources(arguments.kind);
+    let path = [first.as_str(), second.as_str(), kind.as_str(), arguments.name.as_str()];
+    let query = [("dry_run", arguments.dry_run.to_string())];
+    let report: ApplyReport = Server::find(place)?.delete(&path, &query).await?;
+    apply::show(out, &report)
+}
+
+pub(super) async fn one(server: &Server, kind: Kind, name: &str) -> Result<ResourceView> {
+    let [first, second, kind] = resources(kind);
+    server.get(&[&first, &second, &kind, name]).await
+}
+
+pub(super) async fn all(server: &Server, kind: Kind) -> Result<Vec<ResourceView>> {
+    let [first, second, kind] = resources(kind);
+    server.all(&[&first, &second, &kind]).await
+}
+
+fn rendered(out: &Output, kind: Kind, views: &[ResourceView], single: bool) -> Result<String> {
+    match (out.format, views) {
+        (Format::Table, _) => {
+            let table = table_of(kind, views, system_clock().now());
+            Ok(out.table(&table, &format!("no {} yet", plural(kind))))
+        }
+        (Format::Json, [view]) if single => as_json(view),
+        (Format::Json, _) => as_json(&json!({ "items": views })),
+        (Format::Yaml, _) => {
+            let manifests: Result<Vec<String>, _> =
+                views.iter().map(portcullis_api::render::manifest).collect();
+            Ok(manifests?.join("---\n"))
+        }
+    }
+}
+
+pub(super) fn plural(kind: Kind) -> String {
+    format!("{}s", kind.as_str().to_ascii_lowercase())
+}
+
+pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp) -> Table {
+    match kind {
+        Kind::Vendor => rows(["NAME", "~LEGAL NAME", "PLACE", "~PURPOSE", "STATE"], views, |view| {
+            let text = |name| text_of(&view.spec, name);
+            [text("legal_name").into(), text("jurisdiction").into(), text("purpose").into(), state(view, now)]
+        }),
+        Kind::Contract => rows(["NAME", "~VENDOR", "STARTS", "ENDS", "~TIME ZONE", "STATE"], views, |view| {
+            let text = |name| text_of(&view.spec, name).into();
+            [text("vendor"), text("starts"), text("ends"), text("time_zone"), state(view, now)]
+        }),
+        Kind::Upstream => rows(["NAME", "~URL", "CLIENT CERTIFICATE"], views, |view| {
+            let identity = view.spec.pointer("/tls/identity").and_then(Value::as_str);
+            [text_of(&view.spec, "url").into(), identity.unwrap_or("none").into()]
+        }),
+        Kind::Route => rows(["NAME", "METHODS", "~PATH", "~SCOPE", "~UPSTREAM", "IMPACT"], views, |view| {
+            let text = |name| text_of(&view.spec, name).into();
+            [
+                texts_of(&view.spec, "methods").join(",").into(),
+                text("path"),
+                text("scope"),
+                text("upstream"),
+                text("impact"),
+            ]
+        }),
+        Kind::Integration => rows(["NAME", "~CONTRACT", "~ROUTES", "~PURPOSE", "STATE"], views, |view| {
+            let text = |name| text_of(&view.spec, name).into();
+            [
+                text("contract"),
+                texts_of(&view.spec, "routes").join(",").into(),
+                text("purpose"),
+                state(view, now),
+            ]
+        }),
+        Kind::Client => rows(["NAME", "~INTEGRATION", "PROVES ITSELF BY", "STATE"], views, |view| {
+            [text_of(&view.spec, "integration").into(), proofs(view).into(), state(view, now)]
+        }),
+    }
+}
+
+fn rows<const N: usize, const M: usize>(
+    headings: [&'static str; N],
+    views: &[ResourceView],
+    cells: impl Fn(&ResourceView) -> [Cell; M],
+) -> Table {
+    let mut table = Table::new(headings);
+    for view in views {
+        table.cells(std::iter::once(Cell::from(view.name.as_str())).chain(cells(view)).collect());
+    }
+    table
+}
+
+/// What a person asks first: does it work?
+pub(super) fn state(view: &ResourceView, now: jiff::Timestamp) -> Cell {
+    if view.status.severed {
+        return Cell::styled("severed", Style::Bad);
+    }
+    match &view.status.term {
+        Some(term) if now < term.starts => {
+            let left = time::span(term.starts.duration_since(now).as_secs());
+            Cell::styled(format!("starts in {left}"), Style::Warning)
+        }
+        Some(term) if now >= term.ends => Cell::styled("ended", Style::Bad),
+        Some(term) => {
+            let left = time::span(term.ends.duration_since(now).as_secs());
+            Cell::styled(format!("{left} left"), Style::Good)
+        }
+        None => Cell::styled("open", Style::Good),
+    }
+}
+
+fn proofs(view: &ResourceView) -> String {
+    let count = |form: &str| view.status.keys.iter().filter(|key| key.form == form).count();
+    let mut ways = Vec::new();
+    for (form, word) in [("jwk", "key"), ("certificate", "certificate")] {
+        match count(form) {
+            0 => {}
+            1 => ways.push(format!("1 {word}")),
+            many => ways.push(format!("{many} {word}s")),
+        }
+    }
+    if view.spec.get("subject").is_some() {
+        ways.push("subject".to_owned());
+    }
+    ways.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::Paint;
+    use super::*;
+    use portcullis_api::resource::{KeyView, StatusView, TermView};
+    use uuid::Uuid;
+
+    fn view(kind: Kind, name: &str, spec: Value, status: StatusView) -> ResourceView {
+        ResourceView {
+            kind,
+            name: name.to_owned(),
+            id: Uuid::nil(),
+            version: 1,
+            labels: std::collections::BTreeMap::new(),
+            spec,
+            personal: Vec::new(),
+            status,
+        }
+    }
+
+    fn shown(kind: Kind, views: &[ResourceView]) -> String {
+        table_of(kind, views, "2026-11-21T00:00:00Z".parse().unwrap()).render(Paint { on: false })
+    }
+
+    #[test]
+    fn contracts_say_how_long_they_last() {
+        let contract = |name: &str, starts: &str, ends: &str| {
+            let term = TermView { starts: starts.parse().unwrap(), ends: ends.parse().unwrap() };
+            let spec = json!({ "vendor": "acme", "starts": starts.get(..10), "ends": ends.get(..10), "time_zone": "UTC" });
+            view(Kind::Contract, name, spec, StatusView { term: Some(term), ..StatusView::default() })
+        };
+        let views = [
+            contract("now", "2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z"),
+            contract("then", "2025-01-01T00:00:00Z", "2025-12-31T00:00:00Z"),
+            contract("soon", "2026-11-22T00:00:00Z", "2027-12-31T00:00:00Z"),
+        ];
+        insta::assert_snapshot!(shown(Kind::Contract, &views), @r"
+        NAME  VENDOR  STARTS      ENDS        TIME ZONE  STATE
+        now   acme    2026-01-01  2026-12-31  UTC        40 days left
+        then  acme    2025-01-01  2025-12-31  UTC        ended
+        soon  acme    2026-11-22  2027-12-31  UTC        starts in 1 day 0 h
+        ");
+    }
+
+    #[test]
+    fn clients_say_what_they_prove_themselves_by() {
+        let key = |form: &str| KeyView { thumbprint: "t".into(), form: form.into(), refused: false };
+        let keys = vec![key("jwk"), key("jwk"), key("certificate")];
+        let spec = json!({ "integration": "acme", "subject": {} });
+        let views = [
+            view(Kind::Client, "a", spec, StatusView { keys, ..StatusView::default() }),
+            view(
+                Kind::Client,
+                "b",
+                json!({ "integration": "i" }),
+                StatusView { severed: true, ..StatusView::default() },
+            ),
+        ];
+        insta::assert_snapshot!(shown(Kind::Client, &views), @r"
+        NAME  INTEGRATION  PROVES ITSELF BY                STATE
+        a     acme         2 keys, 1 certificate, subject  open
+        b     i                                            severed
+        ");
+    }
+
+    #[test]
+    fn kinds_have_many_names() {
+        for word in ["vendor", "vendors", "Vendor", "INTEGRATIONS"] {
+            assert!(kind(word).is_ok(), "{word}");
+        }
+        assert_eq!(
+            kind("policy").unwrap_err(),
+            "the kinds are vendor, contract, upstream, route, integration, client"
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! `sever`: the receipt as a person at two in the morning wants to read it.
+
+use anyhow::Result;
+use portcullis_api::severing::{Receipt, SeverAnswer, SeverOutcome, SeverPreview, SeverRequest};
+use portcullis_domain::target::{Target, TargetName};
+
+use super::output::{Output, Paint, Style};
+use super::server::Server;
+use super::{Outcome, Place, restore, time};
+
+/// Connections that are listed; of more, their number says enough.
+const CONNECTIONS_SHOWN: usize = 20;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// `vendor/NAME`, `integration/NAME`, `client/NAME`, `key/THUMBPRINT` or `session/ID`
+    #[arg(value_parser = target)]
+    target: String,
+    /// Why, for those who read it later
+    #[arg(long, required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Say what would stop, and stop nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn target(text: &str) -> Result<String, String> {
+    match text.parse::<TargetName>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => {
+            Err("write `vendor/NAME`, `integration/NAME`, `client/NAME`, `key/THUMBPRINT` or `session/ID`"
+                .to_owned())
+        }
+    }
+}
+
+pub(super) async fn sever(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
+    let Arguments { target, reason, dry_run } = arguments;
+    let request = SeverRequest { target, reason: reason.unwrap_or_default(), dry_run };
+    let (_, outcome): (_, SeverOutcome) = Server::find(place)?.post(&["v1", "sever"], &request).await?;
+    match outcome {
+        SeverOutcome::Preview(preview) => {
+            out.show(&preview, |paint| preview_told(&preview, paint))?;
+            Ok(Outcome::Done)
+        }
+        SeverOutcome::Severed(receipt) => {
+            out.show(&receipt, |paint| receipt_told(&receipt, paint))?;
+            Ok(match receipt.answer {
+                SeverAnswer::Severed | SeverAnswer::SeveredReserved => Outcome::Done,
+                SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed => Outcome::Refused,
+            })
+        }
+    }
+}
+
+fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
+    let (verdict, style, meaning) = match receipt.answer {
+        SeverAnswer::Severed => ("SEVERED", Style::Good, "closed at every gate, and in the ledger"),
+        SeverAnswer::SeveredReserved => (
+            "SEVERED, RESERVED",
+            Style::Warning,
+            "closed at every gate; the reserve file holds it until the ledger can be written",
+        ),
+        SeverAnswer::CutNotRecorded => (
+            "CUT, NOT RECORDED",
+            Style::Bad,
+            "closed now, but A RESTART WOULD OPEN IT: neither ledger nor reserve could be written; it is tried again",
+        ),
+        SeverAnswer::RecordedNotConfirmed => (
+            "RECORDED, NOT CONFIRMED",
+            Style::Bad,
+            "recorded, but a gate has not confirmed: PATHS MAY BE OPEN THERE",
+        ),
+    };
+    let took = time::milliseconds(receipt.took_us);
+    let mut text = format!("{} {} in {took}\n{meaning}\n\n", paint.paint(verdict, style), receipt.target);
+    gates_told(&mut text, receipt, paint);
+    text.push_str(&format!("\n  reason     {}\n", receipt.reason));
+    text.push_str(&format!("  by         {} at {}\n", receipt.by, time::instant(receipt.requested_at)));
+    let place = receipt.recorded.ledger_sequence.map(|place| format!(", ledger event {place}"));
+    text.push_str(&format!("  severance  {}{}\n", receipt.severance, place.unwrap_or_default()));
+    let keys = receipt.keys_refused.len();
+    text.push_str(&format!("  keys       {keys} refused from now on, wherever they turn up\n"));
+    absent(&mut text, receipt.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
+    notes(&mut text, receipt.single_operator && needs_two(&receipt.target_id), &receipt.notes);
+    text.push_str("\nnext\n");
+    if receipt.answer == SeverAnswer::CutNotRecorded {
+        text.push_str("  make room for the ledger, and do not restart; then look: portcullis severances\n");
+    }
+    if receipt.answer == SeverAnswer::RecordedNotConfirmed {
+        text.push_str("  stop the silent gates, or take them off the network\n");
+    }
+    text.push_str(&format!(
+        "  portcullis decisions --since 1h --verdict deny{}\n",
+        vendor_filter(&receipt.target)
+    ));
+    text.push_str(&format!("  portcullis restore {}\n", receipt.target));
+    text
+}
+
+fn gates_told(text: &mut String, receipt: &Receipt, paint: Paint) {
+    for gate in &receipt.gates {
+        let took = time::milliseconds(gate.took_us);
+        let closed = counted(gate.connections.len(), "connection");
+        let cores = counted(gate.cores as usize, "core");
+        text.push_str(&format!("  at `{}`: {closed} reset, {cores} confirmed in {took}\n", gate.gate));
+        for connection in gate.connections.iter().take(CONNECTIONS_SHOWN) {
+            let exchanges = counted(connection.exchanges.len(), "exchange");
+            text.push_str(&format!(
+                "    {}  {}  {}  {exchanges} cut  after {}\n",
+                connection.peer,
+                connection.client_name,
+                connection.protocol,
+                time::milliseconds(connection.after_us)
+            ));
+        }
+        if let Some(more) = gate.connections.len().checked_sub(CONNECTIONS_SHOWN).filter(|more| *more > 0) {
+            text.push_str(&format!("    and {more} more (all of them with `-o json`)\n"));
+        }
+    }
+    for gate in &receipt.gates_silent {
+        let silent = paint.paint(&format!("gate {gate}: NO ANSWER"), Style::Bad);
+        text.push_str(&format!("  {silent}, what is open there may not be closed\n"));
+    }
+    if receipt.gates.is_empty() && receipt.gates_silent.is_empty() {
+        text.push_str("  no gate is connected: nothing was open\n");
+    }
+}
+
+fn preview_told(preview: &SeverPreview, paint: Paint) -> String {
+    let mut text = format!(
+        "{} {} would be closed; nothing was closed now\n\n",
+        paint.paint("DRY RUN", Style::Warning),
+        preview.target
+    );
+    let mut list = |name: &str, items: &[String]| {
+        let shown = if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+        text.push_str(&format!("  {name:<22} {shown}\n"));
+    };
+    list("clients that stop", &preview.clients);
+    list("routes losing a caller", &preview.routes);
+    if !preview.open.is_empty() {
+        text.push_str("\nclosed already by\n");
+        for severance in &preview.open {
+            let cause = restore::cause(&severance.cause);
+            text.push_str(&format!("  {}  {}  {cause}\n", severance.target, time::instant(severance.time)));
+        }
+    }
+    absent(&mut text, preview.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
+    let people = if preview.restore_needs_two { "two people, and new client keys" } else { "one person" };
+    text.push_str(&format!("\nto restore it takes {people}\n"));
+    notes(&mut text, preview.single_operator && preview.restore_needs_two, &preview.notes);
+    text.push_str(&format!("\nnext\n  portcullis sever {} --reason REASON\n", preview.target));
+    text
+}
+
+/// Ways that this version does not close: a person must know of them now, and not later.
+fn absent<'a>(text: &mut String, arms: impl Iterator<Item = (&'a str, &'a str)>, paint: Paint) {
+    let mut heading =
+        Some(paint.paint("\nnot closed by this, close it elsewhere if you have it\n", Style::Warning));
+    for (arm, why) in arms {
+        text.push_str(&heading.take().unwrap_or_default());
+        text.push_str(&format!("  {arm:<9}  {why}\n"));
+    }
+}
+
+fn notes(text: &mut String, alone: bool, notes: &[String]) {
+    if alone {
+        text.push_str(
+            "\nnote: there is one operator only, and restoring takes two: portcullis operator add NAME\n",
+        );
+    }
+    for note in notes {
+        text.push_str(&format!("\nnote: {note}\n"));
+    }
+}
+
+fn needs_two(target: &Target) -> bool {
+    target.needs_two()
+}
+
+fn vendor_filter(target: &str) -> String {
+    match target.split_once('/') {
+        Some(("vendor", name)) => format!(" --vendor {name}"),
+        Some(("client", name)) => format!(" --client {name}"),
+        _ => String::new(),
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_api::severing::{AbsentArm, CutConnectionView, GateReceipt, Recorded};
+    use portcullis_domain::decision::DecisionId;
+    use portcullis_domain::ids::{ClientId, SeveranceId, VendorId};
+    use uuid::Uuid;
+
+    fn receipt(answer: SeverAnswer) -> Receipt {
+        let connection = CutConnectionView {
+            client: ClientId(Uuid::from_u128(3)),
+            client_name: "acme-1".into(),
+            peer: "192.0.2.1:4711".into(),
+            protocol: "h2".into(),
+            exchanges: vec![DecisionId([1; 16]), DecisionId([2; 16])],
+            after_us: 310,
+        };
+        Receipt {
+            severance: SeveranceId(Uuid::from_u128(7)),
+            target: "vendor/acme".into(),
+            target_id: Target::Vendor { id: VendorId(Uuid::from_u128(1)) },
+            answer,
+            reason: "key found on a paste site".into(),
+            by: "jo".into(),
+            requested_at: "2026-11-21T02:00:00.5Z".parse().unwrap(),
+            finished_at: "2026-11-21T02:00:00.6Z".parse().unwrap(),
+            took_us: 7_420,
+            recorded: Recorded { ledger_sequence: Some(41) },
+            gates: vec![GateReceipt {
+                gate: "gate".into(),
+                cores: 2,
+                took_us: 520,
+                connections: vec![connection],
+            }],
+            gates_silent: Vec::new(),
+            connections_total: 1,
+            exchanges_total: 2,
+            keys_refused: vec!["k".into()],
+            absent_arms: vec![AbsentArm { arm: "tunnels".into(), why: "not built yet".into() }],
+            single_operator: true,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_receipt_begins_with_the_verdict() {
+        insta::assert_snapshot!(receipt_told(&receipt(SeverAnswer::Severed), Paint { on: false }), @r"
+        SEVERED vendor/acme in 7.42 ms
+        closed at every gate, and in the ledger
+
+          at `gate`: 1 connection reset, 2 cores confirmed in 0.52 ms
+            192.0.2.1:4711  acme-1  h2  2 exchanges cut  after 0.31 ms
+
+          reason     key found on a paste site
+          by         jo at 2026-11-21T02:00:00Z
+          severance  00000000-0000-0000-0000-000000000007, ledger event 41
+          keys       1 refused from now on, wherever they turn up
+
+        not closed by this, close it elsewhere if you have it
+          tunnels    not built yet
+
+        note: there is one operator only, and restoring takes two: portcullis operator add NAME
+
+        next
+          portcullis decisions --since 1h --verdict deny --vendor acme
+          portcullis restore vendor/acme
+        ");
+    }
+
+    #[test]
+    fn what_may_be_open_is_shouted() {
+        let mut silent = receipt(SeverAnswer::RecordedNotConfirmed);
+        silent.gates_silent.push("east".into());
+        let text = receipt_told(&silent, Paint { on: false });
+        assert!(text.starts_with("RECORDED, NOT CONFIRMED vendor/acme in 7.42 ms\n"), "{text}");
+        assert!(text.contains("gate east: NO ANSWER") && text.contains("stop the silent gates"), "{text}");
+        let text = receipt_told(&receipt(SeverAnswer::CutNotRecorded), Paint { on: false });
+        assert!(text.starts_with("CUT, NOT RECORDED vendor/acme"), "{text}");
+        assert!(text.contains("do not restart"), "{text}");
+    }
+
+    #[test]
+    fn a_dry_run_says_what_would_stop() {
+        let preview = SeverPreview {
+            target: "vendor/acme".into(),
+            target_id: Target::Vendor { id: VendorId(Uuid::from_u128(1)) },
+            clients: vec!["acme-1".into(), "acme-2".into()],
+            routes: Vec::new(),
+            open: Vec::new(),
+            absent_arms: Vec::new(),
+            restore_needs_two: true,
+            single_operator: false,
+            notes: vec!["sessions stay".into()],
+        };
+        insta::assert_snapshot!(preview_told(&preview, Paint { on: false }), @r"
+        DRY RUN vendor/acme would be closed; nothing was closed now
+
+          clients that stop      acme-1, acme-2
+          routes losing a caller none
+
+        to restore it takes two people, and new client keys
+
+        note: sessions stay
+
+        next
+          portcullis sever vendor/acme --reason REASON
+        ");
+    }
+}
