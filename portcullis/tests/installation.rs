@@ -20,3 +20,5 @@ mod disk;
 mod start;
 #[path = "installation/support.rs"]
 mod support;
+#[path = "installation/upstreams.rs"]
+mod upstreams;

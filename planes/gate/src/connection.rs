@@ -70,6 +70,8 @@ pub struct Connection {
     /// Reset it once everything handed over has left, or at this monotonic time at the latest.
     closing_by_ms: Cell<Option<u64>>,
     outstayed: Cell<bool>,
+    /// The exchanges that were under way when it was cut.
+    cut_exchanges: OnceCell<Vec<DecisionId>>,
 }
 
 impl Connection {
@@ -86,6 +88,7 @@ impl Connection {
             ended: Notify::new(),
             closing_by_ms: Cell::new(None),
             outstayed: Cell::new(false),
+            cut_exchanges: OnceCell::new(),
         }
     }
 
@@ -170,6 +173,7 @@ impl Connection {
             return;
         }
         self.valve.shut();
+        let _ = self.cut_exchanges.set(self.exchanges.borrow().keys().copied().collect());
         for upstream in self.exchanges.borrow().values().filter_map(|exchange| exchange.upstream.as_ref()) {
             upstream.shut();
         }
@@ -226,14 +230,15 @@ impl Connection {
             }
     }
 
-    fn report(&self, client: ClientId, after_us: u64) -> CutConnection {
-        CutConnection {
+    fn report(&self, after_us: u64) -> Option<CutConnection> {
+        let client = self.owner.borrow().as_ref()?.client;
+        Some(CutConnection {
             client,
             peer: self.peer.to_string(),
             protocol: if self.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
-            exchanges: self.exchanges.borrow().keys().copied().collect(),
+            exchanges: self.cut_exchanges.get().cloned().unwrap_or_default(),
             after_us,
-        }
+        })
     }
 }
 
@@ -242,7 +247,13 @@ impl Connection {
 pub struct Registry {
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
+    /// Connections that were cut because liveness had changed, before the order behind it came to
+    /// this core: its report names them too. With the monotonic time of the cut.
+    cut_ahead: RefCell<Vec<(u64, Rc<Connection>)>>,
 }
+
+/// Longer than an order takes from liveness to the cores.
+const CUT_AHEAD_MS: u64 = 1_000;
 
 impl Registry {
     pub fn open(&self, peer: SocketAddr, descriptor: RawFd) -> Rc<Connection> {
@@ -268,24 +279,47 @@ impl Registry {
         let mut cut = Vec::new();
         for connection in self.connections.borrow().values() {
             if connection.is_target(order) && !connection.is_cut() {
-                let client = connection.owner.borrow().as_ref().map(|owner| owner.client);
                 connection.cut();
-                if let Some(client) = client {
-                    cut.push(connection.report(client, elapsed_us()));
-                }
+                cut.extend(connection.report(elapsed_us()));
             }
         }
+        self.cut_ahead.borrow_mut().retain(|(_, connection)| {
+            let named = connection.is_target(order);
+            if named {
+                cut.extend(connection.report(elapsed_us()));
+            }
+            !named
+        });
         cut
     }
 
+    /// Cuts a connection whose owner may not go on, for `reason`.
+    pub fn cut(&self, connection: &Rc<Connection>, reason: Reason, now_ms: u64) {
+        if connection.is_cut() {
+            return;
+        }
+        connection.cut();
+        let severed = matches!(
+            reason,
+            Reason::VendorSevered
+                | Reason::IntegrationSevered
+                | Reason::ClientSevered
+                | Reason::KeySevered
+                | Reason::SessionSevered
+        );
+        if severed {
+            self.cut_ahead.borrow_mut().push((now_ms, Rc::clone(connection)));
+        }
+    }
+
     /// Cuts the connections that use one of `keys`, but for `spared`.
-    pub fn cut_keys(&self, client: ClientId, keys: &[String], spared: Option<u64>) {
+    pub fn cut_keys(&self, client: ClientId, keys: &[String], spared: Option<u64>, now_ms: u64) {
         for connection in self.connections.borrow().values() {
             let hit = connection.owner.borrow().as_ref().is_some_and(|owner| {
                 owner.client == client && owner.keys.iter().any(|key| keys.contains(key))
             });
             if hit && spared != Some(connection.number) {
-                connection.cut();
+                self.cut(connection, Reason::KeySevered, now_ms);
             }
         }
     }
@@ -293,9 +327,12 @@ impl Registry {
     /// Cuts what has come to its end: terms that are over, owners that are gone, cuts that waited long enough.
     pub fn sweep(&self, now_us: i64, now_ms: u64) {
         for connection in self.connections.borrow().values() {
-            if connection.is_overdue(now_ms) || connection.end_of_life(now_us).is_some() {
+            if let Some(reason) = connection.end_of_life(now_us) {
+                self.cut(connection, reason, now_ms);
+            } else if connection.is_overdue(now_ms) {
                 connection.cut();
             }
         }
+        self.cut_ahead.borrow_mut().retain(|(cut_ms, _)| now_ms < cut_ms + CUT_AHEAD_MS);
     }
 }

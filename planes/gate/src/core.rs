@@ -80,7 +80,7 @@ impl Core {
     /// Closes a client's keys on every core and tells control, after a response passed the records limit.
     pub fn cut_keys(&self, client: ClientId, keys: Vec<String>, decision: DecisionId, spared: u64) {
         self.shared.liveness.cut_keys(&keys);
-        self.registry.cut_keys(client, &keys, Some(spared));
+        self.registry.cut_keys(client, &keys, Some(spared), self.shared.monotonic_ms());
         let shared_keys = Arc::new(keys.clone());
         for core in &self.cores {
             let message = CoreMessage::CutKeys {
@@ -109,7 +109,7 @@ impl Core {
                 }
                 CoreMessage::CutKeys { client, keys, spared } => {
                     let spared = spared.filter(|(core, _)| *core == self.number).map(|(_, number)| number);
-                    self.registry.cut_keys(client, &keys, spared);
+                    self.registry.cut_keys(client, &keys, spared, self.shared.monotonic_ms());
                 }
                 CoreMessage::Drain => {
                     self.draining.send_replace(true);

@@ -301,7 +301,7 @@ impl Filtered {
             // It may serve somebody else in the same breath: a cut of this one must not stop it.
             self.exchange.connection.release_upstream(self.exchange.id);
             let route = self.exchange.permit.route();
-            self.exchange.core.pool.give_back(route.facts.upstream, upstream);
+            self.exchange.core.pool.give_back(&route.upstream, upstream);
         }
     }
 }

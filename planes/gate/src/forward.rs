@@ -1,6 +1,7 @@
 //! Forwarding: what goes to the upstream, and what its answer must be to go on.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -12,8 +13,10 @@ use http_body::Body;
 use hyper::body::Incoming;
 use portcullis_domain::decision::{Ending, Verdict};
 use portcullis_domain::reason::Reason;
+use portcullis_policy::facts::UpstreamFacts;
 use portcullis_records::{Counter, Format};
 use portcullis_wire::http_rules::{forwarded_or_hop_by_hop, named_by_connection};
+use rustls::ClientConfig;
 
 use crate::body::GateBody;
 use crate::exchange::Exchange;
@@ -39,9 +42,9 @@ pub async fn forward(
     let route = exchange.permit.route();
     let core = &exchange.core;
     loop {
-        let mut upstream = match core.pool.take(route.facts.upstream) {
+        let mut upstream = match core.pool.take(&route.upstream) {
             Some(upstream) => upstream,
-            None => connect(&route.upstream, ready.upstream_tls.get(&route.facts.upstream)).await?,
+            None => connect(&route.upstream, upstream_tls(ready, &route.upstream)?).await?,
         };
         let request = upstream_request(exchange, &head.method, &head.uri, headers.clone(), body.take())?;
         exchange.connection.use_upstream(exchange.id, Rc::clone(&upstream.valve));
@@ -58,6 +61,18 @@ pub async fn forward(
                 return Err(Reason::UpstreamTimeout.into());
             }
         }
+    }
+}
+
+/// How to speak to an upstream: in plain words, or over TLS.
+fn upstream_tls<'a>(
+    ready: &'a Ready,
+    upstream: &UpstreamFacts,
+) -> Result<Option<&'a Arc<ClientConfig>>, Refusal> {
+    match ready.upstream_tls.get(&upstream.id) {
+        None => Ok(None),
+        Some(Some(config)) => Ok(Some(config)),
+        Some(None) => Err(Reason::UpstreamUnreachable.into()),
     }
 }
 

@@ -31,7 +31,7 @@ use crate::listener::{accept, beat};
 use crate::record::Recorder;
 use crate::shared::{Ready, Relays, Shared};
 use crate::tls::{TlsError, TlsMaterial, VendorTls};
-use crate::upstream::{UpstreamTlsError, client_config};
+use crate::upstream::client_config;
 
 /// Proofs that may be remembered in ten seconds: two tables of these many cells of 8 bytes.
 const REPLAY_CELLS: usize = 1 << 18;
@@ -347,8 +347,11 @@ impl Listening {
         for upstream in facts.upstreams.iter().filter(|upstream| upstream.url.starts_with("https://")) {
             let tls = upstream.tls.clone().unwrap_or_default();
             let config =
-                client_config(upstream, &tls, &self.authority_pem, &self.identities, &self.shared.clock)?;
-            upstream_tls.insert(upstream.id, Arc::new(config));
+                client_config(upstream, &tls, &self.authority_pem, &self.identities, &self.shared.clock);
+            if let Err(error) = &config {
+                tracing::error!(%error, "an upstream stays closed");
+            }
+            upstream_tls.insert(upstream.id, config.ok().map(Arc::new));
         }
         let shared = &self.shared;
         let snapshot = Snapshot::compile(facts, &shared.liveness, &shared.meters, shared.now_seconds())?;
@@ -399,8 +402,6 @@ enum ReadyError {
         #[source]
         source: portcullis_records::PointerError,
     },
-    #[error(transparent)]
-    Upstream(#[from] UpstreamTlsError),
     #[error(transparent)]
     Snapshot(#[from] CompileError),
 }

@@ -27,7 +27,9 @@ pub struct Ready {
     /// Changes with the keys: tokens verified under another set are verified anew.
     pub token_keys_generation: u64,
     pub pointers: HashMap<RouteId, JsonPointer>,
-    pub upstream_tls: HashMap<UpstreamId, Arc<rustls::ClientConfig>>,
+    /// How to speak TLS to each upstream; none where its settings can't be used, which closes that
+    /// upstream only.
+    pub upstream_tls: HashMap<UpstreamId, Option<Arc<rustls::ClientConfig>>>,
 }
 
 pub struct Shared {

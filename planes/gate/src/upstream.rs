@@ -38,15 +38,26 @@ pub struct Upstream {
 /// Idle connections, by upstream.
 #[derive(Default)]
 pub struct Pool {
-    idle: RefCell<HashMap<UpstreamId, Vec<Upstream>>>,
+    idle: RefCell<HashMap<UpstreamId, Idle>>,
+}
+
+/// The connections that were made by one declaration of an upstream.
+struct Idle {
+    facts: Arc<UpstreamFacts>,
+    connections: Vec<Upstream>,
 }
 
 impl Pool {
-    /// An idle connection that still stands.
-    pub fn take(&self, upstream: UpstreamId) -> Option<Upstream> {
+    /// An idle connection that still stands, if it was made by the same declaration: another
+    /// address, authority or identity means another connection.
+    pub fn take(&self, facts: &Arc<UpstreamFacts>) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&upstream)?;
-        while let Some(connection) = connections.pop() {
+        let known = idle.get_mut(&facts.id)?;
+        if !same(&known.facts, facts) {
+            idle.remove(&facts.id);
+            return None;
+        }
+        while let Some(connection) = known.connections.pop() {
             if connection.sender.is_ready() && !connection.valve.is_shut() {
                 return Some(Upstream { reused: true, ..connection });
             }
@@ -55,16 +66,25 @@ impl Pool {
     }
 
     /// Keeps a connection whose response was read to its end.
-    pub fn give_back(&self, upstream: UpstreamId, connection: Upstream) {
+    pub fn give_back(&self, facts: &Arc<UpstreamFacts>, connection: Upstream) {
         if connection.sender.is_closed() || connection.valve.is_shut() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(upstream).or_default();
-        if connections.len() < IDLE_MAX {
-            connections.push(connection);
+        let fresh = || Idle { facts: Arc::clone(facts), connections: Vec::new() };
+        let known = idle.entry(facts.id).or_insert_with(fresh);
+        if !same(&known.facts, facts) {
+            *known = fresh();
+        }
+        if known.connections.len() < IDLE_MAX {
+            known.connections.push(connection);
         }
     }
+}
+
+/// Each snapshot has its own copy of what often says the same.
+fn same(known: &Arc<UpstreamFacts>, asked: &Arc<UpstreamFacts>) -> bool {
+    Arc::ptr_eq(known, asked) || known == asked
 }
 
 /// Opens a connection, within the upstream's own limit of time.

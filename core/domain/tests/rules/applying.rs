@@ -103,6 +103,15 @@ fn one_fault_refuses_the_batch_and_all_faults_are_told_at_once() {
         )
     };
     check(&[second("/parcels/{number}")], &["Route second /spec/path"]);
+    // Other methods don't help: the router could not tell which parameter is meant.
+    let posting = |path: &str| {
+        let spec = json!({ "upstream": "tracking", "methods": ["POST"], "path": path, "scope": "read" });
+        prepared("Route", "second", spec, json!({}), &[])
+    };
+    check(&[posting("/parcels/{number}")], &["Route second /spec/path"]);
+    for pointer in ["data", "/a~2", "/a~"] {
+        check(&[route(json!({ "records": pointer }))], &["Route parcels /spec/records"]);
+    }
     check(&[integration(json!({ "scopes": ["write"] }))], &["Integration feed /spec/routes/0"]);
     check(&[integration(json!({ "scopes": ["read", "a b"] }))], &["Integration feed /spec/scopes/1"]);
     check(&[integration(json!({ "token_seconds": 601 }))], &["Integration feed /spec/token_seconds"]);

@@ -193,6 +193,13 @@ fn check_route(declaration: &Declaration, spec: &RouteSpec, faults: &mut Vec<Fau
             faults.push(fault(declaration, &format!("/spec/methods/{place}"), message, Some(&hint)));
         }
     }
+    if let Some(pointer) = &spec.records
+        && !is_pointer(pointer)
+    {
+        let message = format!("`{pointer}` is not a JSON pointer");
+        let hint = "write `/data` for the array in member `data` (RFC 6901)";
+        faults.push(fault(declaration, "/spec/records", message, Some(hint)));
+    }
     if !is_scope(&spec.scope) {
         faults.push(fault(declaration, "/spec/scope", format!("`{}` is not a scope", spec.scope), None));
     }
@@ -372,6 +379,50 @@ fn check_paths(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<Fault
             }
         }
     }
+    check_router(after, resources, faults);
+}
+
+/// The gate's own router must take all of the templates together.
+fn check_router(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<Fault>) {
+    let mut router = matchit::Router::new();
+    let mut taken = BTreeSet::new();
+    let declared: BTreeMap<&str, &Declaration> = resources
+        .iter()
+        .filter(|prepared| prepared.declaration.spec.kind() == Kind::Route)
+        .map(|prepared| (prepared.declaration.name.as_str(), &prepared.declaration))
+        .collect();
+    // Those that are known come first, so that the new one is the one that doesn't fit.
+    let routes = after.range((Kind::Route, "")..).map_while(|((_, name), spec)| match spec {
+        Spec::Route(route) => Some((*name, route)),
+        _ => None,
+    });
+    let mut routes: Vec<_> = routes.collect();
+    routes.sort_by_key(|(name, _)| declared.contains_key(name));
+    for (name, route) in routes {
+        let well_formed = crate::spec::route::check_template(&route.path).is_ok();
+        // Routes of one template differ in their methods, and share one place in the router.
+        if !well_formed || !taken.insert(&route.path) {
+            continue;
+        }
+        let said = faults
+            .iter()
+            .any(|fault| fault.kind == Kind::Route && fault.name == name && fault.pointer == "/spec/path");
+        if let (Err(error), Some(declaration)) = (router.insert(&route.path, ()), declared.get(name))
+            && !said
+        {
+            let message = format!("its path can't be told from another route's: {error}");
+            let hint = "name the parameters alike, or give the routes different paths";
+            faults.push(fault(declaration, "/spec/path", message, Some(hint)));
+        }
+    }
+}
+
+/// RFC 6901 §3; at most 1,024 bytes, as the record counter takes it.
+fn is_pointer(text: &str) -> bool {
+    let mut escapes = text.split('~').skip(1);
+    (text.is_empty() || text.starts_with('/'))
+        && text.len() <= 1_024
+        && escapes.all(|rest| rest.starts_with(['0', '1']))
 }
 
 /// RFC 6749 §3.3: visible ASCII without quote and backslash.
