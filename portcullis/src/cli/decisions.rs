@@ -1,11 +1,11 @@
 //! `decisions`: the list, and the stream of what is decided now.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use anyhow::Result;
 use portcullis_api::decisions::DecisionView;
 use portcullis_api::page::{LIMIT_MAX, Page};
-use portcullis_domain::decision::{Ending, Verdict};
+use portcullis_domain::decision::{DecisionId, Ending, Verdict};
 use serde_json::json;
 
 use super::follow::Events;
@@ -15,6 +15,9 @@ use super::table::{Cell, Table};
 use super::time::{self, Since};
 use super::{Outcome, Place};
 use crate::clock::system_clock;
+
+/// Followed decisions whose lines are remembered.
+const TOLD_MAX: usize = 10_000;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -97,26 +100,39 @@ async fn list(server: &Server, arguments: &Arguments) -> Result<Vec<DecisionView
 async fn follow(server: &Server, out: &Output, arguments: &Arguments) -> Result<()> {
     // The stream first, so that nothing falls between it and the list.
     let mut events = Events::new(server.stream(&["v1", "decisions", "stream"], &filters(arguments)).await?);
-    let mut told = HashSet::new();
+    let mut told = Told::default();
     if arguments.since.is_some() {
         for decision in list(server, arguments).await?.iter().rev() {
-            out.text(&one_line(out, decision)?)?;
-            told.insert(decision.record.id);
+            told.tell(out, decision)?;
         }
     }
     while let Some(event) = events.next().await? {
         match event.name.as_str() {
-            "decision" => {
-                let decision: DecisionView = serde_json::from_str(&event.data)?;
-                if !told.remove(&decision.record.id) {
-                    out.text(&one_line(out, &decision)?)?;
-                }
-            }
+            "decision" => told.tell(out, &serde_json::from_str(&event.data)?)?,
             "missed" => out.note(&format!("note: {} were missed: too many at once", event.data)),
             _ => {}
         }
     }
     anyhow::bail!("the stream has ended\nhint: the server stopped, or the operator was removed")
+}
+
+/// What was printed of each decision: its end is another line only if it says something new.
+#[derive(Default)]
+struct Told(HashMap<DecisionId, String>);
+
+impl Told {
+    fn tell(&mut self, out: &Output, decision: &DecisionView) -> Result<()> {
+        if self.is_new(decision) { out.text(&one_line(out, decision)?) } else { Ok(()) }
+    }
+
+    fn is_new(&mut self, decision: &DecisionView) -> bool {
+        if self.0.len() >= TOLD_MAX {
+            // A line may come twice then, which does no harm.
+            self.0.clear();
+        }
+        let (result, _) = result(decision);
+        self.0.insert(decision.record.id, result.clone()).is_none_or(|before| before != result)
+    }
 }
 
 /// Followed decisions come one by one: a line each, so JSON is not laid out.
@@ -233,6 +249,19 @@ pub(super) mod tests {
         let names =
             NamesView { vendor: Some("acme".into()), client: Some("acme-1".into()), ..NamesView::default() };
         DecisionView::new(record, outcome, names)
+    }
+
+    #[test]
+    fn an_end_is_told_only_if_it_is_news() {
+        let mut told = Told::default();
+        for (ended, expect) in [
+            (None, true),
+            (Some((Ending::Complete, Reason::Allowed)), false),
+            (Some((Ending::Cut, Reason::RecordsCut)), true),
+            (Some((Ending::Cut, Reason::RecordsCut)), false),
+        ] {
+            assert_eq!(told.is_new(&decision(Reason::Allowed, ended)), expect, "{ended:?}");
+        }
     }
 
     #[test]

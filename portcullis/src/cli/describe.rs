@@ -167,9 +167,9 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
     }
     let severances = severances(world, view, &hanging);
     if view.kind != Kind::Upstream && view.kind != Kind::Route {
-        let mut table = Table::new(["TARGET", "SINCE", "~CAUSE"]);
+        let mut table = Table::new(["TARGET", "SINCE (UTC)", "~CAUSE"]);
         for severance in severances {
-            let since = time::instant(severance.time);
+            let since = time::short(severance.time);
             table.row([severance.target.as_str().into(), since.into(), cause(&severance.cause).into()]);
         }
         section(&mut text, "severances", &table, paint);
@@ -292,8 +292,8 @@ mod tests {
           acme-1  acme                           open
 
         severances
-          TARGET       SINCE                 CAUSE
-          vendor/acme  2026-11-21T02:00:00Z  jo: leak
+          TARGET       SINCE (UTC)     CAUSE
+          vendor/acme  11-21 02:00:00  jo: leak
         ");
     }
 

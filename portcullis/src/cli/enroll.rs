@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", group = "proof", conflicts_with = "jwks")]
     generate: Option<PathBuf>,
     /// What sort of key to make: EdDSA or ES256
-    #[arg(long, requires = "generate", default_value = "EdDSA", value_parser = algorithm)]
+    #[arg(long, requires = "generate", conflicts_with = "jwks", default_value = "EdDSA", value_parser = algorithm)]
     algorithm: Algorithm,
 }
 

@@ -159,7 +159,19 @@ pub(super) fn state(view: &ResourceView, now: jiff::Timestamp) -> Cell {
             let left = time::span(term.ends.duration_since(now).as_secs());
             Cell::styled(format!("{left} left"), Style::Good)
         }
-        None => Cell::styled("open", Style::Good),
+        None => keys_state(view),
+    }
+}
+
+/// A client that nothing closes may still have no key that is taken.
+fn keys_state(view: &ResourceView) -> Cell {
+    let refused = view.status.keys.iter().filter(|key| key.refused).count();
+    match (refused, view.status.keys.len()) {
+        (0, _) => Cell::styled("open", Style::Good),
+        (refused, all) if refused == all && view.spec.get("subject").is_none() => {
+            Cell::styled("keys refused", Style::Bad)
+        }
+        (refused, _) => Cell::styled(format!("{refused} refused"), Style::Warning),
     }
 }
 
@@ -225,22 +237,22 @@ mod tests {
 
     #[test]
     fn clients_say_what_they_prove_themselves_by() {
-        let key = |form: &str| KeyView { thumbprint: "t".into(), form: form.into(), refused: false };
-        let keys = vec![key("jwk"), key("jwk"), key("certificate")];
+        let key = |form: &str, refused| KeyView { thumbprint: "t".into(), form: form.into(), refused };
+        let keys = vec![key("jwk", false), key("jwk", true), key("certificate", false)];
         let spec = json!({ "integration": "acme", "subject": {} });
+        let of = |name: &str, spec, keys, severed| {
+            view(Kind::Client, name, spec, StatusView { keys, severed, ..StatusView::default() })
+        };
         let views = [
-            view(Kind::Client, "a", spec, StatusView { keys, ..StatusView::default() }),
-            view(
-                Kind::Client,
-                "b",
-                json!({ "integration": "i" }),
-                StatusView { severed: true, ..StatusView::default() },
-            ),
+            of("a", spec, keys, false),
+            of("b", json!({ "integration": "i" }), Vec::new(), true),
+            of("c", json!({ "integration": "i" }), vec![key("jwk", true)], false),
         ];
         insta::assert_snapshot!(shown(Kind::Client, &views), @r"
         NAME  INTEGRATION  PROVES ITSELF BY                STATE
-        a     acme         2 keys, 1 certificate, subject  open
+        a     acme         2 keys, 1 certificate, subject  1 refused
         b     i                                            severed
+        c     i            1 key                           keys refused
         ");
     }
 

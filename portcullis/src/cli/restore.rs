@@ -40,12 +40,15 @@ fn told(answer: &RestoreAnswer, paint: Paint) -> String {
             );
             text.push_str(&format!("  proposal   {id}\n  expires    {}\n", time::instant(*expires_at)));
             text.push_str(&format!("  lifts      {}\n", counted(severances.len())));
+            // The command in it stands below, where it can be copied.
+            let needs = needs.split_once(" with `").map_or(needs.as_str(), |(needs, _)| needs);
             text.push_str(&format!("  needs      {needs}\n\n"));
-            if *single_operator {
-                text.push_str("note: there is one operator only: add another one before, who confirms\n  portcullis operator add NAME\n\n");
-            }
-            text.push_str("next, as another operator\n");
-            text.push_str(&format!("  PORTCULLIS_TOKEN=TOKEN portcullis restore {target} --confirm {id}\n"));
+            let (who, token) = if *single_operator {
+                ("", "")
+            } else {
+                (", as another operator", "PORTCULLIS_TOKEN=TOKEN ")
+            };
+            text.push_str(&format!("next{who}\n  {token}portcullis restore {target} --confirm {id}\n"));
             text
         }
         RestoreAnswer::Restored {
@@ -94,12 +97,11 @@ pub(super) async fn severances(place: &Place, out: &Output, watch: Watch) -> Res
 }
 
 fn listed(out: &Output, view: &SeverancesView) -> String {
-    let mut table = Table::new(["~TARGET", "SINCE", "KEYS", "~CAUSE"]);
+    let mut table = Table::new(["TARGET", "SINCE (UTC)", "~CAUSE"]);
     for severance in &view.open {
         table.row([
             severance.target.as_str().into(),
-            time::instant(severance.time).into(),
-            severance.keys.len().to_string().into(),
+            time::short(severance.time).into(),
             cause(&severance.cause).into(),
         ]);
     }
@@ -120,11 +122,11 @@ fn listed(out: &Output, view: &SeverancesView) -> String {
     text
 }
 
-/// Who or what severed, in a few words.
+/// Who or what severed, in so few words that a decision's id is not cut in a table.
 pub(super) fn cause(cause: &CauseView) -> String {
     match cause {
         CauseView::Operator { operator, reason } => format!("{operator}: {reason}"),
-        CauseView::RecordLimit { decision } => format!("records limit, decision {decision}"),
+        CauseView::RecordLimit { decision } => format!("records {decision}"),
     }
 }
 
@@ -134,30 +136,38 @@ mod tests {
     use portcullis_domain::ids::SeveranceId;
     use uuid::Uuid;
 
-    #[test]
-    fn a_proposal_ends_with_the_very_command() {
+    fn proposed(needs: &str, single_operator: bool) -> String {
         let answer = RestoreAnswer::Proposed {
             id: RestoreId(Uuid::from_u128(5)),
             target: "vendor/acme".into(),
             severances: vec![SeveranceId(Uuid::from_u128(7))],
             expires_at: "2026-11-22T02:00:00Z".parse().unwrap(),
-            needs: "another operator".into(),
-            single_operator: true,
+            needs: needs.into(),
+            single_operator,
         };
-        insta::assert_snapshot!(told(&answer, Paint { on: false }), @r"
+        told(&answer, Paint { on: false })
+    }
+
+    #[test]
+    fn a_proposal_ends_with_the_very_command() {
+        insta::assert_snapshot!(proposed("another operator must confirm it with `portcullis …`", false), @r"
         PROPOSED restore vendor/acme; nothing is open yet
 
           proposal   00000000-0000-0000-0000-000000000005
           expires    2026-11-22T02:00:00Z
           lifts      1 severance
-          needs      another operator
-
-        note: there is one operator only: add another one before, who confirms
-          portcullis operator add NAME
+          needs      another operator must confirm it
 
         next, as another operator
           PORTCULLIS_TOKEN=TOKEN portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000005
         ");
+        let alone = proposed("you may confirm it yourself", true);
+        assert!(
+            alone.ends_with(
+                "\nnext\n  portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000005\n"
+            ),
+            "{alone}"
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::up::Endpoints;
 const DIRECTORY_VARIABLE: &str = "PORTCULLIS_DIR";
 const DIRECTORY_DEFAULT: &str = "portcullis-data";
 const TOKEN_VARIABLE: &str = "PORTCULLIS_TOKEN";
+const TOKEN_HINT: &str = "set `PORTCULLIS_TOKEN` to an operator's token, or leave it unset where `DIR/admin.token` can be read; another operator makes tokens by `portcullis operator add NAME`";
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long nothing may come. A verification of a long ledger takes its time.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -193,7 +194,10 @@ async fn checked(response: Response) -> Result<Response> {
     let media = response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
     let is_problem = media.is_some_and(|media| media.starts_with(MEDIA_TYPE));
     let body = response.bytes().await.unwrap_or_default();
-    if is_problem && let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
+    if is_problem && let Ok(mut problem) = serde_json::from_slice::<Problem>(&body) {
+        if status == StatusCode::UNAUTHORIZED {
+            problem.hint = Some(TOKEN_HINT.to_owned());
+        }
         return Err(Refused(Box::new(problem)).into());
     }
     bail!("the server answered {status}\nhint: is it the address of control, and not of something else?")

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use portcullis_api::severing::{Receipt, SeverAnswer, SeverOutcome, SeverPreview, SeverRequest};
-use portcullis_domain::target::{Target, TargetName};
+use portcullis_domain::target::TargetName;
 
 use super::output::{Output, Paint, Style};
 use super::server::Server;
@@ -82,7 +82,7 @@ fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
     let keys = receipt.keys_refused.len();
     text.push_str(&format!("  keys       {keys} refused from now on, wherever they turn up\n"));
     absent(&mut text, receipt.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
-    notes(&mut text, receipt.single_operator && needs_two(&receipt.target_id), &receipt.notes);
+    notes(&mut text, &receipt.notes);
     text.push_str("\nnext\n");
     if receipt.answer == SeverAnswer::CutNotRecorded {
         text.push_str("  make room for the ledger, and do not restart; then look: portcullis severances\n");
@@ -135,10 +135,10 @@ fn preview_told(preview: &SeverPreview, paint: Paint) -> String {
     );
     let mut list = |name: &str, items: &[String]| {
         let shown = if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-        text.push_str(&format!("  {name:<22} {shown}\n"));
+        text.push_str(&format!("  {name:<21}  {shown}\n"));
     };
     list("clients that stop", &preview.clients);
-    list("routes losing a caller", &preview.routes);
+    list("routes without them", &preview.routes);
     if !preview.open.is_empty() {
         text.push_str("\nclosed already by\n");
         for severance in &preview.open {
@@ -149,7 +149,7 @@ fn preview_told(preview: &SeverPreview, paint: Paint) -> String {
     absent(&mut text, preview.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
     let people = if preview.restore_needs_two { "two people, and new client keys" } else { "one person" };
     text.push_str(&format!("\nto restore it takes {people}\n"));
-    notes(&mut text, preview.single_operator && preview.restore_needs_two, &preview.notes);
+    notes(&mut text, &preview.notes);
     text.push_str(&format!("\nnext\n  portcullis sever {} --reason REASON\n", preview.target));
     text
 }
@@ -164,19 +164,10 @@ fn absent<'a>(text: &mut String, arms: impl Iterator<Item = (&'a str, &'a str)>,
     }
 }
 
-fn notes(text: &mut String, alone: bool, notes: &[String]) {
-    if alone {
-        text.push_str(
-            "\nnote: there is one operator only, and restoring takes two: portcullis operator add NAME\n",
-        );
-    }
+fn notes(text: &mut String, notes: &[String]) {
     for note in notes {
         text.push_str(&format!("\nnote: {note}\n"));
     }
-}
-
-fn needs_two(target: &Target) -> bool {
-    target.needs_two()
 }
 
 fn vendor_filter(target: &str) -> String {
@@ -197,6 +188,7 @@ mod tests {
     use portcullis_api::severing::{AbsentArm, CutConnectionView, GateReceipt, Recorded};
     use portcullis_domain::decision::DecisionId;
     use portcullis_domain::ids::{ClientId, SeveranceId, VendorId};
+    use portcullis_domain::target::Target;
     use uuid::Uuid;
 
     fn receipt(answer: SeverAnswer) -> Receipt {
@@ -231,7 +223,7 @@ mod tests {
             keys_refused: vec!["k".into()],
             absent_arms: vec![AbsentArm { arm: "tunnels".into(), why: "not built yet".into() }],
             single_operator: true,
-            notes: Vec::new(),
+            notes: vec!["there is one operator only".into()],
         }
     }
 
@@ -252,7 +244,7 @@ mod tests {
         not closed by this, close it elsewhere if you have it
           tunnels    not built yet
 
-        note: there is one operator only, and restoring takes two: portcullis operator add NAME
+        note: there is one operator only
 
         next
           portcullis decisions --since 1h --verdict deny --vendor acme
@@ -289,7 +281,7 @@ mod tests {
         DRY RUN vendor/acme would be closed; nothing was closed now
 
           clients that stop      acme-1, acme-2
-          routes losing a caller none
+          routes without them    none
 
         to restore it takes two people, and new client keys
 
