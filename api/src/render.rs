@@ -1,5 +1,7 @@
 //! Resources as manifests, and anything as YAML.
 
+use portcullis_domain::personal::reveal;
+use portcullis_domain::spec::Declaration;
 use serde::Serialize;
 use serde_json::json;
 
@@ -15,6 +17,23 @@ pub struct RenderError(#[source] serde_saphyr::SerializeError);
 /// When `value` can't be serialized.
 pub fn yaml(value: &impl Serialize) -> Result<String, RenderError> {
     serde_saphyr::to_string(value).map_err(RenderError)
+}
+
+/// A declaration as its manifest, texts about people included.
+///
+/// # Errors
+/// When it can't be serialized.
+pub fn declaration(declaration: &Declaration) -> Result<String, RenderError> {
+    let value = serde_json::to_value(declaration).map(reveal).unwrap_or_default();
+    let member = |name: &str| value.get(name).cloned().unwrap_or_default();
+    let mut whole = json!({ "kind": member("kind"), "name": member("name") });
+    if let Some(members) = whole.as_object_mut() {
+        if value.get("labels").is_some() {
+            members.insert("labels".to_owned(), member("labels"));
+        }
+        members.insert("spec".to_owned(), member("spec"));
+    }
+    yaml(&whole)
 }
 
 /// A resource as the manifest that declares it: what it prints can be applied as it is. What is

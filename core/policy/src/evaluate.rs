@@ -80,6 +80,13 @@ pub fn evaluate(
 /// Why not.
 pub fn standing(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: i64) -> Result<(), Reason> {
     client.lifeline.check(now_us)?;
+    let Err(reason) = not_refused(client, liveness, facts) else { return Ok(()) };
+    // A severance that came between the two looks is the first reason, not what follows from it.
+    client.lifeline.check(now_us)?;
+    Err(reason)
+}
+
+fn not_refused(client: &Client, liveness: &Liveness, facts: &Facts<'_>) -> Result<(), Reason> {
     if facts.keys.iter().any(|key| liveness.key_refused(key)) {
         return Err(Reason::KeySevered);
     }

@@ -111,11 +111,15 @@ impl Window {
         self.limit().saturating_sub(self.used.load(Ordering::Acquire))
     }
 
-    /// Milliseconds until the oldest departed records age out; a whole window when all is in flight.
+    /// Milliseconds until the oldest departed records age out; a whole window when all that is used
+    /// is in flight, and none when nothing is used.
     #[must_use]
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
         // For each metered answer: without a list, unlike `wait_for_ms`.
         let now = now_ms / SLOT_MS;
+        if self.used.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
         let oldest = self
             .slots
             .iter()

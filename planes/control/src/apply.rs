@@ -1,8 +1,8 @@
 //! What a batch of declarations changes, resource by resource.
 
 use portcullis_api::apply::{Action, ApplyReport, Change};
+use portcullis_api::render;
 use portcullis_domain::event::Event;
-use portcullis_domain::personal::reveal;
 use portcullis_domain::spec::{Declaration, Kind};
 use portcullis_domain::state::State;
 
@@ -56,7 +56,5 @@ fn diff(old: Option<&Declaration>, new: Option<&Declaration>, kind: Kind, name: 
 
 /// The manifest as a person would write it, texts about people included.
 fn text(declaration: Option<&Declaration>) -> String {
-    let Some(declaration) = declaration else { return String::new() };
-    let value = serde_json::to_value(declaration).map(reveal).unwrap_or_default();
-    serde_json::to_string_pretty(&value).map(|text| text + "\n").unwrap_or_default()
+    declaration.and_then(|declaration| render::declaration(declaration).ok()).unwrap_or_default()
 }
