@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use portcullis_api::apply::{ApplyReport, ManifestText};
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
 use portcullis_decision_log::Options as LogOptions;
@@ -86,8 +87,7 @@ impl Installation {
             gate_options(name, arguments, &directory, &settings, &keys, clock)?,
             ControlLink { from_control, to_control },
         )?;
-        let router = portcullis_control::http::router(control.clone());
-        serving.start(router.clone());
+        serving.start(portcullis_control::http::router(control.clone()));
         let endpoints = Endpoints {
             control: format!("https://{}", serving.address()),
             gate: settings.public_url.clone(),
@@ -98,24 +98,37 @@ impl Installation {
             pid: std::process::id(),
         };
         let installation = Self { endpoints, control, gate, keys, serving, _directory: directory };
-        installation.apply_files(router, &arguments.files, &admin_token).await?;
+        installation.apply_files(&arguments.files).await?;
         installation.wait_for_gate().await?;
         installation.wait_for_second().await;
         installation.endpoints.write(&arguments.dir)?;
         Ok(installation)
     }
 
-    async fn apply_files(
-        &self,
-        router: axum::Router,
-        files: &[PathBuf],
-        token: &std::path::Path,
-    ) -> Result<()> {
+    /// Applies manifests as the first operator.
+    pub async fn apply(&self, manifests: Vec<ManifestText>) -> Result<ApplyReport> {
+        let router = portcullis_control::http::router(self.control.clone());
+        serve::apply_in_process(router, manifests, &self.admin_token()?).await
+    }
+
+    pub fn admin_token(&self) -> Result<String> {
+        let path = &self.endpoints.admin_token;
+        let token =
+            std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
+        Ok(token.trim().to_owned())
+    }
+
+    async fn apply_files(&self, files: &[PathBuf]) -> Result<()> {
         if files.is_empty() {
             return Ok(());
         }
-        let token = std::fs::read_to_string(token)?;
-        let report = serve::apply_in_process(router, files, token.trim()).await?;
+        let mut manifests = Vec::new();
+        for path in files {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
+            manifests.push(ManifestText { file: path.display().to_string(), text });
+        }
+        let report = self.apply(manifests).await?;
         tracing::info!(changes = report.changes.len(), "manifests applied");
         Ok(())
     }

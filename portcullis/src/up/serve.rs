@@ -1,7 +1,6 @@
 //! Control's API over TLS.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -126,13 +125,11 @@ async fn accept(
 }
 
 /// Applies manifests through the same door as everybody, without the network.
-pub async fn apply_in_process(router: Router, files: &[PathBuf], token: &str) -> Result<ApplyReport> {
-    let mut manifests = Vec::new();
-    for path in files {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
-        manifests.push(ManifestText { file: path.display().to_string(), text });
-    }
+pub async fn apply_in_process(
+    router: Router,
+    manifests: Vec<ManifestText>,
+    token: &str,
+) -> Result<ApplyReport> {
     let body = serde_json::to_vec(&ApplyRequest { manifests, dry_run: false })?;
     let request = http::Request::post("/v1/apply")
         .header(http::header::AUTHORIZATION, format!("Bearer {token}"))
