@@ -32,7 +32,7 @@ use token::Metadata;
 
 const CONNECT_SECONDS_MAX: u64 = 10;
 /// How long nothing may come while an answer is awaited or read.
-const SILENCE_SECONDS_MAX: u64 = 60;
+const SILENCE_SECONDS_MAX: u64 = 300;
 
 /// What a machine is made of.
 #[derive(Clone)]

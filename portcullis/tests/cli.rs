@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -312,14 +315,62 @@ fn a_certificate_alone_gets_a_token_and_passes() {
 }
 
 #[test]
+fn a_key_and_a_certificate_of_an_authority_bind_together() {
+    let world = World::with_acme();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "Acme machines");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["machine.acme.example".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    world.write("machine.crt", &params.signed_by(&key, &authority).unwrap().pem());
+    world.write("machine.key", &key.serialize_pem());
+    world.write("ca.crt", &authority.pem());
+    let enroll = ["client", "enroll", "acme-1", "--integration", "acme", "--generate", "keys"];
+    let alone = ["--cert", "machine.crt"];
+    world
+        .run(&[&enroll[..], &alone].concat())
+        .refused(&["whose certificate is not there", "--cert-authority"]);
+    let whole = ["--cert", "machine.crt", "--cert-authority", "ca.crt"];
+    let enrolled = world.run(&[&enroll[..], &whole].concat()).good();
+    assert!(enrolled.contains("private_key_jwt, tls_client_auth"), "{enrolled}");
+    let both = ["--key", "keys/acme-1.pem", "--cert", "machine.crt", "--cert-key", "machine.key"];
+    let certificate = ["--cert", "machine.crt", "--cert-key", "machine.key"];
+    for (proof, jkt) in [(&both[..], true), (&certificate[..], false)] {
+        let token = world.run(&[&["token", "acme-1", "-o", "json"][..], proof].concat()).json();
+        assert_eq!(token["claims"]["cnf"]["jkt"].is_string(), jkt, "{token}");
+        assert!(token["claims"]["cnf"]["x5t#S256"].is_string(), "{token}");
+        world.run(&[&["call", "GET", "/acme/x", "--client", "acme-1"][..], proof].concat()).good();
+    }
+}
+
+#[test]
+fn another_server_gets_no_token_that_lies_here() {
+    let world = World::start();
+    let endpoints = std::fs::read(world.path("portcullis-data/endpoints.json")).unwrap();
+    let endpoints: Value = serde_json::from_slice(&endpoints).unwrap();
+    let server = endpoints["control"].as_str().unwrap();
+    world.run(&["get", "vendors", "--server", server]).refused(&["no operator's token is known"]);
+    world
+        .run_as(Some("pcl_x"), &["get", "vendors", "--server", server])
+        .refused(&["certificate", "--ca FILE"]);
+    let ca = ["get", "vendors", "--server", server, "--ca", "portcullis-data/keys/ca.crt"];
+    world.run_as(Some("pcl_x"), &ca).refused(&["the operator token is not known"]);
+    let token = std::fs::read_to_string(world.path("portcullis-data/admin.token")).unwrap();
+    world.run_as(Some(&token), &ca).good();
+}
+
+#[test]
 fn a_doctor_says_what_is_there_and_what_is_not() {
     let world = World::start();
     let well = world.run(&["doctor"]).good();
     for part in ["data folder", "disk space", "gate.crt", "server", "clock", "ledger", "one operator only"] {
         assert!(well.contains(part), "{part} is not in: {well}");
     }
-    let away = world.run(&["doctor", "--server", "https://127.0.0.1:1"]).ended(1);
-    assert!(away.out.contains("can't reach") || away.out.contains("bad      server"), "{}", away.out);
+    let away = ["doctor", "--server", "https://127.0.0.1:1", "--dir", "portcullis-data"];
+    let away = world.run(&away).ended(1).out;
+    assert!(away.contains("bad      server       can't reach `https://127.0.0.1:1`"), "{away}");
     let nowhere = world.run(&["get", "vendors", "--dir", "elsewhere"]);
     nowhere.refused(&["elsewhere", "hint: "]);
 }

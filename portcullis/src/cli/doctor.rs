@@ -132,7 +132,7 @@ async fn operators(server: &Server) -> Check {
         Ok(1) => Check::new(
             "operators",
             Finding::Warning,
-            "there is one operator only: nobody can confirm the restoration of a vendor or integration",
+            "there is one operator only: a restoration has no second person who looks at it",
         )
         .hint("`portcullis operator add NAME`"),
         Ok(many) => Check::new("operators", Finding::Good, format!("{many} operators")),

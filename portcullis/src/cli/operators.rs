@@ -51,7 +51,9 @@ pub(super) async fn operator(place: &Place, out: &Output, verb: Verb) -> Result<
             let operators: Vec<OperatorView> = server.get(&["v1", "operators"]).await?;
             out.show(&operators, |_| out.table(&table(&operators), "no operators"))?;
             if operators.len() == 1 {
-                out.note("note: there is one operator only; restoring vendors and integrations takes two");
+                out.note(
+                    "note: there is one operator only: a restoration has no second person who looks at it",
+                );
             }
         }
         Verb::Remove { name } => {
@@ -59,7 +61,7 @@ pub(super) async fn operator(place: &Place, out: &Output, verb: Verb) -> Result<
             out.show(&removed, |_| format!("operator `{}` was removed, the token is dead\n", removed.name))?;
             if removed.single_operator {
                 out.note(
-                    "note: there is one operator only now; restoring vendors and integrations takes two",
+                    "note: there is one operator only now: a restoration has no second person who looks at it",
                 );
             }
         }

@@ -35,11 +35,15 @@ pub(super) struct Server {
 }
 
 impl Place {
-    /// The data folder that was named, or the one that lies here.
+    /// The data folder that was named, or the one that lies here: unless a server is named, for that
+    /// one is not to get the token that happens to lie here.
     pub(super) fn directory(&self) -> Option<PathBuf> {
         let named =
             || std::env::var_os(DIRECTORY_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
-        let here = || Some(PathBuf::from(DIRECTORY_DEFAULT)).filter(|directory| directory.is_dir());
+        let here = || {
+            let directory = PathBuf::from(DIRECTORY_DEFAULT);
+            (self.server.is_none() && directory.is_dir()).then_some(directory)
+        };
         self.dir.clone().or_else(named).or_else(here)
     }
 
@@ -162,9 +166,13 @@ impl Server {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         request.send().await.map_err(|error| {
-            let hint = "hint: is it running? `portcullis up` starts it, `portcullis doctor` looks closer";
-            anyhow::Error::new(error.without_url())
-                .context(format!("can't reach `{}`\n{hint}", self.address()))
+            let error = anyhow::Error::new(error.without_url());
+            let hint = if format!("{error:#}").contains("certificate") {
+                "name the authority that signed its certificate by `--ca FILE`, or its data folder by `--dir DIR`"
+            } else {
+                "is it running? `portcullis up` starts it, `portcullis doctor` looks closer"
+            };
+            error.context(format!("can't reach `{}`\nhint: {hint}", self.address()))
         })
     }
 
