@@ -299,15 +299,7 @@ impl Registry {
             return;
         }
         connection.cut();
-        let severed = matches!(
-            reason,
-            Reason::VendorSevered
-                | Reason::IntegrationSevered
-                | Reason::ClientSevered
-                | Reason::KeySevered
-                | Reason::SessionSevered
-        );
-        if severed {
+        if reason.is_severance() {
             self.cut_ahead.borrow_mut().push((now_ms, Rc::clone(connection)));
         }
     }

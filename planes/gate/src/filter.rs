@@ -26,8 +26,6 @@ use crate::upstream::Upstream;
 
 /// How long a cut response may take to hand over what still fitted, before its connection is reset.
 const CUT_GRACE_MS: u64 = 2_000;
-/// How long the order behind a severance may take to reach the core.
-const ORDER_GRACE_MS: u64 = 100;
 
 /// Records of chunks that were handed to hyper and may not have left yet.
 #[derive(Default, Debug)]
@@ -127,8 +125,6 @@ enum Stage {
     Flowing,
     /// What still fitted was handed on; the error follows when it has left.
     Cutting(Reason),
-    /// Severed: nothing leaves while the order arrives that resets the connection.
-    Held(Reason),
     Ended,
 }
 
@@ -164,7 +160,6 @@ impl Filtered {
         match self.stage {
             Stage::Ended => return Poll::Ready(None),
             Stage::Cutting(reason) => return self.finish_cut(reason, context),
-            Stage::Held(reason) => return self.stop(reason, context),
             Stage::Flowing => {}
         }
         if self.deadline.as_mut().poll(context).is_ready() {
@@ -173,7 +168,9 @@ impl Filtered {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         // Before each chunk that leaves: is the caller still alive?
         if let Err(reason) = self.exchange.check() {
-            return self.stop(reason, context);
+            let core = &self.exchange.core;
+            core.registry.cut(&self.exchange.connection, reason, core.shared.monotonic_ms());
+            return Poll::Ready(Some(Err(self.cut_now(reason))));
         }
         match frame {
             None => Poll::Ready(self.finish().map(Err)),
@@ -188,25 +185,6 @@ impl Filtered {
                 Err(trailers) => Poll::Ready(Some(Ok(trailers))),
             },
         }
-    }
-
-    /// The caller's life is over: nothing more leaves.
-    fn stop(
-        &mut self,
-        reason: Reason,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let connection = &self.exchange.connection;
-        if reason.is_severance() && !connection.is_cut() {
-            // The order is on its way to this core, which resets the connection and reports it;
-            // where none comes, the sweep resets it.
-            self.stage = Stage::Held(reason);
-            connection.cut_when_clear(self.exchange.core.shared.monotonic_ms() + ORDER_GRACE_MS);
-            connection.departures.wake_when_settled(context.waker());
-            return Poll::Pending;
-        }
-        connection.cut();
-        Poll::Ready(Some(Err(self.cut_now(reason))))
     }
 
     /// Counts and reserves, and lets through what fits.

@@ -1,1 +1,118 @@
-//! soon
+//! Upstreams that fail and clients that dawdle.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::Method;
+use portcullis_domain::decision::Ending;
+use tokio::io::AsyncReadExt;
+
+use crate::support::bystander::Bystander;
+use crate::support::client::{BOTH, Protocol, With, full, get, request, slow};
+use crate::support::identity::who;
+use crate::support::soon;
+use crate::support::world::World;
+
+#[tokio::test]
+async fn an_upstream_that_fails_is_named_and_the_vendor_is_not_to_blame() {
+    let world = Arc::new(World::new().await);
+    let bystander = Bystander::start(&world, who(2, 1), "/free/x?n=1").await;
+    for protocol in BOTH {
+        for (path, status, reason) in [
+            ("/dead", 502, "upstream_unreachable"),
+            ("/garbage", 502, "upstream_failed"),
+            ("/late?hang=1", 504, "upstream_timeout"),
+            ("/silent", 504, "upstream_timeout"),
+        ] {
+            let (mut connection, token, _) = world.client(who(1, 1), protocol).await;
+            let answer = soon(path, connection.ask(get(path).bearer(&token))).await.unwrap();
+            assert_eq!((answer.status, answer.reason().as_str()), (status, reason), "{path}");
+            let outcome = world.control.outcome(answer.decision()).await;
+            assert_eq!((outcome.ending, outcome.status), (Ending::UpstreamFailed, status));
+            // The connection serves on.
+            assert_eq!(connection.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
+        }
+    }
+    bystander.served().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_is_no_whole_answer() {
+    let world = World::new().await;
+    for protocol in BOTH {
+        for path in ["/records/1?n=5000&breaks_at=2000&pace_ms=2", "/free/x?n=5000&breaks_at=2000&pace_ms=2"]
+        {
+            let (mut connection, token, _) = world.client(who(1, 1), protocol).await;
+            let answer = soon(path, connection.ask(get(path).bearer(&token))).await.unwrap();
+            assert!(answer.status == 200 && answer.broke_off.is_some(), "{path}");
+            assert!(answer.records() <= 2_000);
+            let outcome = world.control.outcome(answer.decision()).await;
+            assert_eq!(outcome.ending, Ending::UpstreamFailed);
+            if protocol == Protocol::H2 {
+                assert_eq!(answer.reset(), Some(h2::Reason::INTERNAL_ERROR));
+                // Its stream only.
+                assert_eq!(connection.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
+            }
+        }
+        assert!(world.control.look(|seen| seen.keys_cut.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_no_vendor_waits_for_is_given_up() {
+    let world = World::new().await;
+    for protocol in BOTH {
+        let before = world.upstream.log.responses_ended.load(Ordering::SeqCst);
+        let (mut connection, token, _) = world.client(who(1, 1), protocol).await;
+        let asked = get("/free/x?n=1000000&chunk=5&pace_ms=2").bearer(&token);
+        let response = connection.send(asked).await.unwrap();
+        drop((response, connection));
+        let ended = async {
+            while world.upstream.log.responses_ended.load(Ordering::SeqCst) == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("the upstream's relief", ended).await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_bounded() {
+    let world = World::new().await;
+    for protocol in BOTH {
+        let (mut connection, token, _) = world.client(who(1, 1), protocol).await;
+        let asked = request(Method::POST, "/records/1", full(vec![b'x'; 1 << 20])).bearer(&token);
+        assert_eq!(connection.ask(asked).await.unwrap().status, 200);
+        let asked = request(Method::POST, "/records/1", full(vec![b'x'; (1 << 20) + 1])).bearer(&token);
+        match connection.ask(asked).await {
+            Ok(refused) => assert_eq!(refused.reason(), "request_too_large"),
+            // HTTP/1.1 may be closed before the client has sent it all.
+            Err(_) => assert_eq!(protocol, Protocol::H1),
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_dawdle_hold_up_nobody() {
+    let world = Arc::new(World::new().await);
+    // Silent before TLS, silent after it, and a body that never comes: on both cores.
+    let mut silent = Vec::new();
+    let mut open = Vec::new();
+    for _ in 0..50 {
+        silent.push(tokio::net::TcpStream::connect(world.address).await.unwrap());
+        open.push(world.connector(None).tls(Protocol::H1).await.unwrap());
+    }
+    let (mut connection, token, _) = world.client(who(1, 1), Protocol::H1).await;
+    let (chunks, body) = slow();
+    let asked = request(Method::POST, "/late", body).bearer(&token);
+    let trickling = tokio::spawn(async move { connection.ask(asked).await });
+    chunks.send(vec![b'x'].into()).await.unwrap();
+    let bystander = Bystander::start(&world, who(2, 1), "/records/1?n=1").await;
+    // The route gives its upstream one second.
+    let answer = soon("an answer", trickling).await.unwrap().unwrap();
+    assert_eq!(answer.status, 504);
+    // Ten seconds are for the handshake.
+    let closed = soon("the end of a silent connection", silent[0].read(&mut [0; 1])).await;
+    assert!(matches!(closed, Ok(0) | Err(_)));
+    println!("served {} requests meanwhile", bystander.served().await);
+}

@@ -36,7 +36,7 @@ async fn one_stream_gives_what_fits_and_is_cut() {
     for protocol in BOTH {
         for format in ["json", "ndjson", "sse"] {
             let world = Arc::new(World::new().await);
-            let bystander = Bystander::start(&world, who(2, 1)).await;
+            let bystander = Bystander::start(&world, who(2, 1), "/records/1?n=1").await;
             let (mut connection, token, certificate) = world.client(who(1, 1), protocol).await;
             let asked = get(&format!("/records/1?n=60000&format={format}")).bearer(&token);
             let cut = soon("a cut", connection.ask(asked)).await.unwrap();
@@ -57,7 +57,7 @@ async fn one_stream_gives_what_fits_and_is_cut() {
 #[tokio::test]
 async fn a_slow_stream_is_cut_too() {
     let world = Arc::new(World::new().await);
-    let bystander = Bystander::start(&world, who(2, 1)).await;
+    let bystander = Bystander::start(&world, who(2, 1), "/records/1?n=1").await;
     let (mut connection, token, certificate) = world.client(who(1, 1), Protocol::H1).await;
     // 120 chunks over nine seconds.
     let asked = get("/records/1?n=60000&format=ndjson&pace_ms=75").bearer(&token);
@@ -71,7 +71,7 @@ async fn a_slow_stream_is_cut_too() {
 /// Twenty times 3,000 records at the same time, over one connection or twenty, by as many clients.
 async fn pull_in_parallel(protocol: Protocol, one_connection: bool, clients: u128) {
     let world = Arc::new(World::new().await);
-    let bystander = Bystander::start(&world, who(2, 1)).await;
+    let bystander = Bystander::start(&world, who(2, 1), "/records/1?n=1").await;
     let certificate = Certificate::new();
     let first = world.open(protocol, Some(&certificate)).await;
     let mut pulls = Vec::new();

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use portcullis_tokens::access_token::AccessClaims;
 use tokio::task::JoinHandle;
 
 use super::client::{BOTH, With, get};
 use super::identity::Who;
-use super::world::World;
+use super::world::{World, bound_to_certificate};
 
 pub struct Bystander {
     stop: Arc<AtomicBool>,
@@ -15,17 +16,21 @@ pub struct Bystander {
 }
 
 impl Bystander {
-    /// Asks over and over, on one connection of each protocol. Anything but a whole answer panics.
-    pub async fn start(world: &Arc<World>, who: Who) -> Self {
+    /// Asks for `path`, one record, over and over, on one connection of each protocol. Anything but a whole answer panics.
+    pub async fn start(world: &Arc<World>, who: Who, path: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for protocol in BOTH {
-            let (mut connection, token, _) = world.client(who, protocol).await;
+            let (mut connection, _, certificate) = world.client(who, protocol).await;
+            // It outlives what the test does to the clock.
+            let claims = world.claims(who, bound_to_certificate(certificate.thumbprint()));
+            let expires_at = claims.issued_at + 7 * 24 * 3_600;
+            let token = world.mint(&AccessClaims { expires_at, ..claims });
             let stop = Arc::clone(&stop);
             tasks.push(tokio::spawn(async move {
                 let mut served = 0;
                 while !stop.load(Ordering::SeqCst) {
-                    let answer = connection.ask(get("/records/1?n=1").bearer(&token)).await.unwrap();
+                    let answer = connection.ask(get(path).bearer(&token)).await.unwrap();
                     assert_eq!((answer.status, answer.records()), (200, 1));
                     assert!(answer.broke_off.is_none());
                     served += 1;

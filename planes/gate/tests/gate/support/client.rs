@@ -2,19 +2,22 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_domain::decision::DecisionId;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -25,6 +28,26 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed_unsync()
+}
+
+/// A body whose chunks come when the test sends them.
+pub fn slow() -> (mpsc::Sender<Bytes>, Body) {
+    let (sender, receiver) = mpsc::channel(4);
+    (sender, Slow(receiver).boxed_unsync())
+}
+
+struct Slow(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,32 +116,14 @@ impl Connector {
 
     pub async fn open(&self, protocol: Protocol) -> Result<Connection, Failure> {
         let (stream, tap) = self.tls(protocol).await.map_err(Failure::Connect)?;
-        let io = TokioIo::new(stream);
-        let sender = match protocol {
-            Protocol::H1 => {
-                let (sender, connection) = http1::handshake(io).await?;
-                tokio::spawn(async move {
-                    let _ = connection.await;
-                });
-                Sender::H1(sender)
-            }
-            Protocol::H2 => {
-                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-                tokio::spawn(async move {
-                    let _ = connection.await;
-                });
-                Sender::H2(sender)
-            }
-        };
-        Ok(Connection { sender, tap })
+        Connection::over(stream, tap, protocol).await
     }
 }
 
 #[derive(Debug)]
 pub enum Failure {
-    #[expect(dead_code, reason = "shown by a failed test")]
-    Connect(std::io::Error),
-    Http(hyper::Error),
+    Connect(#[expect(dead_code, reason = "shown by a failed test")] std::io::Error),
+    Http(#[expect(dead_code, reason = "shown by a failed test")] hyper::Error),
 }
 
 impl From<hyper::Error> for Failure {
@@ -138,6 +143,31 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub async fn over(
+        stream: TlsStream<TappedIo>,
+        tap: Arc<Tap>,
+        protocol: Protocol,
+    ) -> Result<Self, Failure> {
+        let io = TokioIo::new(stream);
+        let sender = match protocol {
+            Protocol::H1 => {
+                let (sender, connection) = http1::handshake(io).await?;
+                tokio::spawn(async move {
+                    let _ = connection.await;
+                });
+                Sender::H1(sender)
+            }
+            Protocol::H2 => {
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+                tokio::spawn(async move {
+                    let _ = connection.await;
+                });
+                Sender::H2(sender)
+            }
+        };
+        Ok(Self { sender, tap })
+    }
+
     pub async fn send(&mut self, mut request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         match &mut self.sender {
             Sender::H1(sender) => {

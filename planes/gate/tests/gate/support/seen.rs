@@ -33,13 +33,11 @@ struct WatchedState {
 }
 
 impl Watched {
-    pub fn add(&self, tap: &Arc<Tap>) {
+    /// Watches one more socket; false if the target is severed already.
+    pub fn add(&self, tap: &Arc<Tap>) -> bool {
         let mut state = self.0.lock().unwrap();
         state.taps.push(Arc::clone(tap));
-    }
-
-    pub fn severed(&self) -> bool {
-        self.0.lock().unwrap().severed
+        !state.severed
     }
 
     fn note(&self) {

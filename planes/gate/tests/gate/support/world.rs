@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
 
-use jiff::Timestamp;
 use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit};
 use portcullis_domain::target::Target;
@@ -273,9 +272,4 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
             epoch: 1,
         });
     }
-}
-
-/// In microseconds since the Unix epoch.
-pub fn term_us(term: (Timestamp, Timestamp)) -> (i64, i64) {
-    (term.0.as_microsecond(), term.1.as_microsecond())
 }
