@@ -106,11 +106,12 @@ impl Connection {
     }
 
     /// Makes `claimed` the owner, or adds its key and session; refused if another client owns it.
-    pub fn claim(&self, claimed: Owner) -> Result<(), Reason> {
+    /// Says whether it is the first owner.
+    pub fn claim(&self, claimed: Owner) -> Result<bool, Reason> {
         let mut owner = self.owner.borrow_mut();
         let Some(known) = owner.as_mut() else {
             *owner = Some(claimed);
-            return Ok(());
+            return Ok(true);
         };
         if known.client != claimed.client {
             return Err(Reason::Misdirected);
@@ -125,7 +126,12 @@ impl Connection {
                 known.sessions.push(session);
             }
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Nothing passed for the owner: the connection is nobody's again.
+    pub fn disown(&self) {
+        self.owner.borrow_mut().take();
     }
 
     pub fn begin_exchange(&self, id: DecisionId) {

@@ -69,8 +69,13 @@ async fn pass(
     let caller = Rc::new(identify(core, &ready, connection, &request)?);
     learnt.caller = Some(Rc::clone(&caller));
     // Registered first, then judged: a severance sees the connection, or the judge sees the severance.
-    claim(&ready, connection, &caller)?;
-    let permit = authorize(core, &ready, &route, &caller, request.uri().path())?;
+    let first = claim(&ready, connection, &caller)?;
+    let permit = authorize(core, &ready, &route, &caller, request.uri().path()).inspect_err(|_| {
+        // Who was never let in has nothing to cut: a reset could outrun the answer that says why.
+        if first {
+            connection.disown();
+        }
+    })?;
     let granted = limit::take(core, &permit)?;
     // `assess` and `challenge` take their place here: until then only hard rules decide.
     let method = request.method().as_str().to_owned();
@@ -104,7 +109,7 @@ fn find_route(ready: &Ready, request: &Request<Incoming>) -> Result<std::sync::A
     }
 }
 
-fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<(), Refusal> {
+fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool, Refusal> {
     let lineage = &caller.token.claims.lineage;
     let client = ready.snapshot.client(lineage.client).ok_or_else(|| {
         Refusal::from(Reason::ClientUnknown).challenged(Challenge::Bearer { error: "invalid_token" })

@@ -1,6 +1,7 @@
 //! The records limit: what a thief gets, whatever way it is asked for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use portcullis_domain::decision::Ending;
 use portcullis_domain::reason::Reason;
@@ -161,13 +162,16 @@ async fn a_reservation_is_given_back_whatever_becomes_of_the_request() {
         assert_eq!(connection.ask(get("/pages?n=10").bearer(&token)).await.unwrap().records(), 10);
         let refused = connection.ask(get("/pages?type=text/html").bearer(&token)).await.unwrap();
         assert_eq!(refused.reason(), "body_not_countable");
-        let before = world.upstream.log.requests.load(std::sync::atomic::Ordering::SeqCst);
+        let before = world.upstream.log.requests.load(Ordering::SeqCst);
         let mut gone = world.open(protocol, Some(&certificate)).await;
         let asked = get("/pages?hang=1").bearer(&token);
         let pending = tokio::spawn(async move { gone.ask(asked).await.is_ok() });
-        while world.upstream.log.requests.load(std::sync::atomic::Ordering::SeqCst) == before {
-            tokio::task::yield_now().await;
-        }
+        let forwarded = async {
+            while world.upstream.log.requests.load(Ordering::SeqCst) == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("a request that hangs", forwarded).await;
         pending.abort();
         world
             .control
