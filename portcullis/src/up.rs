@@ -64,6 +64,7 @@ pub struct Installation {
     gate: Gate,
     keys: Keys,
     serving: serve::Serving,
+    store: Arc<SqliteStore>,
     // Held last: while anything runs, nobody else may open the directory.
     _directory: DataDirectory,
 }
@@ -76,7 +77,7 @@ impl Installation {
         let directory = DataDirectory::open(&arguments.dir)?;
         let settings = settle(arguments, &directory)?;
         let keys = Keys::open(directory.join("keys"), &hosts(&settings)?, clock.now())?;
-        let control = start_control(&directory, &settings, &keys, &clock).await?;
+        let (control, store) = start_control(&directory, &settings, &keys, &clock).await?;
         let admin_token = ensure_admin(&control, &directory).await?;
         let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
         let (to_gate, from_control) = mpsc::channel(LINK_MESSAGES_MAX);
@@ -97,7 +98,7 @@ impl Installation {
             admin_token: std::path::absolute(&admin_token)?,
             pid: std::process::id(),
         };
-        let installation = Self { endpoints, control, gate, keys, serving, _directory: directory };
+        let installation = Self { endpoints, control, gate, keys, serving, store, _directory: directory };
         installation.apply_files(&arguments.files).await?;
         installation.wait_for_gate().await?;
         installation.wait_for_second().await;
@@ -166,12 +167,14 @@ impl Installation {
 
     /// Takes nothing new, lets requests end, then stops.
     pub async fn stop(self) {
-        let Self { gate, serving, control, endpoints, .. } = self;
+        let Self { gate, serving, control, endpoints, store, keys: _, _directory } = self;
         let _ = std::fs::remove_file(endpoints.path());
         let drained = tokio::task::spawn_blocking(move || gate.drain(DRAIN));
         let _ = drained.await;
         serving.stop().await;
         drop(control);
+        // What is queued is written, and the ledger is one file again, that can be copied.
+        store.close().await;
     }
 }
 
@@ -278,7 +281,7 @@ async fn start_control(
     settings: &Settings,
     keys: &Keys,
     clock: &Clock,
-) -> Result<Control> {
+) -> Result<(Control, Arc<SqliteStore>)> {
     let checkpoint_key = keys.checkpoint_key()?.to_pkcs8()?;
     let store = SqliteStore::open(SqliteOptions {
         ledger: directory.join("ledger.sqlite"),
@@ -287,10 +290,11 @@ async fn start_control(
         signer: NoteSigner::from_pkcs8(&settings.ledger_origin, checkpoint_key.as_der())?,
     })
     .await?;
+    let store = Arc::new(store);
     let decisions = directory.join("decisions");
     std::fs::create_dir_all(&decisions).with_context(|| format!("can't make `{}`", decisions.display()))?;
     let options = Options {
-        store: Arc::new(store),
+        store: Arc::<SqliteStore>::clone(&store),
         reserve: ReserveFile::open(directory.join("severances.reserve"), SLOTS, SLOT_BYTES)?,
         decision_log_dir: decisions,
         clock: clock.clone(),
@@ -299,7 +303,7 @@ async fn start_control(
         public_origins: vec![settings.public_url.clone()],
         signing_key: Arc::new(keys.signing_key()?),
     };
-    Ok(Control::start(options).await?)
+    Ok((Control::start(options).await?, store))
 }
 
 fn gate_options(

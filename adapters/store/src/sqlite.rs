@@ -115,12 +115,13 @@ impl SqliteStore {
     /// Writes what is queued and closes both files. Later calls get
     /// [`StoreError::Closed`].
     pub async fn close(&self) {
+        // The writer goes last: only it can move what is in the log beside the file into the file.
+        self.readers.close().await;
         let (done, closed) = oneshot::channel();
         if self.requests.send(Request::Close(done)).await.is_ok() {
             // An error means that the writer has ended, which is what we wait for.
             let _ = closed.await;
         }
-        self.readers.close().await;
         self.keys.close().await;
     }
 

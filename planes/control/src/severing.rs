@@ -362,7 +362,7 @@ fn notes(
 
 fn single_operator_note(state: &State, target: &Target) -> Option<String> {
     (target.needs_two() && state.operators.len() == 1)
-        .then(|| "there is one operator only, who could restore it alone: add a second one".to_owned())
+        .then(|| "there is one operator only, who could restore it alone; add a second: `portcullis operator add NAME`".to_owned())
 }
 
 /// What this version has no way to close.
