@@ -63,7 +63,7 @@ mod tests {
     use portcullis_domain::state::Resource;
     use uuid::Uuid;
 
-    fn view(text: &str) -> (ResourceView, portcullis_domain::spec::Declaration) {
+    fn view(text: &str) -> (ResourceView, Declaration) {
         let mut declaration = parse("f", text).unwrap().remove(0).declaration;
         let plain = declaration.clone();
         for personal in declaration.spec.personal_mut() {
