@@ -35,27 +35,32 @@ pub async fn forward(
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
     let headers = upstream_headers(exchange, &head.headers);
-    let mut body = (!body.is_end_stream()).then_some(body);
-    // A connection that served before may have been closed by the upstream meanwhile. What can be
-    // sent again without harm is: once, on a new connection.
+    let body = (!body.is_end_stream()).then_some(body);
     let may_repeat = body.is_none() && is_idempotent(&head.method);
     let route = exchange.permit.route();
     let core = &exchange.core;
+    let again = || upstream_request(exchange, &head.method, &head.uri, headers.clone(), None);
+    let mut unsent = Some(upstream_request(exchange, &head.method, &head.uri, headers.clone(), body)?);
     loop {
         let mut upstream = match core.pool.take(&route.upstream) {
             Some(upstream) => upstream,
             None => connect(&route.upstream, upstream_tls(ready, &route.upstream)?).await?,
         };
-        let request = upstream_request(exchange, &head.method, &head.uri, headers.clone(), body.take())?;
+        let request = unsent.take().map_or_else(again, Ok)?;
         exchange.connection.use_upstream(exchange.id, Rc::clone(&upstream.valve));
         exchange.check()?;
         let limit = Duration::from_secs(u64::from(route.facts.timeout_seconds.max(1)));
-        match tokio::time::timeout(limit, upstream.sender.send_request(request)).await {
+        match tokio::time::timeout(limit, upstream.sender.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 return answer(exchange, ready, upstream, response, &head.method, reservation);
             }
-            Ok(Err(_)) if upstream.reused && may_repeat => {}
-            Ok(Err(error)) => return Err(failed(exchange, &error)),
+            // A connection that served before may have been closed by the upstream meanwhile. What
+            // was not sent goes to another one, and so does what can be sent again without harm;
+            // each failure uses up one kept connection, and a new one is not tried twice.
+            Ok(Err(mut error)) if upstream.reused && (may_repeat || error.message().is_some()) => {
+                unsent = error.take_message();
+            }
+            Ok(Err(error)) => return Err(failed(exchange, &error.into_error())),
             Err(_) => {
                 upstream.valve.shut();
                 return Err(Reason::UpstreamTimeout.into());

@@ -109,6 +109,7 @@ fn one_fault_refuses_the_batch_and_all_faults_are_told_at_once() {
         prepared("Route", "second", spec, json!({}), &[])
     };
     check(&[posting("/parcels/{number}")], &["Route second /spec/path"]);
+    check(&[route(json!({ "page_max": 60_000 }))], &["Route parcels /spec/page_max"]);
     for pointer in ["data", "/a~2", "/a~"] {
         check(&[route(json!({ "records": pointer }))], &["Route parcels /spec/records"]);
     }

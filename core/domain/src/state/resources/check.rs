@@ -1,5 +1,7 @@
 //! What must hold before a batch of declarations is taken: every fault at once, each with its place.
 
+mod together;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -35,8 +37,9 @@ pub fn faults(state: &State, resources: &[Prepared]) -> Vec<Fault> {
     for prepared in resources {
         check_one(state, &after, prepared, &mut faults);
     }
-    check_keys(state, resources, &mut faults);
-    check_paths(&after, resources, &mut faults);
+    together::check_keys(state, resources, &mut faults);
+    together::check_paths(&after, resources, &mut faults);
+    together::check_pages(&after, resources, &mut faults);
     faults
 }
 
@@ -328,91 +331,6 @@ fn check_client(
                 format!("key `{}` was closed by severance {severance}", key.thumbprint),
                 Some("register a new key; a severed one stays refused"),
             ));
-        }
-    }
-}
-
-/// One key belongs to one client: otherwise nobody could say who called.
-fn check_keys(state: &State, resources: &[Prepared], faults: &mut Vec<Fault>) {
-    let replaced: BTreeSet<&str> = resources
-        .iter()
-        .filter(|prepared| prepared.declaration.spec.kind() == Kind::Client)
-        .map(|prepared| prepared.declaration.name.as_str())
-        .collect();
-    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, client) in state.of_kind(Kind::Client) {
-        if !replaced.contains(name) {
-            owners.extend(client.keys.iter().map(|key| (key.thumbprint.as_str(), name)));
-        }
-    }
-    for prepared in resources {
-        for key in &prepared.keys {
-            let owner = owners.insert(&key.thumbprint, &prepared.declaration.name);
-            if let Some(owner) = owner
-                && owner != prepared.declaration.name
-            {
-                faults.push(fault(
-                    &prepared.declaration,
-                    "/spec",
-                    format!("key `{}` is registered for client `{owner}` already", key.thumbprint),
-                    Some("give each client a key of its own"),
-                ));
-            }
-        }
-    }
-}
-
-/// Two routes must not answer to the same request.
-fn check_paths(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<Fault>) {
-    let shape = |path: &str| -> String {
-        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
-        segments.collect::<Vec<_>>().join("/")
-    };
-    for Prepared { declaration, .. } in resources {
-        let Spec::Route(spec) = &declaration.spec else { continue };
-        for ((_, other_name), other) in after.range((Kind::Route, "")..) {
-            let Spec::Route(other) = other else { break };
-            let meets = other.methods.iter().any(|method| spec.methods.contains(method));
-            if *other_name != declaration.name && meets && shape(&other.path) == shape(&spec.path) {
-                let message = format!("route `{other_name}` answers to the same path and method");
-                faults.push(fault(declaration, "/spec/path", message, None));
-            }
-        }
-    }
-    check_router(after, resources, faults);
-}
-
-/// The gate's own router must take all of the templates together.
-fn check_router(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<Fault>) {
-    let mut router = matchit::Router::new();
-    let mut taken = BTreeSet::new();
-    let declared: BTreeMap<&str, &Declaration> = resources
-        .iter()
-        .filter(|prepared| prepared.declaration.spec.kind() == Kind::Route)
-        .map(|prepared| (prepared.declaration.name.as_str(), &prepared.declaration))
-        .collect();
-    // Those that are known come first, so that the new one is the one that doesn't fit.
-    let routes = after.range((Kind::Route, "")..).map_while(|((_, name), spec)| match spec {
-        Spec::Route(route) => Some((*name, route)),
-        _ => None,
-    });
-    let mut routes: Vec<_> = routes.collect();
-    routes.sort_by_key(|(name, _)| declared.contains_key(name));
-    for (name, route) in routes {
-        let well_formed = crate::spec::route::check_template(&route.path).is_ok();
-        // Routes of one template differ in their methods, and share one place in the router.
-        if !well_formed || !taken.insert(&route.path) {
-            continue;
-        }
-        let said = faults
-            .iter()
-            .any(|fault| fault.kind == Kind::Route && fault.name == name && fault.pointer == "/spec/path");
-        if let (Err(error), Some(declaration)) = (router.insert(&route.path, ()), declared.get(name))
-            && !said
-        {
-            let message = format!("its path can't be told from another route's: {error}");
-            let hint = "name the parameters alike, or give the routes different paths";
-            faults.push(fault(declaration, "/spec/path", message, Some(hint)));
         }
     }
 }
