@@ -7,6 +7,7 @@ mod decisions;
 mod describe;
 mod doctor;
 mod enroll;
+mod examples;
 mod explain;
 mod failure;
 mod follow;
@@ -16,6 +17,8 @@ mod ledger;
 mod local;
 mod operators;
 mod output;
+#[cfg(test)]
+mod reference;
 mod restore;
 mod server;
 mod sever;
@@ -32,8 +35,18 @@ use crate::{demo, logging, up};
 use output::{Format, Output};
 
 /// One gate and one book between a company and its vendors
+///
+/// Vendors' machines call your APIs through the gate, with tokens that are bound to their keys; the
+/// ledger holds everything that changes what the gate lets through, and one command closes every
+/// path of a vendor.
 #[derive(Parser)]
-#[command(name = "portcullis", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "portcullis",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = examples::PORTCULLIS
+)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -43,7 +56,7 @@ struct Cli {
 
 #[derive(clap::Args)]
 struct Globals {
-    /// How to print what was found
+    /// How to print the answer
     #[arg(short, long, global = true, value_enum, default_value_t, help_heading = "Global options")]
     output: Format,
     #[command(flatten)]
@@ -53,7 +66,7 @@ struct Globals {
 /// Where the server is.
 #[derive(clap::Args, Clone, Default)]
 struct Place {
-    /// Address of control; without it, `endpoints.json` of the data folder tells
+    /// Address of control; without it, `endpoints.json` of the data folder says
     #[arg(
         long,
         global = true,
@@ -73,55 +86,73 @@ struct Place {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Run gate and control in one process, on embedded stores
+    /// Run gate and control in one process, with everything in one folder
+    #[command(after_help = examples::UP)]
     Up(up::Arguments),
     /// Watch vendors' machines at work, a theft, a cut and a severance
+    #[command(after_help = examples::DEMO)]
     Demo(demo::Arguments),
     /// Declare resources from manifests, all of them or none
+    #[command(after_help = examples::APPLY)]
     Apply(apply::Arguments),
     /// Show what applying would change
+    #[command(after_help = examples::DIFF)]
     Diff(apply::Files),
-    /// List resources of a kind, or show one
+    /// List the resources of a kind, or one
+    #[command(after_help = examples::GET)]
     Get(get::Arguments),
-    /// Show a resource and what hangs on it
+    /// Show a resource with its state, and what hangs on it
+    #[command(after_help = examples::DESCRIBE)]
     Describe(describe::Arguments),
     /// Delete a resource that nothing refers to
+    #[command(after_help = examples::DELETE)]
     Delete(get::DeleteArguments),
-    /// Machines of vendors
+    /// Register the machines of vendors
     #[command(subcommand)]
     Client(ClientVerb),
     /// Get an access token as a client, for trying things
+    #[command(after_help = examples::TOKEN)]
     Token(call::TokenArguments),
     /// Send one request through the gate as a client
+    #[command(after_help = examples::CALL)]
     Call(call::Arguments),
-    /// List decisions, the newest first
+    /// List decisions, the newest first, or follow them
+    #[command(after_help = examples::DECISIONS)]
     Decisions(decisions::Arguments),
     /// Say why a decision was made, and what to do about it
+    #[command(after_help = examples::EXPLAIN)]
     Explain(explain::Arguments),
-    /// Close every path of a vendor, integration, client or session
+    /// Close every path of a vendor, integration, client, key or session
+    #[command(after_help = examples::SEVER)]
     Sever(sever::Arguments),
     /// Propose to open a severed target again, or confirm a proposal
+    #[command(after_help = examples::RESTORE)]
     Restore(restore::Arguments),
     /// List what is severed, and what is proposed to be restored
+    #[command(after_help = examples::SEVERANCES)]
     Severances(output::Watch),
-    /// The people who may command
+    /// Add, list and remove the people who may command
     #[command(subcommand)]
     Operator(operators::Verb),
-    /// Forget a person: destroys the key of their texts for good
+    /// Forget a person: destroy the key of their texts, for good
+    #[command(after_help = examples::ERASE)]
     Erase(operators::EraseArguments),
-    /// Write commented manifests to begin with
+    /// Print commented manifests to begin with
     #[command(subcommand)]
     New(local::New),
     /// Print the JSON Schema of a kind's manifests
+    #[command(after_help = examples::SCHEMA)]
     Schema(local::SchemaArguments),
-    /// Print the table of reason codes
+    /// Print the reason codes of refusals, and who can fix each
+    #[command(after_help = examples::REASONS)]
     Reasons(local::ReasonsArguments),
-    /// The ledger of everything that was changed
+    /// Look at the ledger of everything that was changed, and verify it
     #[command(subcommand)]
     Ledger(ledger::Verb),
-    /// Look whether everything is as it should be
+    /// Check folder, disk, certificates, server, clock and ledger
     Doctor,
     /// Print the completion script of a shell
+    #[command(after_help = examples::COMPLETION)]
     Completion(local::CompletionArguments),
     /// Print the version
     Version,
@@ -130,6 +161,7 @@ enum Verb {
 #[derive(Subcommand)]
 enum ClientVerb {
     /// Register a client by its public key or certificate; secrets can't be registered
+    #[command(after_help = examples::ENROLL)]
     Enroll(enroll::Arguments),
 }
 

@@ -43,13 +43,13 @@ pub struct Arguments {
     /// Address for vendors' machines; port 0 means any free port, kept from the first start on
     #[arg(long, value_name = "ADDRESS")]
     pub listen_gate: Option<SocketAddr>,
-    /// Address for operators: API and command line
+    /// Address for operators: API and command line; port 0 as above
     #[arg(long, value_name = "ADDRESS")]
     pub listen_control: Option<SocketAddr>,
     /// Where vendors reach the gate (`https://host[:port]`); kept from the first start on
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Cores of the gate; as many as the machine has, without a word
+    /// Cores of the gate; default: as many as the machine has
     #[arg(long, value_name = "N")]
     pub cores: Option<u16>,
     /// Manifests to apply when it is up

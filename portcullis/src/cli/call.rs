@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use portcullis_api::problem::MEDIA_TYPE;
 use serde_json::json;
 
 use super::output::Output;
@@ -26,10 +28,10 @@ struct MachineArguments {
     /// PEM of the certificate's private key; then `--key` signs proofs besides
     #[arg(long, value_name = "FILE", requires = "cert")]
     cert_key: Option<PathBuf>,
-    /// Scope to ask for; may be given more than once; all of the integration's without a word
+    /// Scope to ask for; may be given more than once; default: all of the integration's
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// Public address of the gate; the one of the running installation without a word
+    /// Public address of the gate; default: that of the running installation
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
 }
@@ -44,10 +46,10 @@ pub(super) struct TokenArguments {
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Such as GET
+    /// Method, such as GET
     #[arg(value_parser = method)]
     method: Method,
-    /// Path at the gate, or the whole address
+    /// Path at the gate, or the whole address, with query if there is one
     url: String,
     /// Name of the client
     #[arg(long)]
@@ -111,10 +113,17 @@ pub(super) async fn call(place: &Place, out: &Output, arguments: Arguments) -> R
     if arguments.include {
         out.note(&head(&answer));
     }
+    // The gate's own refusals are problem documents; what isn't one is the upstream's answer.
+    let media = answer.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let whose = if media.starts_with(MEDIA_TYPE.as_bytes()) { "gate" } else { "upstream" };
+    let mut line_is_open = false;
     let refused = answer.status().is_client_error() || answer.status().is_server_error();
     loop {
         match answer.chunk().await {
-            Ok(Some(chunk)) => out.bytes(&chunk)?,
+            Ok(Some(chunk)) => {
+                line_is_open = chunk.last().is_some_and(|last| *last != b'\n');
+                out.bytes(&chunk)?;
+            }
             Ok(None) => break,
             Err(broken) => return Err(incomplete(&broken)),
         }
@@ -123,8 +132,9 @@ pub(super) async fn call(place: &Place, out: &Output, arguments: Arguments) -> R
         return Ok(Outcome::Done);
     }
     if let Some(decision) = answer.decision() {
+        let line = if line_is_open { "\n" } else { "" };
         out.note(&format!(
-            "\nerror: the gate answered {}\nhint: portcullis explain {decision}",
+            "{line}error: the {whose} answered {}\nhint: portcullis explain {decision}",
             answer.status()
         ));
     }

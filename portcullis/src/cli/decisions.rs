@@ -9,13 +9,15 @@ use portcullis_domain::decision::{DecisionId, Ending, Verdict};
 use serde_json::json;
 
 use super::follow::Events;
-use super::output::{Format, Output, Paint, Style};
+use super::output::{Format, Output, Paint, Style, width_max};
 use super::server::Server;
 use super::table::{Cell, Table};
 use super::time::{self, Since};
 use super::{Outcome, Place};
 use crate::clock::system_clock;
 
+/// Columns of a terminal that shows what was asked for, too.
+const WIDTH_OF_REQUESTS: usize = 96;
 /// Followed decisions whose lines are remembered.
 const TOLD_MAX: usize = 10_000;
 
@@ -33,7 +35,7 @@ pub(super) struct Arguments {
     /// Only those with this reason code, of the decision or of its end
     #[arg(long)]
     reason: Option<String>,
-    /// Only those since then: `15m`, `2h`, `7d`, or an instant
+    /// Only those since then: `90s`, `15m`, `2h`, `7d`, or an instant such as `2026-12-31T18:00:00Z`
     #[arg(long)]
     since: Option<Since>,
     /// At most this many
@@ -42,7 +44,7 @@ pub(super) struct Arguments {
     /// Print decisions as they are made, until interrupted; with `--since`, those from then on first
     #[arg(long, conflicts_with = "watch")]
     follow: bool,
-    /// Look again every second, and print when the list has changed
+    /// Look again every second, and print when something has changed
     #[arg(short, long)]
     watch: bool,
 }
@@ -156,17 +158,22 @@ fn one_line(out: &Output, decision: &DecisionView) -> Result<String> {
 }
 
 pub(super) fn table(decisions: &[DecisionView]) -> Table {
-    let mut table = Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "RESULT"]);
+    // Where not all fits, the id and the result are what is needed: `explain` tells the rest.
+    let narrow = width_max() < WIDTH_OF_REQUESTS;
+    let mut table = match narrow {
+        true => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "RESULT"]),
+        false => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "RESULT"]),
+    };
     for decision in decisions {
         let record = &decision.record;
         let (text, style) = result(decision);
-        table.row([
-            time::short(record.time).into(),
-            record.id.to_string().into(),
-            who(decision).into(),
-            request(decision).into(),
-            Cell::styled(text, style),
-        ]);
+        let mut cells =
+            vec![time::short(record.time).into(), record.id.to_string().into(), who(decision).into()];
+        if !narrow {
+            cells.push(request(decision).into());
+        }
+        cells.push(Cell::styled(text, style));
+        table.cells(cells);
     }
     table
 }

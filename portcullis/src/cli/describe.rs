@@ -11,7 +11,7 @@ use portcullis_domain::target::Target;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::output::{Format, Output, Paint, Style, json as as_json};
+use super::output::{Format, Output, Paint, Style, json as as_json, width_max};
 use super::restore::cause;
 use super::server::{Server, text_of, texts_of};
 use super::table::Table;
@@ -23,6 +23,7 @@ pub(super) struct Arguments {
     /// vendor, contract, upstream, route, integration or client
     #[arg(value_parser = get::kind)]
     kind: Kind,
+    /// Its name
     name: String,
 }
 
@@ -183,7 +184,8 @@ fn section(text: &mut String, title: &str, table: &Table, paint: Paint) {
         text.push_str("  none\n");
         return;
     }
-    for line in table.render(paint).lines() {
+    let indented = width_max().saturating_sub(2);
+    for line in table.render_within(paint, indented).lines() {
         text.push_str(&format!("  {line}\n"));
     }
 }

@@ -16,6 +16,7 @@ use super::{Outcome, Place};
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("proof").required(true).multiple(true))]
 pub(super) struct Arguments {
+    /// Name of the client: its `client_id`
     name: String,
     /// Integration that the client belongs to
     #[arg(long)]
@@ -26,13 +27,13 @@ pub(super) struct Arguments {
     /// PEM of the client's certificate: pinned if self-signed, else registered by its subject
     #[arg(long, value_name = "FILE", group = "proof")]
     cert: Option<PathBuf>,
-    /// PEM of the authority that issued it, if it isn't in the same file
+    /// PEM of the authority that issued the certificate, if it isn't in the same file
     #[arg(long, value_name = "FILE", requires = "cert")]
     cert_authority: Option<PathBuf>,
     /// Make a key pair in this folder, and register its public half
     #[arg(long, value_name = "DIR", group = "proof", conflicts_with = "jwks")]
     generate: Option<PathBuf>,
-    /// What sort of key to make: EdDSA or ES256
+    /// Algorithm of the key pair: EdDSA or ES256
     #[arg(long, requires = "generate", conflicts_with = "jwks", default_value = "EdDSA", value_parser = algorithm)]
     algorithm: Algorithm,
 }
@@ -94,7 +95,7 @@ fn told(answer: &EnrollAnswer, generated: Option<&Generated>, arguments: &Argume
     fact("proves itself", &answer.authentication.join(", "));
     fact("scopes", &answer.scopes.join(" "));
     for key in &answer.client.status.keys {
-        fact(&key.form, &key.thumbprint);
+        fact(if key.form == "jwk" { "key" } else { &key.form }, &key.thumbprint);
     }
     let Some(generated) = generated else {
         text.push_str("\ntell the vendor's developer the issuer, the client_id and the scopes; any OAuth library does the rest\n");

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use portcullis_api::decisions::{DecisionView, ReasonView};
-use portcullis_domain::decision::{DecisionId, Ending};
+use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Fixer;
 
 use super::output::{Output, Paint, Style};
@@ -34,6 +34,9 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     reason(&mut text, "decided", &decision.why, paint);
     if let Some(why) = &decision.why_ended {
         reason(&mut text, "ended", why, paint);
+    }
+    if let Some(outcome) = decision.outcome.as_ref().filter(|outcome| of_upstream(record, outcome)) {
+        text.push_str(&format!("\nthe upstream itself answered {}: the gate passed it on\n", outcome.status));
     }
     text.push('\n');
     let mut fact = |name: &str, value: String| {
@@ -81,6 +84,11 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     text
 }
 
+/// An error that is the upstream's own answer, and no refusal of the gate.
+fn of_upstream(record: &DecisionRecord, outcome: &OutcomeRecord) -> bool {
+    record.verdict == Verdict::Allow && outcome.ending == Ending::Complete && outcome.status >= 400
+}
+
 fn reason(text: &mut String, what: &str, why: &ReasonView, paint: Paint) {
     let who = match why.fixer {
         Fixer::VendorDeveloper => "the developer of the vendor's machine",
@@ -125,6 +133,17 @@ mod tests {
           outcome      cut by the gate, status 200, after 12 ms
           body         0 bytes in, 123456 bytes and 500 records out
         ");
+    }
+
+    #[test]
+    fn an_error_of_the_upstream_is_not_taken_for_a_refusal() {
+        let own = "the upstream itself answered 404";
+        let mut found = decision(Reason::Allowed, Some((Ending::Complete, Reason::Allowed)));
+        assert!(!told(&found, Paint { on: false }).contains(own));
+        if let Some(outcome) = &mut found.outcome {
+            outcome.status = 404;
+        }
+        assert!(told(&found, Paint { on: false }).contains(own));
     }
 
     #[test]

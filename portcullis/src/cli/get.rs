@@ -17,6 +17,7 @@ pub(super) struct Arguments {
     /// vendor, contract, upstream, route, integration or client; plurals too
     #[arg(value_parser = kind)]
     kind: Kind,
+    /// Name of the one that is wanted; without it, all of the kind
     name: Option<String>,
     #[command(flatten)]
     watch: Watch,
@@ -27,6 +28,7 @@ pub(super) struct DeleteArguments {
     /// vendor, contract, upstream, route, integration or client
     #[arg(value_parser = kind)]
     kind: Kind,
+    /// Its name
     name: String,
     /// Say what would be deleted, and delete nothing
     #[arg(long)]

@@ -11,12 +11,13 @@ use serde_json::json;
 use super::failure::Usage;
 use super::output::{Format, Output};
 use super::table::Table;
-use super::{Cli, Outcome, get};
+use super::{Cli, Outcome, examples, get};
 use crate::clock::system_clock;
 
 #[derive(clap::Subcommand)]
 pub(super) enum New {
     /// Print manifests of a vendor, its contract, an upstream, a route and the integration
+    #[command(after_help = examples::NEW)]
     Integration {
         /// What the integration is like: read-api or push
         #[arg(long, value_name = "TEMPLATE", default_value = TEMPLATES[0])]
@@ -43,6 +44,7 @@ pub(super) struct ReasonsArguments {
 
 #[derive(clap::Args)]
 pub(super) struct CompletionArguments {
+    /// Which shell
     shell: clap_complete::Shell,
 }
 

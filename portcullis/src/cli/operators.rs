@@ -14,16 +14,22 @@ use super::{Outcome, Place};
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
     /// Add an operator; the token is printed once
-    Add { name: String },
-    /// List the operators
+    Add {
+        /// Who it is; one token is one person
+        name: String,
+    },
+    /// List the operators, and whose token this is
     List,
     /// Remove an operator; the token is dead at once
-    Remove { name: String },
+    Remove {
+        /// Who it is
+        name: String,
+    },
 }
 
 #[derive(clap::Args)]
 pub(super) struct EraseArguments {
-    /// Id of a person's texts, as `describe` and `operator list` show it
+    /// Id of the person's texts, as `describe` and `operator list` show it
     #[arg(value_parser = subject)]
     subject: SubjectId,
 }

@@ -22,7 +22,7 @@ pub(super) enum Format {
 
 #[derive(clap::Args)]
 pub(super) struct Watch {
-    /// Look again every second, and print when it has changed
+    /// Look again every second, and print when something has changed
     #[arg(short, long)]
     pub(super) watch: bool,
 }
@@ -68,6 +68,16 @@ impl Paint {
 /// Only on a terminal, and never with `NO_COLOR` (no-color.org).
 pub(super) fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Characters that a line should not pass: what the terminal shows, and no limit where none is.
+pub(super) fn width_max() -> usize {
+    if cfg!(test) {
+        return 100;
+    }
+    // A terminal of fewer columns is none that a table can be read on.
+    let columns = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { usize::MAX } else { columns.max(60) }
 }
 
 impl Output {

@@ -1,11 +1,9 @@
-//! Aligned tables that can be read at 100 columns.
+//! Aligned tables that fit the terminal; what goes to a pipe or a file stays whole.
 
-use super::output::{Paint, Style};
+use super::output::{Paint, Style, width_max};
 
-/// Characters that a line should not pass.
-const WIDTH_MAX: usize = 100;
-/// Fewer would say nothing any more.
-const FLEXIBLE_MIN: usize = 12;
+/// Fewer characters would say nothing any more.
+const FLEXIBLE_MIN: usize = 10;
 const GAP: usize = 2;
 
 /// A table in the making.
@@ -61,7 +59,12 @@ impl Table {
     }
 
     pub(super) fn render(&self, paint: Paint) -> String {
-        let widths = self.widths();
+        self.render_within(paint, width_max())
+    }
+
+    /// With lines of at most `width_max` characters, as far as columns may be cut.
+    pub(super) fn render_within(&self, paint: Paint, width_max: usize) -> String {
+        let widths = self.widths(width_max);
         let mut text = String::new();
         let headings = self.headings.iter().map(|heading| (heading.text.to_owned(), Style::Dim));
         line(&mut text, headings, &widths, paint);
@@ -71,7 +74,7 @@ impl Table {
         text
     }
 
-    fn widths(&self) -> Vec<usize> {
+    fn widths(&self, width_max: usize) -> Vec<usize> {
         let mut widths: Vec<usize> =
             self.headings.iter().map(|heading| heading.text.chars().count()).collect();
         for row in &self.rows {
@@ -80,7 +83,7 @@ impl Table {
             }
         }
         let gaps = GAP * widths.len().saturating_sub(1);
-        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(WIDTH_MAX);
+        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width_max);
         // The widest gives first, one character at a time.
         while over > 0 {
             let flexible = widths.iter_mut().zip(&self.headings).filter(|(_, heading)| heading.flexible);
@@ -137,17 +140,18 @@ mod tests {
     fn flexible_columns_give_way() {
         let mut table = Table::new(["~A", "B", "~C"]);
         table.row(["a".repeat(90).into(), "b".repeat(40).into(), "c".repeat(30).into()]);
-        let text = table.render(Paint { on: false });
-        let longest = text.lines().map(|line| line.chars().count()).max();
-        assert_eq!(longest, Some(100));
-        assert!(text.contains(&"b".repeat(40)) && text.contains('…'));
+        for width in [100, 80] {
+            let text = table.render_within(Paint { on: false }, width);
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert_eq!(longest, Some(width));
+            assert!(text.contains(&"b".repeat(40)) && text.contains('…'));
+        }
+        let whole = table.render_within(Paint { on: false }, usize::MAX);
+        assert!(whole.contains(&"a".repeat(90)) && !whole.contains('…'));
         let mut table = Table::new(["~A", "B"]);
         table.row(["a".repeat(20).into(), "b".repeat(120).into()]);
-        assert!(table.render(Paint { on: false }).contains(&format!(
-            "{}…  {}",
-            "a".repeat(11),
-            "b".repeat(120)
-        )));
+        let text = table.render_within(Paint { on: false }, 100);
+        assert!(text.contains(&format!("{}…  {}", "a".repeat(9), "b".repeat(120))));
     }
 
     #[test]

@@ -1,0 +1,198 @@
+//! What stands under the help of each verb: lines that can be typed as they are. A test reads them.
+
+pub(super) const PORTCULLIS: &str = "\
+Examples:
+  portcullis demo                               see the whole of it work, in under a minute
+  portcullis up --dir data                      start an installation; PORTCULLIS_DIR=data names it below
+  portcullis new integration acme > acme.yaml   manifests to begin with; edit them
+  portcullis apply -f acme.yaml                 declare what they say
+  portcullis decisions --follow                 watch who passes and who doesn't
+  portcullis sever vendor/acme --reason leak    close every path of a vendor, now
+
+Environment:
+  PORTCULLIS_TOKEN   an operator's token; without it, `admin.token` of the data folder
+  NO_COLOR           no colours
+
+Exit status: 0 done, 1 refused or failed, 2 not understood";
+
+pub(super) const UP: &str = "\
+Examples:
+  portcullis up
+  portcullis up --dir data --listen-gate 0.0.0.0:443 --public-url https://gate.example.com
+  portcullis up --dir data -f manifests/vendors.yaml
+
+When it is ready it prints where it listens, and writes `endpoints.json` into its folder. Ctrl-C lets
+requests under way end, and stops; SIGHUP reads the certificates anew.";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  portcullis demo
+  portcullis demo --exit";
+
+pub(super) const APPLY: &str = "\
+Examples:
+  portcullis apply -f acme.yaml --dry-run
+  portcullis apply -f acme.yaml -f routes/
+  portcullis get vendor acme -o yaml | portcullis apply -f -";
+
+pub(super) const DIFF: &str = "\
+Examples:
+  portcullis diff -f acme.yaml";
+
+pub(super) const GET: &str = "\
+Examples:
+  portcullis get vendors
+  portcullis get clients --watch
+  portcullis get integration acme -o yaml";
+
+pub(super) const DESCRIBE: &str = "\
+Examples:
+  portcullis describe vendor acme
+  portcullis describe client acme-1 -o json";
+
+pub(super) const DELETE: &str = "\
+Examples:
+  portcullis delete client acme-1 --dry-run
+  portcullis delete client acme-1";
+
+pub(super) const ENROLL: &str = "\
+Examples:
+  portcullis client enroll acme-1 --integration acme --jwks acme-1.jwks.json
+  portcullis client enroll acme-1 --integration acme --cert acme-1.crt
+  portcullis client enroll acme-1 --integration acme --generate keys";
+
+pub(super) const TOKEN: &str = "\
+Examples:
+  portcullis token acme-1 --key keys/acme-1.pem
+  portcullis token acme-1 --cert acme-1.crt --key acme-1.key -o json";
+
+pub(super) const CALL: &str = "\
+Examples:
+  portcullis call GET /acme/parcels --client acme-1 --key keys/acme-1.pem
+  portcullis call POST /acme/parcels --client acme-1 --key keys/acme-1.pem -d @parcel.json -i";
+
+pub(super) const DECISIONS: &str = "\
+Examples:
+  portcullis decisions --vendor acme --since 1h
+  portcullis decisions --verdict deny --follow
+  portcullis decisions --reason records_cut -o json";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  portcullis explain 01M7Z0C6B71DFTGC1GRW00000W";
+
+pub(super) const SEVER: &str = "\
+Examples:
+  portcullis sever vendor/acme --dry-run
+  portcullis sever vendor/acme --reason 'token seen elsewhere'
+  portcullis sever client/acme-1 --reason 'laptop stolen'
+
+It needs no approval, and answers when every gate has confirmed. `portcullis restore` is the way back.";
+
+pub(super) const RESTORE: &str = "\
+Examples:
+  portcullis restore client/acme-1
+  portcullis restore vendor/acme
+  portcullis restore vendor/acme --confirm 241531a3-66a6-4bdf-a818-0898e2b44e04
+
+Vendors and integrations take a second operator, and new keys for their clients.";
+
+pub(super) const SEVERANCES: &str = "\
+Examples:
+  portcullis severances --watch";
+
+pub(super) const ERASE: &str = "\
+Examples:
+  portcullis erase 61ae37cb-5fe7-4b91-83d3-14b07d5a513e
+
+It can't be undone. The ledger's proofs still verify.";
+
+pub(super) const NEW: &str = "\
+Examples:
+  portcullis new integration acme > acme.yaml
+  portcullis new integration --template push acme > acme.yaml";
+
+pub(super) const SCHEMA: &str = "\
+Examples:
+  portcullis schema integration > integration.schema.json";
+
+pub(super) const REASONS: &str = "\
+Examples:
+  portcullis reasons
+  portcullis reasons -o json";
+
+pub(super) const COMPLETION: &str = "\
+Examples:
+  portcullis completion bash > ~/.local/share/bash-completion/completions/portcullis
+  portcullis completion zsh > ~/.zfunc/_portcullis";
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Cli;
+    use clap::{CommandFactory as _, Parser as _};
+
+    /// Every command with its words behind `portcullis`.
+    pub(in super::super) fn commands() -> Vec<(String, clap::Command)> {
+        fn under(path: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
+            for verb in command.get_subcommands() {
+                let path = format!("{path} {}", verb.get_name()).trim().to_owned();
+                under(&path, verb, found);
+                found.push((path, verb.clone()));
+            }
+        }
+        let mut found = Vec::new();
+        let mut whole = Cli::command();
+        whole.build();
+        under("", &whole, &mut found);
+        found
+    }
+
+    /// What stands between single quotes is one word.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('\'').enumerate();
+        parts
+            .flat_map(|(at, part)| match at % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_example_is_understood_by_the_verb_that_shows_it() {
+        let mut shown = 0;
+        let whole = [(String::new(), Cli::command())];
+        for (path, command) in commands().into_iter().chain(whole) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter_map(|line| line.strip_prefix("  portcullis ")) {
+                // What the shell does with it, and words beside it, are no arguments.
+                let line = line.split("   ").next().unwrap().split(" > ").next().unwrap();
+                for command in line.split(" | ") {
+                    let command = command.strip_prefix("portcullis ").unwrap_or(command);
+                    let parsed =
+                        Cli::try_parse_from(std::iter::once("portcullis".to_owned()).chain(words(command)));
+                    assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+                }
+                assert!(line.contains(&path), "`{path}` shows: {line}");
+                shown += 1;
+            }
+        }
+        assert!(shown > 30, "{shown}");
+    }
+
+    #[test]
+    fn every_verb_and_every_argument_says_what_it_is() {
+        for (path, command) in commands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.ends_with('.'), "`{path}`: {about:?}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(
+                    !help.is_empty() && !help.ends_with('.'),
+                    "`{path}`, `{}`: {help:?}",
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}
