@@ -90,9 +90,11 @@ pub fn check_request_head<'a>(
 /// way a request took, the gate's own, the client's credentials, and names under which proxies hand
 /// client certificates to applications. An application behind the gate must be able to trust all of them.
 ///
+/// `_` counts as `-`: CGI and what came after it (RFC 3875, 4.1.18) hand both to the application as one name.
+///
 /// Fields that the request's own `Connection` names are hop-by-hop too: see [`named_by_connection`].
 pub fn forwarded_or_hop_by_hop(name: &str) -> bool {
-    const NAMES: [&str; 26] = [
+    const NAMES: [&str; 29] = [
         // Hop by hop.
         "connection",
         "keep-alive",
@@ -112,6 +114,10 @@ pub fn forwarded_or_hop_by_hop(name: &str) -> bool {
         "x-original-url",
         "x-rewrite-url",
         "x-envoy-external-address",
+        // Another method than the one that was granted.
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
         // Credentials.
         "authorization",
         "dpop",
@@ -127,8 +133,8 @@ pub fn forwarded_or_hop_by_hop(name: &str) -> bool {
     const PREFIXES: [&str; 7] =
         ["proxy-", "portcullis-", "x-forwarded-", "x-ssl-", "ssl-client-", "x-tls-", "x-amzn-mtls-"];
 
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
-        || PREFIXES.iter().any(|prefix| starts_with_ignoring_case(name, prefix))
+    NAMES.iter().any(|known| name.len() == known.len() && begins_with(name, known))
+        || PREFIXES.iter().any(|prefix| begins_with(name, prefix))
 }
 
 /// Whether a value of `Connection` names the field, which makes it hop-by-hop (RFC 9110, 7.6.1).
@@ -174,8 +180,11 @@ fn is_length(value: &[u8]) -> bool {
         && str::from_utf8(value).is_ok_and(|text| text.parse::<u64>().is_ok())
 }
 
-fn starts_with_ignoring_case(name: &str, prefix: &str) -> bool {
-    name.as_bytes().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+/// `prefix` is in lower case and has no `_`.
+fn begins_with(name: &str, prefix: &str) -> bool {
+    let read = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() >= prefix.len()
+        && name.as_bytes().iter().zip(prefix.as_bytes()).all(|(byte, known)| read(byte) == *known)
 }
 
 #[cfg(test)]
@@ -243,7 +252,9 @@ mod tests {
     fn names_that_stay_here() {
         let stay = "Connection Keep-Alive Proxy-Authorization proxy-connection TE Trailer Transfer-Encoding Upgrade \
                     Forwarded X-Forwarded-For x-forwarded-client-cert X-Real-IP Via Authorization DPoP \
-                    Portcullis-Decision X-Client-Cert X-SSL-Client-Verify x-ssl-cert Client-Cert Client-Cert-Chain";
+                    Portcullis-Decision X-Client-Cert X-SSL-Client-Verify x-ssl-cert Client-Cert Client-Cert-Chain \
+                    portcullis_vendor Portcullis-Client_ x_forwarded_for X-Forwarded_For client_cert Transfer_Encoding \
+                    X-HTTP-Method-Override x_http_method";
         for name in stay.split_whitespace() {
             assert!(forwarded_or_hop_by_hop(name), "{name}");
         }
