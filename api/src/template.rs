@@ -93,7 +93,8 @@ name: {NAME}-read
 spec:
   upstream: {NAME}-upstream
   methods: [GET]
-  # {id} stands for one segment; {*rest} for all that are left.
+  # {id} stands for one segment; {*rest} for all that are left, at least one. The upstream gets the
+  # path as it comes.
   path: /{NAME}/{*rest}
   scope: {NAME}.read
   # What a misuse would cost: low, moderate, high, critical.
@@ -117,14 +118,16 @@ spec:
     concurrency: 16
     # In any ten seconds.
     records: { per_client: 5000, per_integration: 10000 }
-{FOOT}";
+{FOOT}#   portcullis call GET /{NAME}/PATH --client {NAME}-1 --key KEY_FOLDER/{NAME}-1.pem
+";
 
 const PUSH: &str = r"{HEAD}kind: Route
 name: {NAME}-push
 spec:
   upstream: {NAME}-upstream
   methods: [POST, PUT]
-  # {id} stands for one segment; {*rest} for all that are left.
+  # {id} stands for one segment; {*rest} for all that are left, at least one. The upstream gets the
+  # path as it comes.
   path: /{NAME}/{*rest}
   scope: {NAME}.write
   # What a misuse would cost: low, moderate, high, critical.
@@ -147,7 +150,8 @@ spec:
     # Answers are small here.
     bytes: { per_second: 1000000, burst: 2000000 }
     concurrency: 16
-{FOOT}";
+{FOOT}#   portcullis call POST /{NAME}/PATH --client {NAME}-1 --key KEY_FOLDER/{NAME}-1.pem -d @FILE
+";
 
 const FOOT: &str = r"
 # The vendor's machine comes by command, with its public key; secrets can't be registered:

@@ -34,15 +34,13 @@ use clap::{Parser, Subcommand};
 use crate::{demo, logging, up};
 use output::{Format, Output};
 
-/// One gate and one book between a company and its vendors
-///
-/// Vendors' machines call your APIs through the gate, with tokens that are bound to their keys; the
-/// ledger holds everything that changes what the gate lets through, and one command closes every
-/// path of a vendor.
+/// The line as it was typed.
 #[derive(Parser)]
 #[command(
     name = "portcullis",
     version,
+    about = examples::ABOUT,
+    long_about = None,
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = examples::PORTCULLIS

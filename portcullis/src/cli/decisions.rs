@@ -62,10 +62,12 @@ pub(super) async fn decisions(place: &Place, out: &Output, arguments: Arguments)
         follow(&server, out, &arguments).await?;
         return Ok(Outcome::Done);
     }
+    let asked_for_all = arguments.since.is_none() && filters(&arguments).is_empty();
+    let none = if asked_for_all { "no decisions yet" } else { "no decision is like that" };
     out.watch(arguments.watch, async || {
         let found = list(&server, &arguments).await?;
         let listed = json!({ "items": found });
-        out.rendered(&listed, |_| out.table(&table(&found), "no decisions yet"))
+        out.rendered(&listed, |_| out.table(&table(&found), none))
     })
     .await?;
     Ok(Outcome::Done)

@@ -1,15 +1,23 @@
 //! What stands under the help of each verb: lines that can be typed as they are. A test reads them.
 
+pub(super) const ABOUT: &str = "\
+One gate and one book between a company and its vendors
+
+Vendors' machines call your APIs through the gate, with tokens that are bound to their keys. The
+ledger holds everything that changes what the gate lets through. One command closes every path of
+a vendor.";
+
 pub(super) const PORTCULLIS: &str = "\
 Examples:
   portcullis demo                               see the whole of it work, in under a minute
-  portcullis up --dir data                      start an installation; PORTCULLIS_DIR=data names it below
+  portcullis up --dir data                      start an installation, and leave it running
   portcullis new integration acme > acme.yaml   manifests to begin with; edit them
   portcullis apply -f acme.yaml                 declare what they say
   portcullis decisions --follow                 watch who passes and who doesn't
   portcullis sever vendor/acme --reason leak    close every path of a vendor, now
 
 Environment:
+  PORTCULLIS_DIR     the data folder, as `--dir` names it
   PORTCULLIS_TOKEN   an operator's token; without it, `admin.token` of the data folder
   NO_COLOR           no colours
 
@@ -21,8 +29,8 @@ Examples:
   portcullis up --dir data --listen-gate 0.0.0.0:443 --public-url https://gate.example.com
   portcullis up --dir data -f manifests/vendors.yaml
 
-When it is ready it prints where it listens, and writes `endpoints.json` into its folder. Ctrl-C lets
-requests under way end, and stops; SIGHUP reads the certificates anew.";
+When it is ready it prints where it listens, and writes `endpoints.json` into its folder.
+Ctrl-C lets requests under way end, and stops. SIGHUP reads the certificates anew.";
 
 pub(super) const DEMO: &str = "\
 Examples:
@@ -87,7 +95,8 @@ Examples:
   portcullis sever vendor/acme --reason 'token seen elsewhere'
   portcullis sever client/acme-1 --reason 'laptop stolen'
 
-It needs no approval, and answers when every gate has confirmed. `portcullis restore` is the way back.";
+It needs no approval, and answers when every gate has confirmed.
+`portcullis restore` is the way back.";
 
 pub(super) const RESTORE: &str = "\
 Examples:

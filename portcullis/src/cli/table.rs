@@ -3,7 +3,7 @@
 use super::output::{Paint, Style, width_max};
 
 /// Fewer characters would say nothing any more.
-const FLEXIBLE_MIN: usize = 10;
+const FLEXIBLE_MIN: usize = 8;
 const GAP: usize = 2;
 
 /// A table in the making.
@@ -151,7 +151,7 @@ mod tests {
         let mut table = Table::new(["~A", "B"]);
         table.row(["a".repeat(20).into(), "b".repeat(120).into()]);
         let text = table.render_within(Paint { on: false }, 100);
-        assert!(text.contains(&format!("{}…  {}", "a".repeat(9), "b".repeat(120))));
+        assert!(text.contains(&format!("{}…  {}", "a".repeat(7), "b".repeat(120))));
     }
 
     #[test]
