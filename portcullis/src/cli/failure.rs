@@ -72,16 +72,25 @@ fn chain(error: &anyhow::Error) -> (String, Option<String>) {
     let mut found = None;
     for cause in error.chain() {
         let (message, hint) = split_hint(&cause.to_string());
+        let message = without_number(&message);
         // Some errors repeat what their cause says.
-        if !whole.ends_with(&message) {
+        if !whole.ends_with(message) {
             if !whole.is_empty() {
                 whole.push_str(": ");
             }
-            whole.push_str(&message);
+            whole.push_str(message);
         }
         found = found.or(hint);
     }
     (whole, found)
+}
+
+/// The system's words for an error say it; its number is for programs.
+fn without_number(message: &str) -> &str {
+    match message.rsplit_once(" (os error ") {
+        Some((words, number)) if number.ends_with(')') => words,
+        _ => message,
+    }
 }
 
 fn push(text: &mut String, message: &str, hint: Option<&str>, coloured: bool) {
@@ -111,6 +120,7 @@ mod tests {
         check(deep, "error: can't read `a`: it is gone\nhint: look\n");
         let deep = Err::<(), _>(anyhow!("gone")).context("can't read `a`: gone").unwrap_err();
         check(deep, "error: can't read `a`: gone\n");
+        check(io::Error::from_raw_os_error(2).into(), "error: No such file or directory\n");
         let problem = Problem::new(409, "title", "detail").hint("hint");
         check(Refused(Box::new(problem)).into(), "error: detail\nhint: hint\n");
         check(Refused(Box::new(Problem::new(409, "title", ""))).into(), "error: title\n");

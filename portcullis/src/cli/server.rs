@@ -167,12 +167,14 @@ impl Server {
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         request.send().await.map_err(|error| {
             let error = anyhow::Error::new(error.without_url());
+            // What is between says how this program is made; the last cause is what is wrong.
+            let cause = anyhow!("{}", error.root_cause());
             let hint = if format!("{error:#}").contains("certificate") {
                 "name the authority that signed its certificate by `--ca FILE`, or its data folder by `--dir DIR`"
             } else {
                 "is it running? `portcullis up` starts it, `portcullis doctor` looks closer"
             };
-            error.context(format!("can't reach `{}`\nhint: {hint}", self.address()))
+            cause.context(format!("can't reach `{}`\nhint: {hint}", self.address()))
         })
     }
 
