@@ -406,6 +406,32 @@ fn what_needs_no_server_works_anywhere() {
     run_in(folder.path(), &["get", "vendors"]).refused(&["no server is known", "hint: "]);
 }
 
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["completion", "zsh"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn an_empty_list_and_an_empty_filter_are_told_apart() {
+    let world = World::start();
+    for (arguments, expect) in [
+        (&["decisions"][..], "no decisions yet\n"),
+        (&["decisions", "--vendor", "nobody"], "no decision is like that\n"),
+        (&["severances"], "nothing is severed\n"),
+    ] {
+        let ran = world.run(arguments).ended(0);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", expect), "{arguments:?}");
+    }
+}
+
 fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(arguments)
