@@ -10,14 +10,12 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use portcullis_domain::decision::DecisionId;
-use portcullis_domain::ids::ClientId;
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest};
 use portcullis_tokens::dpop::Proof;
 use portcullis_tokens::replay::ClientShare;
 use portcullis_tokens::thumbprint::Thumbprint;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::body::GateBody;
 use crate::connection::Connection;
@@ -69,11 +67,12 @@ pub async fn relay(
         if values.next().is_some() { Some(String::new()) } else { first }
     };
     let greeting = connection.greeting();
-    let Some((relay, answer)) = core.shared.relays.expect() else {
+    let network = greeting.map(|greeting| greeting.network.clone()).unwrap_or_default();
+    let Some(mut expected) = core.shared.relays.expect(network) else {
         return Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000));
     };
     let message = RelayRequest {
-        relay,
+        relay: expected.number,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         content_type: text(CONTENT_TYPE),
@@ -89,13 +88,10 @@ pub async fn relay(
     let sent = core.shared.to_control.try_send(FromGate::Relay(message)).is_ok();
     let limit = Duration::from_secs(ANSWER_SECONDS_MAX);
     let answer =
-        if sent { tokio::time::timeout(limit, answer).await.ok().and_then(Result::ok) } else { None };
+        if sent { tokio::time::timeout(limit, expected.answer()).await.ok().flatten() } else { None };
     match answer {
         Some(answer) => Ok(response_of(answer, nonce, id)),
-        None => {
-            core.shared.relays.forget(relay);
-            Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000))
-        }
+        None => Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000)),
     }
 }
 
@@ -113,9 +109,7 @@ fn check_token_proof(
     let proof = Proof::parse(text)
         .map_err(|error| Refusal::with_detail(Reason::ProofMalformed, error.to_string()))?;
     let key = proof.jkt();
-    // The client isn't known yet: its key stands for it, so that no key may fill the table.
-    let stand_in = key.0.first_chunk().map_or(Uuid::nil(), |bytes: &[u8; 16]| Uuid::from_bytes(*bytes));
-    let share = ClientShare::of(ClientId(stand_in));
+    let share = ClientShare::STRANGERS;
     let path = request.uri().path();
     let urls: Vec<String> =
         ready.snapshot.public_origins.iter().map(|origin| address(origin, path)).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use portcullis_domain::ids::{RouteId, UpstreamId};
@@ -67,34 +67,101 @@ impl Shared {
 #[derive(Default, Debug)]
 pub struct Relays {
     next: AtomicU64,
-    waiting: Mutex<HashMap<u64, oneshot::Sender<RelayAnswer>>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default, Debug)]
+struct Waiting {
+    by_number: HashMap<u64, (String, oneshot::Sender<RelayAnswer>)>,
+    /// How many of them came from each network.
+    of_network: HashMap<String, usize>,
 }
 
 /// More than these at once are refused: control answers thousands a second.
 const RELAYS_MAX: usize = 1_024;
+/// As many of one network: a flood of strangers leaves room for all others, here and in control,
+/// which works at 256 at a time.
+const RELAYS_OF_NETWORK_MAX: usize = 64;
 
 impl Relays {
-    /// A number for a new request, and where its answer arrives; nothing when too many wait.
-    pub fn expect(&self) -> Option<(u64, oneshot::Receiver<RelayAnswer>)> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= RELAYS_MAX {
+    /// A place for a new request from `network`; nothing when too many wait.
+    pub fn expect(&self, network: String) -> Option<Expected<'_>> {
+        let mut waiting = self.waiting();
+        let of_network = waiting.of_network.get(&network).copied().unwrap_or_default();
+        if waiting.by_number.len() >= RELAYS_MAX || of_network >= RELAYS_OF_NETWORK_MAX {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
-        waiting.insert(number, sender);
-        Some((number, receiver))
+        let (sender, answer) = oneshot::channel();
+        waiting.of_network.insert(network.clone(), of_network + 1);
+        waiting.by_number.insert(number, (network, sender));
+        Some(Expected { relays: self, number, answer })
     }
 
     pub fn answer(&self, answer: RelayAnswer) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&answer.relay);
-        if let Some(waiting) = waiting {
+        if let Some(waiting) = self.forget(answer.relay) {
             // The client may have gone; then nobody waits for the answer.
             let _ = waiting.send(answer);
         }
     }
 
-    pub fn forget(&self, number: u64) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    fn forget(&self, number: u64) -> Option<oneshot::Sender<RelayAnswer>> {
+        let mut waiting = self.waiting();
+        let (network, sender) = waiting.by_number.remove(&number)?;
+        if let Some(count) = waiting.of_network.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.of_network.remove(&network);
+            }
+        }
+        Some(sender)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that waits. Its place is free again when this is dropped, also with a client that went.
+pub struct Expected<'a> {
+    relays: &'a Relays,
+    pub number: u64,
+    answer: oneshot::Receiver<RelayAnswer>,
+}
+
+impl Expected<'_> {
+    /// The answer; nothing if none will come.
+    pub async fn answer(&mut self) -> Option<RelayAnswer> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.relays.forget(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_leaves_room_for_others() {
+        let relays = Relays::default();
+        let expect = |network: &str| relays.expect(network.to_owned());
+        let mut held: Vec<_> = (0..RELAYS_OF_NETWORK_MAX).map(|_| expect("flood").unwrap()).collect();
+        assert!(expect("flood").is_none());
+        assert!(expect("other").is_some());
+        // A client that goes gives its place back, and so does an answer.
+        held.pop();
+        let last = expect("flood").unwrap();
+        assert!(expect("flood").is_none());
+        relays.answer(RelayAnswer { relay: last.number, status: 200, headers: Vec::new(), body: Vec::new() });
+        assert!(expect("flood").is_some());
+        held.clear();
+        drop(last);
+        let waiting = relays.waiting();
+        assert!(waiting.by_number.is_empty() && waiting.of_network.is_empty());
     }
 }

@@ -14,6 +14,9 @@ const COUNTERS: usize = 4_096;
 pub struct ClientShare(u16);
 
 impl ClientShare {
+    /// Those whom nobody knows yet, all together: anybody can make as many keys as they like.
+    pub const STRANGERS: Self = Self(COUNTERS as u16);
+
     pub fn of(client: ClientId) -> Self {
         let id = client.0.as_u128();
         // All bits count, also for ids that differ in few; the product's upper bits are its best.
@@ -35,7 +38,7 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 impl Shares {
     pub(super) fn new(quota: usize) -> Self {
         Self {
-            counters: std::iter::repeat_with(AtomicU64::default).take(COUNTERS).collect(),
+            counters: std::iter::repeat_with(AtomicU64::default).take(COUNTERS + 1).collect(),
             quota: quota as u64,
         }
     }

@@ -90,6 +90,20 @@ fn refused_proofs_cost_no_share() {
 }
 
 #[test]
+fn strangers_share_one_quarter() {
+    let tables = tables(64);
+    let accept = |key: u8, share| tables.accept(NonceSlot(0), &Thumbprint([key; 32]), "x", share);
+    for key in 0..16 {
+        assert_eq!(accept(key, ClientShare::STRANGERS), Acceptance::Accepted, "{key}");
+    }
+    assert_eq!(accept(16, ClientShare::STRANGERS), Acceptance::ClientShareSpent);
+    for id in 0..4_096 {
+        assert_ne!(client(id), ClientShare::STRANGERS);
+    }
+    assert_eq!(accept(17, client(1)), Acceptance::Accepted);
+}
+
+#[test]
 fn a_late_thread_gives_its_client_no_second_quarter() {
     let tables = tables(1_024);
     let accept = |slot, jti: usize| tables.accept(NonceSlot(slot), &JKT, &jti.to_string(), client(1));
@@ -145,7 +159,7 @@ fn generations_are_compared_by_distance() {
 
 #[test]
 fn memory_is_stated_and_capacities_are_checked() {
-    assert_eq!(tables(1_024).bytes(), 2 * (1_024 * 8 + 4_096 * 8));
+    assert_eq!(tables(1_024).bytes(), 2 * (1_024 * 8 + 4_097 * 8));
     for capacity in [0, 1, 32, 100, 1_000, CAPACITY_MAX * 2] {
         let refusal = ReplayTables::new([0; 32], capacity).err();
         assert_eq!(refusal, Some(ReplayError::Capacity { capacity }));
