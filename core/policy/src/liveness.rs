@@ -162,8 +162,10 @@ impl Liveness {
     }
 
     fn mark_ahead(&self, names: &[String]) {
-        let version = self.version.load(Ordering::SeqCst);
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: a version from before the snapshot that comes now would be older than
+        // restorations in it, and the next one would reopen what was closed after them.
+        let version = self.version.load(Ordering::SeqCst);
         ahead.extend(names.iter().map(|name| (name.clone(), version)));
     }
 
