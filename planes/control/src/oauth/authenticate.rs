@@ -157,7 +157,8 @@ fn take(
     let now = exchange.now.as_second();
     check_age(assertion, exchange.server.started_seconds, now)?;
     let used = &exchange.server.used_assertions;
-    match used.take(standing.client_id(), &assertion.token_id, assertion.expires_at, now) {
+    let (vendor, client) = (standing.vendor_id(), standing.client_id());
+    match used.take(vendor, client, &assertion.token_id, assertion.expires_at, now) {
         Taken::Yes => Ok(()),
         Taken::Before => Err(Failure::invalid_client("the client assertion was used before")
             .hint("make a new one, with a new `jti`, for each request")

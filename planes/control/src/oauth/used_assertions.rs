@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use portcullis_domain::ids::ClientId;
+use portcullis_domain::ids::{ClientId, VendorId};
 
 /// Assertions that are remembered at most; about 20 MiB.
 pub(super) const ASSERTIONS_MAX: usize = 131_072;
-/// No client may take more, so that one alone can't shut out the others.
+/// No vendor may take more over all its clients, so that one alone can't shut out the others.
 const SHARE_MAX: usize = ASSERTIONS_MAX / 4;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,10 +29,10 @@ pub(super) struct UsedAssertions {
 #[derive(Default)]
 struct Table {
     /// Digest of client and `jti` → whose it is.
-    owners: HashMap<[u8; 32], ClientId>,
+    owners: HashMap<[u8; 32], VendorId>,
     /// The same digests by the first second in which they may be forgotten.
     expiries: BTreeSet<(i64, [u8; 32])>,
-    shares: HashMap<ClientId, usize>,
+    shares: HashMap<VendorId, usize>,
 }
 
 impl Default for UsedAssertions {
@@ -48,20 +48,27 @@ impl UsedAssertions {
 
     /// Takes an assertion whose signature was good. `expires_at` is the first second in which it is
     /// refused for its age.
-    pub(super) fn take(&self, client: ClientId, token_id: &str, expires_at: i64, now: i64) -> Taken {
+    pub(super) fn take(
+        &self,
+        vendor: VendorId,
+        client: ClientId,
+        token_id: &str,
+        expires_at: i64,
+        now: i64,
+    ) -> Taken {
         let digest = digest(client, token_id);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_before(now);
         if table.owners.contains_key(&digest) {
             return Taken::Before;
         }
-        let share = table.shares.get(&client).copied().unwrap_or_default();
+        let share = table.shares.get(&vendor).copied().unwrap_or_default();
         if table.owners.len() >= self.assertions_max || share >= self.share_max {
             return Taken::Full;
         }
-        table.owners.insert(digest, client);
+        table.owners.insert(digest, vendor);
         table.expiries.insert((expires_at, digest));
-        table.shares.insert(client, share + 1);
+        table.shares.insert(vendor, share + 1);
         Taken::Yes
     }
 }
@@ -102,26 +109,31 @@ mod tests {
         ClientId(Uuid::from_u128(number.into()))
     }
 
-    #[test]
-    fn once_for_each_client_while_it_is_good() {
-        let used = UsedAssertions::default();
-        assert_eq!(used.take(client(1), "a", 100, 50), Taken::Yes);
-        assert_eq!(used.take(client(1), "a", 100, 99), Taken::Before);
-        assert_eq!(used.take(client(2), "a", 100, 99), Taken::Yes);
-        // From then on its `exp` refuses it.
-        assert_eq!(used.take(client(1), "a", 200, 100), Taken::Yes);
+    fn vendor(number: u8) -> VendorId {
+        VendorId(Uuid::from_u128(number.into()))
     }
 
     #[test]
-    fn one_client_fills_its_share_only() {
+    fn once_for_each_client_while_it_is_good() {
+        let used = UsedAssertions::default();
+        assert_eq!(used.take(vendor(1), client(1), "a", 100, 50), Taken::Yes);
+        assert_eq!(used.take(vendor(1), client(1), "a", 100, 99), Taken::Before);
+        assert_eq!(used.take(vendor(2), client(2), "a", 100, 99), Taken::Yes);
+        // From then on its `exp` refuses it.
+        assert_eq!(used.take(vendor(1), client(1), "a", 200, 100), Taken::Yes);
+    }
+
+    #[test]
+    fn one_vendor_fills_its_share_only() {
         let used = UsedAssertions::bounded(3, 2);
-        assert_eq!(used.take(client(1), "a", 100, 0), Taken::Yes);
-        assert_eq!(used.take(client(1), "b", 100, 0), Taken::Yes);
-        assert_eq!(used.take(client(1), "c", 100, 0), Taken::Full);
-        assert_eq!(used.take(client(2), "c", 100, 0), Taken::Yes);
-        assert_eq!(used.take(client(3), "c", 100, 0), Taken::Full);
-        assert_eq!(used.take(client(1), "a", 100, 0), Taken::Before);
-        assert_eq!(used.take(client(1), "c", 200, 100), Taken::Yes);
+        assert_eq!(used.take(vendor(1), client(1), "a", 100, 0), Taken::Yes);
+        assert_eq!(used.take(vendor(1), client(1), "b", 100, 0), Taken::Yes);
+        assert_eq!(used.take(vendor(1), client(1), "c", 100, 0), Taken::Full);
+        assert_eq!(used.take(vendor(1), client(9), "c", 100, 0), Taken::Full, "another client of the vendor");
+        assert_eq!(used.take(vendor(2), client(2), "c", 100, 0), Taken::Yes);
+        assert_eq!(used.take(vendor(3), client(3), "c", 100, 0), Taken::Full);
+        assert_eq!(used.take(vendor(1), client(1), "a", 100, 0), Taken::Before);
+        assert_eq!(used.take(vendor(1), client(1), "c", 200, 100), Taken::Yes);
     }
 
     proptest! {
@@ -142,7 +154,7 @@ mod tests {
                     list.push((who, what, now + life));
                     Taken::Yes
                 };
-                prop_assert_eq!(used.take(client(who), &what.to_string(), now + life, now), expect);
+                prop_assert_eq!(used.take(vendor(who), client(who), &what.to_string(), now + life, now), expect);
             }
         }
     }
