@@ -85,6 +85,9 @@ impl Exchange {
     pub fn add_response(&self, bytes: u64, records: u64) {
         self.response_bytes.set(self.response_bytes.get() + bytes);
         self.records.set(self.records.get() + records);
+        // With each chunk: a long response must not be free until its end.
+        let client = self.permit.client();
+        client.meter.bytes.charge(bytes, client.integration.limits.bytes, self.core.shared.monotonic_ns());
     }
 
     /// Says how it ended; the first word counts.
@@ -104,10 +107,8 @@ impl Drop for Exchange {
             Ok(()) => (Ending::ClientGone, Reason::ClientGone),
             Err(reason) => (Ending::Cut, reason),
         });
-        let limit = self.permit.client().integration.limits.bytes;
         let shared = &self.core.shared;
         let now_ns = shared.monotonic_ns();
-        self.permit.client().meter.bytes.charge(self.response_bytes.get(), limit, now_ns);
         let mut recorder = self.core.recorder.borrow_mut();
         recorder.ended(
             self.permit.client().integration.vendor,

@@ -156,6 +156,11 @@ fn answer(
     reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     exchange.check()?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for it: `Upgrade` stays here. What would follow is no body that can be counted.
+        upstream.valve.shut();
+        return Err(Reason::UpstreamFailed.into());
+    }
     let (mut head, body) = response.into_parts();
     exchange.answered(head.status.as_u16());
     strip(&mut head.headers);
