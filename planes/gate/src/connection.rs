@@ -46,6 +46,9 @@ pub struct Owner {
     pub sessions: Vec<String>,
 }
 
+/// Longer than any answer to a stranger takes, so that nothing is under way.
+const STRANGER_IDLE_MS: u64 = 60_000;
+
 /// An exchange that has not ended.
 #[derive(Default, Debug)]
 struct UnderWay {
@@ -70,6 +73,8 @@ pub struct Connection {
     /// Reset it once everything handed over has left, or at this monotonic time at the latest.
     closing_by_ms: Cell<Option<u64>>,
     outstayed: Cell<bool>,
+    /// When the last request began, or the handshake ended, in monotonic time.
+    asked_ms: Cell<Option<u64>>,
     /// The exchanges that were under way when it was cut.
     cut_exchanges: OnceCell<Vec<DecisionId>>,
 }
@@ -88,6 +93,7 @@ impl Connection {
             ended: Notify::new(),
             closing_by_ms: Cell::new(None),
             outstayed: Cell::new(false),
+            asked_ms: Cell::new(None),
             cut_exchanges: OnceCell::new(),
         }
     }
@@ -157,6 +163,17 @@ impl Connection {
         if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
             exchange.ends_by_ms = Some(ends_by_ms);
         }
+    }
+
+    pub fn asked(&self, now_ms: u64) {
+        self.asked_ms.set(Some(now_ms));
+    }
+
+    /// Nobody's, and nothing was asked for long: HTTP/2 would keep it open for as long as the peer
+    /// answers pings.
+    fn is_idle_stranger(&self, now_ms: u64) -> bool {
+        self.owner.borrow().is_none()
+            && self.asked_ms.get().is_some_and(|asked_ms| now_ms >= asked_ms + STRANGER_IDLE_MS)
     }
 
     /// Whether it was cut because a response took longer than it may.
@@ -327,7 +344,7 @@ impl Registry {
         for connection in self.connections.borrow().values() {
             if let Some(reason) = connection.end_of_life(now_us) {
                 self.cut(connection, reason, now_ms);
-            } else if connection.is_overdue(now_ms) {
+            } else if connection.is_overdue(now_ms) || connection.is_idle_stranger(now_ms) {
                 connection.cut();
             }
         }

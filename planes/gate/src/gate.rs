@@ -106,6 +106,8 @@ impl Gate {
         });
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..listeners.len()).map(|_| mpsc::unbounded_channel()).unzip();
+        let connections_max = connections_max(descriptors_max(), listeners.len());
+        tracing::info!(connections_max, cores = listeners.len(), "connections that each core takes");
         let stop = tokio::sync::watch::Sender::new(false);
         let mut threads = Vec::new();
         let now_ms = u64::try_from(options.clock.now().as_millisecond()).unwrap_or(0);
@@ -123,6 +125,7 @@ impl Gate {
                 cores: senders.clone(),
                 salt: random()?,
                 listener,
+                connections_max,
                 messages,
                 stop: stop.subscribe(),
             };
@@ -214,6 +217,28 @@ fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Connections of one core; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 20_000;
+/// Descriptors for all else: the ledger, the decision log, listeners, the console.
+const DESCRIPTORS_SPARED: u64 = 256;
+
+/// How many descriptors the process may have, after it has asked for all that it can get.
+fn descriptors_max() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // What is refused stays as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current
+}
+
+/// Strangers must not take the descriptors that upstreams, the ledger and severances need: each
+/// connection counts twice, for itself and its upstream's. Without a number there is no limit.
+fn connections_max(descriptors: Option<u64>, cores: usize) -> usize {
+    let Some(descriptors) = descriptors else { return CONNECTIONS_MAX };
+    let each = descriptors.saturating_sub(DESCRIPTORS_SPARED) / 2 / (cores.max(1) as u64);
+    usize::try_from(each).unwrap_or(CONNECTIONS_MAX).clamp(16, CONNECTIONS_MAX)
+}
+
 struct CoreStart {
     number: u16,
     shared: Arc<Shared>,
@@ -221,6 +246,7 @@ struct CoreStart {
     cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
     salt: [u8; 6],
     listener: TcpListener,
+    connections_max: usize,
     messages: mpsc::UnboundedReceiver<CoreMessage>,
     stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -249,7 +275,7 @@ impl CoreStart {
             tokio::task::spawn_local(beat(Rc::clone(&core)));
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
-                () = serve_until_idle(Rc::clone(&core), listener) => {}
+                () = serve_until_idle(Rc::clone(&core), listener, self.connections_max) => {}
             }
             core.recorder.borrow_mut().flush(&core.shared.to_control);
         });
@@ -257,8 +283,8 @@ impl CoreStart {
 }
 
 /// Takes connections until it drains, then waits for the last to end.
-async fn serve_until_idle(core: Rc<Core>, listener: tokio::net::TcpListener) {
-    accept(Rc::clone(&core), listener).await;
+async fn serve_until_idle(core: Rc<Core>, listener: tokio::net::TcpListener, connections_max: usize) {
+    accept(Rc::clone(&core), listener, connections_max).await;
     let mut look = tokio::time::interval(Duration::from_millis(10));
     while core.registry.len() > 0 {
         look.tick().await;
@@ -404,4 +430,21 @@ enum ReadyError {
     },
     #[error(transparent)]
     Snapshot(#[from] CompileError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_all_else() {
+        let check = |descriptors, cores, expect| {
+            assert_eq!(connections_max(descriptors, cores), expect, "{descriptors:?} {cores}");
+        };
+        check(Some(1_024), 1, 384);
+        check(Some(1_024), 2, 192);
+        check(Some(1 << 20), 2, CONNECTIONS_MAX);
+        check(Some(100), 2, 16);
+        check(None, 2, CONNECTIONS_MAX);
+    }
 }

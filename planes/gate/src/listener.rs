@@ -26,8 +26,6 @@ use crate::core::Core;
 use crate::io::ValvedIo;
 use crate::pipeline::handle;
 
-/// Connections of one core; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 20_000;
 const HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// To the end of a request's head, and between requests.
 const HEAD_SECONDS_MAX: u64 = 60;
@@ -42,12 +40,12 @@ const BEAT: Duration = Duration::from_millis(20);
 const FLUSH: Duration = Duration::from_millis(50);
 
 /// Takes connections until the gate drains.
-pub async fn accept(core: Rc<Core>, listener: TcpListener) {
+pub async fn accept(core: Rc<Core>, listener: TcpListener, connections_max: usize) {
     let mut draining = core.draining.subscribe();
     loop {
         tokio::select! {
             _ = draining.wait_for(|draining| *draining) => return,
-            accepted = listener.accept(), if core.registry.len() < CONNECTIONS_MAX => match accepted {
+            accepted = listener.accept(), if core.registry.len() < connections_max => match accepted {
                 Ok((tcp, peer)) => {
                     let core = Rc::clone(&core);
                     tokio::task::spawn_local(async move { serve(core, tcp, peer).await });
@@ -59,7 +57,7 @@ pub async fn accept(core: Rc<Core>, listener: TcpListener) {
                 }
             },
             // Full: look again when some may have ended.
-            () = tokio::time::sleep(BEAT), if core.registry.len() >= CONNECTIONS_MAX => {}
+            () = tokio::time::sleep(BEAT), if core.registry.len() >= connections_max => {}
         }
     }
 }
@@ -91,6 +89,7 @@ async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
     match handshake.await {
         Ok(Ok(mut stream)) => {
             connection.greet(greeting_of(&mut stream, peer));
+            connection.asked(core.shared.monotonic_ms());
             tokio::select! {
                 // A cut wins over whatever the connection could still do.
                 biased;

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::Method;
+use http_body_util::BodyExt;
 use portcullis_domain::decision::Ending;
+use portcullis_domain::spec::RateLimit;
 use tokio::io::AsyncReadExt;
 
 use crate::support::bystander::Bystander;
 use crate::support::client::{BOTH, Protocol, With, full, get, request, slow};
+use crate::support::clock::HandClock;
 use crate::support::identity::who;
 use crate::support::soon;
+use crate::support::upstream::Upstream;
 use crate::support::world::World;
 
 #[tokio::test]
@@ -115,4 +119,55 @@ async fn clients_that_dawdle_hold_up_nobody() {
     let closed = soon("the end of a silent connection", silent[0].read(&mut [0; 1])).await;
     assert!(matches!(closed, Ok(0) | Err(_)));
     println!("served {} requests meanwhile", bystander.served().await);
+}
+
+#[tokio::test]
+async fn an_upstream_can_not_switch_protocols() {
+    let switching =
+        Upstream::raw(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nbytes");
+    let world = World::with(HandClock::real(), |facts| {
+        let main = facts.routes[0].upstream;
+        let main = facts.upstreams.iter_mut().find(|upstream| upstream.id == main).unwrap();
+        main.url = format!("http://{switching}");
+    })
+    .await;
+    for protocol in BOTH {
+        let (mut connection, token, _) = world.client(who(1, 1), protocol).await;
+        let answer = connection.ask(get("/records/1").bearer(&token)).await.unwrap();
+        assert_eq!((answer.status, answer.reason().as_str()), (502, "upstream_failed"));
+    }
+}
+
+#[tokio::test]
+async fn bytes_count_while_a_response_is_under_way() {
+    let world = World::with(HandClock::real(), |facts| {
+        facts.integrations[0].limits.bytes = RateLimit { per_second: 1, burst: 1_000 };
+    })
+    .await;
+    let (mut connection, token, certificate) = world.client(who(1, 1), Protocol::H1).await;
+    // The first chunk is past the limit; the second never comes.
+    let asked = get("/free/x?n=200&chunk=100&size=50&pace_ms=600000").bearer(&token);
+    let mut under_way = connection.send(asked).await.unwrap();
+    assert!(under_way.body_mut().frame().await.unwrap().is_ok());
+    let mut other = world.open(Protocol::H1, Some(&certificate)).await;
+    let answer = other.ask(get("/free/x").bearer(&token)).await.unwrap();
+    assert_eq!((answer.status, answer.reason().as_str()), (429, "bytes_limit"));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_nobodys_does_not_stay() {
+    let clock = HandClock::real();
+    clock.stand();
+    let world = World::with(clock.clone(), |_| {}).await;
+    let (mut known, token, _) = world.client(who(1, 1), Protocol::H2).await;
+    assert_eq!(known.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
+    let (mut stranger, _) = world.connector(None).tls(Protocol::H2).await.unwrap();
+    // The gate's settings: the handshake is over.
+    assert!(stranger.read(&mut [0; 1_024]).await.unwrap() > 0);
+    clock.advance_ms(59_000);
+    assert_eq!(known.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
+    clock.advance_ms(2_000);
+    let mut rest = Vec::new();
+    let _ = soon("the end of an idle connection", stranger.read_to_end(&mut rest)).await;
+    assert_eq!(known.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
 }
