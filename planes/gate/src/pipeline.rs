@@ -16,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::forward::forward;
 use crate::identify::{Caller, identify};
 use crate::limit;
-use crate::read::check_head;
+use crate::read::{check_head, other_reading};
 use crate::refusal::{Challenge, DECISION, DPOP_NONCE, Refusal, put};
 use crate::relay::{is_reserved, relay};
 use crate::shared::Ready;
@@ -35,6 +35,7 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Response<GateBody> {
     let id = core.decision_id();
+    connection.asked(core.shared.monotonic_ms());
     let method = request.method().clone();
     let http2 = connection.is_http2();
     let mut learnt = Learnt::default();
@@ -100,12 +101,24 @@ async fn pass(
 }
 
 fn find_route(ready: &Ready, request: &Request<Incoming>) -> Result<std::sync::Arc<Route>, Refusal> {
-    match ready.snapshot.find(request.method().as_str(), request.uri().path()) {
-        Found::Route(route) => Ok(route),
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let route = match ready.snapshot.find(method, path) {
+        Found::Route(route) => route,
         Found::OtherMethods(allow) => {
-            Err(Refusal { allow: Some(allow), ..Refusal::from(Reason::MethodNotAllowed) })
+            return Err(Refusal { allow: Some(allow), ..Refusal::from(Reason::MethodNotAllowed) });
         }
-        Found::Nothing => Err(Reason::RouteUnknown.into()),
+        Found::Nothing => return Err(Reason::RouteUnknown.into()),
+    };
+    let other = other_reading(path).map(|reading| ready.snapshot.find(method, &reading));
+    match other {
+        None | Some(Found::Nothing) => Ok(route),
+        Some(Found::Route(other)) if other.facts.id == route.facts.id => Ok(route),
+        // Allowed as one route, and served by the upstream as another.
+        Some(_) => {
+            let what =
+                "the path may be read as another route's: it is encoded, or has `;` or a slash at its end";
+            Err(Refusal::with_detail(Reason::PathNotCanonical, what))
+        }
     }
 }
 

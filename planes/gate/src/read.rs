@@ -37,7 +37,9 @@ fn check_path(path: &str) -> Result<(), Refusal> {
         if segment.is_empty() && place + 1 != segments {
             return refused("the path has an empty segment");
         }
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        // Some applications cut a segment at `;` before they resolve dots.
+        let name = segment.split(';').next().unwrap_or_default();
+        let plain = name.replace("%2e", ".").replace("%2E", ".");
         if matches!(plain.as_str(), "." | "..") {
             return refused("the path has a `.` or `..` segment");
         }
@@ -48,11 +50,16 @@ fn check_path(path: &str) -> Result<(), Refusal> {
             return refused("the path has a character that must be encoded");
         }
         if *byte == b'%' {
-            let code = bytes.get(place + 1..place + 3).and_then(|code| std::str::from_utf8(code).ok());
+            let code = bytes.get(place + 1..place + 3).filter(|code| code.iter().all(u8::is_ascii_hexdigit));
+            let code = code.and_then(|code| std::str::from_utf8(code).ok());
             match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
                 None => return refused("the path has a `%` without two hexadecimal digits"),
                 Some(b'/' | b'\\' | 0..=0x1f | 0x7f) => {
                     return refused("the path has an encoded slash, backslash or control character");
+                }
+                // RFC 3986, 6.2.2.2: these are never encoded, so nobody needs it but to disguise a name.
+                Some(code) if code.is_ascii_alphanumeric() || b"-._~".contains(&code) => {
+                    return refused("the path has an encoded letter, digit, `-`, `.`, `_` or `~`");
                 }
                 Some(_) => {}
             }
@@ -61,13 +68,39 @@ fn check_path(path: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// How an application may read a canonical path that it decodes, and whose parameters (`;…`) and
+/// last slash it drops; `None` if that is how it stands.
+pub fn other_reading(path: &str) -> Option<String> {
+    if !path.contains(['%', ';']) && (path == "/" || !path.ends_with('/')) {
+        return None;
+    }
+    let segments = path.split('/').map(|segment| decoded(segment.split(';').next().unwrap_or_default()));
+    let reading = segments.collect::<Vec<_>>().join("/");
+    let reading = reading.trim_end_matches('/');
+    Some(if reading.is_empty() { "/".to_owned() } else { reading.to_owned() })
+}
+
+/// Templates are ASCII: what isn't UTF-8 may become anything else.
+fn decoded(segment: &str) -> String {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = (*first == b'%').then(|| after.get(..2)).flatten();
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_canonical_paths_pass() {
-        for good in ["/", "/parcels", "/parcels/", "/parcels/7%20a", "/a.b/..c", "/%41"] {
+        for good in ["/", "/parcels", "/parcels/", "/parcels/7%20a", "/a.b/..c", "/a;b=c", "/%C3%A9"] {
             assert!(check_path(good).is_ok(), "{good}");
         }
         for bad in [
@@ -85,10 +118,31 @@ mod tests {
             "/a%",
             "/a%2",
             "/a%zz",
+            "/a%+1",
             "/ä",
+            "/%41",
+            "/a/%73ecret",
+            "/a%2Eb",
+            "/a/..;/b",
+            "/a/%2e%2e;x=y/b",
         ] {
             assert!(check_path(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn other_readings_of_a_path() {
+        let check =
+            |path: &str, expect: Option<&str>| assert_eq!(other_reading(path).as_deref(), expect, "{path}");
+        check("/", None);
+        check("/parcels/7", None);
+        check("/parcels/7/", Some("/parcels/7"));
+        check("/parcels/all%3Aexport", Some("/parcels/all:export"));
+        check("/parcels;v=1/secret;x", Some("/parcels/secret"));
+        check("/parcels/;x", Some("/parcels"));
+        check("/;x", Some("/"));
+        check("/a%20b%c3%a9", Some("/a bé"));
+        check("/a%ff%25", Some("/a\u{fffd}%"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use http::Method;
 use portcullis_domain::decision::Verdict;
+use portcullis_policy::facts::RouteFacts;
 use portcullis_tokens::access_token::AccessClaims;
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
@@ -11,9 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::passing::{claims, nonce};
 use crate::support::client::{Answer, BOTH, Protocol, With, full, get, request};
+use crate::support::clock::HandClock;
 use crate::support::identity::{Certificate, Claims, ORIGIN, ProofKey, who};
 use crate::support::soon;
-use crate::support::world::{World, bound_to_certificate};
+use crate::support::world::{World, bound_to_certificate, route_id};
 
 #[tokio::test]
 async fn a_token_must_be_ours_whole_and_of_now() {
@@ -218,6 +220,44 @@ async fn routes_are_known_granted_and_take_the_method() {
         assert_eq!(answer.header("allow"), Some("GET, POST"));
         for path in ["/records//1", "/records/../secret", "/records/%2e%2e", "/records/a%2fb"] {
             check(Method::GET, path, 400, "path_not_canonical").await;
+        }
+    }
+}
+
+/// An application that decodes a path, or drops parameters or the last slash, serves another route
+/// than the one that was granted.
+#[tokio::test]
+async fn no_spelling_of_a_path_reaches_another_route() {
+    let world = World::with(HandClock::real(), |facts| {
+        let mut named = |number: u128, template: usize, path: &str| {
+            let id = route_id(number);
+            let name = format!("route-{number}");
+            let route = RouteFacts { id, name, path: path.to_owned(), ..facts.routes[template].clone() };
+            facts.routes.push(route);
+        };
+        named(50, 0, "/records/secret");
+        named(51, 0, "/records/all:export");
+        named(52, 2, "/free/secret");
+    })
+    .await;
+    for protocol in BOTH {
+        let (mut connection, token, _) = world.client(who(1, 1), protocol).await;
+        let mut check = async |path: &str, expect: Option<&str>| {
+            let answer = connection.ask(get(path).bearer(&token)).await.unwrap();
+            assert_eq!((answer.status != 200).then(|| answer.reason()).as_deref(), expect, "{path}");
+        };
+        check("/records/secret", Some("route_not_granted")).await;
+        for path in [
+            "/records/%73ecret",
+            "/records/secret;v=1",
+            "/records/all%3Aexport",
+            "/free/secret/",
+            "/free/..;/records/secret",
+        ] {
+            check(path, Some("path_not_canonical")).await;
+        }
+        for path in ["/records/a%20b", "/records/7;v=1", "/free/other/", "/free/a%3Ab"] {
+            check(path, None).await;
         }
     }
 }
