@@ -1,9 +1,14 @@
 //! Folding an event into the state: total, and without any judgement.
 
+use jiff::{Timestamp, ToSpan};
+
 use crate::event::{Event, Restoration, Severance};
 use crate::personal::Personal;
 use crate::state::{Installation, Operator, PublishedKey, Resource, State};
 use crate::target::Target;
+
+/// Much more than any access token is given.
+const TOKEN_HOURS_MAX: i64 = 1;
 
 impl State {
     pub fn apply(&mut self, event: &Event) {
@@ -43,6 +48,7 @@ impl State {
                 self.signing_keys.push(PublishedKey { kid: kid.clone(), jwk: jwk.clone() });
             }
             Event::TokenRevoked { token_id, expires_at, .. } => {
+                self.forget_expired_before(*expires_at);
                 self.revoked_tokens.insert(token_id.clone(), *expires_at);
             }
             Event::Severed(severance) => self.apply_severed(severance),
@@ -62,6 +68,13 @@ impl State {
                 }
             }
         }
+    }
+
+    /// An event has no time of its own here, but a token that is revoked lives no longer than
+    /// [`TOKEN_HOURS_MAX`]: what expires so long before it has expired.
+    fn forget_expired_before(&mut self, expires_at: Timestamp) {
+        let Ok(past) = expires_at.checked_sub(TOKEN_HOURS_MAX.hours()) else { return };
+        self.revoked_tokens.retain(|_, expires_at| *expires_at > past);
     }
 
     /// An erased text holds nobody: what is read back after an erasure is what the erasure left.

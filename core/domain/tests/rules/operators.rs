@@ -1,9 +1,11 @@
 use jiff::SignedDuration;
 use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::event::Event;
+use portcullis_domain::ids::ClientId;
 use serde_json::json;
+use uuid::Uuid;
 
-use crate::case::{given, operator};
+use crate::case::{Case, given, operator};
 
 #[test]
 fn one_operator_stays() {
@@ -29,7 +31,7 @@ fn publishing_and_revoking_again_change_nothing() {
     let publish = Command::PublishSigningKey { kid: "k".into(), jwk: json!({}) };
     let case = case.after(publish.clone());
     assert_eq!(case.when(publish).unwrap(), []);
-    let revoke = |case: &crate::case::Case, seconds| Command::RevokeToken {
+    let revoke = |case: &Case, seconds| Command::RevokeToken {
         client: case.client("robot"),
         token_id: "t".into(),
         expires_at: case.now + SignedDuration::from_secs(seconds),
@@ -40,4 +42,21 @@ fn publishing_and_revoking_again_change_nothing() {
     let command = revoke(&case, 1);
     let case = case.after(command);
     assert_eq!(case.when(revoke(&case, 60)).unwrap(), []);
+}
+
+#[test]
+fn revoked_tokens_are_forgotten_when_they_have_long_expired() {
+    let revoked = |case: Case, token: &str, minutes: i64| {
+        let command = Command::RevokeToken {
+            client: ClientId(Uuid::from_u128(1)),
+            token_id: token.to_owned(),
+            expires_at: case.now + SignedDuration::from_mins(minutes),
+        };
+        case.after(command)
+    };
+    let case = revoked(revoked(given(), "short", 1), "long", 10);
+    assert_eq!(case.state.revoked_tokens.len(), 2, "both are good still");
+    let case = revoked(case.later(SignedDuration::from_mins(61)), "new", 5);
+    let left: Vec<_> = case.state.revoked_tokens.keys().map(String::as_str).collect();
+    assert_eq!(left, ["long", "new"]);
 }
