@@ -18,6 +18,7 @@ mod form;
 mod issued;
 mod metadata;
 mod resource;
+mod revocations;
 mod standing;
 mod token;
 mod used_assertions;
@@ -35,6 +36,7 @@ use portcullis_tokens::signing::{SigningError, SigningKey};
 
 use answer::{Answer, Failure};
 use form::Form;
+use revocations::Revocations;
 use used_assertions::UsedAssertions;
 
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
@@ -76,6 +78,7 @@ pub struct Server {
     state: CurrentState,
     revoke: Revoke,
     used_assertions: UsedAssertions,
+    revocations: Revocations,
     /// The first whole second of which no earlier process has seen anything.
     started_seconds: i64,
 }
@@ -116,6 +119,7 @@ impl Server {
             state,
             revoke,
             used_assertions: UsedAssertions::default(),
+            revocations: Revocations::default(),
             started_seconds,
         })
     }

@@ -44,6 +44,11 @@ pub(super) fn introspect(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure
 pub(super) fn revoke(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
     match find(exchange)? {
         Found::Live(claims) => {
+            let server = exchange.server;
+            let now_ns = u64::try_from(server.clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
+            if !server.revocations.take(claims.lineage.vendor, now_ns) {
+                return Err(Failure::unavailable("too many tokens were revoked in a short time").into());
+            }
             let expires_at = Timestamp::from_second(claims.expires_at).unwrap_or(Timestamp::MAX);
             let command =
                 Command::RevokeToken { client: claims.lineage.client, token_id: claims.token_id, expires_at };
