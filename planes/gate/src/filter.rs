@@ -21,6 +21,7 @@ use tokio::time::Sleep;
 
 use crate::body::BoxError;
 use crate::exchange::Exchange;
+use crate::forward::strip;
 use crate::limit::Reservation;
 use crate::upstream::Upstream;
 
@@ -182,8 +183,20 @@ impl Filtered {
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.pass(data, context),
-                Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+                Err(frame) => Poll::Ready(self.trailers(frame)),
             },
+        }
+    }
+
+    /// Trailers are header fields that come late; where records are counted they'd pass uncounted, and
+    /// the body ends without them.
+    fn trailers(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BoxError>> {
+        match frame.into_trailers() {
+            Ok(mut fields) if self.counter.is_none() => {
+                strip(&mut fields);
+                Some(Ok(Frame::trailers(fields)))
+            }
+            _ => self.finish().map(Err),
         }
     }
 

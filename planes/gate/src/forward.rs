@@ -210,7 +210,7 @@ fn counter_of(
 }
 
 /// Takes out of a response what is only between the gate and the upstream, and our own names.
-fn strip(headers: &mut HeaderMap) {
+pub fn strip(headers: &mut HeaderMap) {
     let connection: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
     let names: Vec<HeaderName> = headers
         .keys()

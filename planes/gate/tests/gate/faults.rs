@@ -171,3 +171,25 @@ async fn a_connection_that_is_nobodys_does_not_stay() {
     let _ = soon("the end of an idle connection", stranger.read_to_end(&mut rest)).await;
     assert_eq!(known.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn trailers_are_judged_like_headers_and_bring_no_records() {
+    let trailing = Upstream::raw(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+          3\r\n[1]\r\n0\r\nx-more: 2\r\nportcullis-decision: forged\r\n\r\n",
+    );
+    let world = World::with(HandClock::real(), |facts| {
+        let main = facts.routes[0].upstream;
+        let main = facts.upstreams.iter_mut().find(|upstream| upstream.id == main).unwrap();
+        main.url = format!("http://{trailing}");
+    })
+    .await;
+    let (mut connection, token, _) = world.client(who(1, 1), Protocol::H2).await;
+    for (path, expect) in [("/records/1", None), ("/free/x", Some(vec!["x-more"]))] {
+        let response = connection.send(get(path).bearer(&token)).await.unwrap();
+        let body = response.into_body().collect().await.unwrap();
+        let names = body.trailers().map(|fields| fields.keys().map(|name| name.as_str()).collect::<Vec<_>>());
+        assert_eq!(names, expect, "{path}");
+        assert_eq!(body.to_bytes(), "[1]");
+    }
+}
