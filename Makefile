@@ -5,11 +5,12 @@ CARGO_TARGET_DIR ?= target
 TEST_LOGS ?= $(CARGO_TARGET_DIR)/test-logs
 export CARGO_TARGET_DIR TEST_LOGS
 STAGE := .ci/stage
+FUZZ_SECONDS ?= 60
 
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python binary bench-build
+    test-node test-python binary bench-build fuzz
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -19,7 +20,7 @@ demo: ## build the release and watch it stop a theft
 	$(CARGO_TARGET_DIR)/release/portcullis demo
 
 clean-demo: ## forget what the demo left behind
-	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/portcullis/demo
+	[ ! -e portcullis-demo/demo ] || rm -rf portcullis-demo
 
 test: test-begin test-setup check test-rust test-doc test-clients ## run every check and every test
 	@[ -n "$$CI_RUN" ] || .ci/summary
@@ -61,6 +62,14 @@ test-python: binary
 
 binary:
 	@$(STAGE) binary cargo build --quiet -p portcullis
+
+fuzz: ## fuzz every parser that meets strangers, FUZZ_SECONDS each (needs cargo-fuzz)
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-fuzz
+	@set -o pipefail; for target in $$(cd fuzz/fuzz_targets && ls | sed 's/\.rs$$//'); do \
+	    echo "== $$target" && CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/fuzz \
+	    cargo fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
+	    2>&1 | tail -n 8 || exit 1; \
+	done
 
 bench-build: ## say how long a release build from nothing takes
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \

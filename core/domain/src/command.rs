@@ -9,7 +9,7 @@ use crate::event::RegisteredKey;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
 use crate::spec::{Declaration, Kind};
-use crate::target::{Target, TargetName};
+use crate::target::TargetName;
 
 /// A command with all that `decide` needs; what a person typed is parsed before.
 #[derive(Clone, Debug)]
@@ -128,19 +128,21 @@ pub enum Refusal {
     #[error("`{0}` is the last operator\nhint: add another one before removing this one")]
     LastOperator(String),
     #[error("`{target}` is severed already, by severance {severance}")]
-    AlreadySevered { target: Target, severance: SeveranceId },
-    #[error("`{0}` is not severed")]
-    NotSevered(Target),
+    AlreadySevered { target: String, severance: SeveranceId },
+    #[error(
+        "`{0}` is not severed\nhint: `portcullis severances` lists what is; one of a vendor closes its clients too"
+    )]
+    NotSevered(String),
     #[error(
         "proposal {0} is not open\nhint: it may have expired, been confirmed, or been overtaken by a newer severance; propose again"
     )]
     ProposalNotOpen(RestoreId),
     #[error("proposal {proposal} is for `{proposed}`, not for `{asked}`")]
-    ProposalOfOther { proposal: RestoreId, proposed: Target, asked: Target },
+    ProposalOfOther { proposal: RestoreId, proposed: String, asked: String },
     #[error(
         "the person who proposed can't confirm\nhint: restoring `{0}` takes two people; another operator must confirm"
     )]
-    SamePerson(Target),
+    SamePerson(String),
     #[error("a reason is needed\nhint: say in a few words why, for those who read it at night")]
     ReasonMissing,
     #[error("the installation was founded already")]

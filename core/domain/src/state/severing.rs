@@ -34,7 +34,7 @@ impl State {
         };
         let known = self.severances_of(&target).next().map(|severance| severance.id);
         if let Some(severance) = known {
-            return Err(Refusal::AlreadySevered { target, severance });
+            return Err(Refusal::AlreadySevered { target: self.name_of(&target), severance });
         }
         let mut keys = self.keys_of(&target);
         // A session is one context of a key, which stays good in others.
@@ -83,7 +83,7 @@ impl State {
         let target = self.known_target(target)?;
         let severances = self.lifted_by(&target);
         if severances.is_empty() {
-            return Err(Refusal::NotSevered(target));
+            return Err(Refusal::NotSevered(self.name_of(&target)));
         }
         let id = RestoreId((context.new_id)());
         if !target.needs_two() {
@@ -109,7 +109,8 @@ impl State {
         let asked = self.known_target(target)?;
         let open = self.proposals.get(&proposal).ok_or(Refusal::ProposalNotOpen(proposal))?;
         if open.target != asked {
-            return Err(Refusal::ProposalOfOther { proposal, proposed: open.target.clone(), asked });
+            let (proposed, asked) = (self.name_of(&open.target), self.name_of(&asked));
+            return Err(Refusal::ProposalOfOther { proposal, proposed, asked });
         }
         // A severance since the proposal was not looked at by the proposer.
         if context.now >= open.expires_at || self.lifted_by(&asked) != open.severances {
@@ -117,7 +118,7 @@ impl State {
         }
         // With one operator there is no second person; everything that shows it says so.
         if open.proposed_by == by && self.operators.len() > 1 {
-            return Err(Refusal::SamePerson(asked));
+            return Err(Refusal::SamePerson(self.name_of(&asked)));
         }
         let severances = open.severances.clone();
         Ok(vec![self.restored(proposal, asked, severances, open.proposed_by, Some(by), context)])

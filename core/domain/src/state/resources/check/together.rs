@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::After;
 use crate::command::{Fault, Prepared};
+use crate::spec::integration::VENDOR_RECORDS_MAX;
 use crate::spec::{Declaration, Kind, Spec};
 use crate::state::State;
 use crate::state::resources::fault;
@@ -18,7 +19,8 @@ pub fn check_pages(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<F
     };
     for ((_, name), integration) in after.range((Kind::Integration, "")..) {
         let Spec::Integration(spec) = integration else { break };
-        let limit = spec.limits.records.per_client.min(spec.limits.records.per_integration);
+        let records = &spec.limits.records;
+        let limit = records.per_client.min(records.per_integration).min(of_vendor(after, &spec.contract));
         for (place, route) in spec.routes.iter().enumerate() {
             let Some(Spec::Route(route_spec)) = after.get(&(Kind::Route, route.as_str())) else { continue };
             let Some(page_max) = route_spec.page_max.filter(|page_max| *page_max > limit) else { continue };
@@ -31,6 +33,18 @@ pub fn check_pages(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<F
                 faults.push(fault(declaration, "/spec/page_max", message, None));
             }
         }
+    }
+}
+
+/// Records that the vendor behind a contract may take in ten seconds.
+fn of_vendor(after: &After<'_>, contract: &str) -> u64 {
+    let vendor = match after.get(&(Kind::Contract, contract)) {
+        Some(Spec::Contract(contract)) => after.get(&(Kind::Vendor, contract.vendor.as_str())),
+        _ => None,
+    };
+    match vendor {
+        Some(Spec::Vendor(vendor)) => vendor.records_max.unwrap_or(VENDOR_RECORDS_MAX),
+        _ => VENDOR_RECORDS_MAX,
     }
 }
 
