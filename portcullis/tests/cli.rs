@@ -387,12 +387,18 @@ fn decisions_are_followed_as_they_are_made() {
         .spawn()
         .unwrap();
     world.call("acme-1", "/acme/x").good();
-    let mut line = String::new();
-    BufReader::new(following.stdout.take().unwrap().take(1_000_000)).read_line(&mut line).unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap().take(1_000_000)).lines();
+    let told: Vec<(String, String)> = lines
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+        .filter(|decision| decision["names"]["client"] == "acme-1")
+        .map(|decision| (decision["method"].to_string(), decision["path"].to_string()))
+        .take(2)
+        .collect();
     following.kill().unwrap();
     following.wait().unwrap();
-    let decision: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(decision["names"]["client"], "acme-1");
+    // The token is a decision like the request that it was asked for.
+    assert_eq!(told[0], ("\"POST\"".into(), "\"/oauth/token\"".into()));
+    assert!(told.iter().all(|(_, path)| path.contains("/oauth/token")) || told[1].0 == "\"GET\"", "{told:?}");
 }
 
 #[test]

@@ -94,6 +94,8 @@ reasons! {
     ReplayStoreFull "replay_store_full" 503 Time "too many proofs in too short a time to remember" "try again in a few seconds";
     CertificateMissing "certificate_missing" 401 VendorDeveloper "the token is bound to a certificate, and the connection has none" "connect with the client certificate that the token was asked with";
     CertificateWrong "certificate_wrong" 401 VendorDeveloper "the connection's certificate is not the one that the token is bound to" "connect with the client certificate that the token was asked with";
+    ClientAuthentication "client_authentication" 401 VendorDeveloper "the client did not prove who it is at the token endpoint" "check `client_id`, the assertion or certificate, and that it is registered";
+    TokenRequest "token_request" 400 VendorDeveloper "the request to the authorization server can't be granted as it stands" "the answer's `error_description` and `hint` say what to change";
     VendorSevered "vendor_severed" 403 Operator "every path of this vendor is closed" "call the contact of our company that your contract names";
     IntegrationSevered "integration_severed" 403 Operator "every path of this integration is closed" "call the contact of our company that your contract names";
     ClientSevered "client_severed" 403 Operator "every path of this client is closed" "call the contact of our company that your contract names";

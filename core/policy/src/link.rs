@@ -2,7 +2,8 @@
 //! `portcullis up` and over mutual TLS where the planes run apart.
 
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
-use portcullis_domain::ids::{ClientId, SeveranceId};
+use portcullis_domain::ids::{ClientId, IntegrationId, SeveranceId, VendorId};
+use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 
@@ -106,4 +107,20 @@ pub struct RelayAnswer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Why it was refused; `allowed` if it was not.
+    pub reason: Reason,
+    /// Whom it is about; none until the client has proved who it is.
+    pub about: Option<RelayAbout>,
+}
+
+/// A client that the authorization server has recognised.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RelayAbout {
+    pub vendor: VendorId,
+    pub integration: IntegrationId,
+    pub client: ClientId,
+    /// Thumbprint of the registered key or certificate that it proved itself by.
+    pub client_key: String,
+    /// What the token carries, if one was given.
+    pub scope: Vec<String>,
 }

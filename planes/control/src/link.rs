@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use portcullis_domain::event::Severance;
+use portcullis_domain::reason::Reason;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, SeverOrder, SeverReport, ToGate};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -212,5 +213,7 @@ fn busy() -> RelayAnswer {
             ("retry-after".into(), "1".into()),
         ],
         body: br#"{"error":"temporarily_unavailable"}"#.to_vec(),
+        reason: Reason::ControlUnreachable,
+        about: None,
     }
 }

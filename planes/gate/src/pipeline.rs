@@ -24,6 +24,8 @@ use crate::shared::Ready;
 /// What was learnt on the way down, for the record of the decision.
 #[derive(Default)]
 struct Learnt {
+    /// Version of the snapshot that decides; 0 without one.
+    snapshot: u64,
     route: Option<std::sync::Arc<Route>>,
     caller: Option<Rc<Caller>>,
 }
@@ -61,6 +63,7 @@ async fn pass(
 ) -> Result<Response<GateBody>, Refusal> {
     // One snapshot for the whole exchange; liveness is looked at apart, again and again.
     let ready = core.shared.ready.load_full().ok_or(Reason::NotReady)?;
+    learnt.snapshot = ready.snapshot.version;
     check_head(&request)?;
     if is_reserved(request.uri().path()) {
         return relay(core, &ready, connection, id, request).await;
@@ -200,14 +203,13 @@ fn record_of(
     let greeting = connection.greeting();
     let caller = learnt.caller.as_deref();
     let lineage = caller.map(|caller| &caller.token.claims.lineage);
-    let snapshot = core.shared.ready.load().as_ref().map_or(0, |ready| ready.snapshot.version);
     DecisionRecord {
         id,
         time: core.shared.clock.now(),
         verdict,
         reason,
         gate: core.shared.name.clone(),
-        snapshot,
+        snapshot: learnt.snapshot,
         vendor: lineage.map(|lineage| lineage.vendor),
         integration: lineage.map(|lineage| lineage.integration),
         client: lineage.map(|lineage| lineage.client),

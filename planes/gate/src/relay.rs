@@ -9,11 +9,12 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use portcullis_domain::decision::DecisionId;
+use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
-use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest};
+use portcullis_policy::link::{FromGate, RelayAbout, RelayAnswer, RelayRequest};
 use portcullis_tokens::dpop::Proof;
 use portcullis_tokens::replay::ClientShare;
+use portcullis_tokens::session::session_id;
 use portcullis_tokens::thumbprint::Thumbprint;
 use serde_json::json;
 
@@ -47,7 +48,11 @@ pub async fn relay(
     let mut nonce = None;
     let proof_key = match check_token_proof(core, ready, &request) {
         Ok(checked) => checked,
-        Err(refusal) => return Ok(oauth_refusal(&refusal, id)),
+        Err(refusal) => {
+            let told = Told { reason: refusal.reason, about: None, challenged: true };
+            told.record(core, ready, connection, id, request.method().as_str(), request.uri().path())?;
+            return Ok(oauth_refusal(&refusal, id));
+        }
     };
     if let Some(key) = &proof_key {
         // The next proof will need one; giving it now saves the client a round trip.
@@ -90,8 +95,109 @@ pub async fn relay(
     let answer =
         if sent { tokio::time::timeout(limit, expected.answer()).await.ok().flatten() } else { None };
     match answer {
-        Some(answer) => Ok(response_of(answer, nonce, id)),
+        Some(mut answer) => {
+            let told = Told { reason: answer.reason, about: answer.about.take(), challenged: false };
+            told.record(core, ready, connection, id, head.method.as_str(), head.uri.path())?;
+            Ok(response_of(answer, nonce, id))
+        }
         None => Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000)),
+    }
+}
+
+/// What the decision log keeps of an answer of the authorization server.
+struct Told {
+    reason: Reason,
+    about: Option<RelayAbout>,
+    /// A fresh proof was asked for.
+    challenged: bool,
+}
+
+impl Told {
+    /// Records it before it is answered. What is public, and the same for everybody, is no decision.
+    fn record(
+        self,
+        core: &Core,
+        ready: &Ready,
+        connection: &Connection,
+        id: DecisionId,
+        method: &str,
+        path: &str,
+    ) -> Result<(), Refusal> {
+        if self.about.is_none() && self.reason == Reason::Allowed {
+            return Ok(());
+        }
+        let record = self.decision(core, ready, connection, id, method, path);
+        let mut recorder = core.recorder.borrow_mut();
+        let Some(about) = &self.about else {
+            recorder.stranger(record);
+            return Ok(());
+        };
+        let time = record.time;
+        recorder.decided(record).map_err(|error| {
+            tracing::error!(%error, "a decision can't be recorded");
+            Refusal::from(Reason::DecisionLogUnavailable)
+        })?;
+        if self.reason == Reason::Allowed {
+            let (request_bytes, response_bytes, records, duration_us) = (0, 0, 0, 0);
+            let (ending, reason, status) = (Ending::Complete, self.reason, 200);
+            let outcome = OutcomeRecord {
+                id,
+                time,
+                ending,
+                reason,
+                status,
+                request_bytes,
+                response_bytes,
+                records,
+                duration_us,
+            };
+            recorder.ended(about.vendor, outcome);
+        }
+        Ok(())
+    }
+
+    fn decision(
+        &self,
+        core: &Core,
+        ready: &Ready,
+        connection: &Connection,
+        id: DecisionId,
+        method: &str,
+        path: &str,
+    ) -> DecisionRecord {
+        let greeting = connection.greeting();
+        let about = self.about.as_ref();
+        let ja4_context = greeting.and_then(|greeting| greeting.ja4_context.clone());
+        let network = greeting.map_or("", |greeting| greeting.network.as_str());
+        // Only names of our own: what strangers make up is not written down.
+        let known = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/jwks"];
+        DecisionRecord {
+            id,
+            time: core.shared.clock.now(),
+            verdict: match self.reason {
+                Reason::Allowed => Verdict::Allow,
+                _ if self.challenged => Verdict::Challenge,
+                _ => Verdict::Deny,
+            },
+            reason: self.reason,
+            gate: core.shared.name.clone(),
+            snapshot: ready.snapshot.version,
+            vendor: about.map(|about| about.vendor),
+            integration: about.map(|about| about.integration),
+            client: about.map(|about| about.client),
+            route: None,
+            method: method.chars().take(16).collect(),
+            path: known.into_iter().find(|known| *known == path).unwrap_or_default().to_owned(),
+            session: about
+                .map(|about| session_id(about.client, &about.client_key, ja4_context.as_deref(), network)),
+            client_key: about.map(|about| about.client_key.clone()),
+            binding: None,
+            peer: connection.peer.to_string(),
+            ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
+            ja4_context,
+            protocol: if connection.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
+            scope: about.map(|about| about.scope.clone()).unwrap_or_default(),
+        }
     }
 }
 

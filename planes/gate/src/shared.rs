@@ -157,7 +157,14 @@ mod tests {
         held.pop();
         let last = expect("flood").unwrap();
         assert!(expect("flood").is_none());
-        relays.answer(RelayAnswer { relay: last.number, status: 200, headers: Vec::new(), body: Vec::new() });
+        relays.answer(RelayAnswer {
+            relay: last.number,
+            status: 200,
+            headers: Vec::new(),
+            body: Vec::new(),
+            reason: portcullis_domain::reason::Reason::Allowed,
+            about: None,
+        });
         assert!(expect("flood").is_some());
         held.clear();
         drop(last);

@@ -8,6 +8,7 @@ use crate::command::{Context, Refusal, Seen};
 use crate::decision::DecisionId;
 use crate::event::{Cause, Event, Restoration, RestoreProposal, Severance};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
+use crate::spec::Spec;
 use crate::state::State;
 use crate::target::{Target, TargetName};
 
@@ -64,14 +65,27 @@ impl State {
         let mut seen = BTreeSet::new();
         keys.retain(|key| !self.refused_keys.contains_key(key) && seen.insert(key.clone()));
         let Some(first) = keys.first().cloned() else { return Vec::new() };
+        // A client that is trusted through its authority could come back with a new certificate at
+        // once: the client itself is closed, not only the certificate it came with.
+        let (target, epoch) = if self.trusted_by_subject(client) {
+            (Target::Client { id: client }, self.epoch(client.0) + 1)
+        } else {
+            (Target::Key { client, thumbprint: first }, 0)
+        };
         vec![Event::Severed(Severance {
             id: SeveranceId((context.new_id)()),
-            target: Target::Key { client, thumbprint: first },
-            epoch: 0,
+            target,
+            epoch,
             keys,
             cause: Cause::RecordLimit { decision },
             time: context.now,
         })]
+    }
+
+    fn trusted_by_subject(&self, client: ClientId) -> bool {
+        self.by_id(client.0).is_some_and(|(_, _, resource)| {
+            matches!(&resource.declaration.spec, Spec::Client(spec) if spec.subject.is_some())
+        })
     }
 
     pub(super) fn decide_propose(

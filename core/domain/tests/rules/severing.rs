@@ -4,7 +4,9 @@ use portcullis_domain::event::Cause;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::{Target, TargetName};
 
-use crate::case::{Case, apply, client, given, restoration, severance};
+use serde_json::json;
+
+use crate::case::{Case, apply, client, given, prepared, restoration, severance};
 
 fn cut(case: &Case, client: &str, keys: &[&str]) -> Command {
     Command::CutKey {
@@ -51,6 +53,16 @@ fn a_session_closes_no_key() {
     assert_eq!(case.state.lifted["s-1"], case.state.size);
     let again = case.sever_seen("session/s-1", Seen { keys: vec![], session_of: Some(robot) });
     assert!(case.after(again).state.lifted.is_empty());
+}
+
+#[test]
+fn a_client_trusted_through_its_authority_is_closed_whole_by_a_record_cut() {
+    let subject = json!({ "certificate_authority": "PEM", "san_dns": "robot.acme.example" });
+    let spec = json!({ "integration": "feed", "subject": subject });
+    let case = given().after(apply(&[prepared("Client", "by-subject", spec, json!({}), &[])]));
+    let found = severance(case.when(cut(&case, "by-subject", &["leaf-1"])));
+    assert_eq!(found.target, Target::Client { id: case.client("by-subject") });
+    assert_eq!((found.epoch, found.keys), (2, vec!["leaf-1".to_owned()]));
 }
 
 #[test]

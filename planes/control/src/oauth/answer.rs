@@ -1,7 +1,7 @@
 //! Answers: JSON that nobody stores, and errors in the form of RFC 6749, section 5.2.
 
 use portcullis_domain::reason::Reason;
-use portcullis_policy::link::{RelayAnswer, RelayRequest};
+use portcullis_policy::link::{RelayAbout, RelayAnswer, RelayRequest};
 use serde_json::{Value, json};
 
 /// The longest description that is sent.
@@ -15,6 +15,8 @@ pub(super) struct Answer {
     cache_control: &'static str,
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
+    reason: Reason,
+    about: Option<Box<RelayAbout>>,
 }
 
 /// Why a request isn't served.
@@ -27,11 +29,23 @@ pub(super) struct Failure {
     pub hint: Option<String>,
     pub reasons: Vec<Reason>,
     headers: Vec<(&'static str, String)>,
+    about: Option<RelayAbout>,
 }
 
 impl Answer {
     pub(super) fn json(body: Value) -> Self {
-        Self { status: 200, cache_control: "no-store", headers: Vec::new(), body: Some(body) }
+        Self {
+            status: 200,
+            cache_control: "no-store",
+            headers: Vec::new(),
+            body: Some(body),
+            reason: Reason::Allowed,
+            about: None,
+        }
+    }
+
+    pub(super) fn about(self, about: RelayAbout) -> Self {
+        Self { about: Some(Box::new(about)), ..self }
     }
 
     /// Public, and the same for everybody.
@@ -43,7 +57,7 @@ impl Answer {
         Self { body: None, ..Self::json(Value::Null) }
     }
 
-    pub(super) fn relayed(self, request: &RelayRequest) -> RelayAnswer {
+    pub(super) fn relayed(mut self, request: &RelayRequest) -> RelayAnswer {
         let mut headers = vec![("cache-control".to_owned(), self.cache_control.to_owned())];
         if self.cache_control == "no-store" {
             // RFC 6749, section 5.1 asks for both.
@@ -52,12 +66,15 @@ impl Answer {
         if self.body.is_some() {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
-        headers.extend(self.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let body = match self.body {
+        headers.extend(
+            std::mem::take(&mut self.headers).into_iter().map(|(name, value)| (name.to_owned(), value)),
+        );
+        let body = match self.body.take() {
             Some(body) if request.method != "HEAD" => body.to_string().into_bytes(),
             _ => Vec::new(),
         };
-        RelayAnswer { relay: request.relay, status: self.status, headers, body }
+        let Self { status, reason, about, .. } = self;
+        RelayAnswer { relay: request.relay, status, headers, body, reason, about: about.map(|about| *about) }
     }
 }
 
@@ -70,7 +87,23 @@ impl Failure {
             hint: None,
             reasons: Vec::new(),
             headers: Vec::new(),
+            about: None,
         }
+    }
+
+    /// Said once the client has proved who it is.
+    pub(super) fn about(self, about: RelayAbout) -> Self {
+        Self { about: Some(about), ..self }
+    }
+
+    /// The one reason that the decision log keeps.
+    fn reason(&self) -> Reason {
+        let known = self.reasons.first().copied();
+        known.unwrap_or(if self.error == "invalid_client" {
+            Reason::ClientAuthentication
+        } else {
+            Reason::TokenRequest
+        })
     }
 
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
@@ -144,7 +177,8 @@ impl Failure {
 
 impl From<Failure> for Answer {
     fn from(failure: Failure) -> Self {
-        let Failure { status, error, description, hint, reasons, headers } = failure;
+        let reason = failure.reason();
+        let Failure { status, error, description, hint, reasons, headers, about } = failure;
         let mut body = json!({ "error": error, "error_description": plain(&description) });
         if let Value::Object(members) = &mut body {
             if let Some(hint) = hint {
@@ -155,7 +189,7 @@ impl From<Failure> for Answer {
                 members.insert("reasons".to_owned(), Value::Array(codes));
             }
         }
-        Self { status, headers, ..Self::json(body) }
+        Self { status, headers, reason, about: about.map(Box::new), ..Self::json(body) }
     }
 }
 

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::state::Standing;
+use portcullis_policy::link::RelayAbout;
 use portcullis_tokens::access_token::{self, AccessClaims, Confirmation, Epochs, Lineage, TokenError};
 use portcullis_tokens::thumbprint::Thumbprint;
 use serde_json::json;
@@ -21,20 +22,44 @@ const LIFETIME_SECONDS_MAX: u32 = 600;
 pub(super) fn issue(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
     check_grant_type(exchange.form.one("grant_type"))?;
     let caller = authenticate(exchange)?;
+    let mut about = about(&caller);
+    // From here on the decision is about this client, whichever way it goes.
+    match grant(exchange, &caller) {
+        Ok((answer, scope)) => {
+            about.scope = scope;
+            Ok(Outcome::Answer(answer.about(about)))
+        }
+        Err(failure) => Err(Box::new(failure.about(about))),
+    }
+}
+
+fn about(caller: &Caller<'_>) -> RelayAbout {
+    RelayAbout {
+        vendor: caller.standing.vendor_id(),
+        integration: caller.standing.integration_id(),
+        client: caller.standing.client_id(),
+        client_key: caller.key.to_string(),
+        scope: Vec::new(),
+    }
+}
+
+/// A token for a client that is who it says, with the scope that it carries.
+fn grant(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Result<(Answer, Vec<String>), Box<Failure>> {
     let confirmation = confirmation(exchange)?;
-    let permit = standing::check(exchange, &caller, &confirmation)?;
+    let permit = standing::check(exchange, caller, &confirmation)?;
     check_bound(&confirmation)?;
     let scope = scope(exchange.form.one("scope"), &caller.standing.integration_spec.scopes)?;
     let audience = resource::audience(exchange, &caller.standing)?;
-    let claims = claims(exchange, &caller, confirmation, permit, scope, audience)?;
+    let claims = claims(exchange, caller, confirmation, permit, scope, audience)?;
     let token = access_token::mint(&exchange.server.signing_key, &claims).map_err(not_minted)?;
     tracing::debug!(client = %claims.client_id, by = ?caller.by, token = %claims.token_id, "token issued");
-    Ok(Outcome::Answer(Answer::json(json!({
+    let answer = Answer::json(json!({
         "access_token": token,
         "token_type": token_type(&claims.confirmation),
         "expires_in": claims.expires_at - claims.issued_at,
         "scope": claims.scope.join(" "),
-    }))))
+    }));
+    Ok((answer, claims.scope))
 }
 
 /// `DPoP` if a proof must come with it (RFC 9449, section 5); a certificate alone makes no type.

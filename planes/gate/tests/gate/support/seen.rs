@@ -86,6 +86,8 @@ impl ControlEnd {
                     status: 200,
                     headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                     body: br#"{"answered":true}"#.to_vec(),
+                    reason: portcullis_domain::reason::Reason::Allowed,
+                    about: None,
                 };
                 seen.relays.push(request);
                 if let Some(to_gate) = to_gate.upgrade() {
