@@ -1,12 +1,12 @@
 //! Limits before the first byte: requests, bytes, concurrency, and whether records are left.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Permit;
 use portcullis_policy::meters::{Place, RecordWindows};
 
 use crate::core::Core;
-use crate::refusal::{Refusal, put};
+use crate::refusal::{RATE_LEFT, RATE_POLICY, Refusal, put};
 
 /// What the limits gave: a place among the concurrent, and records reserved up front.
 pub struct Granted {
@@ -36,8 +36,12 @@ impl Drop for Reservation {
     }
 }
 
-/// Takes a request out of every limit, or says how long to wait.
+/// Takes a request out of every limit, or says how long to wait and what is left.
 pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
+    take_all(core, permit).map_err(|refusal| Refusal { rate: Some(Box::new(words(core, permit))), ..refusal })
+}
+
+fn take_all(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
     let client = permit.client();
     let limits = &client.integration.limits;
     let now_ns = core.shared.monotonic_ns();
@@ -70,11 +74,15 @@ pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
     Ok(Granted { place, reservation })
 }
 
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const LEFT: HeaderName = HeaderName::from_static("ratelimit");
-
-/// Says what is left (draft-ietf-httpapi-ratelimit-headers), records as a quota unit of their own.
+/// Says what is left in the header fields of an answer.
 pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
+    let (policy, left) = words(core, permit);
+    put(headers, RATE_POLICY, &policy);
+    put(headers, RATE_LEFT, &left);
+}
+
+/// Values of `RateLimit-Policy` and `RateLimit`, with records as a quota unit of their own.
+fn words(core: &Core, permit: &Permit) -> (String, String) {
     let client = permit.client();
     let limits = &client.integration.limits;
     let requests = client.meter.requests.left(limits.requests, core.shared.monotonic_ns());
@@ -86,6 +94,5 @@ pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
         policy.push_str(&format!(", \"records\";q={};qu=\"records\";w=10", records.limit));
         left.push_str(&format!(", \"records\";r={};t={}", records.left, records.wait_ms.div_ceil(1_000)));
     }
-    put(headers, POLICY, &policy);
-    put(headers, LEFT, &left);
+    (policy, left)
 }

@@ -9,6 +9,9 @@ use serde_json::json;
 use crate::body::GateBody;
 
 pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// draft-ietf-httpapi-ratelimit-headers.
+pub const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub const RATE_LEFT: HeaderName = HeaderName::from_static("ratelimit");
 pub const DECISION: HeaderName = HeaderName::from_static("portcullis-decision");
 
 /// The algorithms that proofs may be signed with.
@@ -24,6 +27,8 @@ pub struct Refusal {
     /// A fresh DPoP nonce.
     pub nonce: Option<String>,
     pub retry_after_seconds: Option<u64>,
+    /// Values of `RateLimit-Policy` and `RateLimit`.
+    pub rate: Option<Box<(String, String)>>,
     /// Value of `Allow`.
     pub allow: Option<String>,
     /// The connection is closed after the answer.
@@ -56,6 +61,7 @@ impl From<Reason> for Refusal {
             challenge: None,
             nonce: None,
             retry_after_seconds: None,
+            rate: None,
             allow: None,
             close: false,
         }
@@ -116,6 +122,10 @@ impl Refusal {
         }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some((policy, left)) = self.rate.as_deref() {
+            put(headers, RATE_POLICY, policy);
+            put(headers, RATE_LEFT, left);
         }
         if let Some(allow) = &self.allow {
             put(headers, ALLOW, allow);

@@ -131,6 +131,7 @@ async fn a_pager_that_declares_its_pages_waits_and_is_not_cut() {
     }
     let refused = ask("/pages?n=20000").await;
     assert_eq!((refused.status, refused.reason().as_str()), (429, "records_limit"));
+    assert!(refused.header("ratelimit").unwrap().contains("\"records\";r=10000;"));
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=11).contains(&wait), "{wait}");
     world.clock.advance_ms(wait * 1_000);
