@@ -195,11 +195,11 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
     let out = Output::new(output);
     match verb {
         Verb::Up(arguments) => {
-            logging::start();
+            logging::start("info");
             up::run(arguments).await.map(|()| Outcome::Done)
         }
         Verb::Demo(arguments) => {
-            logging::start();
+            logging::start("warn");
             demo::run(arguments).await.map(|()| Outcome::Done)
         }
         Verb::Apply(arguments) => apply::apply(&place, &out, arguments).await,

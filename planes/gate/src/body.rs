@@ -5,11 +5,28 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use portcullis_domain::reason::Reason;
 
 use crate::filter::Filtered;
 
 /// Any error of a body, as hyper wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a response ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the response was cut: {}", .0.title())]
+struct CutShort(Reason, #[source] h2::Error);
+
+/// The error that ends a body before its end.
+pub fn cut_short(reason: Reason) -> BoxError {
+    // hyper looks for an `h2::Error` among the sources to choose the code of RST_STREAM.
+    let code = match reason.status() {
+        // Not the caller's fault.
+        502 | 504 => h2::Reason::INTERNAL_ERROR,
+        _ => h2::Reason::ENHANCE_YOUR_CALM,
+    };
+    Box::new(CutShort(reason, code.into()))
+}
 
 /// A body of the gate's own, or an upstream's that passes the filter.
 pub enum GateBody {

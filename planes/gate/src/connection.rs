@@ -18,7 +18,7 @@ use portcullis_policy::liveness::Lifeline;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 
-use crate::filter::Departures;
+use crate::departures::Departures;
 use crate::io::Valve;
 
 /// What the handshake showed.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ use portcullis_policy::meters::RecordWindows;
 use portcullis_records::Counter;
 use tokio::time::Sleep;
 
-use crate::body::BoxError;
+use crate::body::{BoxError, cut_short};
+use crate::departures::Chunk;
 use crate::exchange::Exchange;
 use crate::forward::strip;
 use crate::limit::Reservation;
@@ -27,87 +28,6 @@ use crate::upstream::Upstream;
 
 /// How long a cut response may take to hand over what still fitted, before its connection is reset.
 const CUT_GRACE_MS: u64 = 2_000;
-
-/// Records of chunks that were handed to hyper and may not have left yet.
-#[derive(Default, Debug)]
-pub struct Departures {
-    waiting: RefCell<Vec<Rc<RefCell<Chunk>>>>,
-    wakers: RefCell<Vec<Waker>>,
-}
-
-/// One chunk's records.
-#[derive(Debug)]
-struct Chunk {
-    windows: RecordWindows,
-    records: u64,
-    /// The stream was asked for more after this chunk, so HTTP/2 flow control has let it go.
-    followed: bool,
-    left: bool,
-}
-
-impl Departures {
-    fn hand_over(&self, windows: &RecordWindows, records: u64) -> Rc<RefCell<Chunk>> {
-        let chunk =
-            Rc::new(RefCell::new(Chunk { windows: windows.clone(), records, followed: false, left: false }));
-        self.waiting.borrow_mut().push(Rc::clone(&chunk));
-        chunk
-    }
-
-    /// Everything that hyper could write has been handed to the kernel. Over HTTP/1.1 that is all;
-    /// over HTTP/2 it is what flow control has let go.
-    pub fn settle(&self, http2: bool, now_ms: u64) {
-        if self.waiting.borrow().is_empty() && self.wakers.borrow().is_empty() {
-            return;
-        }
-        self.waiting.borrow_mut().retain(|chunk| {
-            let mut chunk = chunk.borrow_mut();
-            let goes = !http2 || chunk.followed;
-            if goes {
-                chunk.windows.depart(chunk.records, now_ms);
-                chunk.left = true;
-            }
-            !goes
-        });
-        for waker in self.wakers.take() {
-            waker.wake();
-        }
-    }
-
-    /// The connection is gone: what was handed over may have left, and counts as if it had just now.
-    pub fn close(&self, now_ms: u64) {
-        for chunk in self.waiting.take() {
-            let mut chunk = chunk.borrow_mut();
-            chunk.windows.depart(chunk.records, now_ms);
-            chunk.left = true;
-        }
-        for waker in self.wakers.take() {
-            waker.wake();
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.waiting.borrow().is_empty()
-    }
-
-    fn wake_when_settled(&self, waker: &Waker) {
-        self.wakers.borrow_mut().push(waker.clone());
-    }
-}
-
-/// Why a response ended before its end.
-#[derive(Debug, thiserror::Error)]
-#[error("the response was cut: {}", .0.title())]
-struct CutShort(Reason, #[source] h2::Error);
-
-fn cut_short(reason: Reason) -> BoxError {
-    // hyper looks for an `h2::Error` among the sources to choose the code of RST_STREAM.
-    let code = match reason.status() {
-        // Not the caller's fault.
-        502 | 504 => h2::Reason::INTERNAL_ERROR,
-        _ => h2::Reason::ENHANCE_YOUR_CALM,
-    };
-    Box::new(CutShort(reason, code.into()))
-}
 
 /// An upstream's response on its way out.
 pub struct Filtered {
@@ -156,7 +76,7 @@ impl Filtered {
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         // hyper asks for more: what it was given before has passed flow control.
         for chunk in self.handed.drain(..) {
-            chunk.borrow_mut().followed = true;
+            chunk.borrow_mut().follow();
         }
         match self.stage {
             Stage::Ended => return Poll::Ready(None),
@@ -326,55 +246,7 @@ impl Drop for Filtered {
             self.complete();
         }
         for chunk in self.handed.drain(..) {
-            chunk.borrow_mut().followed = true;
+            chunk.borrow_mut().follow();
         }
-    }
-}
-
-/// A request's body on its way to the upstream: bounded, and stopped when the caller's life ends.
-pub struct RequestBody {
-    inner: Option<Incoming>,
-    exchange: Rc<Exchange>,
-    bytes_max: u64,
-}
-
-impl RequestBody {
-    pub fn new(inner: Option<Incoming>, exchange: Rc<Exchange>) -> Self {
-        let bytes_max = exchange.permit.route().facts.request_bytes_max;
-        Self { inner, exchange, bytes_max }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(inner).poll_frame(context));
-        if let Err(reason) = this.exchange.check() {
-            return Poll::Ready(Some(Err(cut_short(reason))));
-        }
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.exchange.add_request_bytes(data.len() as u64);
-            if this.exchange.request_bytes() > this.bytes_max {
-                return Poll::Ready(Some(Err(cut_short(Reason::RequestTooLarge))));
-            }
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

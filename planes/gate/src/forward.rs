@@ -20,9 +20,10 @@ use rustls::ClientConfig;
 
 use crate::body::GateBody;
 use crate::exchange::Exchange;
-use crate::filter::{Filtered, RequestBody};
+use crate::filter::Filtered;
 use crate::limit::Reservation;
 use crate::refusal::{Refusal, put};
+use crate::request_body::RequestBody;
 use crate::shared::Ready;
 use crate::upstream::{Upstream, connect};
 

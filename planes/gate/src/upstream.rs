@@ -19,9 +19,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
-use crate::filter::RequestBody;
 use crate::io::{Valve, ValvedIo};
 use crate::refusal::Refusal;
+use crate::request_body::RequestBody;
 use crate::tls::WallTime;
 
 /// Idle connections that are kept for one upstream.

@@ -62,7 +62,6 @@ pub async fn at_work(stage: &Stage, cast: &Cast) -> Result<()> {
     stage.scene(2, "Their machines at work: a token bound to a key or certificate, a proof for each request");
     let work = [
         ("northgale", &cast.northgale, "/payslips", "DPoP, EdDSA"),
-        ("harrowfield", &cast.harrowfield, "/customers/export", "DPoP, ES256"),
         ("quillmere", &cast.quillmere, "/parcels", "DPoP, EdDSA"),
         ("bluewick", &cast.bluewick, "/card-payments", "client certificate"),
     ];
@@ -186,12 +185,11 @@ pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
             stage.line(
                 Mark::Cut,
                 "harrowfield",
-                &format!("cut: its client reports an incomplete answer, {records} records"),
+                &format!("its client reports an incomplete answer: {records} records"),
                 decision.as_deref(),
             );
         }
     }
-    stage.note("(50,000 in any ten seconds; those of scene 2 count too, if they are that recent)");
     let (words, decision) = refused_now(&cast.harrowfield, "/customers/export").await?;
     stage.line(Mark::Refused, "harrowfield", &format!("tries again: {words}"), decision.as_deref());
     stage.note("The key stays closed until an operator restores it: `restore client/harrowfield-machine`.");
