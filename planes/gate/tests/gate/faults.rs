@@ -155,6 +155,50 @@ async fn bytes_count_while_a_response_is_under_way() {
 }
 
 #[tokio::test]
+async fn requests_beyond_the_rate_wait_and_pass_again() {
+    let clock = HandClock::real();
+    clock.stand();
+    let world = World::with(clock.clone(), |facts| {
+        facts.integrations[0].limits.requests = RateLimit { per_second: 2, burst: 3 };
+    })
+    .await;
+    let (mut connection, token, _) = world.client(who(1, 1), Protocol::H2).await;
+    let (mut neighbour, other_token, _) = world.client(who(2, 1), Protocol::H2).await;
+    for _ in 0..3 {
+        assert_eq!(connection.ask(get("/free/x").bearer(&token)).await.unwrap().status, 200);
+    }
+    let refused = connection.ask(get("/free/x").bearer(&token)).await.unwrap();
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "requests_limit"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(refused.header("ratelimit").unwrap().starts_with("\"requests\";r=0"));
+    assert_eq!(neighbour.ask(get("/free/x").bearer(&other_token)).await.unwrap().status, 200);
+    clock.advance_ms(500);
+    assert_eq!(connection.ask(get("/free/x").bearer(&token)).await.unwrap().status, 200);
+    assert_eq!(connection.ask(get("/free/x").bearer(&token)).await.unwrap().status, 429);
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_have_their_places_and_give_them_back() {
+    let world = World::with(HandClock::real(), |facts| {
+        facts.integrations[0].limits.concurrency = 1;
+    })
+    .await;
+    let (mut connection, token, certificate) = world.client(who(1, 1), Protocol::H1).await;
+    let asked = get("/free/x?n=200&chunk=100&size=50&pace_ms=600000").bearer(&token);
+    let mut under_way = connection.send(asked).await.unwrap();
+    assert!(under_way.body_mut().frame().await.unwrap().is_ok());
+    let mut other = world.open(Protocol::H1, Some(&certificate)).await;
+    let refused = other.ask(get("/free/x").bearer(&token)).await.unwrap();
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "concurrency_limit"));
+    drop(under_way);
+    drop(connection);
+    soon("the place that is given back", async {
+        while other.ask(get("/free/x").bearer(&token)).await.unwrap().status != 200 {}
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_connection_that_is_nobodys_does_not_stay() {
     let clock = HandClock::real();
     clock.stand();
