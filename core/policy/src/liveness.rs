@@ -172,7 +172,7 @@ impl Liveness {
     /// Takes over what the snapshot of `version` refuses by name, and keeps what was closed since
     /// it was made.
     pub fn replace(&self, version: u64, refused: RefusedNames, now_seconds: i64) {
-        let RefusedNames { mut keys, mut sessions, mut tokens, lifted } = refused;
+        let RefusedNames { mut keys, mut sessions, tokens, lifted } = refused;
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         self.version.store(version, Ordering::SeqCst);
         ahead.retain(|name, closed_at| {
@@ -183,12 +183,13 @@ impl Liveness {
         // A name is a key's or a session's; both sets may hold it, since neither is looked up for the other.
         keys.extend(ahead.keys().cloned());
         sessions.extend(ahead.keys().cloned());
-        let known = self.revoked_tokens.load();
-        tokens.extend(known.iter().map(|(id, expires)| (id.clone(), *expires)));
-        tokens.retain(|_, expires| *expires > now_seconds);
         self.refused_keys.store(Arc::new(keys));
         self.refused_sessions.store(Arc::new(sessions));
-        self.revoked_tokens.store(Arc::new(tokens));
+        // A revocation may arrive at this very moment: it must not be overwritten by an older set.
+        self.revoked_tokens.rcu(|known| {
+            let all = tokens.iter().chain(known.iter()).map(|(id, expires)| (id.clone(), *expires));
+            all.filter(|(_, expires)| *expires > now_seconds).collect::<HashMap<_, _>>()
+        });
     }
 
     pub fn revoke_token(&self, token_id: &str, expires_at: i64) {

@@ -24,6 +24,7 @@ use crate::listener::{accept, beat};
 use crate::orders::{self, Orders};
 use crate::record::Recorder;
 use crate::shared::{Relays, Shared};
+use crate::snapshots::Snapshots;
 use crate::tls::{TlsError, TlsMaterial, VendorTls};
 
 /// Proofs that may be remembered in ten seconds: two tables of these many cells of 8 bytes.
@@ -128,12 +129,12 @@ impl Gate {
                 .map_err(GateError::Core)?;
             threads.push(thread);
         }
-        let orders =
-            Orders::new(Arc::clone(&shared), senders.clone(), options.authority_pem, options.identities);
+        let orders = Orders::new(Arc::clone(&shared), senders.clone());
+        let snapshots = Snapshots::new(Arc::clone(&shared), options.authority_pem, options.identities);
         let stopped = stop.subscribe();
         let thread = std::thread::Builder::new()
             .name("gate-link".to_owned())
-            .spawn(move || orders::run(orders, link.from_control, stopped))
+            .spawn(move || orders::run(orders, snapshots, link.from_control, stopped))
             .map_err(GateError::Core)?;
         threads.push(thread);
         Ok(Self { address, shared, cores: senders, threads, stop, _syncer: syncer })

@@ -28,6 +28,7 @@ mod refusal;
 mod relay;
 mod request_body;
 mod shared;
+mod snapshots;
 mod tls;
 mod upstream;
 

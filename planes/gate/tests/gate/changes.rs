@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use portcullis_policy::facts::SnapshotFacts;
+use portcullis_domain::ids::ClientId;
+use portcullis_domain::target::Target;
+use portcullis_policy::facts::{ClientFacts, SnapshotFacts};
 use portcullis_policy::link::ToGate;
+use uuid::Uuid;
 
 use crate::support::client::{Answer, BOTH, Protocol, With, get};
 use crate::support::identity::who;
@@ -44,7 +47,7 @@ async fn an_older_snapshot_changes_nothing() {
     let (mut connection, token, certificate) = world.client(who(1, 1), Protocol::H1).await;
     assert_eq!(connection.ask(get("/free/x").bearer(&token)).await.unwrap().status, 200);
     let before: SnapshotFacts = world.facts().clone();
-    let target = portcullis_domain::target::Target::Vendor { id: who(1, 1).vendor };
+    let target = Target::Vendor { id: who(1, 1).vendor };
     world.sever(1, target, 2, vec![]).await;
     let thief = who(3, 1);
     let (mut third, third_token, _) = world.client(thief, Protocol::H1).await;
@@ -130,4 +133,25 @@ async fn a_gate_that_is_dropped_stops_at_once() {
     let stopped = tokio::task::spawn_blocking(move || drop(gate));
     tokio::time::timeout(Duration::from_secs(5), stopped).await.expect("an end").unwrap();
     assert!(soon("an end", Answer::read(response)).await.broke_off.is_some());
+}
+
+#[tokio::test]
+async fn a_severance_does_not_wait_for_a_snapshot_to_be_compiled() {
+    let world = World::new().await;
+    let (mut connection, token, _) = world.client(who(1, 1), Protocol::H1).await;
+    assert_eq!(connection.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
+    let mut large = world.facts().clone();
+    large.version += 1;
+    let first = large.clients[0].clone();
+    large.clients.extend((0..100_000_u128).map(|number| ClientFacts {
+        id: ClientId(Uuid::from_u128(1 << 100 | number)),
+        name: format!("crowd-{number}"),
+        ..first.clone()
+    }));
+    let version = large.version;
+    world.to_gate.send(ToGate::Snapshot(Box::new(large))).await.unwrap();
+    world.sever(1, Target::Vendor { id: who(1, 1).vendor }, 2, Vec::new()).await;
+    let in_use = world.control.look(|seen| seen.in_use);
+    assert!(in_use < Some(version), "the snapshot was compiled before the severance was heard");
+    world.control.wait("the large snapshot", |seen| seen.in_use.filter(|in_use| *in_use >= version)).await;
 }
