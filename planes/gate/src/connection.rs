@@ -111,6 +111,11 @@ impl Connection {
         self.greeting.get().is_some_and(|greeting| greeting.http2)
     }
 
+    /// `http/1.1` or `h2`.
+    pub fn protocol(&self) -> &'static str {
+        if self.is_http2() { "h2" } else { "http/1.1" }
+    }
+
     /// Makes `claimed` the owner, or adds its key and session; refused if another client owns it.
     /// Says whether it is the first owner.
     pub fn claim(&self, claimed: Owner) -> Result<bool, Reason> {
@@ -258,7 +263,7 @@ impl Connection {
         Some(CutConnection {
             client,
             peer: self.peer.to_string(),
-            protocol: if self.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
+            protocol: self.protocol().to_owned(),
             exchanges: self.cut_exchanges.get().cloned().unwrap_or_default(),
             after_us,
         })

@@ -12,7 +12,7 @@ use http::{HeaderMap, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Facts;
 use portcullis_tokens::access_token::{AccessClaims, TokenError, verify};
-use portcullis_tokens::dpop::{ExpectedProof, Proof, ProofError};
+use portcullis_tokens::dpop::{ExpectedProof, Proof, ProofError, canonical_url};
 use portcullis_tokens::replay::{Acceptance, ClientShare};
 use portcullis_tokens::session::session_id;
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -230,8 +230,7 @@ fn check_proof<B>(
         return Err(Refusal::from(Reason::ProofKey).challenged(Challenge::Dpop { error: "invalid_token" }));
     }
     let share = ClientShare::of(token.claims.lineage.client);
-    let urls: Vec<String> =
-        ready.snapshot.public_origins.iter().map(|origin| address(origin, request.uri().path())).collect();
+    let urls = addresses(ready, request.uri().path());
     check_matching(&core.shared, proof, request.method().as_str(), &urls, Some(token_text), share)
 }
 
@@ -296,8 +295,11 @@ fn bad_proof(error: &ProofError) -> Refusal {
         .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
 }
 
-/// What `htu` must say for `path` at `origin`.
-pub fn address(origin: &str, path: &str) -> String {
-    let address = format!("{origin}{path}");
-    portcullis_tokens::dpop::canonical_url(&address).unwrap_or(address)
+/// What `htu` may say for `path`: it at any of the public origins, in canonical form.
+pub fn addresses(ready: &Ready, path: &str) -> Vec<String> {
+    let at = |origin: &String| {
+        let address = format!("{origin}{path}");
+        canonical_url(&address).unwrap_or(address)
+    };
+    ready.snapshot.public_origins.iter().map(at).collect()
 }

@@ -17,6 +17,7 @@ use crate::forward::forward;
 use crate::identify::{Caller, identify};
 use crate::limit;
 use crate::read::{check_head, other_reading};
+use crate::record::{decision, method_kept};
 use crate::refusal::{Challenge, DECISION, DPOP_NONCE, Refusal, put};
 use crate::relay::{is_reserved, relay};
 use crate::shared::Ready;
@@ -44,11 +45,8 @@ pub async fn handle(
     match pass(&core, &connection, id, &mut learnt, request).await {
         Ok(response) => response,
         Err(refusal) => {
-            let verdict = match refusal.challenge {
-                Some(_) => Verdict::Challenge,
-                None => Verdict::Deny,
-            };
-            let record = record_of(&core, &connection, id, &learnt, method.as_str(), verdict, refusal.reason);
+            let (verdict, reason) = (refusal.verdict(), refusal.reason);
+            let record = record_of(&core, &connection, id, &learnt, method.as_str(), verdict, reason);
             write_refusal(&core, record, &refusal, http2)
         }
     }
@@ -200,29 +198,19 @@ fn record_of(
     verdict: Verdict,
     reason: Reason,
 ) -> DecisionRecord {
-    let greeting = connection.greeting();
     let caller = learnt.caller.as_deref();
     let lineage = caller.map(|caller| &caller.token.claims.lineage);
     DecisionRecord {
-        id,
-        time: core.shared.clock.now(),
-        verdict,
-        reason,
-        gate: core.shared.name.clone(),
-        snapshot: learnt.snapshot,
         vendor: lineage.map(|lineage| lineage.vendor),
         integration: lineage.map(|lineage| lineage.integration),
         client: lineage.map(|lineage| lineage.client),
         route: learnt.route.as_ref().map(|route| route.facts.id),
-        method: method.chars().take(16).collect(),
+        method: method_kept(method),
         path: learnt.route.as_ref().map_or_else(String::new, |route| route.facts.path.clone()),
         session: caller.map(|caller| caller.session.clone()),
         client_key: caller.map(|caller| caller.token.client_key.clone()),
         binding: caller.map(|caller| caller.token.binding().to_owned()),
-        peer: connection.peer.to_string(),
-        ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
-        ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
-        protocol: if connection.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
         scope: caller.map(|caller| caller.token.claims.scope.clone()).unwrap_or_default(),
+        ..decision(core, connection, id, learnt.snapshot, verdict, reason)
     }
 }

@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use portcullis_decision_log::{AppendError, SegmentWriter};
 use portcullis_domain::decision::{
     DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, PayloadError,
+    Verdict,
 };
 use portcullis_domain::ids::VendorId;
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::FromGate;
 use tokio::sync::mpsc;
+
+use crate::connection::Connection;
+use crate::core::Core;
 
 /// A batch for control is sent when it has this many entries, or at the next beat.
 const BATCH: usize = 256;
@@ -115,4 +119,43 @@ impl Recorder {
             ended: std::mem::take(&mut self.ended),
         });
     }
+}
+
+/// A decision of which only the connection and the outcome are known; the caller adds what it has learnt.
+pub fn decision(
+    core: &Core,
+    connection: &Connection,
+    id: DecisionId,
+    snapshot: u64,
+    verdict: Verdict,
+    reason: Reason,
+) -> DecisionRecord {
+    let greeting = connection.greeting();
+    DecisionRecord {
+        id,
+        time: core.shared.clock.now(),
+        verdict,
+        reason,
+        gate: core.shared.name.clone(),
+        snapshot,
+        vendor: None,
+        integration: None,
+        client: None,
+        route: None,
+        method: String::new(),
+        path: String::new(),
+        session: None,
+        client_key: None,
+        binding: None,
+        peer: connection.peer.to_string(),
+        ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
+        ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
+        protocol: connection.protocol().to_owned(),
+        scope: Vec::new(),
+    }
+}
+
+/// A method as it is kept: a stranger's may be of any length.
+pub fn method_kept(method: &str) -> String {
+    method.chars().take(16).collect()
 }

@@ -2,7 +2,7 @@
 
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use portcullis_domain::decision::DecisionId;
+use portcullis_domain::decision::{DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
 use serde_json::json;
 
@@ -92,6 +92,11 @@ impl Refusal {
     pub fn retry_after_ms(mut self, milliseconds: u64) -> Self {
         self.retry_after_seconds = Some(milliseconds.div_ceil(1_000).max(1));
         self
+    }
+
+    /// A refusal that says what would satisfy it is a challenge.
+    pub fn verdict(&self) -> Verdict {
+        if self.challenge.is_some() { Verdict::Challenge } else { Verdict::Deny }
     }
 
     /// The answer. `http2` has no `Connection` header.

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -21,7 +20,8 @@ use serde_json::json;
 use crate::body::GateBody;
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::identify::{address, check_matching, single_proof};
+use crate::identify::{addresses, check_matching, single_proof};
+use crate::record::{decision, method_kept};
 use crate::refusal::{DECISION, DPOP_NONCE, Refusal, put};
 use crate::shared::Ready;
 
@@ -49,7 +49,7 @@ pub async fn relay(
     let proof_key = match check_token_proof(core, ready, &request) {
         Ok(checked) => checked,
         Err(refusal) => {
-            let told = Told { reason: refusal.reason, about: None, challenged: true };
+            let told = Told { verdict: refusal.verdict(), reason: refusal.reason, about: None };
             told.record(core, ready, connection, id, request.method().as_str(), request.uri().path())?;
             return Ok(oauth_refusal(&refusal, id));
         }
@@ -63,7 +63,7 @@ pub async fn relay(
     let body = match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), collect).await {
         Err(_) => return Err(Refusal::from(Reason::RequestTooSlow).and_close()),
         Ok(Err(_)) => return Err(Refusal::from(Reason::RequestTooLarge).and_close()),
-        Ok(Ok(body)) => body.aggregate(),
+        Ok(Ok(body)) => body.to_bytes(),
     };
     let text = |name: HeaderName| {
         let mut values = head.headers.get_all(name).iter();
@@ -82,7 +82,7 @@ pub async fn relay(
         path: head.uri.path().to_owned(),
         content_type: text(CONTENT_TYPE),
         authorization: text(AUTHORIZATION),
-        body: Buf::chunk(&to_bytes(body)).to_vec(),
+        body: body.to_vec(),
         certificates: greeting
             .map(|greeting| greeting.certificates.iter().map(|der| der.to_vec()).collect())
             .unwrap_or_default(),
@@ -96,7 +96,11 @@ pub async fn relay(
         if sent { tokio::time::timeout(limit, expected.answer()).await.ok().flatten() } else { None };
     match answer {
         Some(mut answer) => {
-            let told = Told { reason: answer.reason, about: answer.about.take(), challenged: false };
+            let verdict = match answer.reason {
+                Reason::Allowed => Verdict::Allow,
+                _ => Verdict::Deny,
+            };
+            let told = Told { verdict, reason: answer.reason, about: answer.about.take() };
             told.record(core, ready, connection, id, head.method.as_str(), head.uri.path())?;
             Ok(response_of(answer, nonce, id))
         }
@@ -106,10 +110,9 @@ pub async fn relay(
 
 /// What the decision log keeps of an answer of the authorization server.
 struct Told {
+    verdict: Verdict,
     reason: Reason,
     about: Option<RelayAbout>,
-    /// A fresh proof was asked for.
-    challenged: bool,
 }
 
 impl Told {
@@ -165,44 +168,25 @@ impl Told {
         method: &str,
         path: &str,
     ) -> DecisionRecord {
-        let greeting = connection.greeting();
         let about = self.about.as_ref();
-        let ja4_context = greeting.and_then(|greeting| greeting.ja4_context.clone());
-        let network = greeting.map_or("", |greeting| greeting.network.as_str());
+        let base = decision(core, connection, id, ready.snapshot.version, self.verdict, self.reason);
+        let network = connection.greeting().map_or("", |greeting| greeting.network.as_str());
         // Only names of our own: what strangers make up is not written down.
         let known = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/jwks"];
         DecisionRecord {
-            id,
-            time: core.shared.clock.now(),
-            verdict: match self.reason {
-                Reason::Allowed => Verdict::Allow,
-                _ if self.challenged => Verdict::Challenge,
-                _ => Verdict::Deny,
-            },
-            reason: self.reason,
-            gate: core.shared.name.clone(),
-            snapshot: ready.snapshot.version,
             vendor: about.map(|about| about.vendor),
             integration: about.map(|about| about.integration),
             client: about.map(|about| about.client),
-            route: None,
-            method: method.chars().take(16).collect(),
+            method: method_kept(method),
             path: known.into_iter().find(|known| *known == path).unwrap_or_default().to_owned(),
-            session: about
-                .map(|about| session_id(about.client, &about.client_key, ja4_context.as_deref(), network)),
+            session: about.map(|about| {
+                session_id(about.client, &about.client_key, base.ja4_context.as_deref(), network)
+            }),
             client_key: about.map(|about| about.client_key.clone()),
-            binding: None,
-            peer: connection.peer.to_string(),
-            ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
-            ja4_context,
-            protocol: if connection.is_http2() { "h2" } else { "http/1.1" }.to_owned(),
             scope: about.map(|about| about.scope.clone()).unwrap_or_default(),
+            ..base
         }
     }
-}
-
-fn to_bytes(mut body: impl Buf) -> Bytes {
-    body.copy_to_bytes(body.remaining())
 }
 
 /// The key of the request's proof, if it has one and it holds.
@@ -217,8 +201,7 @@ fn check_token_proof(
     let key = proof.jkt();
     let share = ClientShare::STRANGERS;
     let path = request.uri().path();
-    let urls: Vec<String> =
-        ready.snapshot.public_origins.iter().map(|origin| address(origin, path)).collect();
+    let urls = addresses(ready, path);
     check_matching(&core.shared, proof, request.method().as_str(), &urls, None, share)?;
     Ok(Some(key))
 }
