@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, evaluate};
+use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
 
 use crate::body::GateBody;
@@ -72,6 +73,9 @@ async fn pass(
     learnt.caller = Some(Rc::clone(&caller));
     // Registered first, then judged: a severance sees the connection, or the judge sees the severance.
     let first = claim(&ready, connection, &caller)?;
+    if first {
+        tell_certificate(core, connection, &caller);
+    }
     let permit = authorize(core, &ready, &route, &caller, request.uri().path()).inspect_err(|_| {
         // Who was never let in has nothing to cut: a reset could outrun the answer that says why.
         if first {
@@ -137,6 +141,16 @@ fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool
         sessions: vec![caller.session.clone()],
     };
     connection.claim(owner).map_err(|reason| Refusal::from(reason).and_close())
+}
+
+/// A severance of a client that is trusted through its authority refuses the certificates it came with.
+fn tell_certificate(core: &Core, connection: &Connection, caller: &Caller) {
+    let presented = connection.greeting().and_then(|greeting| greeting.certificate_thumbprint.clone());
+    if let Some(thumbprint) = presented {
+        let client = caller.token.claims.lineage.client;
+        // When control is behind, the next connection tells it again.
+        let _ = core.shared.to_control.try_send(FromGate::CertificateSeen { client, thumbprint });
+    }
 }
 
 fn authorize(

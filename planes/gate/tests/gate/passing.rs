@@ -172,3 +172,15 @@ async fn the_authorization_server_is_reached_through_the_gate() {
     assert_eq!(relayed.address, "127.0.0.1");
     assert!(relayed.ja4_context.is_some() && relayed.proof_key.is_none());
 }
+
+#[tokio::test]
+async fn control_is_told_which_certificates_a_client_comes_with() {
+    let world = World::new().await;
+    let (mut connection, token, certificate) = world.client(who(1, 1), Protocol::H1).await;
+    for _ in 0..2 {
+        assert_eq!(connection.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
+    }
+    let seen = world.control.wait("a certificate", |seen| seen.certificates.first().cloned()).await;
+    assert_eq!(seen, (who(1, 1).client, certificate.thumbprint().to_string()));
+    assert_eq!(world.control.look(|seen| seen.certificates.len()), 1, "once for each connection");
+}

@@ -18,6 +18,7 @@ pub struct Seen {
     pub decided: Vec<DecisionRecord>,
     pub ended: Vec<OutcomeRecord>,
     pub keys_cut: Vec<(ClientId, Vec<String>, DecisionId)>,
+    pub certificates: Vec<(ClientId, String)>,
     /// Sockets to look at the moment an order's report comes in.
     watched: Vec<(u64, Watched)>,
 }
@@ -99,7 +100,7 @@ impl ControlEnd {
                 seen.ended.extend(ended);
             }
             FromGate::KeysCut { client, keys, decision } => seen.keys_cut.push((client, keys, decision)),
-            FromGate::CertificateSeen { .. } => {}
+            FromGate::CertificateSeen { client, thumbprint } => seen.certificates.push((client, thumbprint)),
         }
     }
 
