@@ -16,7 +16,7 @@ pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSp
 pub use contract::{ContractSpec, Signer};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
 pub use route::{Impact, RouteSpec};
-pub use upstream::{UpstreamSpec, UpstreamTls};
+pub use upstream::{UpstreamProtocol, UpstreamSpec, UpstreamTls};
 pub use vendor::{Contact, VendorSpec};
 
 /// The kinds of resources that manifests declare.

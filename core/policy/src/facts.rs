@@ -1,7 +1,7 @@
 //! What a snapshot is compiled from: plain lists that can be sent to a gate in another process.
 
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
-use portcullis_domain::spec::{Impact, Limits, UpstreamTls};
+use portcullis_domain::spec::{Impact, Limits, UpstreamProtocol, UpstreamTls};
 use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,6 +81,8 @@ pub struct RouteFacts {
     pub metered: bool,
     pub records: Option<String>,
     pub page_max: Option<u64>,
+    pub record_bytes: Option<u64>,
+    pub websocket: bool,
     pub timeout_seconds: u32,
     pub request_bytes_max: u64,
 }
@@ -91,6 +93,7 @@ pub struct UpstreamFacts {
     pub name: String,
     pub url: String,
     pub tls: Option<UpstreamTls>,
+    pub protocol: UpstreamProtocol,
     pub connect_seconds: u32,
 }
 

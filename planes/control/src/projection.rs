@@ -113,6 +113,8 @@ fn route(state: &State, name: &str, resource: &Resource) -> Option<RouteFacts> {
         metered: spec.metered,
         records: spec.records.clone(),
         page_max: spec.page_max,
+        record_bytes: spec.record_bytes,
+        websocket: spec.websocket,
         timeout_seconds: spec.timeout_seconds,
         request_bytes_max: spec.request_bytes_max,
     })
@@ -125,6 +127,7 @@ fn upstream(name: &str, resource: &Resource) -> Option<UpstreamFacts> {
         name: name.to_owned(),
         url: spec.url.clone(),
         tls: spec.tls.clone(),
+        protocol: spec.protocol,
         connect_seconds: spec.connect_seconds,
     })
 }

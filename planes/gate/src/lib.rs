@@ -29,6 +29,7 @@ mod relay;
 mod request_body;
 mod shared;
 mod snapshots;
+mod speak;
 mod tls;
 mod upstream;
 

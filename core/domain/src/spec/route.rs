@@ -27,6 +27,15 @@ pub struct RouteSpec {
     /// Records that one response may have at most; reserved up front, so that an honest pager sees 429 and not a cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_max: Option<u64>,
+    /// Bytes of a response that stand for one record where records can't be told apart: with it, bodies of
+    /// any media type and encoding pass, and each of them counts by its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub record_bytes: Option<u64>,
+    /// Whether clients may open WebSocket connections here (RFC 6455, over HTTP/1.1); each message that
+    /// leaves is a record.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub websocket: bool,
     /// Longest wait for the first byte of the response, in seconds.
     #[serde(default = "timeout_seconds")]
     #[schemars(range(min = 1, max = 3_600))]
@@ -37,6 +46,11 @@ pub struct RouteSpec {
 
 fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_no(value: &bool) -> bool {
+    !*value
 }
 
 fn timeout_seconds() -> u32 {

@@ -11,6 +11,8 @@ pub struct UpstreamSpec {
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<UpstreamTls>,
+    #[serde(default, skip_serializing_if = "UpstreamProtocol::is_http1")]
+    pub protocol: UpstreamProtocol,
     #[serde(default = "connect_seconds")]
     #[schemars(range(min = 1, max = 60))]
     pub connect_seconds: u32,
@@ -18,6 +20,22 @@ pub struct UpstreamSpec {
 
 fn connect_seconds() -> u32 {
     5
+}
+
+/// What is spoken with the upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamProtocol {
+    #[default]
+    Http1,
+    /// HTTP/2, which gRPC needs: by ALPN over TLS, with prior knowledge without.
+    Http2,
+}
+
+impl UpstreamProtocol {
+    fn is_http1(&self) -> bool {
+        *self == Self::Http1
+    }
 }
 
 /// How the gate proves itself to the upstream, and whom it trusts there.

@@ -110,6 +110,8 @@ fn one_fault_refuses_the_batch_and_all_faults_are_told_at_once() {
     };
     check(&[posting("/parcels/{number}")], &["Route second /spec/path"]);
     check(&[route(json!({ "page_max": 60_000 }))], &["Route parcels /spec/page_max"]);
+    check(&[route(json!({ "record_bytes": 0 }))], &["Route parcels /spec/record_bytes"]);
+    check(&[route(json!({ "websocket": true, "methods": ["POST"] }))], &["Route parcels /spec/websocket"]);
     for pointer in ["data", "/a~2", "/a~"] {
         check(&[route(json!({ "records": pointer }))], &["Route parcels /spec/records"]);
     }

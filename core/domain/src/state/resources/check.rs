@@ -203,6 +203,14 @@ fn check_route(declaration: &Declaration, spec: &RouteSpec, faults: &mut Vec<Fau
         let hint = "write `/data` for the array in member `data` (RFC 6901)";
         faults.push(fault(declaration, "/spec/records", message, Some(hint)));
     }
+    if spec.record_bytes == Some(0) {
+        faults.push(fault(declaration, "/spec/record_bytes", "it must be 1 or more".into(), None));
+    }
+    if spec.websocket && !spec.methods.iter().any(|method| method == "GET") {
+        let hint = "add `GET` to the methods: a WebSocket connection begins with it";
+        let message = "WebSocket connections need the method `GET`";
+        faults.push(fault(declaration, "/spec/websocket", message.into(), Some(hint)));
+    }
     if !is_scope(&spec.scope) {
         faults.push(fault(declaration, "/spec/scope", format!("`{}` is not a scope", spec.scope), None));
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
 
 use portcullis_domain::ids::{RouteId, UpstreamId};
-use portcullis_domain::spec::{Impact, Limits, RateLimit};
+use portcullis_domain::spec::{Impact, Limits, RateLimit, UpstreamProtocol};
 use portcullis_domain::target::Target;
 use portcullis_gate::link::ControlLink;
 use portcullis_gate::{Gate, GateOptions, TlsMaterial};
@@ -186,6 +186,7 @@ fn upstream(number: u128, address: SocketAddr) -> UpstreamFacts {
         name: format!("upstream-{number}"),
         url: format!("http://{address}"),
         tls: None,
+        protocol: UpstreamProtocol::default(),
         connect_seconds: 1,
     }
 }
@@ -202,6 +203,8 @@ fn route(number: u128, upstream: u128, path: &str) -> RouteFacts {
         metered: true,
         records: None,
         page_max: None,
+        record_bytes: None,
+        websocket: false,
         timeout_seconds: 30,
         request_bytes_max: 1 << 20,
     }

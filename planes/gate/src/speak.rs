@@ -1,0 +1,104 @@
+//! Speaking HTTP on a vendor's connection.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio_rustls::server::TlsStream;
+
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::io::ValvedIo;
+use crate::pipeline::handle;
+
+/// To the end of a request's head, and between requests.
+const HEAD_SECONDS_MAX: u64 = 60;
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+const STREAMS_MAX: u32 = 128;
+
+/// Answers the requests of a connection until it ends.
+pub async fn speak(core: &Rc<Core>, connection: &Rc<Connection>, stream: &mut TlsStream<ValvedIo>) {
+    let service = service_fn(|request| {
+        let (core, connection) = (Rc::clone(core), Rc::clone(connection));
+        async move { Ok::<_, Infallible>(handle(core, connection, request).await) }
+    });
+    let io = TokioIo::new(stream);
+    let mut draining = core.draining.subscribe();
+    if connection.is_http2() {
+        let mut protocol = pin!(
+            http2::Builder::new(Local)
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(HEAD_BYTES_MAX as u32)
+                .max_pending_accept_reset_streams(64)
+                .keep_alive_interval(Some(Duration::from_secs(30)))
+                .serve_connection(io, service)
+        );
+        tokio::select! {
+            _ = settled(core, connection, protocol.as_mut()) => return,
+            _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
+        }
+        let _ = settled(core, connection, protocol.as_mut()).await;
+    } else {
+        let mut protocol = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
+                .max_headers(HEADERS_MAX)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(io, service)
+        );
+        tokio::select! {
+            _ = settled(core, connection, protocol.as_mut()) => return,
+            _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
+        }
+        let _ = settled(core, connection, protocol.as_mut()).await;
+    }
+}
+
+/// Drives a protocol. Whenever it has come to rest and the kernel has taken all of its bytes, the
+/// records in them have departed.
+async fn settled<P: Future>(
+    core: &Core,
+    connection: &Connection,
+    mut protocol: std::pin::Pin<&mut P>,
+) -> P::Output {
+    poll_fn(|context| {
+        let polled = protocol.as_mut().poll(context);
+        if connection.valve.is_clear() {
+            connection.departures.settle(connection.is_http2(), core.shared.monotonic_ms());
+            if connection.closing_by_ms().is_some()
+                && connection.departures.is_empty()
+                && connection.is_http2()
+            {
+                // The cut's own stream has been reset with its code; now the whole connection goes.
+                connection.cut_when_clear(core.shared.monotonic_ms() + 100);
+            }
+        }
+        match polled {
+            Poll::Ready(output) => Poll::Ready(output),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Runs HTTP/2 streams on the core's own thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
