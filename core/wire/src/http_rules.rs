@@ -3,7 +3,13 @@
 //! Two readers that disagree where a request ends, or for whom it is, let one request be smuggled inside
 //! another. So whatever can be read in two ways is refused, though the standard would allow to mend it.
 
-/// The version of HTTP that a request came in.
+mod fault;
+
+pub use fault::HeadFault;
+
+use crate::http1::{Framing, is_host_name, is_token};
+
+/// The version of HTTP that a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0 and older.
@@ -25,34 +31,7 @@ pub enum Target<'a> {
     Asterisk,
 }
 
-/// What is wrong with the head of a request. Always the peer's fault: 400, and the connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeadFault {
-    /// It can't tell a response that was cut from one that ended.
-    #[error("HTTP/1.0 is not spoken here; hint: use HTTP/1.1 or HTTP/2")]
-    Http10,
-    #[error("the `Host` field is missing or empty")]
-    HostMissing,
-    #[error("the `Host` field is there more than once")]
-    HostDoubled,
-    #[error("the `Host` field differs from the authority of the request target")]
-    HostDiffers,
-    #[error("the `Transfer-Encoding` field is there more than once")]
-    TransferEncodingDoubled,
-    #[error("the `Transfer-Encoding` is not `chunked`; hint: send it exactly so, or `Content-Length`")]
-    TransferEncodingNotChunked,
-    /// RFC 9113, 8.2.2: it means nothing there.
-    #[error("HTTP/2 has no `Transfer-Encoding`")]
-    TransferEncodingInHttp2,
-    #[error("`Content-Length` and `Transfer-Encoding` are both there")]
-    LengthAndTransferEncoding,
-    #[error("the `Content-Length` field is there more than once")]
-    ContentLengthDoubled,
-    #[error("the `Content-Length` is not a number")]
-    ContentLengthMalformed,
-}
-
-/// Looks at the head of a request as the HTTP library parsed it. Names may be of either case.
+/// Looks at the head of a request as an HTTP library parsed it. Names may be of either case.
 ///
 /// # Errors
 /// The first [`HeadFault`] found, the version's first.
@@ -64,26 +43,17 @@ pub fn check_request_head<'a>(
     if version == Version::Http10 {
         return Err(HeadFault::Http10);
     }
-    let mut host = None;
-    let mut transfer_encoding = None;
-    let mut content_length = None;
+    let mut notable = Notable::default();
     for (name, value) in fields {
-        let (place, doubled) = match name {
-            _ if name.eq_ignore_ascii_case("host") => (&mut host, HeadFault::HostDoubled),
-            _ if name.eq_ignore_ascii_case("transfer-encoding") => {
-                (&mut transfer_encoding, HeadFault::TransferEncodingDoubled)
-            }
-            _ if name.eq_ignore_ascii_case("content-length") => {
-                (&mut content_length, HeadFault::ContentLengthDoubled)
-            }
-            _ => continue,
-        };
-        if place.replace(value).is_some() {
-            return Err(doubled);
+        if name.contains('_') && pretends_to_be_another(name.as_bytes()) {
+            return Err(HeadFault::NameAmbiguous);
         }
+        notable.note(name.as_bytes(), value)?;
     }
-    check_host(version, target, host)?;
-    check_length(version, transfer_encoding, content_length)
+    check_host(version, target, notable.host)?;
+    read_framing(version, &notable)?;
+    notable.is_continue_expected()?;
+    Ok(())
 }
 
 /// Whether a header field from outside stays here: hop-by-hop fields (RFC 9110, 7.6.1), what speaks of the
@@ -133,8 +103,28 @@ pub fn forwarded_or_hop_by_hop(name: &str) -> bool {
     const PREFIXES: [&str; 7] =
         ["proxy-", "portcullis-", "x-forwarded-", "x-ssl-", "ssl-client-", "x-tls-", "x-amzn-mtls-"];
 
-    NAMES.iter().any(|known| name.len() == known.len() && begins_with(name, known))
+    NAMES.iter().any(|known| is_read_as(name, known))
         || PREFIXES.iter().any(|prefix| begins_with(name, prefix))
+}
+
+/// Whether a field may not come as a trailer: what decides on framing, routing, credentials and how the
+/// content is read (RFC 9110, 6.5.1), and all that stays here. A reader that merges trailers into the head
+/// would take it for what was checked there.
+pub fn is_head_only(name: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "host",
+        "content-length",
+        "content-encoding",
+        "content-range",
+        "content-type",
+        "cookie",
+        "set-cookie",
+        "expect",
+        "range",
+        "cache-control",
+        "www-authenticate",
+    ];
+    forwarded_or_hop_by_hop(name) || NAMES.iter().any(|known| is_read_as(name, known))
 }
 
 /// Whether a value of `Connection` names the field, which makes it hop-by-hop (RFC 9110, 7.6.1).
@@ -144,40 +134,165 @@ pub fn named_by_connection(connection_value: &[u8], name: &str) -> bool {
         .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
 }
 
-fn check_host(version: Version, target: Target<'_>, host: Option<&[u8]>) -> Result<(), HeadFault> {
+/// Whether a name with `_` is read as one that the gate relies on, by those who take `_` for `-`.
+pub(crate) fn pretends_to_be_another(name: &[u8]) -> bool {
+    const NAMES: [&str; 3] = ["host", "content-length", "expect"];
+    let Ok(name) = str::from_utf8(name) else { return true };
+    forwarded_or_hop_by_hop(name) || NAMES.iter().any(|known| is_read_as(name, known))
+}
+
+/// The fields that decide for whom a message is and where it ends, each at most once.
+#[derive(Default)]
+pub(crate) struct Notable<'a> {
+    pub host: Option<&'a [u8]>,
+    pub transfer_encoding: Option<&'a [u8]>,
+    pub content_length: Option<&'a [u8]>,
+    expect: Option<&'a [u8]>,
+}
+
+impl<'a> Notable<'a> {
+    #[inline]
+    pub fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), HeadFault> {
+        // By length first: most fields are told apart from these without being read.
+        let (place, doubled) = match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => (&mut self.host, HeadFault::HostDoubled),
+            6 if name.eq_ignore_ascii_case(b"expect") => (&mut self.expect, HeadFault::ExpectUnknown),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                (&mut self.content_length, HeadFault::ContentLengthDoubled)
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                (&mut self.transfer_encoding, HeadFault::TransferEncodingDoubled)
+            }
+            _ => return Ok(()),
+        };
+        if place.replace(value).is_some() { Err(doubled) } else { Ok(()) }
+    }
+
+    /// RFC 9110, 10.1.1: there is no other expectation than this.
+    pub fn is_continue_expected(&self) -> Result<bool, HeadFault> {
+        match self.expect {
+            None => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
+            Some(_) => Err(HeadFault::ExpectUnknown),
+        }
+    }
+}
+
+/// What the `Connection` and `Upgrade` fields of HTTP/1.1 say (RFC 9110, 7.6.1 and 7.8).
+#[derive(Default)]
+pub(crate) struct ConnectionOptions {
+    pub close: bool,
+    pub upgrade: bool,
+    pub websocket: bool,
+}
+
+impl ConnectionOptions {
+    #[inline]
+    pub fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
+        match name.len() {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                self.websocket |= value.eq_ignore_ascii_case(b"websocket");
+                Ok(())
+            }
+            10 if name.eq_ignore_ascii_case(b"connection") => self.note_connection(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_connection(&mut self, value: &[u8]) -> Result<(), HeadFault> {
+        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            match option {
+                // RFC 9110, 5.6.1.2: empty elements of a list are skipped.
+                [] => {}
+                _ if option.eq_ignore_ascii_case(b"close") => self.close = true,
+                _ if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+                _ if !is_token(option) => return Err(HeadFault::ConnectionMalformed),
+                _ if decides_on_framing(option) => return Err(HeadFault::ConnectionNamesFraming),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who drops these because `Connection` names them reads another message than was checked.
+fn decides_on_framing(name: &[u8]) -> bool {
+    [b"host".as_slice(), b"content-length", b"transfer-encoding", b"expect"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+pub(crate) fn check_host(version: Version, target: Target<'_>, host: Option<&[u8]>) -> Result<(), HeadFault> {
     let authority = match target {
         Target::Absolute { authority } | Target::Authority { authority } => Some(authority),
         Target::Origin | Target::Asterisk => None,
     };
-    match (host, authority) {
+    if authority.is_some_and(|authority| authority.contains(&b'@')) {
+        return Err(HeadFault::TargetUserInfo);
+    }
+    let host = match (host, authority) {
         // RFC 9113, 8.3.1: `:authority` stands for `Host`.
-        (None, Some(authority)) if version == Version::Http2 && !authority.is_empty() => Ok(()),
-        (None | Some([]), _) => Err(HeadFault::HostMissing),
-        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => Err(HeadFault::HostDiffers),
-        (Some(_), _) => Ok(()),
-    }
+        (None, Some(authority)) if version == Version::Http2 && !authority.is_empty() => authority,
+        (None | Some([]), _) => return Err(HeadFault::HostMissing),
+        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+            return Err(HeadFault::HostDiffers);
+        }
+        (Some(host), _) => host,
+    };
+    if is_authority(host) { Ok(()) } else { Err(HeadFault::HostMalformed) }
 }
 
-fn check_length(
-    version: Version,
-    transfer_encoding: Option<&[u8]>,
-    content_length: Option<&[u8]>,
-) -> Result<(), HeadFault> {
-    match (transfer_encoding, content_length) {
-        (None, None) => Ok(()),
+/// Where the body ends, as the fields say it (RFC 9112, 6.3).
+pub(crate) fn read_framing(version: Version, notable: &Notable<'_>) -> Result<Framing, HeadFault> {
+    match (notable.transfer_encoding, notable.content_length) {
+        (None, None) => Ok(Framing::Empty),
         (Some(_), _) if version == Version::Http2 => Err(HeadFault::TransferEncodingInHttp2),
+        (Some(_), _) if version == Version::Http10 => Err(HeadFault::TransferEncodingInHttp10),
         (Some(_), Some(_)) => Err(HeadFault::LengthAndTransferEncoding),
-        (Some(b"chunked"), None) => Ok(()),
+        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
         (Some(_), None) => Err(HeadFault::TransferEncodingNotChunked),
-        (None, Some(length)) if is_length(length) => Ok(()),
-        (None, Some(_)) => Err(HeadFault::ContentLengthMalformed),
+        (None, Some(length)) => read_length(length).map(Framing::Length),
     }
 }
 
-/// Digits only: no sign, no list, no space; and within 64 bits.
-fn is_length(value: &[u8]) -> bool {
-    value.iter().all(u8::is_ascii_digit)
-        && str::from_utf8(value).is_ok_and(|text| text.parse::<u64>().is_ok())
+/// Digits only: no sign, no list, no space; and at most 2^63, which every reader can count.
+fn read_length(value: &[u8]) -> Result<u64, HeadFault> {
+    const LENGTH_MAX: u64 = 1 << 63;
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(HeadFault::ContentLengthMalformed);
+    }
+    value
+        .iter()
+        .try_fold(0_u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+        .filter(|&length| length <= LENGTH_MAX)
+        .ok_or(HeadFault::ContentLengthTooLarge)
+}
+
+/// `host` or `host:port` (RFC 3986, 3.2): a name, an IPv4 address, or an IPv6 address in brackets.
+fn is_authority(value: &[u8]) -> bool {
+    let (host_is_good, port) = match value {
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|&byte| byte == b']').unwrap_or(rest.len());
+            let (address, port) = rest.split_at_checked(end).unwrap_or_default();
+            let is_address = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
+            (str::from_utf8(address).is_ok_and(is_address), port.strip_prefix(b"]"))
+        }
+        _ => {
+            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+            let (name, port) = value.split_at_checked(end).unwrap_or_default();
+            (is_host_name(name), Some(port))
+        }
+    };
+    let port_is_good = match port {
+        Some([]) => true,
+        Some([b':', digits @ ..]) => (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    host_is_good && port_is_good
+}
+
+fn is_read_as(name: &str, known: &str) -> bool {
+    name.len() == known.len() && begins_with(name, known)
 }
 
 /// `prefix` is in lower case and has no `_`.
@@ -214,7 +329,7 @@ mod tests {
         let chunked = ("Transfer-Encoding", "chunked");
         origin(&[("host", "a"), chunked, chunked], Err(Fault::TransferEncodingDoubled));
         for other in
-            ["identity", "gzip, chunked", "chunked, identity", "Chunked", " chunked", "chunked\u{b}", ""]
+            ["identity", "gzip, chunked", "chunked, identity", "chunked;q=1", " chunked", "chunked\u{b}", ""]
         {
             origin(&[("host", "a"), ("transfer-encoding", other)], Err(Fault::TransferEncodingNotChunked));
         }
@@ -222,16 +337,20 @@ mod tests {
         origin(&[("host", "a"), length, chunked], Err(Fault::LengthAndTransferEncoding));
         origin(&[("host", "a"), chunked, length], Err(Fault::LengthAndTransferEncoding));
         origin(&[("host", "a"), length, length], Err(Fault::ContentLengthDoubled));
-        for other in ["", "+5", "-5", "5, 5", "0x5", "5 ", "99999999999999999999"] {
+        for other in ["", "+5", "-5", "5, 5", "0x5", "5 "] {
             origin(&[("host", "a"), ("content-length", other)], Err(Fault::ContentLengthMalformed));
         }
+        for other in ["9223372036854775809", "18446744073709551616", "99999999999999999999"] {
+            origin(&[("host", "a"), ("content-length", other)], Err(Fault::ContentLengthTooLarge));
+        }
+        origin(&[("host", "a"), ("content-length", "9223372036854775808")], Ok(()));
 
         let absolute = Target::Absolute { authority: b"a.example:8443" };
         check(Version::Http11, absolute, &[("host", "A.example:8443")], Ok(()));
         check(Version::Http11, absolute, &[("host", "a.example")], Err(Fault::HostDiffers));
         check(Version::Http11, absolute, &[], Err(Fault::HostMissing));
         let user = Target::Absolute { authority: b"user@a" };
-        check(Version::Http11, user, &[("host", "a")], Err(Fault::HostDiffers));
+        check(Version::Http11, user, &[("host", "a")], Err(Fault::TargetUserInfo));
         check(
             Version::Http11,
             Target::Authority { authority: b"a:1" },

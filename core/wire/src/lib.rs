@@ -4,6 +4,7 @@
 //! Everything here is pure: bytes in, values or refusals out. Hostile input is an error, never a panic.
 
 pub mod client_hello;
+pub mod http1;
 pub mod http_rules;
 pub mod ja4;
 
