@@ -7,6 +7,7 @@ pub mod client_hello;
 pub mod http1;
 pub mod http_rules;
 pub mod ja4;
+pub mod proxy_protocol;
 
 mod assembler;
 mod cursor;
