@@ -1,9 +1,15 @@
 //! The counter of one body, whatever its format.
 
+use std::num::NonZeroU64;
+
+use crate::blocks::Engine;
 use crate::events::Events;
 use crate::json::Json;
 use crate::lines::Lines;
+use crate::messages::Messages;
 use crate::meter::{Halt, Meter};
+use crate::pieces::Pieces;
+use crate::rows::Rows;
 use crate::{CountError, Format, JsonPointer};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -15,14 +21,23 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 ///   it is empty. Any other document counts its elements, but at least one: it is charged at its
 ///   first byte, and its first element uses that charge up. So a document in which the pointer
 ///   finds nothing, or only an empty array, is one record. Documents that follow each other count
-///   one by one. The grammar is checked, except that `NaN` and `Infinity` are let through and that
-///   bytes above 0x7f in strings need not be UTF-8: neither changes a count.
+///   one by one. The grammar is checked, except that `NaN` and `Infinity` are let through, that
+///   bytes above 0x7f in strings need not be UTF-8, and that inside of a record the order of values,
+///   commas and colons and the spelling of numbers and names are free (strings, brackets and the
+///   alphabet are not): nothing of this changes a count.
 /// - **NDJSON**: a record is a line with at least one byte that isn't a space or a tab; it ends
 ///   after its line end, which is `\n`, `\r\n` or `\r`.
+/// - **CSV** (RFC 4180): a record is a line that isn't empty, less the header if there is one; a
+///   line end between the quotes of a field belongs to the field. After a quote where the RFC allows
+///   none, readers disagree: from there on every line is a record.
 /// - **SSE** (WHATWG HTML, 9.2.6): a record is a block of lines up to and with a blank line, if one
 ///   of the lines isn't a comment. It is charged at the first byte of that line.
+/// - **gRPC** (length-prefixed messages): a record is a message, charged at the first byte of its
+///   prefix, compressed or not. Longer ones than [`MESSAGE_BYTES_MAX`](crate::MESSAGE_BYTES_MAX) are
+///   refused.
+/// - **By bytes**: a record is every so many bytes that have begun, of any body.
 ///
-/// A byte order mark at the start is skipped.
+/// A byte order mark at the start of a text is skipped.
 #[derive(Clone)]
 pub struct Counter {
     scanner: Scanner,
@@ -44,11 +59,13 @@ pub struct Progress {
 impl Counter {
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self::with(match format {
-            Format::Json => Scanner::Json(Json::new(None)),
-            Format::NdJson => Scanner::Lines(Lines::default()),
-            Format::Sse => Scanner::Events(Events::default()),
-        })
+        match format {
+            Format::Json => Self::of_text(Scanner::Json(Json::new(None, Engine::detect()))),
+            Format::NdJson => Self::of_text(Scanner::Lines(Lines::default())),
+            Format::Csv { has_header } => Self::of_text(Scanner::Rows(Rows::new(has_header))),
+            Format::Sse => Self::of_text(Scanner::Events(Events::default())),
+            Format::Grpc => Self::of_bytes(Scanner::Messages(Messages::default())),
+        }
     }
 
     /// Counts only the elements of the array at `pointer` (RFC 6901). The pointer is for JSON; the
@@ -56,13 +73,33 @@ impl Counter {
     #[must_use]
     pub fn at_pointer(format: Format, pointer: JsonPointer) -> Self {
         match format {
-            Format::Json => Self::with(Scanner::Json(Json::new(Some(pointer)))),
-            Format::NdJson | Format::Sse => Self::new(format),
+            Format::Json => Self::of_text(Scanner::Json(Json::new(Some(pointer), Engine::detect()))),
+            _ => Self::new(format),
         }
     }
 
-    fn with(scanner: Scanner) -> Self {
+    /// Counts every `record_bytes` bytes that have begun as one record, whatever the body is.
+    #[must_use]
+    pub fn by_bytes(record_bytes: NonZeroU64) -> Self {
+        Self::of_bytes(Scanner::Pieces(Pieces::new(record_bytes)))
+    }
+
+    /// Does without the vector instructions of this machine: slower, with the same answers. For tests
+    /// and measurements.
+    #[must_use]
+    pub fn portable(mut self) -> Self {
+        if let Scanner::Json(json) = &mut self.scanner {
+            json.use_engine(Engine::Portable);
+        }
+        self
+    }
+
+    fn of_text(scanner: Scanner) -> Self {
         Self { scanner, offset: 0, mark: Mark::Seen(0), closed: None }
+    }
+
+    fn of_bytes(scanner: Scanner) -> Self {
+        Self { mark: Mark::Passed, ..Self::of_text(scanner) }
     }
 
     /// Counts the records that begin in `chunk`, up to `records_max` of them.
@@ -83,7 +120,10 @@ impl Counter {
         let halt = match &mut self.scanner {
             Scanner::Json(json) => json.push(rest, &mut meter),
             Scanner::Lines(lines) => lines.push(rest, &mut meter),
+            Scanner::Rows(rows) => rows.push(rest, &mut meter),
             Scanner::Events(events) => events.push(rest, &mut meter),
+            Scanner::Messages(messages) => messages.push(rest, &mut meter),
+            Scanner::Pieces(pieces) => pieces.push(rest, &mut meter),
         };
         let consumed = match halt {
             Ok(()) => rest.len(),
@@ -101,14 +141,14 @@ impl Counter {
     /// format charges a record at its first byte; callers add it all the same.
     ///
     /// # Errors
-    /// The body ended inside a JSON document, or the counter is closed.
+    /// The body ended inside a JSON document, a quoted field or a gRPC message, or the counter is
+    /// closed.
     pub fn finish(&mut self) -> Result<u64, CountError> {
         if let Some(error) = self.closed {
             return Err(error);
         }
         let cut_mark = matches!(self.mark, Mark::Seen(1..));
-        let cut_document = matches!(&self.scanner, Scanner::Json(json) if !json.may_end());
-        if cut_mark || cut_document {
+        if cut_mark || !self.scanner.may_end() {
             return Err(self.close(CountError::Truncated { offset: self.offset }));
         }
         self.close(CountError::Closed { offset: self.offset });
@@ -152,5 +192,19 @@ enum Mark {
 enum Scanner {
     Json(Json),
     Lines(Lines),
+    Rows(Rows),
     Events(Events),
+    Messages(Messages),
+    Pieces(Pieces),
+}
+
+impl Scanner {
+    fn may_end(&self) -> bool {
+        match self {
+            Self::Json(json) => json.may_end(),
+            Self::Rows(rows) => rows.may_end(),
+            Self::Messages(messages) => messages.may_end(),
+            Self::Lines(_) | Self::Events(_) | Self::Pieces(_) => true,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 pub enum CountError {
     /// A byte that the grammar doesn't allow here.
     #[error(
-        "unexpected byte `0x{byte:02x}` at offset `{offset}`\nhint: the upstream must send valid UTF-8 encoded text of its media type"
+        "unexpected byte `0x{byte:02x}` at offset `{offset}`\nhint: the upstream must send what its media type says, text in UTF-8"
     )]
     Unexpected { offset: u64, byte: u8 },
     /// A control character inside or between JSON tokens; UTF-16 and UTF-32 end here too.
@@ -19,8 +19,14 @@ pub enum CountError {
     /// More than [`DEPTH_MAX`](crate::DEPTH_MAX) open arrays and objects.
     #[error("nesting deeper than `{}` at offset `{offset}`", crate::DEPTH_MAX)]
     TooDeep { offset: u64 },
-    /// The body ended inside a document.
-    #[error("the body ends at offset `{offset}` inside a document")]
+    /// A gRPC message that says it is longer than [`MESSAGE_BYTES_MAX`](crate::MESSAGE_BYTES_MAX).
+    #[error(
+        "message of `{bytes}` bytes at offset `{offset}`, more than `{}`\nhint: send smaller messages, or set `record_bytes` on the route",
+        crate::MESSAGE_BYTES_MAX
+    )]
+    MessageTooLong { offset: u64, bytes: u32 },
+    /// The body ended inside a document, a quoted field or a message.
+    #[error("the body ends at offset `{offset}` inside a document, a quoted field or a message")]
     Truncated { offset: u64 },
     /// Something was pushed after the end, after an early stop or after an error.
     #[error(

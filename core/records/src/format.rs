@@ -5,7 +5,14 @@
 pub enum Format {
     Json,
     NdJson,
+    /// RFC 4180. The first line is a header and no record, unless the parameter `header` says that
+    /// there is none.
+    Csv {
+        has_header: bool,
+    },
     Sse,
+    /// Length-prefixed messages of gRPC, in any encoding.
+    Grpc,
 }
 
 impl Format {
@@ -16,7 +23,7 @@ impl Format {
         // A quoted parameter may hold a `;`: splitting it anyway can only find more charsets.
         let mut parts = content_type.split(';').map(str::trim);
         let media_type = parts.next()?.to_ascii_lowercase();
-        if !parts.all(is_countable_parameter) {
+        if !parts.clone().all(is_countable_parameter) {
             return None;
         }
         let (kind, subtype) = media_type.split_once('/')?;
@@ -27,21 +34,36 @@ impl Format {
             ("application", "json") => Some(Self::Json),
             ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines") => Some(Self::NdJson),
             ("text", "event-stream") => Some(Self::Sse),
+            ("text", "csv") => Some(Self::Csv { has_header: !parts.any(says_no_header) }),
+            ("application", "grpc") => Some(Self::Grpc),
+            // Messages of JSON have prefixes too; `application/grpc-web` has other frames.
+            ("application", subtype) if subtype.starts_with("grpc+") => Some(Self::Grpc),
             _ if subtype.len() > "+json".len() && subtype.ends_with("+json") => Some(Self::Json),
             _ => None,
         }
     }
 }
 
+/// RFC 4180, section 3. Whoever says so both ways pays for the header.
+fn says_no_header(parameter: &str) -> bool {
+    let (name, value) = split(parameter);
+    name == "header" && value.eq_ignore_ascii_case("absent")
+}
+
 fn is_countable_parameter(parameter: &str) -> bool {
-    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-    let name = name.trim().to_ascii_lowercase();
+    let (name, value) = split(parameter);
     if name != "charset" && !name.starts_with("charset*") {
         return true;
     }
+    name == "charset" && (value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii"))
+}
+
+/// The name in lower case, and the value without its quotes.
+fn split(parameter: &str) -> (String, &str) {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = value.trim();
     let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-    name == "charset" && (value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii"))
+    (name.trim().to_ascii_lowercase(), value)
 }
 
 /// RFC 9110, 5.6.2.
@@ -81,7 +103,21 @@ mod tests {
         check("application/geo+json-seq", None);
         check("application/+json", None);
         check("application/json, text/html", None);
-        check("text/csv", None);
+        let csv = |has_header| Some(Format::Csv { has_header });
+        check("text/csv", csv(true));
+        check("Text/CSV; charset=utf-8; header=present", csv(true));
+        check("text/csv; Header = \"Absent\"", csv(false));
+        check("text/csv;header=present;header=absent", csv(false));
+        check("text/csv; headers=absent", csv(true));
+        check("text/csv; charset=iso-8859-1", None);
+        check("text/csv-schema", None);
+        check("application/grpc", Some(Format::Grpc));
+        check("application/grpc+proto", Some(Format::Grpc));
+        check("application/grpc+json", Some(Format::Grpc));
+        check("Application/gRPC+thrift; x=y", Some(Format::Grpc));
+        check("application/grpc-web", None);
+        check("application/grpc-web+proto", None);
+        check("text/grpc", None);
         check("json", None);
         check("/json", None);
         check("", None);

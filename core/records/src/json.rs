@@ -1,10 +1,15 @@
 //! JSON: elements of the outermost arrays, or of the array at a pointer.
+//!
+//! Byte by byte where something may begin to count; by blocks of 64 bytes inside of containers in
+//! which nothing does, see [`inside`].
 
+mod inside;
 mod nesting;
 mod path;
 mod plain;
 mod scalar;
 
+use crate::blocks::{Carry, Engine};
 use crate::meter::{Halt, Meter};
 use crate::{CountError, JsonPointer};
 pub use nesting::DEPTH_MAX;
@@ -26,6 +31,7 @@ pub(crate) struct Json {
     /// … and may be a step of the pointer.
     key_watched: bool,
     path: Option<Path>,
+    engine: Engine,
 }
 
 /// What may come next.
@@ -50,10 +56,16 @@ enum Place {
         unit: u16,
     },
     Scalar(Scalar),
+    /// Inside of a container in which nothing counts.
+    Inside {
+        /// The depth of the container around it.
+        floor: u16,
+        carry: Carry,
+    },
 }
 
 impl Json {
-    pub(crate) fn new(pointer: Option<JsonPointer>) -> Self {
+    pub(crate) fn new(pointer: Option<JsonPointer>, engine: Engine) -> Self {
         Self {
             place: Place::Document,
             nesting: Nesting::new(),
@@ -62,7 +74,12 @@ impl Json {
             in_key: false,
             key_watched: false,
             path: pointer.map(Path::new),
+            engine,
         }
+    }
+
+    pub(crate) fn use_engine(&mut self, engine: Engine) {
+        self.engine = engine;
     }
 
     pub(crate) fn push(&mut self, chunk: &[u8], meter: &mut Meter) -> Result<(), Halt> {
@@ -71,6 +88,7 @@ impl Json {
             match self.place {
                 Place::Text => at = self.text(chunk, at, meter)?,
                 Place::Scalar(scalar) => at = self.scalar(scalar, chunk, at, meter)?,
+                Place::Inside { .. } => at = self.engine.inside(self, chunk, at, meter)?,
                 Place::Escape => {
                     self.escape(byte, at, meter)?;
                     at += 1;
@@ -135,8 +153,24 @@ impl Json {
             Place::FirstKey => self.open(Container::Object, at, meter)?,
             _ => self.in_key = false,
         }
-        self.place = next;
+        self.place = match next {
+            Place::FirstElement | Place::FirstKey if self.nothing_counts() => {
+                // The depth is at most `DEPTH_MAX`.
+                Place::Inside { floor: (self.nesting.depth() - 1) as u16, carry: Carry::default() }
+            }
+            _ => next,
+        };
         Ok(())
+    }
+
+    /// Whether no record can begin in the innermost container: it is part of one, or off the way of
+    /// the pointer.
+    fn nothing_counts(&self) -> bool {
+        let depth = self.nesting.depth();
+        match &self.path {
+            Some(path) => !path.holds(depth),
+            None => self.counted_depth != 0 && self.counted_depth != depth,
+        }
     }
 
     /// Takes the record that begins with this value, if one does.

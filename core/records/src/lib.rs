@@ -9,17 +9,22 @@
 //! copy of fewer than 300 bytes: the gate counts a chunk on a clone first, and keeps it if all records
 //! of the chunk could be reserved.
 
+mod blocks;
 mod counter;
 mod error;
 mod events;
 mod format;
 mod json;
 mod lines;
+mod messages;
 mod meter;
+mod pieces;
 mod pointer;
+mod rows;
 
 pub use counter::{Counter, Progress};
 pub use error::CountError;
 pub use format::Format;
 pub use json::DEPTH_MAX;
+pub use messages::MESSAGE_BYTES_MAX;
 pub use pointer::{JsonPointer, POINTER_BYTES_MAX, PointerError};

@@ -32,6 +32,13 @@ impl Meter {
         Ok(())
     }
 
+    /// Charges up to so many records; gives how many.
+    pub(crate) fn take_some(&mut self, records: u64) -> u64 {
+        let taken = records.min(self.records_max.saturating_sub(self.records));
+        self.records += taken;
+        taken
+    }
+
     /// A record ended just before `at`.
     pub(crate) fn record_ended(&mut self, at: usize) {
         self.end = at;

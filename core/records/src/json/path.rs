@@ -35,6 +35,11 @@ impl Path {
         self.pointer.is_root()
     }
 
+    /// Whether the open container at `depth` lies on the way.
+    pub(super) fn holds(&self, depth: usize) -> bool {
+        depth <= self.matched
+    }
+
     /// A new document begins.
     pub(super) fn restart(&mut self) {
         self.matched = 0;

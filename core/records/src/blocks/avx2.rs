@@ -1,0 +1,187 @@
+//! The same with AVX2 and carry-less multiplication. All of the crate's `unsafe` is here.
+
+pub(crate) use machine::Avx2;
+
+#[cfg(target_arch = "x86_64")]
+mod machine {
+    use std::arch::x86_64::_mm_loadu_si128;
+    use std::arch::x86_64::{
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_and_si256,
+        _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
+        _mm256_min_epu8, _mm256_movemask_epi8, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+        _mm256_srli_epi16,
+    };
+
+    use crate::blocks::{BLOCK_BYTES, Classifier, Masks};
+    use crate::json::Json;
+    use crate::meter::{Halt, Meter};
+
+    /// A proof: there is a value only where the processor has all that the functions below enable.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(());
+
+    impl Avx2 {
+        /// The standard library asks the processor once, and remembers.
+        pub(crate) fn detect() -> Option<Self> {
+            let has_all = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("pclmulqdq")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt");
+            has_all.then_some(Self(()))
+        }
+
+        pub(crate) fn inside(
+            self,
+            json: &mut Json,
+            chunk: &[u8],
+            at: usize,
+            meter: &mut Meter,
+        ) -> Result<usize, Halt> {
+            // SAFETY: a value of this type proves that the processor has these features.
+            unsafe { inside(self, json, chunk, at, meter) }
+        }
+    }
+
+    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt")]
+    fn inside(
+        avx2: Avx2,
+        json: &mut Json,
+        chunk: &[u8],
+        at: usize,
+        meter: &mut Meter,
+    ) -> Result<usize, Halt> {
+        json.inside(avx2, chunk, at, meter)
+    }
+
+    impl Classifier for Avx2 {
+        #[inline(always)]
+        fn masks(self, block: &[u8; BLOCK_BYTES]) -> Masks {
+            // SAFETY: a value of this type proves that the processor has these features.
+            unsafe { masks(block) }
+        }
+
+        #[inline(always)]
+        fn parities(self, bits: u64) -> u64 {
+            // SAFETY: as above.
+            unsafe { parities(bits) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn masks(block: &[u8; BLOCK_BYTES]) -> Masks {
+        let (low, high) = block.split_at(BLOCK_BYTES / 2);
+        // SAFETY: each half is 32 bytes that may be read, and the load needs no alignment.
+        let halves =
+            unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] };
+        let zero = _mm256_setzero_si256();
+        let kinds = [kinds(halves[0]), kinds(halves[1])];
+        let equal = |byte: u8| {
+            let wanted = _mm256_set1_epi8(byte as i8);
+            both(_mm256_cmpeq_epi8(halves[0], wanted), _mm256_cmpeq_epi8(halves[1], wanted))
+        };
+        let last_control = _mm256_set1_epi8(0x1f);
+        let control = |half| _mm256_cmpeq_epi8(_mm256_min_epu8(half, last_control), half);
+        // As signed numbers kinds with `BRACKET` are negative, those of scalars above all blanks.
+        let blank = _mm256_set1_epi8(BLANKS as i8);
+        Masks {
+            quotes: equal(b'"'),
+            backslashes: equal(b'\\'),
+            brackets: both(kinds[0], kinds[1]),
+            scalars: both(_mm256_cmpgt_epi8(kinds[0], blank), _mm256_cmpgt_epi8(kinds[1], blank)),
+            strays: both(_mm256_cmpeq_epi8(kinds[0], zero), _mm256_cmpeq_epi8(kinds[1], zero)),
+            controls: both(control(halves[0]), control(halves[1])),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "pclmulqdq")]
+    fn parities(bits: u64) -> u64 {
+        let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1));
+        _mm_cvtsi128_si64(product) as u64
+    }
+
+    /// The highest bit of each byte.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn both(low: __m256i, high: __m256i) -> u64 {
+        let low = _mm256_movemask_epi8(low) as u32;
+        let high = _mm256_movemask_epi8(high) as u32;
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    const BRACKET: u8 = 1 << 7;
+    /// The three lowest kinds.
+    const BLANKS: u8 = 0b111;
+
+    /// The kinds of bytes that may stand outside of strings, as rectangles: every byte with one of
+    /// these high and one of these low halves. A byte is of a kind if the tables of both halves say
+    /// so; one above 0x7f is of none, as the shuffle gives zero for it.
+    const RECTANGLES: [(u8, &[u8], &[u8]); 8] = [
+        (BRACKET, &[0x5, 0x7], &[0xb, 0xd]),
+        // Digits; `+`, `-` and `.`; `A` to `O` and `a` to `o`; `P` to `Z` and `p` to `z`.
+        (1 << 6, &[0x3], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (1 << 5, &[0x2], &[0xb, 0xd, 0xe]),
+        (1 << 4, &[0x4, 0x6], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf]),
+        (1 << 3, &[0x5, 0x7], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa]),
+        // Tab and line ends; space and `,`; `:`.
+        (1 << 2, &[0x0], &[0x9, 0xa, 0xd]),
+        (1 << 1, &[0x2], &[0x0, 0xc]),
+        (1, &[0x3], &[0xa]),
+    ];
+
+    static HIGH: [u8; 16] = table(true);
+    static LOW: [u8; 16] = table(false);
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn kinds(bytes: __m256i) -> __m256i {
+        // SAFETY: the tables have 16 bytes, and the load needs no alignment.
+        let (high, low) =
+            unsafe { (_mm_loadu_si128(HIGH.as_ptr().cast()), _mm_loadu_si128(LOW.as_ptr().cast())) };
+        let high_halves = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(0x0f));
+        _mm256_and_si256(
+            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(high), high_halves),
+            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(low), bytes),
+        )
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a fault is an error")]
+    const fn table(of_high_halves: bool) -> [u8; 16] {
+        let mut table = [0; 16];
+        let mut rectangle = 0;
+        while rectangle < RECTANGLES.len() {
+            let (kind, high, low) = RECTANGLES[rectangle];
+            let halves = if of_high_halves { high } else { low };
+            let mut place = 0;
+            while place < halves.len() {
+                table[halves[place] as usize] |= kind;
+                place += 1;
+            }
+            rectangle += 1;
+        }
+        table
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod machine {
+    use crate::json::Json;
+    use crate::meter::{Halt, Meter};
+
+    /// There is none.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Avx2 {}
+
+    impl Avx2 {
+        pub(crate) fn detect() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn inside(self, _: &mut Json, _: &[u8], _: usize, _: &mut Meter) -> Result<usize, Halt> {
+            match self {}
+        }
+    }
+}
