@@ -8,6 +8,7 @@ pub mod http1;
 pub mod http_rules;
 pub mod ja4;
 pub mod proxy_protocol;
+pub mod websocket;
 
 mod assembler;
 mod cursor;
