@@ -99,7 +99,6 @@ fn read_status_line(line: &[u8]) -> Result<(Version, u16), HeadFault> {
 fn status_line_fault(line: &[u8]) -> HeadFault {
     match line {
         _ if line.contains(&b'\r') => HeadFault::BareCarriageReturn,
-        [] => HeadFault::EmptyLineFirst,
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b' ', ..]
             if major.is_ascii_digit()
                 && minor.is_ascii_digit()
