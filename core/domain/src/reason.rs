@@ -66,6 +66,7 @@ macro_rules! reasons {
 reasons! {
     Allowed "allowed" 200 Time "the request passed" "nothing to do";
     HeadAmbiguous "head_ambiguous" 400 VendorDeveloper "the request's head can be read in more than one way" "send one Host, at most one Content-Length, never Content-Length with Transfer-Encoding, and HTTP/1.1 or HTTP/2";
+    HeadTooLarge "head_too_large" 431 VendorDeveloper "the request's head is larger than the gate takes" "send at most 100 header fields, 32 KiB together, and 8 KiB of path and query";
     PathNotCanonical "path_not_canonical" 400 VendorDeveloper "the path is not in canonical form" "send the path without empty, `.` or `..` segments, backslashes or encoded slashes";
     RequestTooLarge "request_too_large" 413 VendorDeveloper "the request's body is larger than the route takes" "send less at once, or ask our operators for the route's limit";
     RequestTooSlow "request_too_slow" 408 VendorDeveloper "the request did not arrive in time" "send the whole request without pauses";
@@ -117,6 +118,14 @@ reasons! {
     DecisionLogUnavailable "decision_log_unavailable" 503 Operator "decisions can't be recorded, so nothing passes" "try again later; our operators must make room";
     NotReady "not_ready" 503 Time "the gate has no snapshot yet" "try again in a few seconds";
     ControlUnreachable "control_unreachable" 503 Time "the authorization server can't be reached" "try again in a few seconds";
+    WebsocketMalformed "websocket_malformed" 400 VendorDeveloper "a WebSocket frame breaks the protocol" "send frames by RFC 6455, masked, without extensions";
+    DeadlinePassed "deadline_passed" 504 VendorDeveloper "the deadline that the client set has passed" "set a longer `grpc-timeout`, or ask for less";
+    HandshakeRate "handshake_rate" 429 Time "too many connections from this network in too short a time" "keep connections open and use them again, or wait a second";
+    StrangersLimit "strangers_limit" 429 VendorDeveloper "too many connections from this network on which nobody has identified" "open connections when there is a request to send, and close those that are not used";
+    HandshakeFailed "handshake_failed" 400 VendorDeveloper "the TLS handshake failed" "speak TLS 1.3 (or 1.2, where our operators allow it), and trust the gate's certificate";
+    HandshakeSlow "handshake_slow" 408 VendorDeveloper "the TLS handshake was not complete in time" "begin the handshake as soon as the connection is open";
+    ProxyHeader "proxy_header" 400 Operator "the connection lacks the PROXY protocol header of a balancer that is listed" "have the balancer send PROXY protocol version 1 or 2, and list its network in the gate's settings";
+    Http2Flood "http2_flood" 429 VendorDeveloper "the HTTP/2 connection made more work than its requests need" "don't reset, ping or change settings over and over; send headers in few frames";
     ClientGone "client_gone" 499 VendorDeveloper "the client went away before the answer was complete" "nothing to do";
 }
 

@@ -4,10 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use portcullis_domain::reason::Reason;
 
 use crate::filter::Filtered;
+use crate::refusal::Refusal;
 
 /// Any error of a body, as hyper wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +43,15 @@ impl GateBody {
 
     pub fn of(bytes: impl Into<Bytes>) -> Self {
         Self::Own(Some(bytes.into()))
+    }
+
+    /// What to answer instead, when the body failed before anything of the answer was sent and the
+    /// fault is the upstream's.
+    pub fn refusal_instead(&self, error: &BoxError) -> Option<Response<Self>> {
+        let Self::Filtered(filtered) = self else { return None };
+        let CutShort(reason, _) = error.downcast_ref()?;
+        matches!(reason.status(), 502 | 504)
+            .then(|| Refusal::from(*reason).and_close().response(filtered.decision(), false))
     }
 }
 

@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
 
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
+use portcullis_policy::facts::UpstreamFacts;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 use portcullis_policy::liveness::Lifeline;
 use rustls::pki_types::CertificateDer;
@@ -20,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::departures::Departures;
 use crate::io::Valve;
+use crate::upstream::Http2Upstream;
 
 /// What the handshake showed.
 #[derive(Debug)]
@@ -49,6 +53,9 @@ pub struct Owner {
 /// Longer than any answer to a stranger takes, so that nothing is under way.
 const STRANGER_IDLE_MS: u64 = 60_000;
 
+/// What a connection whose time is up may take to end by itself.
+const EXPIRED_GRACE_MS: u64 = 2_000;
+
 /// An exchange that has not ended.
 #[derive(Default, Debug)]
 struct UnderWay {
@@ -58,7 +65,6 @@ struct UnderWay {
     ends_by_ms: Option<u64>,
 }
 
-#[derive(Debug)]
 pub struct Connection {
     pub number: u64,
     pub peer: SocketAddr,
@@ -75,6 +81,16 @@ pub struct Connection {
     outstayed: Cell<bool>,
     /// When the last request began, or the handshake ended, in monotonic time.
     asked_ms: Cell<Option<u64>>,
+    /// When what its task waits for must have come, in monotonic time.
+    due_ms: Cell<Option<u64>>,
+    /// It was not there in time: the task ends the connection in its own way.
+    expired: Cell<bool>,
+    /// The gate drains: the answer under way is the last one.
+    leaving: Cell<bool>,
+    /// Of the connection's task.
+    waker: RefCell<Option<Waker>>,
+    /// Its own connections to upstreams that speak HTTP/2: a cut stops them, and nobody else's.
+    http2_upstreams: RefCell<Vec<Http2Upstream>>,
     /// The exchanges that were under way when it was cut.
     cut_exchanges: OnceCell<Vec<DecisionId>>,
 }
@@ -94,6 +110,11 @@ impl Connection {
             closing_by_ms: Cell::new(None),
             outstayed: Cell::new(false),
             asked_ms: Cell::new(None),
+            due_ms: Cell::new(None),
+            expired: Cell::new(false),
+            leaving: Cell::new(false),
+            waker: RefCell::new(None),
+            http2_upstreams: RefCell::default(),
             cut_exchanges: OnceCell::new(),
         }
     }
@@ -156,6 +177,18 @@ impl Connection {
         }
     }
 
+    /// This connection's own connection to an upstream over HTTP/2, if it stands and was made by the
+    /// same declaration.
+    pub fn http2_upstream(&self, facts: &Arc<UpstreamFacts>) -> Option<Http2Upstream> {
+        let mut known = self.http2_upstreams.borrow_mut();
+        known.retain(|upstream| !upstream.sender.is_closed() && !upstream.valve.is_shut());
+        known.iter().find(|upstream| upstream.facts.id == facts.id && upstream.facts == *facts).cloned()
+    }
+
+    pub fn keep_http2_upstream(&self, upstream: Http2Upstream) {
+        self.http2_upstreams.borrow_mut().push(upstream);
+    }
+
     /// The upstream connection has done its part of the exchange.
     pub fn release_upstream(&self, id: DecisionId) {
         if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
@@ -172,6 +205,46 @@ impl Connection {
 
     pub fn asked(&self, now_ms: u64) {
         self.asked_ms.set(Some(now_ms));
+    }
+
+    /// Remembers how to wake the connection's task.
+    pub fn keep_waker(&self, waker: &Waker) {
+        *self.waker.borrow_mut() = Some(waker.clone());
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// What the task waits for must come until `due_ms`, in monotonic time.
+    pub fn expect_by(&self, due_ms: u64) {
+        self.due_ms.set(Some(due_ms));
+        self.expired.set(false);
+    }
+
+    pub fn expect_never(&self) {
+        self.due_ms.set(None);
+    }
+
+    pub fn has_expired(&self) -> bool {
+        self.expired.get()
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    /// Wakes the task if its time is up; true if it was told long ago and still stands.
+    fn expire(&self, now_ms: u64) -> bool {
+        let Some(late_ms) = self.due_ms.get().and_then(|due_ms| now_ms.checked_sub(due_ms)) else {
+            return false;
+        };
+        if !self.expired.replace(true) {
+            self.wake();
+        }
+        late_ms > EXPIRED_GRACE_MS
     }
 
     /// Nobody's, and nothing was asked for long: HTTP/2 would keep it open for as long as the peer
@@ -204,6 +277,9 @@ impl Connection {
         let _ = self.cut_exchanges.set(self.exchanges.borrow().keys().copied().collect());
         for upstream in self.exchanges.borrow().values().filter_map(|exchange| exchange.upstream.as_ref()) {
             upstream.shut();
+        }
+        for upstream in self.http2_upstreams.borrow().iter() {
+            upstream.valve.shut();
         }
         // SAFETY: the socket is owned by this connection's task, which holds an `Rc` of `self` and
         // runs on this very thread; `forget_socket` is called before the socket is dropped.
@@ -271,7 +347,7 @@ impl Connection {
 }
 
 /// A core's connections.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub struct Registry {
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
@@ -296,6 +372,14 @@ impl Registry {
     pub fn forget_socket(&self, connection: &Connection) {
         connection.valve.shut();
         self.connections.borrow_mut().remove(&connection.number);
+    }
+
+    /// Lets every connection end after the answer that is under way.
+    pub fn drain(&self) {
+        for connection in self.connections.borrow().values() {
+            connection.leaving.set(true);
+            connection.wake();
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -349,7 +433,10 @@ impl Registry {
         for connection in self.connections.borrow().values() {
             if let Some(reason) = connection.end_of_life(now_us) {
                 self.cut(connection, reason, now_ms);
-            } else if connection.is_overdue(now_ms) || connection.is_idle_stranger(now_ms) {
+            } else if connection.is_overdue(now_ms)
+                || connection.is_idle_stranger(now_ms)
+                || connection.expire(now_ms)
+            {
                 connection.cut();
             }
         }

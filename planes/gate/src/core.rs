@@ -113,6 +113,7 @@ impl Core {
                 }
                 CoreMessage::Drain => {
                     self.draining.send_replace(true);
+                    self.registry.drain();
                 }
             }
         }

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use portcullis_domain::decision::Ending;
+use portcullis_domain::decision::{DecisionId, Ending};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::meters::RecordWindows;
 use portcullis_records::Counter;
@@ -24,16 +23,16 @@ use crate::departures::Chunk;
 use crate::exchange::Exchange;
 use crate::forward::strip;
 use crate::limit::Reservation;
-use crate::upstream::Upstream;
+use crate::upstream::UpstreamBody;
 
 /// How long a cut response may take to hand over what still fitted, before its connection is reset.
 const CUT_GRACE_MS: u64 = 2_000;
 
 /// An upstream's response on its way out.
 pub struct Filtered {
-    inner: Incoming,
+    /// Gone when it was read to its end.
+    inner: Option<UpstreamBody>,
     exchange: Rc<Exchange>,
-    upstream: Option<Upstream>,
     /// None on routes that aren't metered.
     counter: Option<Counter>,
     reservation: Reservation,
@@ -51,9 +50,8 @@ enum Stage {
 
 impl Filtered {
     pub fn new(
-        inner: Incoming,
+        inner: UpstreamBody,
         exchange: Rc<Exchange>,
-        upstream: Upstream,
         counter: Option<Counter>,
         reservation: Reservation,
     ) -> Self {
@@ -62,15 +60,18 @@ impl Filtered {
         exchange.connection.end_exchange_by(exchange.id, now_ms + u64::from(seconds) * 1_000 + CUT_GRACE_MS);
         let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
         Self {
-            inner,
+            inner: Some(inner),
             exchange,
-            upstream: Some(upstream),
             counter,
             reservation,
             handed: Vec::new(),
             deadline,
             stage: Stage::Flowing,
         }
+    }
+
+    pub fn decision(&self) -> DecisionId {
+        self.exchange.id
     }
 
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -86,7 +87,8 @@ impl Filtered {
         if self.deadline.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(self.cut_now(Reason::RequestTooSlow))));
         }
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };
+        let frame = ready!(inner.poll_frame(context));
         // Before each chunk that leaves: is the caller still alive?
         if let Err(reason) = self.exchange.check() {
             let core = &self.exchange.core;
@@ -188,6 +190,11 @@ impl Filtered {
         Poll::Ready(Some(Err(self.cut_now(reason))))
     }
 
+    /// Whether the upstream has nothing more to say.
+    fn is_read(&self) -> bool {
+        self.inner.as_ref().is_none_or(UpstreamBody::is_end_stream)
+    }
+
     fn cut_now(&mut self, reason: Reason) -> BoxError {
         self.stage = Stage::Ended;
         self.exchange.end(Ending::Cut, reason);
@@ -208,7 +215,7 @@ impl Filtered {
 
     fn complete(&mut self) {
         self.exchange.end(Ending::Complete, Reason::Allowed);
-        if let Some(upstream) = self.upstream.take() {
+        if let Some(upstream) = self.inner.take().and_then(UpstreamBody::into_connection) {
             // It may serve somebody else in the same breath: a cut of this one must not stop it.
             self.exchange.connection.release_upstream(self.exchange.id);
             let route = self.exchange.permit.route();
@@ -231,18 +238,18 @@ impl Body for Filtered {
     fn is_end_stream(&self) -> bool {
         // Only when there was no body at all: otherwise hyper must come back, so that the last
         // chunk is known to have passed.
-        matches!(self.stage, Stage::Flowing) && self.handed.is_empty() && self.inner.is_end_stream()
+        matches!(self.stage, Stage::Flowing) && self.handed.is_empty() && self.is_read()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), UpstreamBody::size_hint)
     }
 }
 
 impl Drop for Filtered {
     fn drop(&mut self) {
         // A response without a body is never asked for a frame.
-        if matches!(self.stage, Stage::Flowing) && self.inner.is_end_stream() {
+        if matches!(self.stage, Stage::Flowing) && self.is_read() {
             self.complete();
         }
         for chunk in self.handed.drain(..) {

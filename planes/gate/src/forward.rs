@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HOST,
 };
-use http::uri::PathAndQuery;
+use http::request::Parts;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use portcullis_domain::decision::{Ending, Verdict};
 use portcullis_domain::reason::Reason;
+use portcullis_domain::spec::UpstreamProtocol;
 use portcullis_policy::facts::UpstreamFacts;
 use portcullis_records::{Counter, Format};
 use portcullis_wire::http_rules::{forwarded_or_hop_by_hop, named_by_connection};
@@ -21,53 +22,119 @@ use rustls::ClientConfig;
 use crate::body::GateBody;
 use crate::exchange::Exchange;
 use crate::filter::Filtered;
+use crate::http1::{Frames, request_head};
 use crate::limit::Reservation;
 use crate::refusal::{Refusal, put};
 use crate::request_body::RequestBody;
 use crate::shared::Ready;
-use crate::upstream::{Upstream, connect};
+use crate::upstream::{Upstream, UpstreamBody, connect, connect_http2};
+use crate::vendor_body::VendorBody;
 
 /// Sends the request on and gives the upstream's answer, filtered.
 pub async fn forward(
     exchange: &Rc<Exchange>,
     ready: &Ready,
-    request: Request<Incoming>,
+    request: Request<VendorBody>,
     reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
-    let headers = upstream_headers(exchange, &head.headers);
+    let fields = upstream_fields(exchange, &head.headers);
     let body = (!body.is_end_stream()).then_some(body);
-    let may_repeat = body.is_none() && is_idempotent(&head.method);
+    let is_head = head.method == Method::HEAD;
+    let limit = Duration::from_secs(u64::from(exchange.permit.route().facts.timeout_seconds.max(1)));
+    let answered = match exchange.permit.route().upstream.protocol {
+        UpstreamProtocol::Http1 => {
+            tokio::time::timeout(limit, over_http1(exchange, ready, head, fields, body)).await
+        }
+        UpstreamProtocol::Http2 => {
+            let over = Box::pin(over_http2(exchange, ready, head, fields, body));
+            tokio::time::timeout(limit, over).await
+        }
+    };
+    let response = answered.map_err(|_| Refusal::from(Reason::UpstreamTimeout))??;
+    answer(exchange, ready, response, is_head, reservation)
+}
+
+async fn over_http1(
+    exchange: &Rc<Exchange>,
+    ready: &Ready,
+    head: Parts,
+    fields: HeaderMap,
+    body: Option<VendorBody>,
+) -> Result<Response<UpstreamBody>, Refusal> {
     let route = exchange.permit.route();
-    let core = &exchange.core;
-    let again = || upstream_request(exchange, &head.method, &head.uri, headers.clone(), None);
-    let mut unsent = Some(upstream_request(exchange, &head.method, &head.uri, headers.clone(), body)?);
+    let frames = match &body {
+        Some(body) => body.size_hint().exact().map_or(Frames::Chunked, Frames::Length),
+        None if matches!(head.method, Method::POST | Method::PUT | Method::PATCH) => Frames::Length(0),
+        None => Frames::Nothing,
+    };
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let bytes = request_head(&head.method, target, authority(exchange), &fields, frames);
+    let may_repeat = body.is_none() && is_idempotent(&head.method);
+    let mut body = body.map(|body| RequestBody::new(Some(body), Rc::clone(exchange)));
     loop {
-        let mut upstream = match core.pool.take(&route.upstream) {
+        let Upstream { wire, valve, reused } = match exchange.core.pool.take(&route.upstream) {
             Some(upstream) => upstream,
-            None => connect(&route.upstream, upstream_tls(ready, &route.upstream)?).await?,
+            None => Box::pin(connect(&route.upstream, upstream_tls(ready, &route.upstream)?)).await?,
         };
-        let request = unsent.take().map_or_else(again, Ok)?;
-        exchange.connection.use_upstream(exchange.id, Rc::clone(&upstream.valve));
+        exchange.connection.use_upstream(exchange.id, Rc::clone(&valve));
         exchange.check()?;
-        let limit = Duration::from_secs(u64::from(route.facts.timeout_seconds.max(1)));
-        match tokio::time::timeout(limit, upstream.sender.try_send_request(request)).await {
-            Ok(Ok(response)) => {
-                return answer(exchange, ready, upstream, response, &head.method, reservation);
+        match wire.send(bytes.clone(), body.take(), frames, head.method == Method::HEAD).await {
+            Ok(answer) => {
+                let mut response = Response::new(UpstreamBody::Http1 { body: answer.body, valve });
+                *response.status_mut() = answer.status;
+                *response.headers_mut() = answer.fields;
+                return Ok(response);
             }
-            // A connection that served before may have been closed by the upstream meanwhile. What
-            // was not sent goes to another one, and so does what can be sent again without harm;
-            // each failure uses up one kept connection, and a new one is not tried twice.
-            Ok(Err(mut error)) if upstream.reused && (may_repeat || error.message().is_some()) => {
-                unsent = error.take_message();
-            }
-            Ok(Err(error)) => return Err(failed(exchange, &error.into_error())),
-            Err(_) => {
-                upstream.valve.shut();
-                return Err(Reason::UpstreamTimeout.into());
-            }
+            // A connection that served before may have been closed by the upstream meanwhile. What can
+            // be sent again without harm goes to another one; each failure uses up one kept
+            // connection, and a new one is not tried twice.
+            Err(error) if reused && may_repeat && error.is_silent() => {}
+            Err(error) => return Err(failed(exchange, &error)),
         }
     }
+}
+
+async fn over_http2(
+    exchange: &Rc<Exchange>,
+    ready: &Ready,
+    head: Parts,
+    fields: HeaderMap,
+    body: Option<VendorBody>,
+) -> Result<Response<UpstreamBody>, Refusal> {
+    let facts = &exchange.permit.route().upstream;
+    let mut upstream = match exchange.connection.http2_upstream(facts) {
+        Some(upstream) => upstream,
+        None => {
+            let upstream = connect_http2(facts, upstream_tls(ready, facts)?).await?;
+            exchange.connection.keep_http2_upstream(upstream.clone());
+            upstream
+        }
+    };
+    let scheme = if facts.url.starts_with("https:") { Scheme::HTTPS } else { Scheme::HTTP };
+    let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let uri = Uri::builder().scheme(scheme).authority(authority(exchange)).path_and_query(target).build();
+    let mut request = Request::new(RequestBody::new(body, Rc::clone(exchange)));
+    *request.method_mut() = head.method;
+    *request.uri_mut() = uri.map_err(|_| malformed_address())?;
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = fields;
+    exchange.check()?;
+    let sent = async {
+        upstream.sender.ready().await?;
+        upstream.sender.send_request(request).await
+    };
+    let response = sent.await.map_err(|error| failed(exchange, &error))?;
+    Ok(response.map(UpstreamBody::Http2))
+}
+
+/// Host and port of the upstream, as its address says.
+fn authority(exchange: &Exchange) -> &str {
+    exchange.permit.route().upstream.url.split_once("://").map_or("", |(_, rest)| rest)
+}
+
+fn malformed_address() -> Refusal {
+    Refusal::with_detail(Reason::UpstreamUnreachable, "the upstream's address is malformed")
 }
 
 /// How to speak to an upstream: in plain words, or over TLS.
@@ -82,7 +149,7 @@ fn upstream_tls<'a>(
     }
 }
 
-fn failed(exchange: &Exchange, error: &hyper::Error) -> Refusal {
+fn failed(exchange: &Exchange, error: &dyn std::error::Error) -> Refusal {
     // Our own body broke it off when the caller's life ended or it sent too much.
     if let Err(reason) = exchange.check() {
         return reason.into();
@@ -90,7 +157,8 @@ fn failed(exchange: &Exchange, error: &hyper::Error) -> Refusal {
     if exchange.request_bytes() > exchange.permit.route().facts.request_bytes_max {
         return Reason::RequestTooLarge.into();
     }
-    tracing::warn!(route = %exchange.permit.route().facts.name, %error, "upstream failed");
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(route = %exchange.permit.route().facts.name, %error, cause, "upstream failed");
     Reason::UpstreamFailed.into()
 }
 
@@ -99,12 +167,12 @@ fn is_idempotent(method: &Method) -> bool {
 }
 
 /// The caller's header fields but for those that speak of the way, and our own words about it.
-fn upstream_headers(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
+fn upstream_fields(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
     let connection: Vec<&[u8]> = from.get_all(CONNECTION).iter().map(HeaderValue::as_bytes).collect();
     let mut headers = HeaderMap::with_capacity(from.len() + 8);
     for (name, value) in from {
         let stays = forwarded_or_hop_by_hop(name.as_str())
-            || *name == HOST
+            || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
             || connection.iter().any(|options| named_by_connection(options, name.as_str()));
         if !stays {
             headers.append(name.clone(), value.clone());
@@ -127,46 +195,23 @@ fn upstream_headers(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
     headers
 }
 
-fn upstream_request(
-    exchange: &Rc<Exchange>,
-    method: &Method,
-    uri: &Uri,
-    mut headers: HeaderMap,
-    body: Option<Incoming>,
-) -> Result<Request<RequestBody>, Refusal> {
-    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    let authority = exchange.permit.route().upstream.url.split_once("://").map_or("", |(_, rest)| rest);
-    let host = HeaderValue::from_str(authority).map_err(|_| {
-        Refusal::with_detail(Reason::UpstreamUnreachable, "the upstream's address is malformed")
-    })?;
-    headers.insert(HOST, host);
-    let mut request = Request::new(RequestBody::new(body, Rc::clone(exchange)));
-    *request.method_mut() = method.clone();
-    *request.uri_mut() = Uri::from(path);
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers;
-    Ok(request)
-}
-
 fn answer(
     exchange: &Rc<Exchange>,
     ready: &Ready,
-    upstream: Upstream,
-    response: Response<Incoming>,
-    method: &Method,
+    response: Response<UpstreamBody>,
+    is_head: bool,
     reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     exchange.check()?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it: `Upgrade` stays here. What would follow is no body that can be counted.
-        upstream.valve.shut();
         return Err(Reason::UpstreamFailed.into());
     }
     let (mut head, body) = response.into_parts();
     exchange.answered(head.status.as_u16());
     strip(&mut head.headers);
     let facts = &exchange.permit.route().facts;
-    let has_body = *method != Method::HEAD && !body.is_end_stream();
+    let has_body = !is_head && !body.is_end_stream();
     let mut counter = None;
     if facts.metered && has_body {
         match counter_of(exchange, ready, head.status, &head.headers) {
@@ -183,7 +228,7 @@ fn answer(
         }
     }
     head.version = Version::HTTP_11;
-    let filtered = Filtered::new(body, Rc::clone(exchange), upstream, counter, reservation);
+    let filtered = Filtered::new(body, Rc::clone(exchange), counter, reservation);
     Ok(Response::from_parts(head, GateBody::Filtered(Box::new(filtered))))
 }
 

@@ -15,6 +15,7 @@ mod exchange;
 mod filter;
 mod forward;
 mod gate;
+mod http1;
 mod identify;
 mod io;
 mod limit;
@@ -32,6 +33,7 @@ mod snapshots;
 mod speak;
 mod tls;
 mod upstream;
+mod vendor_body;
 
 pub use gate::{Gate, GateError, GateOptions};
 pub use tls::{TlsError, TlsMaterial};

@@ -81,7 +81,7 @@ async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
                 // A cut wins over whatever the connection could still do.
                 biased;
                 () = connection.ended() => {}
-                () = speak(&core, &connection, &mut stream) => {}
+                () = speak(&core, &connection, stream) => {}
             }
             core.registry.forget_socket(&connection);
         }

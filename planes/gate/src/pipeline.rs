@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
+use portcullis_wire::http_rules::HeadFault;
 
 use crate::body::GateBody;
 use crate::connection::{Connection, Owner};
@@ -22,6 +22,7 @@ use crate::record::{decision, method_kept};
 use crate::refusal::{Challenge, DECISION, DPOP_NONCE, Refusal, put};
 use crate::relay::{is_reserved, relay};
 use crate::shared::Ready;
+use crate::vendor_body::VendorBody;
 
 /// What was learnt on the way down, for the record of the decision.
 #[derive(Default)]
@@ -36,7 +37,7 @@ struct Learnt {
 pub async fn handle(
     core: Rc<Core>,
     connection: Rc<Connection>,
-    request: Request<Incoming>,
+    request: Request<VendorBody>,
 ) -> Response<GateBody> {
     let id = core.decision_id();
     connection.asked(core.shared.monotonic_ms());
@@ -53,12 +54,25 @@ pub async fn handle(
     }
 }
 
+/// Refuses what is not a request that can be read in one way only.
+pub fn refuse_head(core: &Core, connection: &Connection, fault: HeadFault) -> Response<GateBody> {
+    let reason = match fault.status() {
+        414 | 431 => Reason::HeadTooLarge,
+        _ => Reason::HeadAmbiguous,
+    };
+    let refusal = Refusal::with_detail(reason, fault.to_string()).and_close();
+    let learnt = Learnt::default();
+    let record =
+        record_of(core, connection, core.decision_id(), &learnt, "", refusal.verdict(), refusal.reason);
+    write_refusal(core, record, &refusal, connection.is_http2())
+}
+
 async fn pass(
     core: &Rc<Core>,
     connection: &Rc<Connection>,
     id: DecisionId,
     learnt: &mut Learnt,
-    request: Request<Incoming>,
+    request: Request<VendorBody>,
 ) -> Result<Response<GateBody>, Refusal> {
     // One snapshot for the whole exchange; liveness is looked at apart, again and again.
     let ready = core.shared.ready.load_full().ok_or(Reason::NotReady)?;
@@ -105,7 +119,7 @@ async fn pass(
     Ok(response)
 }
 
-fn find_route(ready: &Ready, request: &Request<Incoming>) -> Result<std::sync::Arc<Route>, Refusal> {
+fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<std::sync::Arc<Route>, Refusal> {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let route = match ready.snapshot.find(method, path) {
         Found::Route(route) => route,

@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::{FromGate, RelayAbout, RelayAnswer, RelayRequest};
@@ -24,6 +23,7 @@ use crate::identify::{addresses, check_matching, single_proof};
 use crate::record::{decision, method_kept};
 use crate::refusal::{DECISION, DPOP_NONCE, Refusal, put};
 use crate::shared::Ready;
+use crate::vendor_body::VendorBody;
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const BODY_SECONDS_MAX: u64 = 10;
@@ -43,7 +43,7 @@ pub async fn relay(
     ready: &Ready,
     connection: &Connection,
     id: DecisionId,
-    request: Request<Incoming>,
+    request: Request<VendorBody>,
 ) -> Result<Response<GateBody>, Refusal> {
     let mut nonce = None;
     let proof_key = match check_token_proof(core, ready, &request) {
@@ -193,7 +193,7 @@ impl Told {
 fn check_token_proof(
     core: &Core,
     ready: &Ready,
-    request: &Request<Incoming>,
+    request: &Request<VendorBody>,
 ) -> Result<Option<Thumbprint>, Refusal> {
     let Some(text) = single_proof(request.headers())? else { return Ok(None) };
     let proof = Proof::parse(text)

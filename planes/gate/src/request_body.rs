@@ -6,21 +6,21 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use portcullis_domain::reason::Reason;
 
 use crate::body::{BoxError, cut_short};
 use crate::exchange::Exchange;
+use crate::vendor_body::VendorBody;
 
 /// A request's body on its way to the upstream: bounded, and stopped when the caller's life ends.
 pub struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<VendorBody>,
     exchange: Rc<Exchange>,
     bytes_max: u64,
 }
 
 impl RequestBody {
-    pub fn new(inner: Option<Incoming>, exchange: Rc<Exchange>) -> Self {
+    pub fn new(inner: Option<VendorBody>, exchange: Rc<Exchange>) -> Self {
         let bytes_max = exchange.permit.route().facts.request_bytes_max;
         Self { inner, exchange, bytes_max }
     }
@@ -48,7 +48,7 @@ impl Body for RequestBody {
                 return Poll::Ready(Some(Err(cut_short(Reason::RequestTooLarge))));
             }
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,61 +7,54 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_rustls::server::TlsStream;
 
 use crate::connection::Connection;
 use crate::core::Core;
+use crate::http1;
 use crate::io::ValvedIo;
 use crate::pipeline::handle;
+use crate::vendor_body::VendorBody;
 
-/// To the end of a request's head, and between requests.
-const HEAD_SECONDS_MAX: u64 = 60;
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+const HEAD_BYTES_MAX: u32 = 32 * 1024;
 const STREAMS_MAX: u32 = 128;
 
 /// Answers the requests of a connection until it ends.
-pub async fn speak(core: &Rc<Core>, connection: &Rc<Connection>, stream: &mut TlsStream<ValvedIo>) {
-    let service = service_fn(|request| {
-        let (core, connection) = (Rc::clone(core), Rc::clone(connection));
-        async move { Ok::<_, Infallible>(handle(core, connection, request).await) }
-    });
-    let io = TokioIo::new(stream);
-    let mut draining = core.draining.subscribe();
+pub async fn speak(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStream<ValvedIo>) {
     if connection.is_http2() {
-        let mut protocol = pin!(
-            http2::Builder::new(Local)
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS_MAX)
-                .max_header_list_size(HEAD_BYTES_MAX as u32)
-                .max_pending_accept_reset_streams(64)
-                .keep_alive_interval(Some(Duration::from_secs(30)))
-                .serve_connection(io, service)
-        );
-        tokio::select! {
-            _ = settled(core, connection, protocol.as_mut()) => return,
-            _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
-        }
-        let _ = settled(core, connection, protocol.as_mut()).await;
+        // On the heap: most connections are idle ones of the other protocol.
+        Box::pin(speak_http2(core, connection, stream)).await;
     } else {
-        let mut protocol = pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
-                .max_headers(HEADERS_MAX)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(io, service)
-        );
-        tokio::select! {
-            _ = settled(core, connection, protocol.as_mut()) => return,
-            _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
-        }
-        let _ = settled(core, connection, protocol.as_mut()).await;
+        http1::serve(core, connection, stream).await;
     }
+}
+
+async fn speak_http2(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStream<ValvedIo>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (core, connection) = (Rc::clone(core), Rc::clone(connection));
+        async move { Ok::<_, Infallible>(handle(core, connection, request.map(VendorBody::Http2)).await) }
+    });
+    let mut draining = core.draining.subscribe();
+    let mut protocol = pin!(
+        http2::Builder::new(Local)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_BYTES_MAX)
+            .max_pending_accept_reset_streams(64)
+            .keep_alive_interval(Some(Duration::from_secs(30)))
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    tokio::select! {
+        _ = settled(core, connection, protocol.as_mut()) => return,
+        _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
+    }
+    let _ = settled(core, connection, protocol.as_mut()).await;
 }
 
 /// Drives a protocol. Whenever it has come to rest and the kernel has taken all of its bytes, the
@@ -93,7 +86,7 @@ async fn settled<P: Future>(
 
 /// Runs HTTP/2 streams on the core's own thread.
 #[derive(Clone, Copy)]
-struct Local;
+pub struct Local;
 
 impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, future: F) {

@@ -2,16 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use portcullis_domain::ids::UpstreamId;
 use portcullis_domain::reason::Reason;
-use portcullis_domain::spec::UpstreamTls;
+use portcullis_domain::spec::{UpstreamProtocol, UpstreamTls};
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::UpstreamFacts;
 use rustls::pki_types::pem::PemObject;
@@ -19,20 +25,71 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
+use crate::body::BoxError;
+use crate::http1::{ResponseBody, UpstreamIo, UpstreamWire};
 use crate::io::{Valve, ValvedIo};
 use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
+use crate::speak::Local;
 use crate::tls::WallTime;
 
 /// Idle connections that are kept for one upstream.
 const IDLE_MAX: usize = 64;
+/// Header fields of one answer over HTTP/2.
+const UPSTREAM_HEADER_BYTES_MAX: u32 = 32 * 1024;
 
-/// A connection to an upstream, with the valve that stops it.
+/// A connection to an upstream over HTTP/1.1, with the valve that stops it.
 pub struct Upstream {
-    pub sender: SendRequest<RequestBody>,
+    pub wire: UpstreamWire,
     pub valve: Rc<Valve>,
     /// It has served before: the upstream may have closed it meanwhile.
     pub reused: bool,
+}
+
+/// What an upstream answers with.
+pub enum UpstreamBody {
+    Http1 { body: ResponseBody, valve: Rc<Valve> },
+    Http2(Incoming),
+}
+
+impl UpstreamBody {
+    pub fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Http1 { body, .. } => {
+                body.poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Self::Http2(body) => {
+                Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    pub fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1 { body, .. } => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    pub fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1 { body, .. } => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+
+    /// The connection, if it was read to its end and may serve others.
+    pub fn into_connection(self) -> Option<Upstream> {
+        match self {
+            Self::Http1 { body, valve } => {
+                body.into_wire().map(|wire| Upstream { wire, valve, reused: true })
+            }
+            Self::Http2(_) => None,
+        }
+    }
 }
 
 /// Idle connections, by upstream.
@@ -57,9 +114,9 @@ impl Pool {
             idle.remove(&facts.id);
             return None;
         }
-        while let Some(connection) = known.connections.pop() {
-            if connection.sender.is_ready() && !connection.valve.is_shut() {
-                return Some(Upstream { reused: true, ..connection });
+        while let Some(mut connection) = known.connections.pop() {
+            if !connection.valve.is_shut() && connection.wire.is_fresh() {
+                return Some(connection);
             }
         }
         None
@@ -67,7 +124,7 @@ impl Pool {
 
     /// Keeps a connection whose response was read to its end.
     pub fn give_back(&self, facts: &Arc<UpstreamFacts>, connection: Upstream) {
-        if connection.sender.is_closed() || connection.valve.is_shut() {
+        if connection.valve.is_shut() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -80,6 +137,13 @@ impl Pool {
             known.connections.push(connection);
         }
     }
+
+    /// Lets go of the connections that their upstream has closed.
+    pub fn sweep(&self) {
+        for idle in self.idle.borrow_mut().values_mut() {
+            idle.connections.retain_mut(|connection| connection.wire.is_fresh());
+        }
+    }
 }
 
 /// Each snapshot has its own copy of what often says the same.
@@ -87,52 +151,84 @@ fn same(known: &Arc<UpstreamFacts>, asked: &Arc<UpstreamFacts>) -> bool {
     Arc::ptr_eq(known, asked) || known == asked
 }
 
-/// Opens a connection, within the upstream's own limit of time.
+/// Opens a connection for HTTP/1.1, within the upstream's own limit of time.
 pub async fn connect(facts: &UpstreamFacts, tls: Option<&Arc<ClientConfig>>) -> Result<Upstream, Refusal> {
+    let (io, valve) = in_time(facts, open(facts, tls)).await?;
+    Ok(Upstream { wire: UpstreamWire::new(io), valve, reused: false })
+}
+
+/// A connection for HTTP/2, which serves the exchanges of one vendor's connection.
+#[derive(Clone)]
+pub struct Http2Upstream {
+    pub facts: Arc<UpstreamFacts>,
+    pub sender: http2::SendRequest<RequestBody>,
+    pub valve: Rc<Valve>,
+}
+
+/// Opens a connection for HTTP/2.
+pub async fn connect_http2(
+    facts: &Arc<UpstreamFacts>,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Http2Upstream, Refusal> {
+    let opened = async {
+        let (io, valve) = open(facts, tls).await?;
+        let (sender, connection) = http2::Builder::new(Local)
+            .timer(TokioTimer::new())
+            .max_header_list_size(UPSTREAM_HEADER_BYTES_MAX)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(std::io::Error::other)?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to an upstream ended");
+            }
+        });
+        Ok((sender, valve))
+    };
+    let (sender, valve) = in_time(facts, opened).await?;
+    Ok(Http2Upstream { facts: Arc::clone(facts), sender, valve })
+}
+
+async fn in_time<T>(
+    facts: &UpstreamFacts,
+    opening: impl Future<Output = std::io::Result<T>>,
+) -> Result<T, Refusal> {
     let limit = Duration::from_secs(u64::from(facts.connect_seconds.max(1)));
-    let unreachable = |what: String| Refusal::with_detail(Reason::UpstreamUnreachable, what);
-    match tokio::time::timeout(limit, open(facts, tls)).await {
-        Ok(Ok(upstream)) => Ok(upstream),
+    let unreachable = || {
+        Refusal::with_detail(Reason::UpstreamUnreachable, Reason::UpstreamUnreachable.how().to_owned())
+    };
+    match tokio::time::timeout(limit, opening).await {
+        Ok(Ok(opened)) => Ok(opened),
         Ok(Err(error)) => {
             tracing::warn!(upstream = %facts.name, %error, "upstream can't be reached");
-            Err(unreachable(Reason::UpstreamUnreachable.how().to_owned()))
+            Err(unreachable())
         }
         Err(_) => {
             tracing::warn!(upstream = %facts.name, "upstream did not take the connection in time");
-            Err(unreachable(Reason::UpstreamUnreachable.how().to_owned()))
+            Err(unreachable())
         }
     }
 }
 
-async fn open(facts: &UpstreamFacts, tls: Option<&Arc<ClientConfig>>) -> std::io::Result<Upstream> {
+async fn open(
+    facts: &UpstreamFacts,
+    tls: Option<&Arc<ClientConfig>>,
+) -> std::io::Result<(UpstreamIo, Rc<Valve>)> {
     let (host, port) = host_and_port(&facts.url)
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "malformed upstream address"))?;
     let tcp = TcpStream::connect((host.as_str(), port)).await?;
     tcp.set_nodelay(true)?;
     let valve = Rc::new(Valve::default());
     let io = ValvedIo::of_upstream(tcp, Rc::clone(&valve));
-    let sender = match tls {
-        None => handshake(io).await?,
+    let io = match tls {
+        None => UpstreamIo::Plain(io),
         Some(config) => {
             let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
-            handshake(tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, io).await?).await?
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+            UpstreamIo::Tls(Box::new(connector.connect(name, io).await?))
         }
     };
-    Ok(Upstream { sender, valve, reused: false })
-}
-
-async fn handshake<T>(io: T) -> std::io::Result<SendRequest<RequestBody>>
-where
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(io)).await.map_err(std::io::Error::other)?;
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection to an upstream ended");
-        }
-    });
-    Ok(sender)
+    Ok((io, valve))
 }
 
 /// Host (without the brackets of an IPv6 address) and port of an upstream's address.
@@ -205,7 +301,9 @@ pub fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(|source| UpstreamTlsError::Unusable { upstream: upstream(), source })?
         .with_root_certificates(roots);
-    let Some(identity) = &tls.identity else { return Ok(builder.with_no_client_auth()) };
+    let Some(identity) = &tls.identity else {
+        return Ok(speaking(facts.protocol, builder.with_no_client_auth()));
+    };
     let unreadable =
         |source| UpstreamTlsError::Identity { upstream: upstream(), identity: identity.clone(), source };
     let chain = CertificateDer::pem_file_iter(identities.join(format!("{identity}.crt")))
@@ -214,7 +312,16 @@ pub fn client_config(
     let key = PrivateKeyDer::from_pem_file(identities.join(format!("{identity}.key"))).map_err(unreadable)?;
     builder
         .with_client_auth_cert(chain, key)
+        .map(|config| speaking(facts.protocol, config))
         .map_err(|source| UpstreamTlsError::Unusable { upstream: upstream(), source })
+}
+
+fn speaking(protocol: UpstreamProtocol, mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = match protocol {
+        UpstreamProtocol::Http1 => vec![b"http/1.1".to_vec()],
+        UpstreamProtocol::Http2 => vec![b"h2".to_vec()],
+    };
+    config
 }
 
 #[cfg(test)]

@@ -220,15 +220,24 @@ async fn a_connection_that_is_nobodys_does_not_stay() {
 async fn trailers_are_judged_like_headers_and_bring_no_records() {
     let trailing = Upstream::raw(
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
-          3\r\n[1]\r\n0\r\nx-more: 2\r\nportcullis-decision: forged\r\n\r\n",
+          3\r\n[1]\r\n0\r\nx-more: 2\r\n\r\n",
+    );
+    let forging = Upstream::raw(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+          3\r\n[1]\r\n0\r\nportcullis-decision: forged\r\n\r\n",
     );
     let world = World::with(HandClock::real(), |facts| {
         let main = facts.routes[0].upstream;
         let main = facts.upstreams.iter_mut().find(|upstream| upstream.id == main).unwrap();
         main.url = format!("http://{trailing}");
+        let other = facts.upstreams.iter_mut().find(|upstream| upstream.id.0.as_u128() == 0xbb03).unwrap();
+        other.url = format!("http://{forging}");
     })
     .await;
     let (mut connection, token, _) = world.client(who(1, 1), Protocol::H2).await;
+    // A name of the gate's own in a trailer: the answer is cut.
+    let response = connection.send(get("/garbage").bearer(&token)).await.unwrap();
+    assert!(response.into_body().collect().await.is_err());
     for (path, expect) in [("/records/1", None), ("/free/x", Some(vec!["x-more"]))] {
         let response = connection.send(get(path).bearer(&token)).await.unwrap();
         let body = response.into_body().collect().await.unwrap();

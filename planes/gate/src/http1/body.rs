@@ -1,0 +1,162 @@
+//! A request's body, read off the vendor's connection when the upstream can take more.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use portcullis_wire::http1::{BodyDecoder, BodyFault};
+use tokio_rustls::server::TlsStream;
+
+use super::head::trailers_of;
+use super::wire::Wire;
+use crate::body::BoxError;
+use crate::io::ValvedIo;
+
+/// Room for one read of a body.
+pub const BODY_READ_BYTES: usize = 32 * 1024;
+/// What may be read of a body that nobody wants, so that the connection can serve on.
+const UNWANTED_BYTES_MAX: u64 = 64 * 1024;
+
+const CONTINUE: Bytes = Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n");
+
+/// A vendor's connection, and the body that is being read from it.
+pub struct VendorWire {
+    pub wire: Wire<TlsStream<ValvedIo>>,
+    pub decoder: BodyDecoder,
+    /// The client waits for leave before it sends the body.
+    pub leave_owed: bool,
+    unwanted_bytes: u64,
+}
+
+/// The task of the connection and the body of its request, which that task polls, share it.
+pub type SharedWire = Rc<RefCell<VendorWire>>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error("the client broke off")]
+    Gone,
+    #[error(transparent)]
+    Broken(#[from] io::Error),
+    #[error(transparent)]
+    Malformed(#[from] BodyFault),
+}
+
+impl VendorWire {
+    pub fn new(io: TlsStream<ValvedIo>) -> Self {
+        Self { wire: Wire::new(io), decoder: BodyDecoder::empty(), leave_owed: false, unwanted_bytes: 0 }
+    }
+
+    /// A new request begins.
+    pub fn expect_body(&mut self, decoder: BodyDecoder, leave_owed: bool) {
+        self.decoder = decoder;
+        self.leave_owed = leave_owed;
+        self.unwanted_bytes = 0;
+    }
+
+    /// The next piece of the body; nothing at its end.
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.leave_owed {
+            self.leave_owed = false;
+            self.wire.queue(CONTINUE);
+        }
+        if !self.wire.is_drained() {
+            ready!(self.wire.poll_drain(context))?;
+        }
+        loop {
+            if self.decoder.is_ended() {
+                return Poll::Ready(None);
+            }
+            let step = self.decoder.decode(&self.wire.read).map_err(BodyError::from)?;
+            let piece = self.wire.read.split_to(step.consumed);
+            if !step.data.is_empty() {
+                return Poll::Ready(Some(Ok(piece.freeze().slice(step.data))));
+            }
+            if self.decoder.is_ended() {
+                continue;
+            }
+            if ready!(self.wire.poll_fill(BODY_READ_BYTES, context))? == 0 {
+                return Poll::Ready(Some(Err(BodyError::Gone)));
+            }
+        }
+    }
+
+    /// Reads what is left of a body that nobody asked for; true when the connection can serve on.
+    pub fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if self.leave_owed {
+            // It was never told to send it, and may or may not do so: no head can be told from a body.
+            return Poll::Ready(self.decoder.is_ended());
+        }
+        loop {
+            match ready!(self.poll_data(context)) {
+                None => return Poll::Ready(true),
+                Some(Err(_)) => return Poll::Ready(false),
+                Some(Ok(data)) => {
+                    self.unwanted_bytes += data.len() as u64;
+                    if self.unwanted_bytes > UNWANTED_BYTES_MAX {
+                        return Poll::Ready(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether what is left of the body is worth reading for the sake of the connection.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.decoder.is_ended()
+            || (!self.leave_owed
+                && self.decoder.remaining_length().is_none_or(|bytes| bytes <= UNWANTED_BYTES_MAX))
+    }
+}
+
+/// The body of the request that is being answered.
+pub struct Http1Body {
+    wire: SharedWire,
+    trailers_passed: bool,
+}
+
+impl Http1Body {
+    pub fn new(wire: SharedWire) -> Self {
+        Self { wire, trailers_passed: false }
+    }
+}
+
+impl Body for Http1Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let mut wire = this.wire.borrow_mut();
+        match ready!(wire.poll_data(context)) {
+            Some(Ok(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+            None if this.trailers_passed => Poll::Ready(None),
+            None => {
+                this.trailers_passed = true;
+                let trailers: HeaderMap = trailers_of(wire.decoder.take_trailers());
+                Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.wire.borrow().decoder.is_ended()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let wire = self.wire.borrow();
+        match wire.decoder.remaining_length() {
+            Some(bytes) => SizeHint::with_exact(bytes),
+            None if wire.decoder.is_ended() => SizeHint::with_exact(0),
+            None => SizeHint::default(),
+        }
+    }
+}
