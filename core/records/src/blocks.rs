@@ -30,8 +30,21 @@ pub(crate) struct Masks {
     controls: u64,
 }
 
+/// What the bytes of a block would be in an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EscapeMasks {
+    /// What may follow a backslash: `"`, `\\`, `/` and b, f, n, r, t, u.
+    letters: u64,
+    /// The letter u.
+    unicodes: u64,
+    /// Hexadecimal digits.
+    digits: u64,
+}
+
 pub(crate) trait Classifier: Copy {
     fn masks(self, block: &[u8; BLOCK_BYTES]) -> Masks;
+
+    fn escape_masks(self, block: &[u8; BLOCK_BYTES]) -> EscapeMasks;
 
     /// Each bit becomes the parity of itself and all lower ones.
     fn parities(self, bits: u64) -> u64;
@@ -65,43 +78,26 @@ impl Engine {
 }
 
 /// A part of a chunk: 64 bytes, or fewer at its end with spaces after them.
-pub(crate) enum Block<'chunk> {
-    Whole(&'chunk [u8; BLOCK_BYTES]),
-    Part([u8; BLOCK_BYTES], usize),
+pub(crate) struct Block<'chunk> {
+    bytes: &'chunk [u8; BLOCK_BYTES],
+    pub(crate) length: usize,
 }
 
 impl<'chunk> Block<'chunk> {
-    /// `None` at the end of the chunk.
+    /// `None` at the end of the chunk. A part is copied to `padded`, which holds spaces.
     #[inline(always)]
-    pub(crate) fn at(chunk: &'chunk [u8], at: usize) -> Option<Self> {
+    pub(crate) fn at(chunk: &'chunk [u8], at: usize, padded: &'chunk mut [u8; BLOCK_BYTES]) -> Option<Self> {
         let rest = chunk.get(at..)?;
-        if let Some(whole) = rest.first_chunk() {
-            return Some(Self::Whole(whole));
+        if let Some(bytes) = rest.first_chunk() {
+            return Some(Self { bytes, length: BLOCK_BYTES });
         }
-        let mut bytes = [b' '; BLOCK_BYTES];
-        bytes.get_mut(..rest.len())?.copy_from_slice(rest);
-        (!rest.is_empty()).then_some(Self::Part(bytes, rest.len()))
-    }
-
-    #[inline(always)]
-    pub(crate) fn length(&self) -> usize {
-        match self {
-            Self::Whole(_) => BLOCK_BYTES,
-            Self::Part(_, length) => *length,
-        }
-    }
-
-    #[inline(always)]
-    fn bytes(&self) -> &[u8; BLOCK_BYTES] {
-        match self {
-            Self::Whole(bytes) => bytes,
-            Self::Part(bytes, _) => bytes,
-        }
+        padded.get_mut(..rest.len())?.copy_from_slice(rest);
+        (!rest.is_empty()).then_some(Self { bytes: padded, length: rest.len() })
     }
 
     #[inline(always)]
     pub(crate) fn byte(&self, bit: u32) -> u8 {
-        self.bytes().get(bit as usize).copied().unwrap_or_default()
+        self.bytes.get(bit as usize).copied().unwrap_or_default()
     }
 }
 
@@ -109,47 +105,39 @@ impl<'chunk> Block<'chunk> {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Carry {
     in_text: bool,
-    escape: Escape,
-    last: Last,
-}
-
-/// Which part of an escape comes next.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Escape {
-    #[default]
-    None,
-    Letter,
-    /// Hexadecimal digits of `\uXXXX`.
-    Digits(u8),
-}
-
-/// What the last byte was.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Last {
-    #[default]
-    Other,
-    /// The quote that ends a string.
-    Text,
-    /// A letter or digit outside of strings.
-    Scalar,
+    /// The last byte was a backslash that isn't escaped itself.
+    after_backslash: bool,
+    /// Which of the next four bytes are hexadecimal digits of `\uXXXX`.
+    digits: u8,
+    /// The last byte was the quote that ends a string.
+    after_text: bool,
+    /// … or a letter or digit outside of strings.
+    after_scalar: bool,
 }
 
 /// What has to be looked at in a block.
 pub(crate) struct Signs {
-    /// Brackets outside of strings.
+    /// Brackets outside of strings, up to the first fault.
     pub(crate) brackets: u64,
     /// Bytes that can't be there. What comes after the first one has no meaning.
-    pub(crate) faults: u64,
+    faults: u64,
+}
+
+impl Signs {
+    #[inline(always)]
+    pub(crate) fn fault(&self) -> Option<u32> {
+        (self.faults != 0).then(|| self.faults.trailing_zeros())
+    }
 }
 
 impl Carry {
     #[inline(always)]
     pub(crate) fn read<C: Classifier>(self, classifier: C, block: &Block<'_>) -> (Signs, Self) {
-        let masks = classifier.masks(block.bytes());
-        let escapes = if masks.backslashes == 0 && self.escape == Escape::None {
+        let masks = classifier.masks(block.bytes);
+        let escapes = if masks.backslashes == 0 && !self.after_backslash && self.digits == 0 {
             Escapes::default()
         } else {
-            self.escapes(masks.backslashes, block)
+            self.escapes(masks.backslashes, classifier, block)
         };
         let quotes = masks.quotes & !escapes.escaped;
         // From the quote that begins a string up to the one that ends it, without that one.
@@ -158,74 +146,78 @@ impl Carry {
         let ends = quotes & !in_text;
         let outside = !(in_text | ends);
         let scalars = masks.scalars & outside;
-        let after_text = ends << 1 | u64::from(self.last == Last::Text);
-        let after_scalar = scalars << 1 | u64::from(self.last == Last::Scalar);
+        let after_text = ends << 1 | u64::from(self.after_text);
+        let after_scalar = scalars << 1 | u64::from(self.after_scalar);
         let faults = masks.controls & in_text
             | masks.strays & outside
             | begins & (after_text | after_scalar)
             | scalars & after_text
             | escapes.faults;
-        let last_bit = block.length() - 1;
-        let last = match (ends >> last_bit & 1, scalars >> last_bit & 1) {
-            (1, _) => Last::Text,
-            (_, 1) => Last::Scalar,
-            _ => Last::Other,
+        let last_bit = block.length - 1;
+        let after = Self {
+            in_text: in_text >> 63 == 1,
+            after_backslash: escapes.open_backslash,
+            digits: escapes.open_digits,
+            after_text: ends >> last_bit & 1 == 1,
+            after_scalar: scalars >> last_bit & 1 == 1,
         };
-        let after = Self { in_text: in_text >> 63 == 1, escape: escapes.after, last };
-        (Signs { brackets: masks.brackets & outside, faults }, after)
+        let before_faults = faults.wrapping_sub(1) & !faults;
+        (Signs { brackets: masks.brackets & outside & before_faults, faults }, after)
     }
 
-    /// Reads the escapes one by one: most blocks have none.
-    #[inline(never)]
-    fn escapes(self, backslashes: u64, block: &Block<'_>) -> Escapes {
-        let mut found = Escapes { after: self.escape, ..Escapes::default() };
-        found.go_on(0, block);
-        while found.after == Escape::None {
-            let left = backslashes & found.unread();
-            if left == 0 {
-                break;
-            }
-            found.after = Escape::Letter;
-            found.go_on(left.trailing_zeros() + 1, block);
+    /// Most blocks have no escapes.
+    #[inline(always)]
+    fn escapes<C: Classifier>(self, backslashes: u64, classifier: C, block: &Block<'_>) -> Escapes {
+        let (escaped, overflows) = escaped(backslashes, self.after_backslash);
+        let masks = classifier.escape_masks(block.bytes);
+        let begins = escaped & masks.unicodes;
+        let digits = begins << 1 | begins << 2 | begins << 3 | begins << 4 | u64::from(self.digits);
+        // The four bits that may lie above bit 63.
+        let above = begins >> 63 | begins >> 62 | begins >> 61 | begins >> 60;
+        let (open_backslash, open_digits) = match block.length {
+            BLOCK_BYTES => (overflows, above),
+            length => (escaped >> length & 1 == 1, digits >> length | above << (BLOCK_BYTES - length)),
+        };
+        Escapes {
+            escaped,
+            faults: escaped & !masks.letters | digits & !masks.digits,
+            open_backslash,
+            open_digits: open_digits as u8,
         }
-        found
+        .only(block.length)
     }
 }
 
 #[derive(Default)]
 struct Escapes {
-    /// Letters after backslashes, and the digits that belong to them.
+    /// Bytes after backslashes.
     escaped: u64,
     faults: u64,
-    after: Escape,
-    /// Bits that were read.
-    read: u32,
+    open_backslash: bool,
+    open_digits: u8,
 }
 
 impl Escapes {
-    /// Goes on with the escape at `bit`, to its end or the end of the block.
+    /// What is escaped after the end of a chunk is known with the next one.
     #[inline(always)]
-    fn go_on(&mut self, bit: u32, block: &Block<'_>) {
-        self.read = bit;
-        while self.after != Escape::None && (self.read as usize) < block.length() {
-            let byte = block.byte(self.read);
-            let is_fault;
-            (self.after, is_fault) = match (self.after, byte) {
-                (Escape::Letter, b'u') => (Escape::Digits(4), false),
-                (Escape::Letter, _) => (Escape::None, !b"\"\\/bfnrt".contains(&byte)),
-                (Escape::Digits(left @ 2..), _) => (Escape::Digits(left - 1), !byte.is_ascii_hexdigit()),
-                _ => (Escape::None, !byte.is_ascii_hexdigit()),
-            };
-            self.escaped |= 1 << self.read;
-            self.faults |= u64::from(is_fault) << self.read;
-            self.read += 1;
-        }
+    fn only(mut self, length: usize) -> Self {
+        self.faults &= u64::MAX >> (BLOCK_BYTES - length);
+        self
     }
+}
 
-    #[inline(always)]
-    fn unread(&self) -> u64 {
-        u64::MAX.checked_shl(self.read).unwrap_or(0)
-    }
+/// The bytes that follow a backslash which isn't escaped itself, and whether the byte after the block
+/// does: simdjson's way, which adds to each run of backslashes that starts at an odd bit, so that the
+/// carries tell which runs end at an even one.
+#[inline(always)]
+fn escaped(backslashes: u64, after_backslash: bool) -> (u64, bool) {
+    const EVEN: u64 = 0x5555_5555_5555_5555;
+    let carry = u64::from(after_backslash);
+    let backslashes = backslashes & !carry;
+    let follows = backslashes << 1 | carry;
+    let odd_starts = backslashes & !EVEN & !follows;
+    let (even_ends, overflows) = odd_starts.overflowing_add(backslashes);
+    ((EVEN ^ even_ends << 1) & follows, overflows)
 }
 
 #[cfg(test)]

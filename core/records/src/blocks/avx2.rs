@@ -12,7 +12,7 @@ mod machine {
         _mm256_srli_epi16,
     };
 
-    use crate::blocks::{BLOCK_BYTES, Classifier, Masks};
+    use crate::blocks::{BLOCK_BYTES, Classifier, EscapeMasks, Masks};
     use crate::json::Json;
     use crate::meter::{Halt, Meter};
 
@@ -63,6 +63,12 @@ mod machine {
         }
 
         #[inline(always)]
+        fn escape_masks(self, block: &[u8; BLOCK_BYTES]) -> EscapeMasks {
+            // SAFETY: as above.
+            unsafe { escape_masks(block) }
+        }
+
+        #[inline(always)]
         fn parities(self, bits: u64) -> u64 {
             // SAFETY: as above.
             unsafe { parities(bits) }
@@ -72,12 +78,9 @@ mod machine {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn masks(block: &[u8; BLOCK_BYTES]) -> Masks {
-        let (low, high) = block.split_at(BLOCK_BYTES / 2);
-        // SAFETY: each half is 32 bytes that may be read, and the load needs no alignment.
-        let halves =
-            unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] };
+        let halves = halves(block);
         let zero = _mm256_setzero_si256();
-        let kinds = [kinds(halves[0]), kinds(halves[1])];
+        let kinds = halves.map(|half| kinds(half, &KINDS_HIGH, &KINDS_LOW));
         let equal = |byte: u8| {
             let wanted = _mm256_set1_epi8(byte as i8);
             both(_mm256_cmpeq_epi8(halves[0], wanted), _mm256_cmpeq_epi8(halves[1], wanted))
@@ -97,6 +100,28 @@ mod machine {
     }
 
     #[inline]
+    #[target_feature(enable = "avx2")]
+    fn escape_masks(block: &[u8; BLOCK_BYTES]) -> EscapeMasks {
+        let halves = halves(block);
+        let kinds = halves.map(|half| kinds(half, &ESCAPES_HIGH, &ESCAPES_LOW));
+        let zero = _mm256_setzero_si256();
+        let of_kinds = |wanted: u8| {
+            let wanted = _mm256_set1_epi8(wanted as i8);
+            let [low, high] = kinds.map(|kinds| _mm256_cmpeq_epi8(_mm256_and_si256(kinds, wanted), zero));
+            !both(low, high)
+        };
+        EscapeMasks { letters: of_kinds(LETTERS), unicodes: of_kinds(UNICODE), digits: of_kinds(DIGITS) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn halves(block: &[u8; BLOCK_BYTES]) -> [__m256i; 2] {
+        let (low, high) = block.split_at(BLOCK_BYTES / 2);
+        // SAFETY: each half is 32 bytes that may be read, and the load needs no alignment.
+        unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] }
+    }
+
+    #[inline]
     #[target_feature(enable = "pclmulqdq")]
     fn parities(bits: u64) -> u64 {
         let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1));
@@ -112,6 +137,9 @@ mod machine {
         u64::from(low) | u64::from(high) << 32
     }
 
+    /// A bit, high halves of bytes and low ones.
+    type Rectangle = (u8, &'static [u8], &'static [u8]);
+
     const BRACKET: u8 = 1 << 7;
     /// The three lowest kinds.
     const BLANKS: u8 = 0b111;
@@ -119,7 +147,7 @@ mod machine {
     /// The kinds of bytes that may stand outside of strings, as rectangles: every byte with one of
     /// these high and one of these low halves. A byte is of a kind if the tables of both halves say
     /// so; one above 0x7f is of none, as the shuffle gives zero for it.
-    const RECTANGLES: [(u8, &[u8], &[u8]); 8] = [
+    const KINDS: [Rectangle; 8] = [
         (BRACKET, &[0x5, 0x7], &[0xb, 0xd]),
         // Digits; `+`, `-` and `.`; `A` to `O` and `a` to `o`; `P` to `Z` and `p` to `z`.
         (1 << 6, &[0x3], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
@@ -132,15 +160,34 @@ mod machine {
         (1, &[0x3], &[0xa]),
     ];
 
-    static HIGH: [u8; 16] = table(true);
-    static LOW: [u8; 16] = table(false);
+    const UNICODE: u8 = 1 << 2;
+    const LETTERS: u8 = 0b1_1111;
+    const DIGITS: u8 = 0b110_0000;
+
+    /// The same for escapes.
+    const ESCAPES: [Rectangle; 7] = [
+        // `"` and `/`; `\`; r, t and u, but u with a bit of its own; b, f and n.
+        (1, &[0x2], &[0x2, 0xf]),
+        (1 << 1, &[0x5], &[0xc]),
+        (UNICODE, &[0x7], &[0x5]),
+        (1 << 3, &[0x7], &[0x2, 0x4]),
+        (1 << 4, &[0x6], &[0x2, 0x6, 0xe]),
+        // Digits; A to F and a to f.
+        (1 << 5, &[0x3], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (1 << 6, &[0x4, 0x6], &[1, 2, 3, 4, 5, 6]),
+    ];
+
+    static KINDS_HIGH: [u8; 16] = high_halves(&KINDS);
+    static KINDS_LOW: [u8; 16] = low_halves(&KINDS);
+    static ESCAPES_HIGH: [u8; 16] = high_halves(&ESCAPES);
+    static ESCAPES_LOW: [u8; 16] = low_halves(&ESCAPES);
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn kinds(bytes: __m256i) -> __m256i {
+    fn kinds(bytes: __m256i, high: &'static [u8; 16], low: &'static [u8; 16]) -> __m256i {
         // SAFETY: the tables have 16 bytes, and the load needs no alignment.
         let (high, low) =
-            unsafe { (_mm_loadu_si128(HIGH.as_ptr().cast()), _mm_loadu_si128(LOW.as_ptr().cast())) };
+            unsafe { (_mm_loadu_si128(high.as_ptr().cast()), _mm_loadu_si128(low.as_ptr().cast())) };
         let high_halves = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(0x0f));
         _mm256_and_si256(
             _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(high), high_halves),
@@ -148,19 +195,32 @@ mod machine {
         )
     }
 
-    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a fault is an error")]
-    const fn table(of_high_halves: bool) -> [u8; 16] {
+    const fn high_halves(rectangles: &[Rectangle]) -> [u8; 16] {
         let mut table = [0; 16];
-        let mut rectangle = 0;
-        while rectangle < RECTANGLES.len() {
-            let (kind, high, low) = RECTANGLES[rectangle];
-            let halves = if of_high_halves { high } else { low };
-            let mut place = 0;
-            while place < halves.len() {
-                table[halves[place] as usize] |= kind;
-                place += 1;
-            }
-            rectangle += 1;
+        let mut rest = rectangles;
+        while let Some(((kind, high, _), after)) = rest.split_first() {
+            table = with(table, *kind, high);
+            rest = after;
+        }
+        table
+    }
+
+    const fn low_halves(rectangles: &[Rectangle]) -> [u8; 16] {
+        let mut table = [0; 16];
+        let mut rest = rectangles;
+        while let Some(((kind, _, low), after)) = rest.split_first() {
+            table = with(table, *kind, low);
+            rest = after;
+        }
+        table
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a fault is an error")]
+    const fn with(mut table: [u8; 16], kind: u8, halves: &[u8]) -> [u8; 16] {
+        let mut rest = halves;
+        while let Some((half, after)) = rest.split_first() {
+            table[*half as usize] |= kind;
+            rest = after;
         }
         table
     }

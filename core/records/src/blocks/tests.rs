@@ -16,6 +16,8 @@ fn kinds_of_all_bytes_at_all_places() {
                 let mut block = [filler; BLOCK_BYTES];
                 block[place] = byte;
                 assert_eq!(avx2.masks(&block), Portable.masks(&block), "{byte:#x} at {place}");
+                let escapes = (avx2.escape_masks(&block), Portable.escape_masks(&block));
+                assert_eq!(escapes.0, escapes.1, "{byte:#x} at {place}");
             }
         }
     }
@@ -35,6 +37,10 @@ fn kinds() {
         check(masks.brackets, b"[]{}".contains(&byte), "bracket");
         check(masks.scalars, is_scalar, "scalar");
         check(masks.controls, byte < 0x20, "control");
+        let escapes = Portable.escape_masks(&[byte; BLOCK_BYTES]);
+        check(escapes.letters, b"\"\\/bfnrtu".contains(&byte), "letter");
+        check(escapes.unicodes, byte == b'u', "unicode");
+        check(escapes.digits, byte.is_ascii_hexdigit(), "digit");
         check(masks.strays, !is_scalar && !b"[]{},: \t\r\n".contains(&byte), "stray");
     }
 }
@@ -53,6 +59,7 @@ proptest! {
         prop_assert_eq!(Portable.parities(bits), expect);
         if let Some(avx2) = Avx2::detect() {
             prop_assert_eq!(avx2.masks(&block), Portable.masks(&block));
+            prop_assert_eq!(avx2.escape_masks(&block), Portable.escape_masks(&block));
             prop_assert_eq!(avx2.parities(bits), expect);
         }
     }

@@ -17,10 +17,10 @@
 //! between the brackets is one record (or none, off the pointer's way) whatever it says. Around
 //! these containers the grammar is checked byte by byte, as before.
 
-use super::nesting::Container;
+use super::nesting::{Container, Passed};
 use super::{Json, Place};
 use crate::CountError;
-use crate::blocks::{BLOCK_BYTES, Block, Classifier};
+use crate::blocks::{BLOCK_BYTES, Block, Carry, Classifier};
 use crate::meter::{Halt, Meter};
 
 impl Json {
@@ -35,66 +35,47 @@ impl Json {
         meter: &mut Meter,
     ) -> Result<usize, Halt> {
         let Place::Inside { floor, mut carry } = self.place else { return Ok(at) };
-        let floor = usize::from(floor);
-        while let Some(block) = Block::at(chunk, at) {
+        let mut top = self.nesting.top(usize::from(floor));
+        let mut padded = [b' '; BLOCK_BYTES];
+        while let Some(block) = Block::at(chunk, at, &mut padded) {
             let (signs, after) = carry.read(classifier, &block);
-            let mut left = signs.brackets | signs.faults;
-            let mut next = at + block.length();
+            let mut left = signs.brackets;
+            let mut next = at + block.length;
             carry = after;
             while left != 0 {
                 let bit = left.trailing_zeros();
                 left &= left - 1;
                 let place = at + bit as usize;
-                let byte = block.byte(bit);
-                if signs.faults >> bit & 1 == 1 {
-                    return Err(fault_inside(byte, place, meter));
+                match top.pass(block.byte(bit), &mut self.nesting) {
+                    Passed::Inside => continue,
+                    Passed::AtFloor => {}
+                    fault => return Err(fault_of(fault, place, meter)),
                 }
-                if !self.bracket(byte, floor, place, meter)? {
-                    continue;
-                }
+                self.nesting.put_back(&top);
+                self.close(place, meter);
                 let Some(sibling) = self.sibling(chunk, place + 1) else { return Ok(place + 1) };
                 self.begin_value(sibling.byte, sibling.at, meter)?;
                 if !matches!(self.place, Place::Inside { .. }) {
                     return Ok(sibling.at + 1);
                 }
+                top = self.nesting.top(usize::from(floor));
                 let passed = sibling.at - at;
                 if passed >= BLOCK_BYTES {
                     next = sibling.at + 1;
-                    carry = Default::default();
+                    carry = Carry::default();
                     break;
                 }
                 // Up to its bracket there was nothing that these signs would have to be read for.
                 left &= (u64::MAX << passed) << 1;
             }
+            if let Some(bit) = signs.fault() {
+                return Err(fault_inside(block.byte(bit), at + bit as usize, meter));
+            }
             at = next;
         }
-        self.place = Place::Inside { floor: floor as u16, carry };
+        self.nesting.put_back(&top);
+        self.place = Place::Inside { floor, carry };
         Ok(at)
-    }
-
-    /// Passes a bracket; true if it ended the container above the floor.
-    #[inline(always)]
-    fn bracket(&mut self, byte: u8, floor: usize, at: usize, meter: &mut Meter) -> Result<bool, Halt> {
-        let (container, opens) = match byte {
-            b'[' => (Container::Array, true),
-            b'{' => (Container::Object, true),
-            b']' => (Container::Array, false),
-            _ => (Container::Object, false),
-        };
-        let offset = meter.offset_of(at);
-        if opens {
-            let has_room = self.nesting.open(container);
-            return if has_room { Ok(false) } else { Err(Halt::Failed(CountError::TooDeep { offset })) };
-        }
-        if self.nesting.innermost() != Some(container) {
-            return Err(Halt::Failed(CountError::Mismatched { offset }));
-        }
-        if self.nesting.depth() > floor + 1 {
-            self.nesting.close();
-            return Ok(false);
-        }
-        self.close(at, meter);
-        Ok(true)
     }
 
     /// The container that is the next element, if the chunk shows it: only white space and one
@@ -115,6 +96,14 @@ impl Json {
 struct Sibling {
     byte: u8,
     at: usize,
+}
+
+fn fault_of(passed: Passed, at: usize, meter: &Meter) -> Halt {
+    let offset = meter.offset_of(at);
+    Halt::Failed(match passed {
+        Passed::TooDeep => CountError::TooDeep { offset },
+        _ => CountError::Mismatched { offset },
+    })
 }
 
 fn fault_inside(byte: u8, at: usize, meter: &Meter) -> Halt {
