@@ -5,6 +5,7 @@
 
 pub mod client_hello;
 pub mod http1;
+pub mod http2_frames;
 pub mod http_rules;
 pub mod ja4;
 pub mod proxy_protocol;

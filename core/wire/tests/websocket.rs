@@ -197,7 +197,7 @@ fn each_fault_has_a_code_that_may_be_sent() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn chunks_do_not_matter_and_the_model_agrees(
         client in any::<bool>(),
