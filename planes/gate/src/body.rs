@@ -10,6 +10,7 @@ use portcullis_domain::reason::Reason;
 
 use crate::filter::Filtered;
 use crate::refusal::Refusal;
+use crate::tunnel::Tunnel;
 
 /// Any error of a body, as hyper wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +35,8 @@ pub fn cut_short(reason: Reason) -> BoxError {
 pub enum GateBody {
     Own(Option<Bytes>),
     Filtered(Box<Filtered>),
+    /// No body at all: the connection speaks WebSocket from here on.
+    Tunnel(Box<Tunnel>),
 }
 
 impl GateBody {
@@ -66,6 +69,7 @@ impl Body for GateBody {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Filtered(filtered) => Pin::new(filtered.as_mut()).poll_frame(context),
+            Self::Tunnel(_) => Poll::Ready(None),
         }
     }
 
@@ -73,6 +77,7 @@ impl Body for GateBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::Filtered(filtered) => filtered.is_end_stream(),
+            Self::Tunnel(_) => true,
         }
     }
 
@@ -80,6 +85,7 @@ impl Body for GateBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Filtered(filtered) => filtered.size_hint(),
+            Self::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

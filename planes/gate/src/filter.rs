@@ -3,7 +3,6 @@
 //! Records are reserved before their chunk goes on, and depart when the connection has handed
 //! everything to the kernel: until then they count in the window.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,29 +13,23 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use portcullis_domain::decision::{DecisionId, Ending};
 use portcullis_domain::reason::Reason;
-use portcullis_policy::meters::RecordWindows;
 use portcullis_records::Counter;
 use tokio::time::Sleep;
 
 use crate::body::{BoxError, cut_short};
-use crate::departures::Chunk;
 use crate::exchange::Exchange;
 use crate::forward::strip;
 use crate::limit::Reservation;
+use crate::outlet::{Admitted, CUT_GRACE_MS, Outlet};
 use crate::upstream::UpstreamBody;
-
-/// How long a cut response may take to hand over what still fitted, before its connection is reset.
-const CUT_GRACE_MS: u64 = 2_000;
 
 /// An upstream's response on its way out.
 pub struct Filtered {
     /// Gone when it was read to its end.
     inner: Option<UpstreamBody>,
-    exchange: Rc<Exchange>,
+    outlet: Outlet,
     /// None on routes that aren't metered.
     counter: Option<Counter>,
-    reservation: Reservation,
-    handed: Vec<Rc<RefCell<Chunk>>>,
     deadline: Pin<Box<Sleep>>,
     stage: Stage,
 }
@@ -61,24 +54,20 @@ impl Filtered {
         let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
         Self {
             inner: Some(inner),
-            exchange,
+            outlet: Outlet::new(exchange, reservation),
             counter,
-            reservation,
-            handed: Vec::new(),
             deadline,
             stage: Stage::Flowing,
         }
     }
 
     pub fn decision(&self) -> DecisionId {
-        self.exchange.id
+        self.outlet.exchange.id
     }
 
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         // hyper asks for more: what it was given before has passed flow control.
-        for chunk in self.handed.drain(..) {
-            chunk.borrow_mut().follow();
-        }
+        self.outlet.follow();
         match self.stage {
             Stage::Ended => return Poll::Ready(None),
             Stage::Cutting(reason) => return self.finish_cut(reason, context),
@@ -90,9 +79,9 @@ impl Filtered {
         let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };
         let frame = ready!(inner.poll_frame(context));
         // Before each chunk that leaves: is the caller still alive?
-        if let Err(reason) = self.exchange.check() {
-            let core = &self.exchange.core;
-            core.registry.cut(&self.exchange.connection, reason, core.shared.monotonic_ms());
+        if let Err(reason) = self.outlet.exchange.check() {
+            let core = &self.outlet.exchange.core;
+            core.registry.cut(&self.outlet.exchange.connection, reason, core.shared.monotonic_ms());
             return Poll::Ready(Some(Err(self.cut_now(reason))));
         }
         match frame {
@@ -100,7 +89,7 @@ impl Filtered {
             Some(Err(error)) => {
                 tracing::debug!(%error, "upstream broke off");
                 self.stage = Stage::Ended;
-                self.exchange.end(Ending::UpstreamFailed, Reason::UpstreamFailed);
+                self.outlet.exchange.end(Ending::UpstreamFailed, Reason::UpstreamFailed);
                 Poll::Ready(Some(Err(cut_short(Reason::UpstreamFailed))))
             }
             Some(Ok(frame)) => match frame.into_data() {
@@ -122,58 +111,27 @@ impl Filtered {
         }
     }
 
-    /// Counts and reserves, and lets through what fits.
+    /// Lets through what may leave.
     fn pass(
         &mut self,
         data: Bytes,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(counter) = &mut self.counter else {
-            self.exchange.add_response(data.len() as u64, 0);
+            self.outlet.pass(data.len());
             return Poll::Ready(Some(Ok(Frame::data(data))));
         };
-        let mut probe = counter.clone();
-        let Ok(seen) = probe.push(&data, u64::MAX) else {
-            return Poll::Ready(Some(Err(self.cut_now(Reason::BodyNotCountable))));
-        };
-        let windows = self.exchange.permit.client().windows.clone();
-        let now_ms = self.exchange.core.shared.monotonic_ms();
-        let from_reserved = self.reservation.spend(seen.records);
-        let granted = from_reserved + windows.reserve(seen.records - from_reserved, now_ms);
-        if granted == seen.records {
-            *counter = probe;
-            self.hand_over(&windows, granted, data.len());
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        match self.outlet.admit(counter, &data) {
+            Ok(Admitted::All) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Ok(Admitted::Part(bytes)) => {
+                self.stage = Stage::Cutting(Reason::RecordsCut);
+                if bytes == 0 {
+                    return self.finish_cut(Reason::RecordsCut, context);
+                }
+                Poll::Ready(Some(Ok(Frame::data(data.slice(..bytes)))))
+            }
+            Err(reason) => Poll::Ready(Some(Err(self.cut_now(reason)))),
         }
-        let part = match counter.push(&data, granted) {
-            Ok(part) => part,
-            Err(_) => return Poll::Ready(Some(Err(self.cut_now(Reason::BodyNotCountable)))),
-        };
-        windows.abandon(granted - part.records.min(granted));
-        self.hand_over(&windows, part.records, part.consumed);
-        self.close_key();
-        self.stage = Stage::Cutting(Reason::RecordsCut);
-        if part.consumed == 0 {
-            return self.finish_cut(Reason::RecordsCut, context);
-        }
-        Poll::Ready(Some(Ok(Frame::data(data.slice(..part.consumed)))))
-    }
-
-    fn hand_over(&mut self, windows: &RecordWindows, records: u64, bytes: usize) {
-        self.exchange.add_response(bytes as u64, records);
-        if records > 0 {
-            self.handed.push(self.exchange.connection.departures.hand_over(windows, records));
-        }
-    }
-
-    /// The records limit was passed: the key is closed everywhere until an operator restores it.
-    fn close_key(&mut self) {
-        self.exchange.end(Ending::Cut, Reason::RecordsCut);
-        let core = &self.exchange.core;
-        let connection = &self.exchange.connection;
-        connection.cut_when_clear(core.shared.monotonic_ms() + CUT_GRACE_MS);
-        let keys = self.exchange.caller.token.keys.clone();
-        core.cut_keys(self.exchange.permit.client().id, keys, self.exchange.id, connection.number);
     }
 
     /// Waits until what was handed on has left, then breaks off without an end.
@@ -182,7 +140,7 @@ impl Filtered {
         reason: Reason,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let connection = &self.exchange.connection;
+        let connection = &self.outlet.exchange.connection;
         if !connection.is_cut() && !connection.departures.is_empty() {
             connection.departures.wake_when_settled(context.waker());
             return Poll::Pending;
@@ -197,7 +155,7 @@ impl Filtered {
 
     fn cut_now(&mut self, reason: Reason) -> BoxError {
         self.stage = Stage::Ended;
-        self.exchange.end(Ending::Cut, reason);
+        self.outlet.exchange.end(Ending::Cut, reason);
         cut_short(reason)
     }
 
@@ -206,7 +164,7 @@ impl Filtered {
         if let Some(counter) = &mut self.counter
             && counter.finish().is_err()
         {
-            self.exchange.end(Ending::Cut, Reason::BodyNotCountable);
+            self.outlet.exchange.end(Ending::Cut, Reason::BodyNotCountable);
             return Some(cut_short(Reason::BodyNotCountable));
         }
         self.complete();
@@ -214,12 +172,12 @@ impl Filtered {
     }
 
     fn complete(&mut self) {
-        self.exchange.end(Ending::Complete, Reason::Allowed);
+        self.outlet.exchange.end(Ending::Complete, Reason::Allowed);
         if let Some(upstream) = self.inner.take().and_then(UpstreamBody::into_connection) {
             // It may serve somebody else in the same breath: a cut of this one must not stop it.
-            self.exchange.connection.release_upstream(self.exchange.id);
-            let route = self.exchange.permit.route();
-            self.exchange.core.pool.give_back(&route.upstream, upstream);
+            self.outlet.exchange.connection.release_upstream(self.outlet.exchange.id);
+            let route = self.outlet.exchange.permit.route();
+            self.outlet.exchange.core.pool.give_back(&route.upstream, upstream);
         }
     }
 }
@@ -238,7 +196,7 @@ impl Body for Filtered {
     fn is_end_stream(&self) -> bool {
         // Only when there was no body at all: otherwise hyper must come back, so that the last
         // chunk is known to have passed.
-        matches!(self.stage, Stage::Flowing) && self.handed.is_empty() && self.is_read()
+        matches!(self.stage, Stage::Flowing) && !self.outlet.has_handed() && self.is_read()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -251,9 +209,6 @@ impl Drop for Filtered {
         // A response without a body is never asked for a frame.
         if matches!(self.stage, Stage::Flowing) && self.is_read() {
             self.complete();
-        }
-        for chunk in self.handed.drain(..) {
-            chunk.borrow_mut().follow();
         }
     }
 }

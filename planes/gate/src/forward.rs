@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HOST,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
@@ -22,11 +23,12 @@ use rustls::ClientConfig;
 use crate::body::GateBody;
 use crate::exchange::Exchange;
 use crate::filter::Filtered;
-use crate::http1::{Frames, request_head};
+use crate::http1::{Frames, UpgradeWanted, request_head};
 use crate::limit::Reservation;
 use crate::refusal::{Refusal, put};
 use crate::request_body::RequestBody;
 use crate::shared::Ready;
+use crate::tunnel::Tunnel;
 use crate::upstream::{Upstream, UpstreamBody, connect, connect_http2};
 use crate::vendor_body::VendorBody;
 
@@ -38,13 +40,18 @@ pub async fn forward(
     reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
-    let fields = upstream_fields(exchange, &head.headers);
+    let upgrade = wants_websocket(exchange, &head)?;
+    let mut fields = upstream_fields(exchange, &head.headers);
+    if upgrade && exchange.permit.route().facts.metered {
+        // What an extension does to frames, nobody could count.
+        fields.remove(SEC_WEBSOCKET_EXTENSIONS);
+    }
     let body = (!body.is_end_stream()).then_some(body);
     let is_head = head.method == Method::HEAD;
     let limit = Duration::from_secs(u64::from(exchange.permit.route().facts.timeout_seconds.max(1)));
     let answered = match exchange.permit.route().upstream.protocol {
         UpstreamProtocol::Http1 => {
-            tokio::time::timeout(limit, over_http1(exchange, ready, head, fields, body)).await
+            tokio::time::timeout(limit, over_http1(exchange, ready, head, fields, body, upgrade)).await
         }
         UpstreamProtocol::Http2 => {
             let over = Box::pin(over_http2(exchange, ready, head, fields, body));
@@ -52,7 +59,53 @@ pub async fn forward(
         }
     };
     let response = answered.map_err(|_| Refusal::from(Reason::UpstreamTimeout))??;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return switched(exchange, response, upgrade, reservation);
+    }
     answer(exchange, ready, response, is_head, reservation)
+}
+
+/// Whether the request asks for WebSocket, and the route lets it.
+fn wants_websocket(exchange: &Exchange, head: &Parts) -> Result<bool, Refusal> {
+    let route = exchange.permit.route();
+    let asked = head.extensions.get::<UpgradeWanted>().is_some();
+    if !asked || !route.facts.websocket || route.upstream.protocol != UpstreamProtocol::Http1 {
+        return Ok(false);
+    }
+    let single = |name: &HeaderName| {
+        let mut values = head.headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none())
+    };
+    let known_version = single(&SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
+    if !known_version || single(&SEC_WEBSOCKET_KEY).is_none() {
+        let what = "the handshake needs one `Sec-WebSocket-Key` and `Sec-WebSocket-Version: 13`";
+        return Err(Refusal::with_detail(Reason::WebsocketMalformed, what));
+    }
+    Ok(true)
+}
+
+/// The upstream speaks another protocol from here on.
+fn switched(
+    exchange: &Rc<Exchange>,
+    response: Response<UpstreamBody>,
+    asked: bool,
+    reservation: Reservation,
+) -> Result<Response<GateBody>, Refusal> {
+    exchange.check()?;
+    let metered = exchange.permit.route().facts.metered;
+    let (mut head, body) = response.into_parts();
+    let websocket =
+        head.headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let plain = !metered || !head.headers.contains_key(SEC_WEBSOCKET_EXTENSIONS);
+    let UpstreamBody::Http1 { body, .. } = body else { return Err(Reason::UpstreamFailed.into()) };
+    if !asked || !websocket || !plain {
+        // Nobody asked for it: what would follow is nothing that can be counted.
+        return Err(Reason::UpstreamFailed.into());
+    }
+    exchange.answered(head.status.as_u16());
+    strip(&mut head.headers);
+    let tunnel = Tunnel::new(Rc::clone(exchange), body.into_switched(), metered, reservation);
+    Ok(Response::from_parts(head, GateBody::Tunnel(Box::new(tunnel))))
 }
 
 async fn over_http1(
@@ -61,6 +114,7 @@ async fn over_http1(
     head: Parts,
     fields: HeaderMap,
     body: Option<VendorBody>,
+    upgrade: bool,
 ) -> Result<Response<UpstreamBody>, Refusal> {
     let route = exchange.permit.route();
     let frames = match &body {
@@ -69,7 +123,7 @@ async fn over_http1(
         None => Frames::Nothing,
     };
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let bytes = request_head(&head.method, target, authority(exchange), &fields, frames);
+    let bytes = request_head(&head.method, target, authority(exchange), &fields, frames, upgrade);
     let may_repeat = body.is_none() && is_idempotent(&head.method);
     let mut body = body.map(|body| RequestBody::new(Some(body), Rc::clone(exchange)));
     loop {
@@ -203,10 +257,6 @@ fn answer(
     reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
     exchange.check()?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody asked for it: `Upgrade` stays here. What would follow is no body that can be counted.
-        return Err(Reason::UpstreamFailed.into());
-    }
     let (mut head, body) = response.into_parts();
     exchange.answered(head.status.as_u16());
     strip(&mut head.headers);

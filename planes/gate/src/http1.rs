@@ -14,4 +14,5 @@ mod wire;
 pub use body::Http1Body;
 pub use encode::{Frames, request_head};
 pub use upstream::{ResponseBody, UpstreamIo, UpstreamWire};
-pub use vendor::serve;
+pub use vendor::{UpgradeWanted, serve};
+pub use wire::Wire;

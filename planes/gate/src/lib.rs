@@ -22,6 +22,7 @@ mod limit;
 pub mod link;
 mod listener;
 mod orders;
+mod outlet;
 mod pipeline;
 mod read;
 mod record;
@@ -32,6 +33,7 @@ mod shared;
 mod snapshots;
 mod speak;
 mod tls;
+mod tunnel;
 mod upstream;
 mod vendor_body;
 

@@ -56,7 +56,10 @@ pub async fn beat(core: Rc<Core>) {
     loop {
         tokio::select! {
             _ = beat.tick() => core.registry.sweep(core.shared.now_us(), core.shared.monotonic_ms()),
-            _ = flush.tick() => core.recorder.borrow_mut().flush(&core.shared.to_control),
+            _ = flush.tick() => {
+                core.recorder.borrow_mut().flush(&core.shared.to_control);
+                core.pool.sweep();
+            }
         }
     }
 }

@@ -53,10 +53,7 @@ pub enum UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub fn poll_frame(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self {
             Self::Http1 { body, .. } => {
                 body.poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
@@ -194,9 +191,8 @@ async fn in_time<T>(
     opening: impl Future<Output = std::io::Result<T>>,
 ) -> Result<T, Refusal> {
     let limit = Duration::from_secs(u64::from(facts.connect_seconds.max(1)));
-    let unreachable = || {
-        Refusal::with_detail(Reason::UpstreamUnreachable, Reason::UpstreamUnreachable.how().to_owned())
-    };
+    let unreachable =
+        || Refusal::with_detail(Reason::UpstreamUnreachable, Reason::UpstreamUnreachable.how().to_owned());
     match tokio::time::timeout(limit, opening).await {
         Ok(Ok(opened)) => Ok(opened),
         Ok(Err(error)) => {

@@ -19,13 +19,25 @@ pub enum Frames {
 
 const FIELD_BYTES_GUESSED: usize = 48;
 
+const UPGRADE: &[u8] = b"connection: upgrade\r\nupgrade: websocket\r\n";
+
 /// Head of a request to an upstream. Its fields have no framing of their own, and no `Host`.
-pub fn request_head(method: &Method, target: &str, host: &str, fields: &HeaderMap, frames: Frames) -> Bytes {
+pub fn request_head(
+    method: &Method,
+    target: &str,
+    host: &str,
+    fields: &HeaderMap,
+    frames: Frames,
+    upgrade: bool,
+) -> Bytes {
     let mut head = BytesMut::with_capacity(128 + target.len() + fields.len() * FIELD_BYTES_GUESSED);
     for part in [method.as_str(), " ", target, " HTTP/1.1\r\nhost: ", host, "\r\n"] {
         head.put_slice(part.as_bytes());
     }
     put_fields(&mut head, fields, frames);
+    if upgrade {
+        head.put_slice(UPGRADE);
+    }
     head.put_slice(b"\r\n");
     head.freeze()
 }
@@ -39,6 +51,9 @@ pub fn response_head(status: StatusCode, fields: &HeaderMap, frames: Frames, clo
     head.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     head.put_slice(b"\r\n");
     put_fields(&mut head, fields, frames);
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        head.put_slice(UPGRADE);
+    }
     if close {
         head.put_slice(b"connection: close\r\n");
     }

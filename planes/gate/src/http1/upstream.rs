@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+use portcullis_wire::http_rules::HeadFault;
 use portcullis_wire::http1::{
     BodyDecoder, BodyFault, Field, HeadFinder, HeadLimits, ResponseFraming, parse_response,
 };
-use portcullis_wire::http_rules::HeadFault;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
@@ -113,8 +113,7 @@ impl UpstreamWire {
                     let Some(wire) = this.take() else { return Poll::Pending };
                     let Read { status, fields, decoder, keep_alive } = read;
                     let sending = std::mem::replace(&mut sending, Sending::nothing());
-                    let body =
-                        ResponseBody { wire, decoder, sending, keep_alive, trailers_passed: false };
+                    let body = ResponseBody { wire, decoder, sending, keep_alive, trailers_passed: false };
                     return Poll::Ready(Ok(Answer { status, fields, body }));
                 }
                 match ready!(known.wire.poll_fill(0, context)) {
@@ -171,7 +170,11 @@ impl Sending {
     }
 
     /// Writes what there is to write. An error only if the body itself broke off.
-    fn poll(&mut self, wire: &mut Wire<UpstreamIo>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    fn poll(
+        &mut self,
+        wire: &mut Wire<UpstreamIo>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
         if self.broken {
             return Poll::Ready(Ok(()));
         }
@@ -201,7 +204,9 @@ impl Sending {
                     Err(frame) => {
                         self.body = None;
                         if chunked {
-                            wire.queue(frame.into_trailers().map_or(LAST_CHUNK, |fields| last_chunk(&fields)));
+                            wire.queue(
+                                frame.into_trailers().map_or(LAST_CHUNK, |fields| last_chunk(&fields)),
+                            );
                         }
                     }
                 },
@@ -312,11 +317,7 @@ impl AsyncRead for UpstreamIo {
 }
 
 impl AsyncWrite for UpstreamIo {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_write(context, bytes),
             Self::Tls(io) => Pin::new(io.as_mut()).poll_write(context, bytes),

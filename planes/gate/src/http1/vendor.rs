@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{Method, Request, Response};
-use portcullis_wire::http1::{BodyDecoder, Field, HeadFinder, HeadLimits, RequestHead, parse_request};
 use portcullis_wire::http_rules::HeadFault;
+use portcullis_wire::http1::{BodyDecoder, Field, HeadFinder, HeadLimits, RequestHead, parse_request};
 use tokio::io::AsyncWrite as _;
 use tokio_rustls::server::TlsStream;
 
@@ -61,6 +61,9 @@ pub async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStre
             || connection.is_leaving()
             || !wire.borrow().is_worth_keeping();
         connection.expect_never();
+        if matches!(response.body(), GateBody::Tunnel(_)) {
+            return tunnel(core, connection, &wire, response).await;
+        }
         match send(core, connection, &wire, response, is_head, close).await {
             Sent::Whole if !close => {
                 let served = poll_fn(|context| wire.borrow_mut().poll_discard(context));
@@ -77,7 +80,10 @@ pub async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStre
 }
 
 enum Next {
-    Request { request: Request<VendorBody>, keep_alive: bool },
+    Request {
+        request: Request<VendorBody>,
+        keep_alive: bool,
+    },
     /// It can't be answered but with a refusal.
     Fault(HeadFault),
     /// The client is done, or has waited too long.
@@ -164,6 +170,18 @@ async fn answer(
         wire.borrow_mut().poll_gone(context).map(|()| None)
     })
     .await
+}
+
+/// Switches the connection to WebSocket, until it ends.
+async fn tunnel(core: &Core, connection: &Rc<Connection>, wire: &SharedWire, response: Response<GateBody>) {
+    let (head, body) = response.into_parts();
+    let GateBody::Tunnel(mut tunnel) = body else { return };
+    let head = Response::from_parts(head, GateBody::empty());
+    if send(core, connection, wire, head, false, false).await == Sent::Whole {
+        poll_fn(|context| tunnel.poll(&mut wire.borrow_mut().wire, context)).await;
+        drop(tunnel);
+        linger(core, connection, wire).await;
+    }
 }
 
 /// Waits for `future`, until the connection's time is up.
