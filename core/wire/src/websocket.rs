@@ -169,7 +169,7 @@ impl FrameMeter {
             match &mut self.phase {
                 Phase::Header(header) => {
                     let first = header.is_empty();
-                    header.push(byte);
+                    let after = header.fill(rest);
                     let begins = first && header.opcode() == Some(Opcode::Data);
                     self.judge_header().map_err(|fault| self.end(fault))?;
                     if begins && messages == messages_max {
@@ -219,7 +219,7 @@ impl FrameMeter {
         fault
     }
 
-    /// Looks at what the last byte added to the header; goes on to the payload after its end.
+    /// Looks at what the last bytes added to the header; goes on to the payload after its end.
     fn judge_header(&mut self) -> Result<(), WebSocketFault> {
         let Phase::Header(header) = self.phase else { return Ok(()) };
         header.check(self.side, self.limits.frame_bytes_max)?;

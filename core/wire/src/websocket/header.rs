@@ -1,4 +1,4 @@
-//! The header of a frame (RFC 6455, 5.2), read byte by byte.
+//! The header of a frame (RFC 6455, 5.2), however it is cut.
 
 use super::{Side, WebSocketFault};
 
@@ -24,8 +24,17 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Takes the next byte; not to be called once it is whole.
-    pub(super) fn push(&mut self, byte: u8) {
+    /// Takes bytes up to the next place where there is something to judge, and gives the others back.
+    pub(super) fn fill<'bytes>(&mut self, bytes: &'bytes [u8]) -> &'bytes [u8] {
+        let wanted = usize::from(self.next_stop() - self.bytes);
+        let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));
+        for byte in taken {
+            self.take(*byte);
+        }
+        rest
+    }
+
+    fn take(&mut self, byte: u8) {
         let length_end = self.length_end();
         match self.bytes {
             0 => self.first = byte,
@@ -44,6 +53,17 @@ impl Header {
             }
         }
         self.bytes += 1;
+    }
+
+    /// Each byte that can show a fault is one; then the length, then the mask.
+    fn next_stop(&self) -> u8 {
+        match (self.bytes, self.length_end()) {
+            (0, _) => 1,
+            (1, _) => 2,
+            (2, 10) => 3,
+            (at, length_end) if at < length_end => length_end,
+            (_, length_end) => length_end + 4,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -88,7 +108,7 @@ impl Header {
         (self.bytes >= 2 && self.bytes >= self.length_end()).then_some(self.length)
     }
 
-    /// Judges what the last byte added.
+    /// Judges what the last byte added, at each stop.
     pub(super) fn check(&self, side: Side, frame_bytes_max: u64) -> Result<(), WebSocketFault> {
         match self.bytes {
             1 => self.check_first(),
