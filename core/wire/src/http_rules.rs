@@ -285,7 +285,10 @@ fn is_authority(value: &[u8]) -> bool {
     };
     let port_is_good = match port {
         Some([]) => true,
-        Some([b':', digits @ ..]) => (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+        Some([b':', digits @ ..]) => {
+            digits.iter().all(u8::is_ascii_digit)
+                && str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
+        }
         _ => false,
     };
     host_is_good && port_is_good
