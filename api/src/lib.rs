@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod operators;
 pub mod page;
 pub mod problem;
+pub mod reload;
 pub mod render;
 pub mod resource;
 pub mod schema;

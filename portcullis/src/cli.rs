@@ -9,7 +9,7 @@ mod doctor;
 mod enroll;
 mod examples;
 mod explain;
-mod failure;
+pub(crate) mod failure;
 mod follow;
 mod get;
 mod key;
@@ -19,6 +19,7 @@ mod operators;
 mod output;
 #[cfg(test)]
 mod reference;
+mod reload;
 mod restore;
 mod server;
 mod sever;
@@ -147,6 +148,8 @@ enum Verb {
     /// Look at the ledger of everything that was changed, and verify it
     #[command(subcommand)]
     Ledger(ledger::Verb),
+    /// Read settings, certificates and identities anew, while everything serves on
+    Reload,
     /// Check folder, disk, certificates, server, clock and ledger
     Doctor,
     /// Print the completion script of a shell
@@ -221,6 +224,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Schema(arguments) => local::schema(&out, &arguments),
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
+        Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor => doctor::doctor(&place, &out).await,
         Verb::Completion(arguments) => local::completion(&out, &arguments),
         Verb::Version => local::version(&out),
@@ -273,6 +277,7 @@ mod tests {
             "portcullis new integration --template push acme",
             "portcullis completion bash",
             "portcullis doctor",
+            "portcullis reload --dir D",
         ] {
             check(line, true);
         }

@@ -22,6 +22,7 @@ const SERVER_DAYS: i64 = 397;
 const RENEW_DAYS: i64 = 60;
 
 /// The folder `keys` of a data directory.
+#[derive(Clone)]
 pub struct Keys {
     folder: PathBuf,
 }

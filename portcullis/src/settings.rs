@@ -1,4 +1,5 @@
-//! What an installation keeps from its first start on: its public address and its names.
+//! What an installation keeps from its first start on, its public address and its names, and what
+//! its owner sets.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,10 +8,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use portcullis_gate::GateSettings;
 use serde::{Deserialize, Serialize};
 
 /// `settings.json` of a data directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Where vendors reach the gate; the issuer of tokens.
     pub public_url: String,
@@ -18,6 +21,13 @@ pub struct Settings {
     pub listen_control: SocketAddr,
     /// Identity of the ledger in its checkpoints.
     pub ledger_origin: String,
+    /// How strangers are met; the part that a reload reads anew.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gate: GateSettings,
+}
+
+fn is_default(settings: &GateSettings) -> bool {
+    *settings == GateSettings::default()
 }
 
 impl Settings {
@@ -30,6 +40,11 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("can't read `{}`", path.display())),
         }
+    }
+
+    /// Whether a reload is all it takes to get from one to the other.
+    pub fn is_same_but_for_reloads(&self, other: &Self) -> bool {
+        *self == Self { gate: self.gate.clone(), ..other.clone() }
     }
 
     pub fn write(&self, path: &Path) -> Result<()> {

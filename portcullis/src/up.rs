@@ -1,6 +1,7 @@
 //! `portcullis up`: gate and control in one process, on embedded stores.
 
 mod endpoints;
+mod reload;
 mod serve;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_api::apply::{ApplyReport, ManifestText};
+use portcullis_api::reload::ReloadAnswer;
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
 use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::command::Command;
 use portcullis_domain::personal::Personal;
 use portcullis_gate::link::ControlLink;
-use portcullis_gate::{Gate, GateOptions};
+use portcullis_gate::{Gate, GateOptions, GateSettings};
 use portcullis_ledger::note::NoteSigner;
 use portcullis_policy::clock::Clock;
 use portcullis_store::reserve::{SLOT_BYTES, SLOTS};
@@ -24,6 +26,7 @@ use portcullis_store::{DataDirectory, ReserveFile, SqliteOptions, SqliteStore};
 use tokio::sync::mpsc;
 
 pub use endpoints::Endpoints;
+use reload::Reloader;
 
 use crate::clock::{entropy, system_clock};
 use crate::pki::Keys;
@@ -62,7 +65,7 @@ pub struct Installation {
     pub endpoints: Endpoints,
     pub control: Control,
     gate: Gate,
-    keys: Keys,
+    reloader: Arc<Reloader>,
     serving: serve::Serving,
     store: Arc<SqliteStore>,
     // Held last: while anything runs, nobody else may open the directory.
@@ -89,16 +92,21 @@ impl Installation {
             ControlLink { from_control, to_control },
         )?;
         serving.start(portcullis_control::http::router(control.clone()));
+        let settings_path = directory.join("settings.json");
+        let held = Settings::read(&settings_path)?.unwrap_or_else(|| settings.clone());
+        let ca = std::path::absolute(keys.path("ca.crt"))?;
+        let reloader = Arc::new(Reloader::new(settings_path, held, keys, gate.reloads(), serving.tls())?);
+        control.serve_with(reload::process(Arc::clone(&reloader), gate.strangers()));
         let endpoints = Endpoints {
             control: format!("https://{}", serving.address()),
             gate: settings.public_url.clone(),
             issuer: settings.public_url.clone(),
             console: format!("https://{}", serving.address()),
-            ca: std::path::absolute(keys.path("ca.crt"))?,
+            ca,
             admin_token: std::path::absolute(&admin_token)?,
             pid: std::process::id(),
         };
-        let installation = Self { endpoints, control, gate, keys, serving, store, _directory: directory };
+        let installation = Self { endpoints, control, gate, reloader, serving, store, _directory: directory };
         installation.apply_files(&arguments.files).await?;
         installation.wait_for_gate().await?;
         installation.wait_for_second().await;
@@ -158,16 +166,14 @@ impl Installation {
         }
     }
 
-    /// Reads the servers' certificates anew; connections that stand are not touched.
-    pub fn reload(&self) -> Result<()> {
-        self.gate.set_tls(&self.keys.server("gate")?)?;
-        self.serving.set_tls(&self.keys.server("control")?)?;
-        Ok(())
+    /// Reads settings, certificates and identities anew; connections that stand are not touched.
+    pub async fn reload(&self) -> Result<ReloadAnswer> {
+        self.reloader.reload().await
     }
 
     /// Takes nothing new, lets requests end, then stops.
     pub async fn stop(self) {
-        let Self { gate, serving, control, endpoints, store, keys: _, _directory } = self;
+        let Self { gate, serving, control, endpoints, store, reloader: _, _directory } = self;
         let _ = std::fs::remove_file(endpoints.path());
         let drained = tokio::task::spawn_blocking(move || gate.drain(DRAIN));
         let _ = drained.await;
@@ -190,10 +196,12 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hang_up.recv() => match installation.reload() {
-                Ok(()) => tracing::info!("certificates reloaded"),
+            _ = hang_up.recv() => match installation.reload().await {
+                Ok(answer) => {
+                    tracing::info!(changed = ?answer.changed, notes = ?answer.notes, "reloaded");
+                }
                 // What was loaded before serves on.
-                Err(error) => tracing::error!("reload failed, the former certificates stay: {error:#}"),
+                Err(error) => tracing::error!("nothing was reloaded: {error:#}"),
             },
         }
     }
@@ -233,8 +241,13 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         None => format!("https://{listen_gate}"),
     };
     let authority = host_of(&public_url)?;
-    let settings =
-        Settings { ledger_origin: format!("{authority}/ledger"), public_url, listen_gate, listen_control };
+    let settings = Settings {
+        ledger_origin: format!("{authority}/ledger"),
+        public_url,
+        listen_gate,
+        listen_control,
+        gate: GateSettings::default(),
+    };
     settings.write(&path)?;
     Ok(settings)
 }
@@ -320,6 +333,7 @@ fn gate_options(
         listen: settings.listen_gate,
         cores: arguments.cores.unwrap_or_else(|| u16::try_from(machine).unwrap_or(1)).clamp(1, 256),
         tls: keys.server("gate")?,
+        settings: settings.gate.clone(),
         authority_pem: keys.authority_pem()?,
         identities: directory.join("identities"),
         decision_log: directory.join("decisions"),

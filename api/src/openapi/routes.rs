@@ -10,6 +10,7 @@ use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
 };
 use crate::page::Page;
+use crate::reload::ReloadAnswer;
 use crate::resource::ResourceView;
 use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
 
@@ -121,6 +122,9 @@ fn people() -> Vec<Route> {
         command("/v1/erase", "erase", "Forget a person: destroy the key of the subject's data")
             .takes::<EraseRequest>()
             .answers::<EraseAnswer>(200, "Erased; the ledger's proofs still verify."),
+        command("/v1/reload", "reload", "Read settings, certificates and identities anew")
+            .about("Holds for connections from now on; those that stand are not touched. When anything can't be used, all stays as it was.")
+            .answers::<ReloadAnswer>(200, "What has changed."),
     ]
 }
 

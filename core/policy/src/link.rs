@@ -74,6 +74,9 @@ pub struct SeverReport {
 pub struct CutConnection {
     pub client: ClientId,
     pub peer: String,
+    /// Address of the balancer that it came through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// `http/1.1` or `h2`.
     pub protocol: String,
     /// Exchanges that were under way on it, by decision id.

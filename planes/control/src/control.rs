@@ -32,6 +32,7 @@ use crate::decisions::Decisions;
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
+use crate::process::{Process, Started};
 use crate::severing::{Held, SeenKeys, Times};
 use crate::{apply, projection, restoring, severing};
 
@@ -67,6 +68,7 @@ struct Shared {
     seen: SeenKeys,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
+    process: Started,
     issuer: String,
     public_origins: Vec<String>,
     signing_key: Arc<SigningKey>,
@@ -95,6 +97,7 @@ impl Control {
             decisions: Arc::new(Decisions::new(decision_log_dir)),
             seen: SeenKeys::default(),
             relay: OnceLock::new(),
+            process: Started::new(),
             issuer,
             public_origins,
             signing_key,
@@ -131,6 +134,15 @@ impl Control {
             tokio::select! { () = keep_up => {}, () = listen => {} }
             control.0.gates.remove(&gate);
         });
+    }
+
+    /// Tells control what its process can do. Once: a second word changes nothing.
+    pub fn serve_with(&self, process: Process) {
+        let _ = self.0.process.set(Arc::new(process));
+    }
+
+    pub(crate) fn process(&self) -> Option<Arc<Process>> {
+        self.0.process.get().cloned()
     }
 
     /// What is in force.

@@ -10,6 +10,7 @@ mod once;
 mod operators;
 pub mod prepare;
 mod read;
+mod reload;
 mod reply;
 mod resources;
 mod severing;
@@ -44,6 +45,7 @@ pub fn router(control: Control) -> Router {
         .route("/v1/operators", get(operators::list).post(operators::add))
         .route("/v1/operators/{name}", delete(operators::remove))
         .route("/v1/erase", post(operators::erase))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/decisions", get(decisions::list))
         .route("/v1/decisions/stream", get(decisions::follow))
         .route("/v1/decisions/{id}", get(decisions::explain))

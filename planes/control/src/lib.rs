@@ -14,6 +14,7 @@ mod execute;
 pub mod http;
 pub mod link;
 pub mod oauth;
+pub mod process;
 pub mod projection;
 mod record;
 mod restoring;

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::departures::Departures;
 use crate::io::Valve;
+use crate::strangers::Place;
 use crate::upstream::Http2Upstream;
 
 /// What the handshake showed.
@@ -67,11 +68,16 @@ struct UnderWay {
 
 pub struct Connection {
     pub number: u64,
-    pub peer: SocketAddr,
+    /// Who opened it: the vendor's machine, also behind a balancer that names it.
+    peer: Cell<SocketAddr>,
+    /// The balancer that it came through.
+    via: Cell<Option<IpAddr>>,
     descriptor: RawFd,
     pub valve: Rc<Valve>,
     greeting: OnceCell<Greeting>,
     owner: RefCell<Option<Owner>>,
+    /// Among its network's strangers, as long as it is nobody's.
+    place: RefCell<Option<Place>>,
     exchanges: RefCell<HashMap<DecisionId, UnderWay>>,
     pub departures: Departures,
     /// Ends the connection's task.
@@ -99,7 +105,9 @@ impl Connection {
     pub fn new(number: u64, peer: SocketAddr, descriptor: RawFd) -> Self {
         Self {
             number,
-            peer,
+            peer: Cell::new(peer),
+            via: Cell::new(None),
+            place: RefCell::new(None),
             descriptor,
             valve: Rc::default(),
             greeting: OnceCell::new(),
@@ -117,6 +125,20 @@ impl Connection {
             http2_upstreams: RefCell::default(),
             cut_exchanges: OnceCell::new(),
         }
+    }
+
+    pub fn peer(&self) -> SocketAddr {
+        self.peer.get()
+    }
+
+    /// It came through the balancer `via`, which says that `source` opened it.
+    pub fn came_through(&self, via: IpAddr, source: Option<SocketAddr>) {
+        self.via.set(Some(via));
+        self.peer.set(source.unwrap_or(self.peer.get()));
+    }
+
+    pub fn take_place(&self, place: Place) {
+        self.place.replace(Some(place));
     }
 
     pub fn greet(&self, greeting: Greeting) {
@@ -143,6 +165,7 @@ impl Connection {
         let mut owner = self.owner.borrow_mut();
         let Some(known) = owner.as_mut() else {
             *owner = Some(claimed);
+            self.place.borrow().iter().for_each(Place::leave);
             return Ok(true);
         };
         if known.client != claimed.client {
@@ -163,7 +186,9 @@ impl Connection {
 
     /// Nothing passed for the owner: the connection is nobody's again.
     pub fn disown(&self) {
-        self.owner.borrow_mut().take();
+        if self.owner.borrow_mut().take().is_some() {
+            self.place.borrow().iter().for_each(Place::take_again);
+        }
     }
 
     pub fn begin_exchange(&self, id: DecisionId) {
@@ -338,7 +363,8 @@ impl Connection {
         let client = self.owner.borrow().as_ref()?.client;
         Some(CutConnection {
             client,
-            peer: self.peer.to_string(),
+            peer: self.peer().to_string(),
+            via: self.via.get().map(|via| via.to_string()),
             protocol: self.protocol().to_owned(),
             exchanges: self.cut_exchanges.get().cloned().unwrap_or_default(),
             after_us,

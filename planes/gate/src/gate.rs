@@ -23,8 +23,11 @@ use crate::link::ControlLink;
 use crate::listener::{accept, beat};
 use crate::orders::{self, Orders};
 use crate::record::Recorder;
+use crate::reload::Reloads;
+use crate::settings::{GateSettings, SettingError};
 use crate::shared::{Relays, Shared};
-use crate::snapshots::Snapshots;
+use crate::snapshots::{Reread, Snapshots};
+use crate::strangers::Strangers;
 use crate::tls::{TlsError, TlsMaterial, VendorTls};
 
 /// Proofs that may be remembered in ten seconds: two tables of these many cells of 8 bytes.
@@ -38,6 +41,7 @@ pub struct GateOptions {
     /// One current-thread runtime each.
     pub cores: u16,
     pub tls: TlsMaterial,
+    pub settings: GateSettings,
     /// Authority that upstreams are trusted by, unless one brings its own.
     pub authority_pem: Vec<u8>,
     /// Folder of `NAME.crt` and `NAME.key` for mutual TLS to upstreams.
@@ -59,6 +63,8 @@ pub enum GateError {
     },
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     #[error("the decision log can't be opened")]
     DecisionLog(#[from] LogError),
     #[error("random numbers can't be had")]
@@ -74,6 +80,7 @@ pub struct Gate {
     address: SocketAddr,
     shared: Arc<Shared>,
     cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
+    reread: mpsc::Sender<Reread>,
     threads: Vec<JoinHandle<()>>,
     stop: tokio::sync::watch::Sender<bool>,
     _syncer: Syncer,
@@ -82,6 +89,7 @@ pub struct Gate {
 impl Gate {
     /// Opens the listeners and starts the cores. Requests are refused until the first snapshot is in.
     pub fn start(options: GateOptions, link: ControlLink) -> Result<Self, GateError> {
+        options.settings.check()?;
         let listeners = listen(options.listen, options.cores)?;
         let address =
             listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(options.listen);
@@ -90,7 +98,13 @@ impl Gate {
             name: options.name.clone(),
             clock: options.clock.clone(),
             ready: ArcSwapOption::empty(),
-            tls: ArcSwap::from_pointee(VendorTls::new(&options.tls, options.clock.clone())?),
+            tls: ArcSwap::from_pointee(VendorTls::new(
+                &options.tls,
+                options.settings.tls_minimum,
+                options.clock.clone(),
+            )?),
+            settings: ArcSwap::from_pointee(options.settings),
+            strangers: Arc::default(),
             liveness: Liveness::default(),
             meters: Meters::default(),
             nonces: NonceKey::new(random()?),
@@ -131,13 +145,14 @@ impl Gate {
         }
         let orders = Orders::new(Arc::clone(&shared), senders.clone());
         let snapshots = Snapshots::new(Arc::clone(&shared), options.authority_pem, options.identities);
+        let (reread, rereads) = mpsc::channel(1);
         let stopped = stop.subscribe();
         let thread = std::thread::Builder::new()
             .name("gate-link".to_owned())
-            .spawn(move || orders::run(orders, snapshots, link.from_control, stopped))
+            .spawn(move || orders::run(orders, snapshots, link.from_control, rereads, stopped))
             .map_err(GateError::Core)?;
         threads.push(thread);
-        Ok(Self { address, shared, cores: senders, threads, stop, _syncer: syncer })
+        Ok(Self { address, shared, cores: senders, reread, threads, stop, _syncer: syncer })
     }
 
     #[must_use]
@@ -145,10 +160,16 @@ impl Gate {
         self.address
     }
 
-    /// Uses another certificate for new connections; those that stand are not touched.
-    pub fn set_tls(&self, material: &TlsMaterial) -> Result<(), TlsError> {
-        self.shared.tls.store(Arc::new(VendorTls::new(material, self.shared.clock.clone())?));
-        Ok(())
+    /// A handle by which the gate reads its settings anew.
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        Reloads::new(Arc::clone(&self.shared), self.reread.clone())
+    }
+
+    /// How often strangers were refused, for whoever shows it.
+    #[must_use]
+    pub fn strangers(&self) -> Arc<Strangers> {
+        Arc::clone(&self.shared.strangers)
     }
 
     /// Takes no more connections and lets those that stand end what they are at, for `limit` at most.

@@ -1,13 +1,12 @@
-//! The socket under a vendor's TLS: remembers the ClientHello, and stops handing bytes to the
-//! kernel the moment its connection is cut.
+//! The socket under a connection's TLS: hands out what was read ahead of it, and stops handing bytes
+//! to the kernel the moment its connection is cut.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use portcullis_wire::client_hello::{Assembler, ClientHello, Progress};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -39,46 +38,38 @@ impl Valve {
 pub struct ValvedIo {
     tcp: TcpStream,
     valve: Rc<Valve>,
-    hello: Hello,
+    /// Bytes that were read ahead, and are handed out before the socket's next.
+    ahead: Option<Box<Ahead>>,
 }
 
-enum Hello {
-    Reading(Assembler),
-    Whole(Box<ClientHello>),
-    /// Not wanted, or not readable: TLS will refuse it in its own words.
-    Nothing,
+struct Ahead {
+    bytes: Vec<u8>,
+    taken: usize,
 }
 
 impl ValvedIo {
-    /// A vendor's connection: its ClientHello is kept.
-    pub fn of_vendor(tcp: TcpStream, valve: Rc<Valve>) -> Self {
-        Self { tcp, valve, hello: Hello::Reading(Assembler::new()) }
+    /// A vendor's connection, of which `received` was read already.
+    pub fn of_vendor(tcp: TcpStream, valve: Rc<Valve>, received: Vec<u8>) -> Self {
+        Self { tcp, valve, ahead: Some(Box::new(Ahead { bytes: received, taken: 0 })) }
     }
 
     /// A connection to an upstream.
     pub fn of_upstream(tcp: TcpStream, valve: Rc<Valve>) -> Self {
-        Self { tcp, valve, hello: Hello::Nothing }
+        Self { tcp, valve, ahead: None }
     }
 
-    /// The first ClientHello, once.
-    pub fn take_hello(&mut self) -> Option<ClientHello> {
-        match std::mem::replace(&mut self.hello, Hello::Nothing) {
-            Hello::Whole(hello) => Some(*hello),
-            Hello::Reading(_) | Hello::Nothing => None,
+    /// Hands out what was read ahead; false when that is done.
+    fn read_ahead(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let Some(ahead) = &mut self.ahead else { return false };
+        let left = ahead.bytes.get(ahead.taken..).unwrap_or_default();
+        let now = left.get(..buffer.remaining().min(left.len())).unwrap_or_default();
+        buffer.put_slice(now);
+        ahead.taken += now.len();
+        let any = !now.is_empty();
+        if ahead.taken == ahead.bytes.len() {
+            self.ahead = None;
         }
-    }
-
-    fn note(&mut self, bytes: &[u8]) {
-        if let Hello::Reading(assembler) = &mut self.hello {
-            match assembler.push(bytes) {
-                Ok(Progress::NeedMore) => {}
-                Ok(Progress::Complete(message)) => {
-                    self.hello = ClientHello::parse(&message)
-                        .map_or(Hello::Nothing, |hello| Hello::Whole(Box::new(hello)));
-                }
-                Err(_) => self.hello = Hello::Nothing,
-            }
-        }
+        any
     }
 }
 
@@ -95,14 +86,10 @@ impl AsyncRead for ValvedIo {
         if self.valve.is_shut() {
             return Poll::Ready(Err(cut()));
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(context, buffer))?;
-        if matches!(self.hello, Hello::Reading(_))
-            && let Some(new) = buffer.filled().get(before..)
-        {
-            self.note(new);
+        if self.read_ahead(buffer) {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.tcp).poll_read(context, buffer)
     }
 }
 

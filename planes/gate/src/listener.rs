@@ -1,30 +1,39 @@
 //! Taking connections: the network gate, the handshake, and the protocol's own machinery.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use portcullis_domain::reason::Reason;
+use portcullis_domain::spec::RateLimit;
 use portcullis_tokens::session::network_of;
 use portcullis_tokens::thumbprint::Thumbprint;
+use portcullis_wire::client_hello::ClientHello;
 use portcullis_wire::ja4;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::connection::Greeting;
+use crate::connection::{Connection, Greeting};
 use crate::core::Core;
 use crate::io::ValvedIo;
+use crate::opening::{Opening, read_header, read_hello};
+use crate::settings::GateSettings;
 use crate::speak::speak;
+use crate::strangers::Network;
+use crate::tls::Handshake;
 
-const HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// Unsent bytes that the kernel may hold for one connection: what a cut can't take back.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// How often terms and overdue cuts are looked at.
 const BEAT: Duration = Duration::from_millis(20);
 /// How often what was recorded goes to control.
 const FLUSH: Duration = Duration::from_millis(50);
+/// How often refused strangers are told of.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Takes connections until the gate drains.
 pub async fn accept(core: Rc<Core>, listener: TcpListener, connections_max: usize) {
@@ -53,8 +62,11 @@ pub async fn accept(core: Rc<Core>, listener: TcpListener, connections_max: usiz
 pub async fn beat(core: Rc<Core>) {
     let mut beat = tokio::time::interval(BEAT);
     let mut flush = tokio::time::interval(FLUSH);
+    let mut second = tokio::time::interval(SECOND);
     loop {
         tokio::select! {
+            // The count is of all cores: one of them tells it.
+            _ = second.tick(), if core.number == 0 => core.shared.strangers.tell(),
             _ = beat.tick() => core.registry.sweep(core.shared.now_us(), core.shared.monotonic_ms()),
             _ = flush.tick() => {
                 core.recorder.borrow_mut().flush(&core.shared.to_control);
@@ -69,16 +81,10 @@ async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
     let _ = tcp.set_nodelay(true);
     let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
     let connection = core.registry.open(peer, tcp.as_raw_fd());
-    let io = ValvedIo::of_vendor(tcp, Rc::clone(&connection.valve));
-    let Ok(config) = core.shared.tls.load().for_connection() else {
-        core.registry.forget_socket(&connection);
-        return;
-    };
-    let acceptor = TlsAcceptor::from(config);
-    let handshake = tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), acceptor.accept(io));
-    match handshake.await {
-        Ok(Ok(mut stream)) => {
-            connection.greet(greeting_of(&mut stream, peer));
+    // On the heap, and gone when it is over: a connection lives on for long without it.
+    let met = Box::pin(introduce(&core, &connection, tcp)).await;
+    match met {
+        Ok(stream) => {
             connection.asked(core.shared.monotonic_ms());
             tokio::select! {
                 // A cut wins over whatever the connection could still do.
@@ -88,29 +94,108 @@ async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
             }
             core.registry.forget_socket(&connection);
         }
-        Ok(Err(error)) => {
-            core.registry.forget_socket(&connection);
-            tracing::debug!(%peer, %error, "handshake failed");
-        }
-        Err(_) => {
-            core.registry.forget_socket(&connection);
-            tracing::debug!(%peer, "handshake took too long");
+        Err(reason) => {
+            let peer = connection.peer();
+            core.shared.strangers.refuse(Network::of(peer.ip()), reason);
+            tracing::debug!(%peer, reason = reason.code(), "a stranger was refused");
         }
     }
     connection.departures.close(core.shared.monotonic_ms());
 }
 
-fn greeting_of(stream: &mut TlsStream<ValvedIo>, peer: SocketAddr) -> Greeting {
-    let (io, tls) = stream.get_mut();
-    let hello = io.take_hello();
+/// Meets the peer in the time that it has for that.
+async fn introduce(
+    core: &Core,
+    connection: &Connection,
+    tcp: TcpStream,
+) -> Result<TlsStream<ValvedIo>, Reason> {
+    let settings = core.shared.settings.load_full();
+    let mut meeting = pin!(meet(core, connection, &settings, tcp));
+    let met = tokio::time::timeout(settings.handshake_limit(), meeting.as_mut()).await;
+    let met = met.unwrap_or(Err(Reason::HandshakeSlow));
+    if met.is_err() {
+        // While the socket is still there: it is dropped with `meeting`.
+        core.registry.forget_socket(connection);
+    }
+    met
+}
+
+/// From the first byte to the end of the handshake.
+async fn meet(
+    core: &Core,
+    connection: &Connection,
+    settings: &GateSettings,
+    tcp: TcpStream,
+) -> Result<TlsStream<ValvedIo>, Reason> {
+    let address = connection.peer().ip();
+    let mut received = Vec::new();
+    if settings.proxy_protocol.is_empty() {
+        admit(core, connection, settings, &tcp, address)?;
+    } else {
+        if !settings.is_balancer(address) {
+            close_hard(&tcp);
+            return Err(Reason::ProxyHeader);
+        }
+        let forwarded = read_header(&tcp).await?;
+        connection.came_through(address, forwarded.source);
+        received = forwarded.rest;
+        // The balancer's own checks of our health are nobody's flood.
+        if let Some(source) = forwarded.source {
+            admit(core, connection, settings, &tcp, source.ip())?;
+        }
+    }
+    let Opening { hello, received } = read_hello(&tcp, received).await?;
+    let config = core.shared.tls.load().for_hello(&hello);
+    let io = ValvedIo::of_vendor(tcp, Rc::clone(&connection.valve), received);
+    let stream = Handshake::new(TlsAcceptor::from(config).accept(io)).await.map_err(|error| {
+        tracing::debug!(%error, "handshake failed");
+        Reason::HandshakeFailed
+    })?;
+    connection.greet(greeting_of(&stream, &hello, connection.peer().ip()));
+    Ok(stream)
+}
+
+/// Before anything that costs: so many connections of a network, and so fast.
+fn admit(
+    core: &Core,
+    connection: &Connection,
+    settings: &GateSettings,
+    tcp: &TcpStream,
+    address: IpAddr,
+) -> Result<(), Reason> {
+    let shared = &core.shared;
+    let network = Network::of(address);
+    let limit = RateLimit {
+        per_second: settings.handshakes.per_second.into(),
+        burst: settings.handshakes.burst.into(),
+    };
+    if !shared.strangers.may_shake_hands(network, limit, shared.monotonic_ns()) {
+        close_hard(tcp);
+        return Err(Reason::HandshakeRate);
+    }
+    let Some(place) = shared.strangers.enter(network, settings.strangers_max) else {
+        close_hard(tcp);
+        return Err(Reason::StrangersLimit);
+    };
+    connection.take_place(place);
+    Ok(())
+}
+
+/// The close that follows is a reset: neither side keeps anything of the connection.
+fn close_hard(tcp: &TcpStream) {
+    let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+}
+
+fn greeting_of(stream: &TlsStream<ValvedIo>, hello: &ClientHello, peer: IpAddr) -> Greeting {
+    let (_, tls) = stream.get_ref();
     let certificates: Vec<CertificateDer<'static>> =
         tls.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
     Greeting {
-        ja4: hello.as_ref().map(|hello| ja4::ja4(hello).to_string()),
-        ja4_context: hello.as_ref().map(|hello| ja4::context_key(hello).to_string()),
+        ja4: Some(ja4::ja4(hello).to_string()),
+        ja4_context: Some(ja4::context_key(hello).to_string()),
         certificate_thumbprint: certificates.first().map(|der| Thumbprint::of_certificate(der).to_string()),
         certificates,
-        network: network_of(peer.ip()),
+        network: network_of(peer),
         http2: tls.alpn_protocol() == Some(b"h2"),
     }
 }

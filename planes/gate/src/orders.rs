@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::CoreMessage;
 use crate::shared::Shared;
-use crate::snapshots::{Newest, Snapshots};
+use crate::snapshots::{Newest, Reread, Snapshots};
 
 /// What the link's thread works with.
 pub struct Orders {
@@ -21,12 +21,13 @@ pub fn run(
     orders: Orders,
     snapshots: Snapshots,
     from_control: mpsc::Receiver<ToGate>,
+    rereads: mpsc::Receiver<Reread>,
     mut stop: watch::Receiver<bool>,
 ) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(async move {
             let newest = watch::Sender::new(None);
-            let compiling = snapshots.compile_newest(newest.subscribe());
+            let compiling = snapshots.compile_newest(newest.subscribe(), rereads);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
                 () = orders.obey(from_control, newest) => {}

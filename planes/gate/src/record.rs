@@ -147,7 +147,7 @@ pub fn decision(
         session: None,
         client_key: None,
         binding: None,
-        peer: connection.peer.to_string(),
+        peer: connection.peer().to_string(),
         ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
         ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
         protocol: connection.protocol().to_owned(),

@@ -87,7 +87,7 @@ pub async fn relay(
             .map(|greeting| greeting.certificates.iter().map(|der| der.to_vec()).collect())
             .unwrap_or_default(),
         ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
-        address: connection.peer.ip().to_string(),
+        address: connection.peer().ip().to_string(),
         proof_key: proof_key.map(|key| key.to_string()),
     };
     let sent = core.shared.to_control.try_send(FromGate::Relay(message)).is_ok();

@@ -17,6 +17,8 @@ use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::ReplayTables;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::settings::GateSettings;
+use crate::strangers::Strangers;
 use crate::tls::VendorTls;
 
 /// The snapshot with what only the gate can make of it.
@@ -37,6 +39,8 @@ pub struct Shared {
     pub clock: Clock,
     pub ready: ArcSwapOption<Ready>,
     pub tls: ArcSwap<VendorTls>,
+    pub settings: ArcSwap<GateSettings>,
+    pub strangers: Arc<Strangers>,
     pub liveness: Liveness,
     pub meters: Meters,
     pub nonces: NonceKey,

@@ -17,13 +17,16 @@ use tokio_rustls::server::TlsStream;
 
 use crate::connection::Connection;
 use crate::core::Core;
+use crate::frame_guard::GuardedIo;
 use crate::http1;
 use crate::io::ValvedIo;
 use crate::pipeline::handle;
 use crate::vendor_body::VendorBody;
 
-const HEAD_BYTES_MAX: u32 = 32 * 1024;
-const STREAMS_MAX: u32 = 128;
+/// Streams that the client reset before we took them up (CVE-2023-44487).
+const RESETS_PENDING_MAX: usize = 64;
+/// Streams that we had to reset for the client's faults (CVE-2025-8671).
+const RESETS_FOR_FAULTS_MAX: usize = 64;
 
 /// Answers the requests of a connection until it ends.
 pub async fn speak(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStream<ValvedIo>) {
@@ -41,14 +44,22 @@ async fn speak_http2(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsSt
         async move { Ok::<_, Infallible>(handle(core, connection, request.map(VendorBody::Http2)).await) }
     });
     let mut draining = core.draining.subscribe();
+    let limits = core.shared.settings.load().http2;
+    let guarded = GuardedIo::new(stream, core, connection);
+    let ping = Duration::from_secs(limits.ping_seconds.into());
     let mut protocol = pin!(
         http2::Builder::new(Local)
             .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_BYTES_MAX)
-            .max_pending_accept_reset_streams(64)
-            .keep_alive_interval(Some(Duration::from_secs(30)))
-            .serve_connection(TokioIo::new(stream), service)
+            .max_concurrent_streams(limits.streams_max)
+            .max_header_list_size(limits.head_bytes_max)
+            .initial_stream_window_size(limits.stream_window_bytes)
+            .initial_connection_window_size(limits.connection_window_bytes)
+            .max_send_buf_size(limits.send_bytes_max as usize)
+            .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+            .max_local_error_reset_streams(RESETS_FOR_FAULTS_MAX)
+            .keep_alive_interval(Some(ping))
+            .keep_alive_timeout(ping)
+            .serve_connection(TokioIo::new(guarded), service)
     );
     tokio::select! {
         _ = settled(core, connection, protocol.as_mut()) => return,

@@ -1,26 +1,50 @@
 //! TLS towards vendors: everybody is asked for a client certificate, nobody is required to have
 //! one, and the handshake proves possession only. Trust is decided in `identify`, for each request.
 
+use std::cell::Cell;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use portcullis_policy::clock::Clock;
+use portcullis_wire::client_hello::ClientHello;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
-use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
 
-/// The gate's certificate chain and key, as PEM.
+use crate::settings::TlsMinimum;
+
+/// A server's certificate chain and key, as PEM.
+#[derive(Clone, PartialEq, Eq)]
 pub struct TlsMaterial {
     pub chain_pem: Vec<u8>,
     pub key_pem: Vec<u8>,
+}
+
+impl TlsMaterial {
+    fn digest(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        for part in [&self.chain_pem, &self.key_pem] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
 }
 
 impl fmt::Debug for TlsMaterial {
@@ -41,43 +65,123 @@ pub enum TlsError {
     Material(#[source] rustls::Error),
 }
 
-/// What each connection's TLS configuration is made from.
+/// The groups that a key may be agreed on by, the preferred first. The hybrid comes first: what is
+/// recorded today must not be readable once somebody has a quantum computer.
+static GROUPS: [&dyn SupportedKxGroup; 4] =
+    [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+
+const VERSION_TLS13: u16 = 0x0304;
+
+/// TLS of the vendors' listener, shared by all connections of a time.
 #[derive(Debug)]
 pub struct VendorTls {
-    provider: Arc<CryptoProvider>,
-    key: Arc<SingleCertAndKey>,
-    tickets: Arc<dyn ProducesTickets>,
-    time: Arc<WallTime>,
+    /// One for each of [`GROUPS`], which it knows alone. rustls goes by the order of the client's
+    /// groups and asks again where the share of the first is missing; so a client that has sent
+    /// a share is met by the configuration of just that one.
+    by_group: Vec<(u16, Arc<ServerConfig>)>,
+    any: Arc<ServerConfig>,
+    /// What it was made from.
+    digest: [u8; 32],
+    minimum: TlsMinimum,
 }
 
 impl VendorTls {
-    pub fn new(material: &TlsMaterial, clock: Clock) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let key = Arc::new(SingleCertAndKey::from(certified_key(material, &provider)?));
-        let tickets = aws_lc_rs::Ticketer::new().map_err(TlsError::Material)?;
-        let this = Self { provider, key, tickets, time: Arc::new(WallTime(clock)) };
-        // A connection must not be the first to find out that the parts don't fit.
-        this.for_connection().map_err(TlsError::Material)?;
-        Ok(this)
+    pub fn new(material: &TlsMaterial, minimum: TlsMinimum, clock: Clock) -> Result<Self, TlsError> {
+        let provider = default_provider();
+        let parts = Parts {
+            key: Arc::new(SingleCertAndKey::from(certified_key(material, &provider)?)),
+            tickets: Arc::new(TicketsWithoutCertificate(Ticketer::new().map_err(TlsError::Material)?)),
+            verifier: Arc::new(PossessionVerifier(provider.signature_verification_algorithms)),
+            time: Arc::new(WallTime(clock)),
+            minimum,
+        };
+        let mut by_group = Vec::new();
+        for group in GROUPS {
+            by_group.push((group.name().into(), parts.config(vec![group])?));
+        }
+        let any = parts.config(GROUPS.to_vec())?;
+        Ok(Self { by_group, any, digest: material.digest(), minimum })
     }
 
-    /// A configuration for one connection, which remembers whether it showed a certificate: those
-    /// get no ticket, since a resumption would not prove possession again.
-    pub fn for_connection(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
-        let seen = Arc::new(AtomicBool::new(false));
-        let algorithms = self.provider.signature_verification_algorithms;
-        let verifier = Arc::new(PossessionVerifier { algorithms, seen: Arc::clone(&seen) });
+    /// Whether the same parts would make the same again.
+    pub fn is_of(&self, material: &TlsMaterial, minimum: TlsMinimum) -> bool {
+        self.digest == material.digest() && self.minimum == minimum
+    }
+
+    /// The configuration that answers `hello` without asking for another key share, if one of those
+    /// that came can be used.
+    pub fn for_hello(&self, hello: &ClientHello) -> Arc<ServerConfig> {
+        if !hello.supported_versions.contains(&VERSION_TLS13) {
+            return Arc::clone(&self.any);
+        }
+        let sent = |group| hello.key_share_groups.contains(&group) && hello.supported_groups.contains(&group);
+        let found = self.by_group.iter().find(|(group, _)| sent(*group));
+        Arc::clone(found.map_or(&self.any, |(_, config)| config))
+    }
+}
+
+/// What the configurations of one time have in common.
+struct Parts {
+    key: Arc<SingleCertAndKey>,
+    tickets: Arc<TicketsWithoutCertificate>,
+    verifier: Arc<PossessionVerifier>,
+    time: Arc<WallTime>,
+    minimum: TlsMinimum,
+}
+
+impl Parts {
+    fn config(&self, groups: Vec<&'static dyn SupportedKxGroup>) -> Result<Arc<ServerConfig>, TlsError> {
+        let versions: &[&SupportedProtocolVersion] = match self.minimum {
+            TlsMinimum::Tls12 => &[&TLS13, &TLS12],
+            TlsMinimum::Tls13 => &[&TLS13],
+        };
+        // Its suites of TLS 1.2 are those with ephemeral keys and AEAD only.
+        let provider = CryptoProvider { kx_groups: groups, ..default_provider() };
         let time: Arc<dyn TimeProvider> = Arc::<WallTime>::clone(&self.time);
-        let mut config = ServerConfig::builder_with_details(Arc::clone(&self.provider), time)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(verifier)
+        let mut config = ServerConfig::builder_with_details(Arc::new(provider), time)
+            .with_protocol_versions(versions)
+            .map_err(TlsError::Material)?
+            .with_client_cert_verifier(Arc::<PossessionVerifier>::clone(&self.verifier))
             .with_cert_resolver(Arc::<SingleCertAndKey>::clone(&self.key));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // RFC 7627: without it a TLS 1.2 session can be spliced with another's.
+        config.require_ems = true;
         // One ticket serves a machine that comes back; early data stays off (it could be replayed).
         config.send_tls13_tickets = 1;
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = Arc::new(TicketsWithoutCertificate { inner: Arc::clone(&self.tickets), seen });
+        config.ticketer = Arc::<TicketsWithoutCertificate>::clone(&self.tickets);
         Ok(Arc::new(config))
+    }
+}
+
+thread_local! {
+    /// Whether the connection whose handshake is being driven on this thread has shown a
+    /// certificate. Outside of a handshake it is taken to have, so that no ticket can be had there.
+    static SHOWN: Cell<bool> = const { Cell::new(true) };
+}
+
+/// A handshake that remembers whether its client showed a certificate, with a configuration that it
+/// shares with others: those get no ticket, since a resumption would not prove possession again.
+pub struct Handshake<F> {
+    accept: F,
+    shown: bool,
+}
+
+impl<F> Handshake<F> {
+    pub fn new(accept: F) -> Self {
+        Self { accept, shown: false }
+    }
+}
+
+impl<F: Future + Unpin> Future for Handshake<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<F::Output> {
+        // A core is one thread, and a poll drives this connection only.
+        SHOWN.set(self.shown);
+        let polled = Pin::new(&mut self.accept).poll(context);
+        self.shown = SHOWN.replace(true);
+        polled
     }
 }
 
@@ -94,10 +198,7 @@ fn certified_key(material: &TlsMaterial, provider: &CryptoProvider) -> Result<Ce
 
 /// Takes any certificate: that the peer holds its key is all that the handshake is asked for.
 #[derive(Debug)]
-struct PossessionVerifier {
-    algorithms: WebPkiSupportedAlgorithms,
-    seen: Arc<AtomicBool>,
-}
+struct PossessionVerifier(WebPkiSupportedAlgorithms);
 
 impl ClientCertVerifier for PossessionVerifier {
     fn client_auth_mandatory(&self) -> bool {
@@ -114,7 +215,7 @@ impl ClientCertVerifier for PossessionVerifier {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.seen.store(true, Ordering::Relaxed);
+        SHOWN.set(true);
         Ok(ClientCertVerified::assertion())
     }
 
@@ -124,7 +225,7 @@ impl ClientCertVerifier for PossessionVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0)
     }
 
     fn verify_tls13_signature(
@@ -133,35 +234,32 @@ impl ClientCertVerifier for PossessionVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.0.supported_schemes()
     }
 }
 
 #[derive(Debug)]
-struct TicketsWithoutCertificate {
-    inner: Arc<dyn ProducesTickets>,
-    seen: Arc<AtomicBool>,
-}
+struct TicketsWithoutCertificate(Arc<dyn ProducesTickets>);
 
 impl ProducesTickets for TicketsWithoutCertificate {
     fn enabled(&self) -> bool {
-        self.inner.enabled()
+        self.0.enabled()
     }
 
     fn lifetime(&self) -> u32 {
-        self.inner.lifetime()
+        self.0.lifetime()
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        if self.seen.load(Ordering::Relaxed) { None } else { self.inner.encrypt(plain) }
+        if SHOWN.get() { None } else { self.0.encrypt(plain) }
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.inner.decrypt(cipher)
+        self.0.decrypt(cipher)
     }
 }
 

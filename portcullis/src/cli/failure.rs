@@ -67,7 +67,7 @@ fn text(error: &anyhow::Error, coloured: bool) -> String {
 }
 
 /// All causes in one line; the hint nearest to what was asked for, for it knows best what to do.
-fn chain(error: &anyhow::Error) -> (String, Option<String>) {
+pub(crate) fn chain(error: &anyhow::Error) -> (String, Option<String>) {
     let mut whole = String::new();
     let mut found = None;
     for cause in error.chain() {

@@ -47,9 +47,9 @@ impl Serving {
         self.address
     }
 
-    pub fn set_tls(&self, material: &TlsMaterial) -> Result<()> {
-        self.tls.send_replace(server_config(material)?);
-        Ok(())
+    /// By which the certificate is replaced, for connections from then on.
+    pub fn tls(&self) -> watch::Sender<Arc<ServerConfig>> {
+        self.tls.clone()
     }
 
     /// Serves `router` from now on.
@@ -72,7 +72,7 @@ impl Serving {
     }
 }
 
-fn server_config(material: &TlsMaterial) -> Result<Arc<ServerConfig>> {
+pub fn server_config(material: &TlsMaterial) -> Result<Arc<ServerConfig>> {
     let chain = CertificateDer::pem_slice_iter(&material.chain_pem).collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(&material.key_pem)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -59,6 +59,9 @@ pub async fn metrics(State((control, counts)): State<(Control, Counts)>) -> Resp
     for (verdict, count) in counts.by_verdict() {
         let _ = writeln!(text, "portcullis_decisions_total{{verdict=\"{verdict}\"}} {count}");
     }
+    if let Some(process) = control.process() {
+        (process.metrics)(&mut text);
+    }
     let mut response = Response::new(Body::from(text));
     let media = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(CONTENT_TYPE, media);

@@ -360,6 +360,7 @@ fn report(gate: &str, order: &SeverOrder, cuts: usize) -> SeverReport {
     let cut = |number: usize| CutConnection {
         client: ClientId(Uuid::from_u128(1)),
         peer: format!("192.0.2.1:{number}"),
+        via: None,
         protocol: "h2".into(),
         exchanges: vec![portcullis_domain::decision::DecisionId::new(1, [0; 10])],
         after_us: 10,

@@ -25,10 +25,6 @@ use crate::io::ValvedIo;
 use crate::pipeline::{handle, refuse_head};
 use crate::vendor_body::VendorBody;
 
-/// From its first byte, a head must be whole by then.
-const HEAD_MS_MAX: u64 = 15_000;
-/// Between requests.
-const IDLE_MS_MAX: u64 = 75_000;
 /// A client that was answered for the last time may take this long to read it.
 const LINGER_MS_MAX: u64 = 2_000;
 /// What may be read ahead while a request is answered: pipelined requests wait here.
@@ -95,13 +91,17 @@ enum Next {
 async fn next(core: &Core, connection: &Connection, wire: &SharedWire) -> Next {
     let mut finder = HeadFinder::default();
     let mut begun = false;
-    connection.expect_by(core.shared.monotonic_ms() + IDLE_MS_MAX);
+    let (idle_ms, head_ms) = {
+        let limits = core.shared.settings.load();
+        (u64::from(limits.idle_seconds) * 1_000, u64::from(limits.head_seconds) * 1_000)
+    };
+    connection.expect_by(core.shared.monotonic_ms() + idle_ms);
     let bytes = poll_fn(|context| {
         let wire = &mut wire.borrow_mut().wire;
         loop {
             if !wire.read.is_empty() && !begun {
                 begun = true;
-                connection.expect_by(core.shared.monotonic_ms() + HEAD_MS_MAX);
+                connection.expect_by(core.shared.monotonic_ms() + head_ms);
             }
             match finder.find(&wire.read, &HeadLimits::default()) {
                 Err(fault) => return Poll::Ready(Err(Next::Fault(fault))),

@@ -217,6 +217,7 @@ fn connections(control: &Control) -> Vec<CutConnection> {
         .map(|client| CutConnection {
             client,
             peer: "192.0.2.1:40000".into(),
+            via: None,
             protocol: "h2".into(),
             exchanges: vec![],
             after_us: 90,

@@ -7,7 +7,7 @@ use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit, UpstreamProtocol};
 use portcullis_domain::target::Target;
 use portcullis_gate::link::ControlLink;
-use portcullis_gate::{Gate, GateOptions, TlsMaterial};
+use portcullis_gate::{Gate, GateOptions, GateSettings, TlsMaterial};
 use portcullis_policy::facts::{
     ClientFacts, IntegrationFacts, RouteFacts, SigningKeyFacts, SnapshotFacts, UpstreamFacts, VendorFacts,
 };
@@ -65,6 +65,7 @@ impl World {
                     chain_pem: served.cert.pem().into_bytes(),
                     key_pem: served.signing_key.serialize_pem().into_bytes(),
                 },
+                settings: GateSettings::default(),
                 authority_pem: served.cert.pem().into_bytes(),
                 identities: decision_log.path().join("identities"),
                 decision_log: decision_log.path().join("decisions"),

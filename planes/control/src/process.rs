@@ -1,0 +1,20 @@
+//! What the process that control runs in does for operators: things that no ledger knows.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use portcullis_api::problem::Problem;
+use portcullis_api::reload::ReloadAnswer;
+
+pub type Reloading = Pin<Box<dyn Future<Output = Result<ReloadAnswer, Box<Problem>>> + Send>>;
+
+/// Handed to control once, when the process has started.
+pub struct Process {
+    /// Reads settings, certificates and identities anew.
+    pub reload: Box<dyn Fn() -> Reloading + Send + Sync>,
+    /// Adds to the metrics what is counted outside of control, as Prometheus' text format 0.0.4.
+    pub metrics: Box<dyn Fn(&mut String) + Send + Sync>,
+}
+
+/// The process, once it has started.
+pub(crate) type Started = std::sync::OnceLock<Arc<Process>>;

@@ -1,0 +1,164 @@
+//! Reading settings, certificates and identities anew, while everything serves on.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use portcullis_api::problem::Problem;
+use portcullis_api::reload::ReloadAnswer;
+use portcullis_control::process::Process;
+use portcullis_gate::{GateSettings, Reloads, Strangers, TlsMaterial};
+use rustls::ServerConfig;
+use serde_json::Value;
+use tokio::sync::{Mutex, watch};
+
+use super::serve::server_config;
+use crate::cli::failure::chain;
+use crate::pki::Keys;
+use crate::settings::Settings;
+
+/// What a reload reads, and what it replaces.
+pub struct Reloader {
+    settings_path: PathBuf,
+    keys: Keys,
+    gate: Reloads,
+    control: watch::Sender<Arc<ServerConfig>>,
+    /// One reload at a time; with what the last one read.
+    last: Mutex<Last>,
+}
+
+struct Last {
+    settings: Settings,
+    control: TlsMaterial,
+}
+
+impl Reloader {
+    /// `settings` as the file held them at the start.
+    pub fn new(
+        settings_path: PathBuf,
+        settings: Settings,
+        keys: Keys,
+        gate: Reloads,
+        control: watch::Sender<Arc<ServerConfig>>,
+    ) -> Result<Self> {
+        let last = Mutex::new(Last { settings, control: keys.server("control")? });
+        Ok(Self { settings_path, keys, gate, control, last })
+    }
+
+    /// Puts to use what the files hold now: all of it, or nothing. Connections that stand are not touched.
+    pub async fn reload(&self) -> Result<ReloadAnswer> {
+        let mut last = self.last.lock().await;
+        let path = self.settings_path.display();
+        let settings = Settings::read(&self.settings_path)?
+            .ok_or_else(|| anyhow!("`{path}` is gone\nhint: restore it from a backup"))?;
+        let gate_tls = self.keys.server("gate")?;
+        let prepared = self.gate.prepare(&gate_tls, settings.gate.clone()).with_context(|| match settings
+            .gate
+            .check()
+        {
+            Err(_) => format!("`{path}` can't be used"),
+            Ok(()) => format!("`{}` and its key can't be used", self.keys.path("gate.crt").display()),
+        })?;
+        let control = self.keys.server("control")?;
+        let config = server_config(&control).with_context(|| {
+            format!("`{}` and its key can't be used", self.keys.path("control.crt").display())
+        })?;
+        // From here on nothing fails but the identities, which come first.
+        let reloaded = self.gate.put_to_use(prepared).await?;
+        let mut answer = ReloadAnswer::default();
+        let changed = &mut answer.changed;
+        if reloaded.tls {
+            changed.push("the gate's TLS".to_owned());
+        }
+        if control != last.control {
+            self.control.send_replace(config);
+            changed.push("control's certificate".to_owned());
+        }
+        changed.extend(reloaded.identities.iter().map(|identity| format!("identity `{identity}`")));
+        changed.extend(differences(&reloaded.settings_before, &settings.gate));
+        let closed = reloaded.closed.iter();
+        answer.notes = closed
+            .map(|name| format!("upstream `{name}` stays closed: its identity can't be used"))
+            .collect();
+        if !settings.is_same_but_for_reloads(&last.settings) {
+            answer.notes.push(format!("`{path}`: other members than `gate` are read at a start only"));
+        }
+        last.settings = Settings { gate: settings.gate, ..last.settings.clone() };
+        last.control = control;
+        Ok(answer)
+    }
+}
+
+/// What control can ask of this process.
+pub fn process(reloader: Arc<Reloader>, strangers: Arc<Strangers>) -> Process {
+    Process {
+        reload: Box::new(move || {
+            let reloader = Arc::clone(&reloader);
+            Box::pin(async move { reloader.reload().await.map_err(|error| Box::new(problem(&error))) })
+        }),
+        metrics: Box::new(move |text| metrics(&strangers, text)),
+    }
+}
+
+fn problem(error: &anyhow::Error) -> Problem {
+    let (detail, hint) = chain(error);
+    let problem = Problem::new(422, "nothing was reloaded", detail);
+    problem
+        .hint(hint.unwrap_or_else(|| "put it right and reload again; what was in use serves on".to_owned()))
+}
+
+fn metrics(strangers: &Strangers, text: &mut String) {
+    // Writing to a string can't fail.
+    let _ = writeln!(
+        text,
+        "# HELP portcullis_strangers_refused_total Connections that the gate refused before a request, since the start.\n# TYPE portcullis_strangers_refused_total counter"
+    );
+    for (reason, count) in strangers.refused() {
+        let _ = writeln!(text, "portcullis_strangers_refused_total{{reason=\"{}\"}} {count}", reason.code());
+    }
+}
+
+/// A line for each setting whose value is another.
+fn differences(before: &GateSettings, after: &GateSettings) -> Vec<String> {
+    let mut lines = Vec::new();
+    let values = [before, after].map(|settings| serde_json::to_value(settings).unwrap_or_default());
+    let [before, after] = &values;
+    collect("gate", before, after, &mut lines);
+    lines
+}
+
+fn collect(name: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            for (member, value) in after {
+                collect(
+                    &format!("{name}.{member}"),
+                    before.get(member).unwrap_or(&Value::Null),
+                    value,
+                    lines,
+                );
+            }
+        }
+        _ if before == after => {}
+        _ => lines.push(format!("setting `{name}`: {after}, before {before}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_that_differs_is_named() {
+        let before = GateSettings::default();
+        assert!(differences(&before, &before).is_empty());
+        let mut after = before.clone();
+        after.head_seconds = 7;
+        after.http2.streams_max = 9;
+        assert_eq!(
+            differences(&before, &after),
+            ["setting `gate.head_seconds`: 7, before 15", "setting `gate.http2.streams_max`: 9, before 128"]
+        );
+    }
+}
