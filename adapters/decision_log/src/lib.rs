@@ -37,17 +37,29 @@
 //!
 //! The first eight bytes are stored last, at once and with release ordering: whoever sees a length sees the
 //! frame. A crash leaves at most a torn tail, which [`recover`] cuts.
+//!
+//! # After a failed sync
+//! The kernel takes pages that it could not write for clean, and a second sync succeeds without them (LWN,
+//! "PostgreSQL's fsync() surprise", 2018). So a segment whose sync failed is never synced again and never
+//! closed: its writer records nothing more, and the next opening writes all of its whole frames anew.
+//!
+//! # What is not held
+//! Another program that truncates a segment while it is mapped brings the process down (SIGBUS). On a
+//! copy-on-write file system a page may need a new block each time it is synced, which no preallocation
+//! promises: the log belongs on another one.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use disk::{Disk, Fault, Faults, Operation};
 pub use frame::{Frame, Place};
 pub use reader::{Damage, Reader};
 pub use recovery::{Cut, Outcome, Recovered, recover};
 pub use syncer::Syncer;
 pub use writer::SegmentWriter;
 
+mod disk;
 mod frame;
 mod map;
 mod reader;
@@ -70,6 +82,8 @@ pub struct Options {
     pub vendor_bytes_max: u64,
     /// Between two syncs; leaves time for the sync itself within the 50 ms that are promised.
     pub sync_interval: Duration,
+    /// The disk as it is, except in tests.
+    pub disk: Disk,
 }
 
 impl Default for Options {
@@ -79,6 +93,7 @@ impl Default for Options {
             bytes_max: 4 << 30,
             vendor_bytes_max: 512 << 20,
             sync_interval: Duration::from_millis(25),
+            disk: Disk::default(),
         }
     }
 }

@@ -1,11 +1,10 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::LogError;
 use crate::frame::{Frames, id_ms};
 use crate::segment::{self, HEADER_BYTES, Header, HeaderFault, Listed, SEGMENT_BYTES_MAX, State, io_error};
+use crate::{Disk, LogError};
 
 /// What became of a segment that nobody had closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub enum Outcome {
 pub fn recover(directory: impl AsRef<Path>) -> Result<Vec<Recovered>, LogError> {
     let mut all = Vec::new();
     for listed in segment::list(directory.as_ref())? {
-        if let Found::Recovered(recovered) = recover_segment(&listed)? {
+        if let Found::Recovered(recovered) = recover_segment(&Disk::default(), &listed)? {
             all.push(recovered);
         }
     }
@@ -53,13 +52,13 @@ pub fn recover(directory: impl AsRef<Path>) -> Result<Vec<Recovered>, LogError> 
 }
 
 /// The same for one core, for which nobody else may be writing.
-pub(crate) fn recover_core(directory: &Path, core: u16) -> Result<Vec<Recovered>, LogError> {
+pub(crate) fn recover_core(disk: &Disk, directory: &Path, core: u16) -> Result<Vec<Recovered>, LogError> {
     let mut all = Vec::new();
     for listed in segment::list(directory)? {
         if listed.core != core {
             continue;
         }
-        match recover_segment(&listed)? {
+        match recover_segment(disk, &listed)? {
             Found::Recovered(recovered) => all.push(recovered),
             Found::InUse => return Err(LogError::CoreInUse { directory: directory.to_owned(), core }),
             Found::Closed => {}
@@ -74,7 +73,7 @@ enum Found {
     Recovered(Recovered),
 }
 
-fn recover_segment(listed: &Listed) -> Result<Found, LogError> {
+fn recover_segment(disk: &Disk, listed: &Listed) -> Result<Found, LogError> {
     let path = &listed.path;
     let Some(file) = segment::open(path, true)? else { return Ok(Found::Closed) };
     let state = match Header::parse(&segment::read(&file, path, HEADER_BYTES)?) {
@@ -94,13 +93,19 @@ fn recover_segment(listed: &Listed) -> Result<Found, LogError> {
     // Read again under the lock: its writer may have closed it a moment ago.
     match Header::parse(&bytes) {
         Ok(header) if header.state == State::Closed => Ok(Found::Closed),
-        Ok(header) => close(&file, path, header, &bytes).map(Found::Recovered),
-        Err(_) if bytes.iter().all(|&byte| byte == 0) => remove(path, None).map(Found::Recovered),
-        Err(_) => set_aside(path).map(Found::Recovered),
+        Ok(header) => close(disk, &file, path, header, &bytes).map(Found::Recovered),
+        Err(_) if bytes.iter().all(|&byte| byte == 0) => remove(disk, path).map(Found::Recovered),
+        Err(_) => set_aside(disk, path).map(Found::Recovered),
     }
 }
 
-fn close(file: &File, path: &Path, mut header: Header, bytes: &[u8]) -> Result<Recovered, LogError> {
+fn close(
+    disk: &Disk,
+    file: &File,
+    path: &Path,
+    mut header: Header,
+    bytes: &[u8],
+) -> Result<Recovered, LogError> {
     let mut frames = Frames::new(bytes);
     let mut count = 0;
     header.id_ms = None;
@@ -112,17 +117,23 @@ fn close(file: &File, path: &Path, mut header: Header, bytes: &[u8]) -> Result<R
     }
     let cut = torn_tail(bytes, frames.offset_bytes());
     if count == 0 && cut.is_none() {
-        return remove(path, cut);
+        return remove(disk, path);
     }
-    header.state = State::Closed;
     let failed = io_error("recover", path);
+    // A file that was cut off may lack the last frame's padding.
+    let (start, end) = (HEADER_BYTES, frames.offset_bytes().min(bytes.len()));
+    // Written anew though it stands there: after a failed sync the kernel takes pages for clean that never
+    // reached the disk, and would not write them by itself.
+    let kept = bytes.get(start..end).unwrap_or_default();
+    disk.write_all_at(file, path, kept, start).map_err(&failed)?;
     if let Some(cut) = cut {
-        file.write_all_at(&vec![0; cut.bytes], cut.offset_bytes as u64).map_err(&failed)?;
-        // The tail before the header: a closed segment has no torn tail.
-        file.sync_all().map_err(&failed)?;
+        disk.write_all_at(file, path, &vec![0; cut.bytes], cut.offset_bytes).map_err(&failed)?;
     }
-    file.write_all_at(&header.to_bytes(), 0).map_err(&failed)?;
-    file.sync_all().map_err(&failed)?;
+    // The frames before the header: a segment that says it is closed is whole.
+    disk.sync(file, path).map_err(&failed)?;
+    header.state = State::Closed;
+    disk.write_all_at(file, path, &header.to_bytes(), 0).map_err(&failed)?;
+    disk.sync(file, path).map_err(&failed)?;
     Ok(Recovered { path: path.to_owned(), frames: count, cut, outcome: Outcome::Closed })
 }
 
@@ -134,16 +145,16 @@ fn torn_tail(bytes: &[u8], offset_bytes: usize) -> Option<Cut> {
     Some(Cut { offset_bytes, bytes: last + 1 })
 }
 
-fn remove(path: &Path, cut: Option<Cut>) -> Result<Recovered, LogError> {
-    match fs::remove_file(path) {
+fn remove(disk: &Disk, path: &Path) -> Result<Recovered, LogError> {
+    match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-        _ => Ok(Recovered { path: path.to_owned(), frames: 0, cut, outcome: Outcome::Removed }),
+        _ => Ok(Recovered { path: path.to_owned(), frames: 0, cut: None, outcome: Outcome::Removed }),
     }
 }
 
-fn set_aside(path: &Path) -> Result<Recovered, LogError> {
+fn set_aside(disk: &Disk, path: &Path) -> Result<Recovered, LogError> {
     let aside = path.with_added_extension("damaged");
-    fs::rename(path, &aside).map_err(io_error("rename", path))?;
+    disk.rename(path, &aside).map_err(io_error("rename", path))?;
     let outcome = Outcome::SetAside { path: aside };
     Ok(Recovered { path: path.to_owned(), frames: 0, cut: None, outcome })
 }

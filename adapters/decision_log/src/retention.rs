@@ -1,15 +1,15 @@
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::LogError;
 use crate::segment::{self, HEADER_BYTES, Header, Listed, State, io_error};
+use crate::{Disk, LogError};
 
 /// Deletes the oldest closed segments until another one fits, and calls `deleted` for each.
 ///
 /// # Errors
 /// [`LogError::NoSpace`] when all that is left is in use.
 pub(crate) fn make_room(
+    disk: &Disk,
     directory: &Path,
     segment_bytes: usize,
     bytes_max: u64,
@@ -36,7 +36,7 @@ pub(crate) fn make_room(
         if file.try_lock().is_err() {
             continue;
         }
-        match fs::remove_file(&listed.path) {
+        match disk.remove(&listed.path) {
             Ok(()) => deleted(&listed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error("remove", &listed.path)(error)),

@@ -5,12 +5,10 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rustix::fs::{FallocateFlags, fallocate};
-
-use crate::LogError;
 use crate::map::{SegmentMap, WORD_BYTES};
+use crate::{Disk, LogError};
 
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const SEGMENT_BYTES_MAX: usize = 256 << 20;
@@ -115,17 +113,21 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], HeaderFault> {
 pub(crate) struct Segment {
     pub(crate) sequence: u64,
     pub(crate) path: PathBuf,
+    disk: Disk,
     file: File,
     map: SegmentMap,
     header: Header,
     written_bytes: AtomicUsize,
     synced_bytes: AtomicUsize,
+    /// A sync failed: what the disk holds is unknown.
+    broken: AtomicBool,
 }
 
 impl Segment {
     /// Makes the file under another name, and gives it its own when it is complete and locked: nobody ever
     /// sees half a header.
     pub(crate) fn create(
+        disk: &Disk,
         directory: &Path,
         core: u16,
         sequence: u64,
@@ -133,15 +135,16 @@ impl Segment {
         created_ms: u64,
     ) -> io::Result<Self> {
         let path_new = directory.join(format!("{}{SUFFIX_NEW}", stem(core, sequence)));
-        let made = Self::create_as(&path_new, directory, core, sequence, segment_bytes, created_ms);
+        let made = Self::create_as(disk, &path_new, directory, core, sequence, segment_bytes, created_ms);
         if made.is_err() {
             // Nothing more can be done about it; the next opening of this core tries again.
-            let _ = fs::remove_file(&path_new);
+            let _ = disk.remove(&path_new);
         }
         made
     }
 
     fn create_as(
+        disk: &Disk,
         path_new: &Path,
         directory: &Path,
         core: u16,
@@ -149,9 +152,9 @@ impl Segment {
         segment_bytes: usize,
         created_ms: u64,
     ) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path_new)?;
+        let file = disk.create(path_new)?;
         file.try_lock()?;
-        allocate(&file, segment_bytes)?;
+        disk.allocate(&file, path_new, segment_bytes)?;
         let header = Header {
             core,
             sequence,
@@ -160,14 +163,14 @@ impl Segment {
             state: State::Prepared,
             id_ms: None,
         };
-        file.write_all_at(&header.to_bytes(), 0)?;
+        disk.write_all_at(&file, path_new, &header.to_bytes(), 0)?;
         let map = SegmentMap::new(&file, segment_bytes)?;
-        file.sync_all()?;
+        disk.sync(&file, path_new)?;
         let path = directory.join(format!("{}{SUFFIX}", stem(core, sequence)));
-        fs::rename(path_new, &path)?;
-        File::open(directory)?.sync_all()?;
+        disk.rename(path_new, &path)?;
         let (written_bytes, synced_bytes) = (AtomicUsize::new(HEADER_BYTES), AtomicUsize::new(HEADER_BYTES));
-        Ok(Self { sequence, path, file, map, header, written_bytes, synced_bytes })
+        let (disk, broken) = (disk.clone(), AtomicBool::new(false));
+        Ok(Self { sequence, path, disk, file, map, header, written_bytes, synced_bytes, broken })
     }
 
     /// Writes a whole frame. Only the one writer calls this; it has checked that the frame fits.
@@ -193,12 +196,12 @@ impl Segment {
         }
     }
 
-    /// Brings what was written since the last time to the disk.
+    /// Brings what was written since the last time to the disk. Once that has failed it always fails.
     pub(crate) fn flush(&self) -> io::Result<()> {
         let written_bytes = self.written_bytes.load(Ordering::Acquire);
         let synced_bytes = self.synced_bytes.load(Ordering::Acquire);
         if written_bytes > synced_bytes {
-            self.map.flush(synced_bytes, written_bytes - synced_bytes)?;
+            self.sync(synced_bytes, written_bytes - synced_bytes)?;
             self.synced_bytes.fetch_max(written_bytes, Ordering::AcqRel);
         }
         Ok(())
@@ -208,8 +211,21 @@ impl Segment {
     /// is whole, even after a power loss.
     pub(crate) fn close(&self) -> io::Result<()> {
         self.flush()?;
+        self.check_sound()?;
         self.mark(State::Closed);
-        self.map.flush(0, HEADER_BYTES)
+        self.sync(0, HEADER_BYTES)
+    }
+
+    fn sync(&self, offset_bytes: usize, bytes: usize) -> io::Result<()> {
+        self.check_sound()?;
+        self.disk
+            .sync_mapped(&self.map, &self.path, offset_bytes, bytes)
+            .inspect_err(|_| self.broken.store(true, Ordering::Release))
+    }
+
+    fn check_sound(&self) -> io::Result<()> {
+        let broken = self.broken.load(Ordering::Acquire);
+        if broken { Err(io::Error::other("an earlier sync failed")) } else { Ok(()) }
     }
 
     /// Lets others take the file, though the syncer may still hold this value for a moment.
@@ -240,10 +256,10 @@ pub(crate) fn list(directory: &Path) -> Result<Vec<Listed>, LogError> {
 }
 
 /// Removes what a crash left of segments of this core in the making. Only for who holds its lock.
-pub(crate) fn remove_unfinished(directory: &Path, core: u16) -> Result<(), LogError> {
+pub(crate) fn remove_unfinished(disk: &Disk, directory: &Path, core: u16) -> Result<(), LogError> {
     for listed in list_suffixed(directory, SUFFIX_NEW)? {
         if listed.core == core {
-            fs::remove_file(&listed.path).map_err(io_error("remove", &listed.path))?;
+            disk.remove(&listed.path).map_err(io_error("remove", &listed.path))?;
         }
     }
     Ok(())
@@ -319,23 +335,4 @@ fn parse_name(name: &str, suffix: &str) -> Option<(u16, u64)> {
     let (core, sequence) = (core.parse().ok()?, sequence.parse().ok()?);
     // One name for each segment: no signs, no missing zeros.
     (name.strip_suffix(suffix) == Some(&stem(core, sequence))).then_some((core, sequence))
-}
-
-/// Gives every page its block now: a full disk shows here.
-fn allocate(file: &File, bytes: usize) -> io::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), 0, bytes as u64) {
-        Ok(()) => Ok(()),
-        // Some file systems can't preallocate: there the zeros are written.
-        Err(rustix::io::Errno::OPNOTSUPP) => {
-            let zeros = vec![0; 1 << 16];
-            let mut offset = 0;
-            while offset < bytes {
-                let part = zeros.get(..zeros.len().min(bytes - offset)).unwrap_or_default();
-                file.write_all_at(part, offset as u64)?;
-                offset += part.len();
-            }
-            file.sync_all()
-        }
-        Err(error) => Err(error.into()),
-    }
 }

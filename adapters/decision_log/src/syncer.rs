@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::retention;
 use crate::segment::{HEADER_BYTES, SEGMENT_BYTES_MAX, Segment, io_error, is_no_space};
-use crate::{LogError, Options};
+use crate::{AppendError, LogError, Options};
 
 /// What the documentation promises at most.
 const SYNC_INTERVAL_MAX: Duration = Duration::from_millis(50);
@@ -70,14 +70,16 @@ impl Syncer {
     /// [`LogError::Options`] or [`LogError::Io`].
     pub fn start(directory: impl AsRef<Path>, options: Options) -> Result<Self, LogError> {
         let directory = directory.as_ref().to_owned();
-        let Options { segment_bytes, bytes_max, .. } = options;
+        let &Options { segment_bytes, bytes_max, .. } = &options;
         let sized = segment_bytes > HEADER_BYTES
             && segment_bytes.is_multiple_of(4096)
             && segment_bytes <= SEGMENT_BYTES_MAX;
         if !sized || bytes_max / 2 < segment_bytes as u64 {
             return Err(LogError::Options { segment_bytes, bytes_max });
         }
-        fs::create_dir_all(&directory).map_err(io_error("make", &directory))?;
+        fs::create_dir_all(&directory)
+            .and_then(|()| options.disk.sync_directory(&directory))
+            .map_err(io_error("make", &directory))?;
         let shared = Arc::new(Shared {
             directory,
             options,
@@ -93,6 +95,20 @@ impl Syncer {
             .spawn(move || run.run())
             .map_err(io_error("start a thread for", &shared.directory))?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Brings everything that was appended before this call to the disk, and answers when it is there. The
+    /// thread does the same without being asked.
+    ///
+    /// # Errors
+    /// [`AppendError::Io`] when a writer's sync failed, now or earlier.
+    pub fn sync(&self) -> Result<(), AppendError> {
+        let slots = lock(&self.shared.slots).clone();
+        slots.iter().for_each(|slot| slot.sync());
+        if slots.iter().any(|slot| slot.failed.load(Ordering::Acquire)) {
+            return Err(AppendError::Io(io::Error::other("a sync failed")));
+        }
+        Ok(())
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -136,10 +152,10 @@ impl Shared {
     /// Makes room, and in it a segment.
     pub(crate) fn make_segment(&self, core: u16, sequence: u64, now_ms: u64) -> Result<Segment, LogError> {
         let _room = lock(&self.room);
-        let Options { segment_bytes, bytes_max, .. } = self.options;
+        let &Options { segment_bytes, bytes_max, ref disk, .. } = &self.options;
         let slots = lock(&self.slots).clone();
         let make_room = || {
-            retention::make_room(&self.directory, segment_bytes, bytes_max, |deleted| {
+            retention::make_room(disk, &self.directory, segment_bytes, bytes_max, |deleted| {
                 tracing::info!(path = %deleted.path.display(), "the oldest segment was deleted to make room");
                 for slot in slots.iter().filter(|slot| slot.core == deleted.core) {
                     lock(&slot.deleted).push(deleted.sequence);
@@ -154,7 +170,7 @@ impl Shared {
             }
             other => Err(other),
         })?;
-        Segment::create(&self.directory, core, sequence, segment_bytes, now_ms).map_err(|error| {
+        Segment::create(disk, &self.directory, core, sequence, segment_bytes, now_ms).map_err(|error| {
             if is_no_space(&error) {
                 LogError::NoSpace { directory: self.directory.clone() }
             } else {
@@ -226,8 +242,10 @@ impl Slot {
     }
 
     pub(crate) fn note(&self, flushed: io::Result<()>, segment: &Segment) {
-        if let Err(error) = flushed {
-            self.failed.store(true, Ordering::Release);
+        // Told once: a broken segment fails again at each interval.
+        if let Err(error) = flushed
+            && !self.failed.swap(true, Ordering::AcqRel)
+        {
             tracing::error!(
                 error = &error as &(dyn std::error::Error + 'static),
                 path = %segment.path.display(),

@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,8 +34,9 @@ impl SegmentWriter {
         let Some(core_lock) = segment::lock_core(&shared.directory, core)? else {
             return Err(LogError::CoreInUse { directory: shared.directory.clone(), core });
         };
-        let recovered = recover_core(&shared.directory, core)?;
-        segment::remove_unfinished(&shared.directory, core)?;
+        let disk = &shared.options.disk;
+        let recovered = recover_core(disk, &shared.directory, core)?;
+        segment::remove_unfinished(disk, &shared.directory, core)?;
         let (shares, sequence) = count_shares(&shared, core)?;
         let active = Arc::new(shared.make_segment(core, sequence, now_ms)?);
         active.mark(State::Active);
@@ -159,7 +160,7 @@ impl Drop for SegmentWriter {
         next.gone = true;
         if let Some(spare) = next.spare.take() {
             // If it stays, the next opening removes it.
-            let _ = fs::remove_file(&spare.path);
+            let _ = self.shared.options.disk.remove(&spare.path);
         }
         drop(next);
         self.slot.sync();

@@ -9,6 +9,8 @@
 )]
 
 mod common;
+mod failures;
 mod limits;
+mod power_loss;
 mod recovery;
 mod round_trip;
