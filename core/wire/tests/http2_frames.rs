@@ -167,6 +167,12 @@ fn a_clock_that_goes_back_gives_nothing() {
     let mut later = guard.clone();
     assert_eq!(guard.push(&frame, 0), Err(Flood::Ping));
     assert_eq!(later.push(&frame, u64::MAX), Ok(()));
+
+    // Nor when it comes back.
+    let mut guard = opened(small());
+    assert_eq!(guard.push(&frame, 5_000), Ok(()));
+    assert_eq!(guard.push(&frame, 0), Ok(()));
+    assert_eq!(guard.push(&frame, 5_000), Err(Flood::Ping));
 }
 
 #[test]

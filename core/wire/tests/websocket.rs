@@ -88,6 +88,9 @@ fn each_fault_is_named() {
         let mut meter = FrameMeter::with_limits(side, SMALL);
         assert_eq!(meter.push(bytes, u64::MAX), Err(expect), "{bytes:x?}");
         assert_eq!(meter.push(b"", u64::MAX), Err(expect), "it stays one");
+        let more = [bytes, &[0; 16]].concat();
+        let same = FrameMeter::with_limits(side, SMALL).push(&more, u64::MAX);
+        assert_eq!(same, Err(expect), "{bytes:x?} whatever follows");
         // It lies in the last byte.
         let before = FrameMeter::with_limits(side, SMALL).push(&bytes[..bytes.len() - 1], u64::MAX);
         assert!(before.is_ok(), "{bytes:x?}");
@@ -145,6 +148,13 @@ fn each_fault_is_named() {
         &[0x01, 0, 0x00, 0, 0x00, 1, b'a', 0x00, 0, 0x80, 0],
         WebSocketFault::EmptyFlood { frames_max: 2 },
     );
+}
+
+#[test]
+fn each_message_may_have_empty_continuations() {
+    let message = [0x01, 0, 0x00, 0, 0x80, 0];
+    let mut meter = FrameMeter::with_limits(Side::FromServer, SMALL);
+    assert_eq!(meter.push(&message.repeat(5), u64::MAX).map(|progress| progress.messages), Ok(5));
 }
 
 #[test]
