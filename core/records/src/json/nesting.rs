@@ -153,7 +153,7 @@ mod tests {
             let expect = match bracket {
                 b'[' | b'{' if stack.len() == DEPTH_MAX => Passed::TooDeep,
                 b'[' | b'{' => Passed::Inside,
-                _ if bracket - opener != 2 => Passed::Mismatched,
+                _ if bracket.wrapping_sub(opener) != 2 => Passed::Mismatched,
                 _ if stack.len() == 1 => Passed::AtFloor,
                 _ => Passed::Inside,
             };

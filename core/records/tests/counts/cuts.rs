@@ -61,6 +61,11 @@ fn lines_and_events() {
     check(Format::Sse, "data: 1\r\n\r\n: c\r\n\r\ndata: 2", 1, "data: 1\r\n\r\n");
     check(Format::Sse, "data: 1\r\r\ndata: 2", 1, "data: 1\r\r\n");
     check(Format::Sse, ": c\n\n", 0, ": c\n\n");
+    let csv = Format::Csv { has_header: true };
+    check(csv, "h\n1\n2", 0, "h\n");
+    check(csv, "h\r\n\"1\r\n\"\r\n2\r\n", 1, "h\r\n\"1\r\n\"\r\n");
+    check(csv, "h\n\n\n", 0, "h\n\n\n");
+    check(Format::Csv { has_header: false }, "1\n2", 0, "");
 }
 
 /// A record that began in an earlier chunk is let out to its end, and no further.

@@ -9,17 +9,22 @@
 
 mod cuts;
 mod events;
+mod frames;
+mod inside;
 mod json;
 mod lines;
 mod pointers;
+mod rows;
 
 use portcullis_records::{CountError, Counter};
 
-/// Records of the whole body, the same whole and byte by byte.
+/// Records of the whole body, the same whole and byte by byte, with vector instructions and without.
 fn total(counter: &Counter, body: &[u8]) -> Result<u64, CountError> {
     let whole = total_in_chunks(counter, [body]);
     let bytes = total_in_chunks(counter, body.chunks(1));
     assert_eq!(whole, bytes, "chunks change the count of `{}`", body.escape_ascii());
+    let portable = total_in_chunks(&counter.clone().portable(), [body]);
+    assert_eq!(whole, portable, "the machine changes the count of `{}`", body.escape_ascii());
     whole
 }
 
