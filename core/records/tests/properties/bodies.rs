@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::Body;
 use crate::json_text::{Seed, write_documents};
-use crate::line_text::{events_of, lines_of};
+use crate::line_text::{events_of, lines_of, rows_of};
 
 const KEYS: [&str; 7] = ["data", "a", "b", "0", "1", "é\"", "😀["];
 
@@ -64,6 +64,21 @@ pub fn lines_body() -> impl Strategy<Value = Body> {
 
 pub fn events_body() -> impl Strategy<Value = Body> {
     line_text().prop_map(|text| Body { records: events_of(&text), text })
+}
+
+/// CSV, mostly with quotes where they may be, and whether a quoted field is left open.
+pub fn rows_body() -> impl Strategy<Value = (Body, bool)> {
+    let field =
+        select(&["", "a", "1 2", "é", "\"\"", "\"a\nb\"", "\"\"\"\r\n\"", "\",\"", "\"a\rb\"\"\""][..]);
+    let part = prop_oneof![
+        8 => (field, select(&[",", ",", "\n", "\r\n", "\r"][..])).prop_map(|(field, end)| format!("{field}{end}")),
+        1 => select(&["\n", "\r", "\"", "\"\"", ";", "a\"", "\u{feff}"][..]).prop_map(str::to_owned),
+    ];
+    (any::<bool>(), vec(part, 0..30)).prop_map(|(marked, parts)| {
+        let text = format!("{}{}", if marked { "\u{feff}" } else { "" }, parts.concat());
+        let (records, is_open) = rows_of(&text);
+        (Body { text, records }, is_open)
+    })
 }
 
 pub fn chunk_sizes() -> impl Strategy<Value = Vec<usize>> {

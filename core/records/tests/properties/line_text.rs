@@ -28,6 +28,36 @@ pub fn events_of(text: &str) -> Vec<Range<usize>> {
     events
 }
 
+/// CSV: all lines, the header too, and whether a quoted field is left open.
+pub fn rows_of(text: &str) -> (Vec<Range<usize>>, bool) {
+    let mut rows = Vec::new();
+    let mut start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let (mut in_quotes, mut means_nothing) = (false, false);
+    let mut before = None;
+    for (place, letter) in text.char_indices().filter(|(place, letter)| *place > 0 || *letter != '\u{feff}') {
+        let next = text[place + letter.len_utf8()..].chars().next();
+        if letter == '"' && !means_nothing {
+            // It begins a field, is one of two, or ends a field: all others are for no field.
+            let fits = match (in_quotes, before) {
+                (false, None | Some(',' | '\n' | '\r' | '"')) => true,
+                (false, _) => false,
+                (true, _) => matches!(next, None | Some(',' | '\n' | '\r' | '"')),
+            };
+            means_nothing = !fits;
+            in_quotes = fits && !in_quotes;
+        }
+        before = Some(letter);
+        let is_end = letter == '\n' || letter == '\r' && next != Some('\n');
+        if is_end && !in_quotes {
+            rows.push(start..place + 1);
+            start = place + 1;
+        }
+    }
+    rows.push(start..text.len());
+    rows.retain(|row| !content(text, row).is_empty());
+    (rows, in_quotes)
+}
+
 /// Lines with their ends, after the byte order mark.
 fn split(text: &str) -> Vec<Range<usize>> {
     let mut start = if text.starts_with('\u{feff}') { 3 } else { 0 };

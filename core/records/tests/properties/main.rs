@@ -17,7 +17,16 @@ mod totals;
 
 use std::ops::Range;
 
-use portcullis_records::{CountError, Counter};
+use portcullis_records::{CountError, Counter, Format};
+
+const FORMATS: [Format; 6] = [
+    Format::Json,
+    Format::NdJson,
+    Format::Csv { has_header: true },
+    Format::Csv { has_header: false },
+    Format::Sse,
+    Format::Grpc,
+];
 
 /// A body whose records are known from the way it was made.
 #[derive(Clone, Debug)]

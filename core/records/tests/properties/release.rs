@@ -3,7 +3,7 @@
 use portcullis_records::{Counter, Format, JsonPointer};
 use proptest::prelude::proptest;
 
-use crate::bodies::{chunk_sizes, events_body, json_body, lines_body, pointed_body};
+use crate::bodies::{chunk_sizes, events_body, json_body, lines_body, pointed_body, rows_body};
 use crate::{Body, chunked};
 
 fn check(counter: &Counter, body: &Body, records_max: usize, sizes: &[usize]) {
@@ -72,5 +72,10 @@ proptest! {
     #[test]
     fn events(body in events_body(), records_max in 0..8_usize, sizes in chunk_sizes()) {
         check(&Counter::new(Format::Sse), &body, records_max, &sizes);
+    }
+
+    #[test]
+    fn rows((body, _) in rows_body(), records_max in 0..8_usize, sizes in chunk_sizes()) {
+        check(&Counter::new(Format::Csv { has_header: false }), &body, records_max, &sizes);
     }
 }

@@ -1,10 +1,13 @@
 //! The total is what a model counts that knows the whole body.
 
-use portcullis_records::{Counter, Format, JsonPointer};
-use proptest::prelude::{prop_assert_eq, proptest};
+use std::num::NonZeroU64;
+
+use portcullis_records::{CountError, Counter, Format, JsonPointer};
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert_eq, proptest};
 use serde_json::{Deserializer, Value};
 
-use crate::bodies::{events_body, json_body, lines_body, pointed_body};
+use crate::bodies::{events_body, json_body, lines_body, pointed_body, rows_body};
 use crate::total;
 
 /// The rule, on parsed documents.
@@ -60,5 +63,31 @@ proptest! {
         let is_event = |block: &&str| block.lines().any(|line| !line.is_empty() && !line.starts_with(':'));
         let expect = text.split("\n\n").filter(is_event).count();
         prop_assert_eq!(total(&Counter::new(Format::Sse), &[body.text.as_bytes()]), Ok(expect as u64));
+    }
+
+    #[test]
+    fn rows((body, is_open) in rows_body()) {
+        let rows = body.records.len() as u64;
+        let open = Err(CountError::Truncated { offset: body.text.len() as u64 });
+        let text = [body.text.as_bytes()];
+        let counted = total(&Counter::new(Format::Csv { has_header: false }), &text);
+        prop_assert_eq!(counted, if is_open { open } else { Ok(rows) });
+        let counted = total(&Counter::new(Format::Csv { has_header: true }), &text);
+        prop_assert_eq!(counted, if is_open { open } else { Ok(rows.saturating_sub(1)) });
+    }
+
+    #[test]
+    fn messages(messages in vec((0..2_u8, vec(any::<u8>(), 0..40)), 0..20)) {
+        let framed: Vec<u8> = messages.iter().flat_map(|(flag, bytes)| {
+            [&[*flag, 0, 0, 0, bytes.len() as u8][..], bytes].concat()
+        }).collect();
+        prop_assert_eq!(total(&Counter::new(Format::Grpc), &[&framed]), Ok(messages.len() as u64));
+    }
+
+    #[test]
+    fn pieces(bytes in 0..200_usize, record_bytes in 1..20_u64) {
+        let counter = Counter::by_bytes(NonZeroU64::new(record_bytes).unwrap());
+        let expect = (0..bytes as u64).filter(|place| place % record_bytes == 0).count();
+        prop_assert_eq!(total(&counter, &[&vec![0; bytes]]), Ok(expect as u64));
     }
 }
