@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Obstacle, io_obstacle};
+use crate::files::sync_directory_of;
 
 /// The version of the directory's layout, as `FORMAT` holds it.
 pub const FORMAT: u32 = 1;
@@ -102,7 +103,14 @@ fn create(path: &Path) -> Result<(), DataDirectoryError> {
         }
         Err(error) => return Err(failed(path, error)),
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, error))
+    let made: Vec<_> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        // The ledger is synced into it: then its own name must hold too.
+        .and_then(|()| made.into_iter().rev().try_for_each(sync_directory_of))
+        .map_err(|error| failed(path, error))
 }
 
 fn lock(path: &Path) -> Result<File, DataDirectoryError> {

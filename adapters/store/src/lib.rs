@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod data_directory;
 pub mod error;
 pub mod event_store;
+mod files;
 pub mod personal;
 pub mod reserve;
 pub mod sqlite;

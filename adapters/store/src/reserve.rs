@@ -17,13 +17,13 @@
 //! thread that may block. On a copy-on-write file system a slot may need space
 //! after all: keep this file on another one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use crate::files::Files;
 
 /// How many slots [`ReserveFile::open`] is usually given.
 pub const SLOTS: usize = 64;
@@ -64,8 +64,8 @@ pub enum ReserveError {
 }
 
 /// The preallocated file.
-#[derive(Debug)]
 pub struct ReserveFile {
+    files: Files,
     path: PathBuf,
     file: File,
     slot_bytes: usize,
@@ -87,7 +87,10 @@ impl ReserveFile {
     /// # Errors
     /// [`ReserveError::Size`], [`ReserveError::Foreign`], [`ReserveError::Io`].
     pub fn open(path: impl Into<PathBuf>, slots: usize, slot_bytes: usize) -> Result<Self, ReserveError> {
-        let path = path.into();
+        Self::open_with(Files::default(), path.into(), slots, slot_bytes)
+    }
+
+    fn open_with(files: Files, path: PathBuf, slots: usize, slot_bytes: usize) -> Result<Self, ReserveError> {
         let failed = |source| ReserveError::Io { path: path.clone(), source };
         let open = || OpenOptions::new().read(true).write(true).open(&path);
         let file = match open() {
@@ -98,7 +101,7 @@ impl ReserveFile {
                 {
                     return Err(ReserveError::Size { slots, slot_bytes });
                 }
-                create(&path, slots, slot_bytes).and_then(|()| open()).map_err(failed)?
+                create(&files, &path, slots, slot_bytes).and_then(|()| open()).map_err(failed)?
             }
             other => other.map_err(failed)?,
         };
@@ -116,7 +119,7 @@ impl ReserveFile {
                 }
             }
         }
-        Ok(Self { path, file, slot_bytes, torn, state: Mutex::new(state) })
+        Ok(Self { files, path, file, slot_bytes, torn, state: Mutex::new(state) })
     }
 
     /// Slots that were neither free nor whole when the file was opened: their
@@ -190,9 +193,10 @@ impl ReserveFile {
     }
 
     fn write(&self, index: usize, record: &[u8]) -> Result<(), ReserveError> {
-        self.file
-            .write_all_at(record, offset(index, self.slot_bytes))
-            .and_then(|()| self.file.sync_data())
+        // Whole, and again after a failed sync: the kernel then takes pages for clean that never got to the disk.
+        self.files
+            .write_all_at(&self.file, record, offset(index, self.slot_bytes))
+            .and_then(|()| self.files.sync(&self.file))
             .map_err(|error| self.failed(error))
     }
 
@@ -211,30 +215,24 @@ fn offset(index: usize, slot_bytes: usize) -> u64 {
 }
 
 /// Appears under its name only when whole.
-fn create(path: &Path, slots: usize, slot_bytes: usize) -> io::Result<()> {
+fn create(files: &Files, path: &Path, slots: usize, slot_bytes: usize) -> io::Result<()> {
     let mut name = path.to_owned().into_os_string();
     name.push(".new");
     let temporary = PathBuf::from(name);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let file = files.create(&temporary)?;
     let mut header = vec![0; slot_bytes];
     let fields = [FILE_MAGIC, (slots as u64).to_le_bytes(), (slot_bytes as u64).to_le_bytes()].concat();
     for (byte, field) in header.iter_mut().zip(fields) {
         *byte = field;
     }
-    match fallocate(&file, FallocateFlags::empty(), 0, offset(slots, slot_bytes)) {
-        // Writing every block serves too where the file system can't promise them.
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-        Err(error) => return Err(error.into()),
-    }
-    file.write_all(&header)?;
-    for _ in 0..slots {
+    files.allocate(&file, offset(slots, slot_bytes))?;
+    files.write_all_at(&file, &header, 0)?;
+    for index in 0..slots {
         // Promised blocks may still need an extent split; written ones don't.
-        file.write_all(&vec![0; slot_bytes])?;
+        files.write_all_at(&file, &vec![0; slot_bytes], offset(index, slot_bytes))?;
     }
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    files.sync(&file)?;
+    files.rename(&temporary, path)
 }
 
 /// The number of slots and their size, of a whole reserve of this version.
@@ -297,103 +295,4 @@ fn decode(slot: &[u8], index: usize) -> Option<Content> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open(path: &Path) -> ReserveFile {
-        ReserveFile::open(path, 4, 128).unwrap()
-    }
-
-    fn texts(reserve: &ReserveFile) -> Vec<String> {
-        let entries = reserve.entries().unwrap();
-        entries.into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect()
-    }
-
-    #[test]
-    fn entries_come_back_in_their_order_after_reopening() {
-        let world = tempfile::tempdir().unwrap();
-        let path = world.path().join("reserve");
-        let reserve = open(&path);
-        let first = reserve.put(b"one").unwrap();
-        reserve.put(b"two").unwrap();
-        reserve.clear(first).unwrap();
-        reserve.clear(first).unwrap();
-        // Takes the first slot again, but comes last.
-        assert_eq!(reserve.put(b"three").unwrap(), first);
-        reserve.put(b"").unwrap();
-        assert_eq!(texts(&reserve), ["two", "three", ""]);
-        drop(reserve);
-        let reserve = open(&path);
-        assert_eq!(texts(&reserve), ["two", "three", ""]);
-        reserve.put(b"four").unwrap();
-        assert_eq!(texts(&reserve), ["two", "three", "", "four"]);
-        assert!(reserve.torn().is_empty());
-    }
-
-    #[test]
-    fn limits_are_told() {
-        let world = tempfile::tempdir().unwrap();
-        let reserve = open(&world.path().join("reserve"));
-        assert_eq!(reserve.entry_bytes_max(), 104);
-        assert!(matches!(reserve.put(&[1; 105]), Err(ReserveError::TooLarge { bytes: 105, max: 104 })));
-        for _ in 0..4 {
-            reserve.put(&[1; 104]).unwrap();
-        }
-        assert!(matches!(reserve.put(b"x"), Err(ReserveError::Full { slots: 4 })));
-        assert!(matches!(reserve.clear(Slot(4)), Err(ReserveError::NoSlot { slot: 4 })));
-        for (slots, slot_bytes) in [(0, 4_096), (4, 24), (usize::MAX, 4_096), (1 << 20, 4_096)] {
-            let made = ReserveFile::open(world.path().join("other"), slots, slot_bytes);
-            assert!(matches!(made, Err(ReserveError::Size { .. })));
-        }
-    }
-
-    #[test]
-    fn torn_slots_are_skipped_reported_and_used_again() {
-        let world = tempfile::tempdir().unwrap();
-        let path = world.path().join("reserve");
-        // Each place within the record, cut off or changed.
-        for place in 0..HEADER_BYTES + 9 {
-            let _ = fs::remove_file(&path);
-            let reserve = open(&path);
-            reserve.put(b"kept").unwrap();
-            reserve.put(b"torn away").unwrap();
-            let place = offset(1, 128) + place as u64;
-            let mut byte = [0];
-            reserve.file.read_exact_at(&mut byte, place).unwrap();
-            reserve.file.write_all_at(&[byte[0] ^ 0x40], place).unwrap();
-            drop(reserve);
-            let reserve = open(&path);
-            assert_eq!(reserve.torn(), [Slot(1)], "byte {place}");
-            assert_eq!(texts(&reserve), ["kept"]);
-            assert_eq!(reserve.put(b"again").unwrap(), Slot(1));
-            assert_eq!(texts(&reserve), ["kept", "again"]);
-        }
-    }
-
-    #[test]
-    fn every_block_exists_from_the_start() {
-        use std::os::unix::fs::MetadataExt as _;
-        let world = tempfile::tempdir().unwrap();
-        let path = world.path().join("reserve");
-        ReserveFile::open(&path, SLOTS, SLOT_BYTES).unwrap();
-        let metadata = fs::metadata(&path).unwrap();
-        assert_eq!(metadata.len(), (SLOTS as u64 + 1) * SLOT_BYTES as u64);
-        assert!(metadata.blocks() * 512 >= metadata.len());
-        assert_eq!(metadata.mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn foreign_and_cut_files_are_refused_and_kept() {
-        let world = tempfile::tempdir().unwrap();
-        let path = world.path().join("reserve");
-        for content in [b"".as_slice(), b"something else entirely, 40 bytes long!!"] {
-            fs::write(&path, content).unwrap();
-            assert!(matches!(ReserveFile::open(&path, 4, 128), Err(ReserveError::Foreign { .. })));
-            assert_eq!(fs::read(&path).unwrap(), content);
-        }
-        fs::remove_file(&path).unwrap();
-        drop(open(&path));
-        OpenOptions::new().write(true).open(&path).unwrap().set_len(300).unwrap();
-        assert!(matches!(ReserveFile::open(&path, 4, 128), Err(ReserveError::Foreign { .. })));
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@
 )]
 
 mod disk_full;
+mod failing_disk;
 mod kill;
 mod world;
 
