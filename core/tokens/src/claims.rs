@@ -1,6 +1,10 @@
 //! Reading single claims of a JSON object that a stranger wrote.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
+
+use crate::json::Member;
 
 /// A claim that is absent or of the wrong shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +14,42 @@ pub enum ClaimError {
     #[error("the claim `{name}` is malformed, hint: it must be {wanted}")]
     Malformed { name: &'static str, wanted: &'static str },
 }
+
+/// A claim that was read alone: a string of 1 to `bytes_max` bytes.
+pub(crate) fn optional_text<'a>(
+    claim: Option<Member<'a>>,
+    name: &'static str,
+    bytes_max: usize,
+) -> Result<Option<Cow<'a, str>>, ClaimError> {
+    match claim {
+        None => Ok(None),
+        Some(Member::Text(text)) if (1..=bytes_max).contains(&text.len()) => Ok(Some(text)),
+        Some(_) => Err(ClaimError::Malformed { name, wanted: TEXT_WANTED }),
+    }
+}
+
+/// The same, which must be there.
+pub(crate) fn text<'a>(
+    claim: Option<Member<'a>>,
+    name: &'static str,
+    bytes_max: usize,
+) -> Result<Cow<'a, str>, ClaimError> {
+    optional_text(claim, name, bytes_max)?.ok_or(ClaimError::Missing { name })
+}
+
+/// A `NumericDate` (RFC 7519, section 2) that was read alone and must be there.
+pub(crate) fn numeric_date(claim: Option<Member<'_>>, name: &'static str) -> Result<i64, ClaimError> {
+    match claim {
+        None => Err(ClaimError::Missing { name }),
+        Some(Member::Other(value)) => {
+            seconds(&value).ok_or(ClaimError::Malformed { name, wanted: DATE_WANTED })
+        }
+        Some(Member::Text(_)) => Err(ClaimError::Malformed { name, wanted: DATE_WANTED }),
+    }
+}
+
+const TEXT_WANTED: &str = "a string that is neither empty nor long";
+const DATE_WANTED: &str = "a number of seconds since 1970";
 
 pub(crate) struct Claims(pub(crate) Map<String, Value>);
 
@@ -27,7 +67,7 @@ impl Claims {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if (1..=bytes_max).contains(&text.len()) => Ok(Some(text)),
-            Some(_) => Err(ClaimError::Malformed { name, wanted: "a string that is neither empty nor long" }),
+            Some(_) => Err(ClaimError::Malformed { name, wanted: TEXT_WANTED }),
         }
     }
 
@@ -40,7 +80,7 @@ impl Claims {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         match seconds(value) {
             Some(seconds) => Ok(Some(seconds)),
-            None => Err(ClaimError::Malformed { name, wanted: "a number of seconds since 1970" }),
+            None => Err(ClaimError::Malformed { name, wanted: DATE_WANTED }),
         }
     }
 }

@@ -4,18 +4,26 @@
 //! [`Proof::matching`] compares with the request; only then [`MatchedProof::verify_signature`] pays
 //! for the signature. [`verify`] is the three in one. Whether the nonce is good and the proof new is
 //! the caller's to ask, in [`crate::nonce`] and [`crate::replay`].
+//!
+//! A client's proofs have one header, which [`ProofHeaders`] remembers with its prepared key:
+//! [`ProofHeaders::read`] answers as [`Proof::parse`] does, for less.
 
 mod create;
+mod headers;
 mod url;
 
+use std::sync::Arc;
+
 use crate::base64url;
-use crate::claims::{ClaimError, Claims};
-use crate::json::shown;
-use crate::jwk::{Jwk, JwkError, VerifyingKey};
-use crate::jws::{Algorithm, Compact, JwsError, SignatureError};
+use crate::claims::{self, ClaimError};
+use crate::json::{self, shown};
+use crate::jwk::JwkError;
+use crate::jws::{Algorithm, JwsError, Segments, SignatureError, part};
 use crate::thumbprint::{Thumbprint, sha256};
+use headers::{KnownHeader, ReadHeader};
 
 pub use create::{NewProof, create};
+pub use headers::{HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_OF_CLIENT_MAX, NewHeader, ProofHeaders};
 pub use url::{UrlError, canonical_url};
 
 /// The longest proof that is read.
@@ -43,7 +51,7 @@ pub struct ExpectedProof<'a> {
 }
 
 /// A proof whose signature was good and that is about this request.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VerifiedProof {
     pub jkt: Thumbprint,
@@ -51,6 +59,9 @@ pub struct VerifiedProof {
     /// Not checked here.
     pub nonce: Option<String>,
     pub issued_at: i64,
+    /// For [`ProofHeaders::remember`], once it is known whose proof this is; none where it is
+    /// remembered already, or isn't worth it.
+    pub new_header: Option<NewHeader>,
 }
 
 /// Why a proof isn't good.
@@ -86,22 +97,26 @@ pub enum ProofError {
     TokenHashMismatch,
     #[error("the DPoP proof: {0}")]
     Signature(#[from] SignatureError),
-    #[error("the key handed in isn't the proof's")]
-    OtherKey,
 }
 
 /// A proof that was read. Nothing in it is believed yet.
 #[derive(Clone)]
 pub struct Proof<'a> {
-    compact: Compact<'a>,
-    key: Jwk,
-    jkt: Thumbprint,
+    header: Header<'a>,
+    signing_input: &'a str,
+    signature: Vec<u8>,
     method: String,
     url: String,
     token_hash: Option<String>,
     jti: String,
     nonce: Option<String>,
     issued_at: i64,
+}
+
+#[derive(Clone)]
+enum Header<'a> {
+    Known(Arc<KnownHeader>),
+    Read(Box<ReadHeader<'a>>),
 }
 
 /// A proof that is about the request; its signature isn't checked yet.
@@ -122,32 +137,40 @@ impl<'a> Proof<'a> {
     /// # Errors
     /// [`ProofError`]: not a JWS, another type, no public key, a claim missing or malformed.
     pub fn parse(text: &'a str) -> Result<Self, ProofError> {
-        let compact = Compact::parse(text, PROOF_BYTES_MAX, &PERMITTED)?;
-        match compact.header.typ.as_deref() {
-            Some(TYPE) => {}
-            other => return Err(ProofError::Type { found: shown(other.unwrap_or("")) }),
-        }
-        let key = Jwk::of_members(compact.header.jwk.as_ref().ok_or(ProofError::KeyMissing)?)?;
-        if !key.accepts(compact.header.algorithm) {
-            return Err(ProofError::KeyMisfit { algorithm: compact.header.algorithm });
-        }
-        let claims = Claims(compact.claims()?);
+        Self::read(text, |_| None)
+    }
+
+    fn read(text: &'a str, known: impl FnOnce(&str) -> Option<Arc<KnownHeader>>) -> Result<Self, ProofError> {
+        let segments = Segments::of(text, PROOF_BYTES_MAX)?;
+        let header = match known(segments.header) {
+            Some(known) => Header::Known(known),
+            None => Header::Read(Box::new(ReadHeader::parse(segments.header)?)),
+        };
+        let payload = part("payload", segments.payload)?;
+        let signature = part("signature", segments.signature)?;
+        let claims = json::named(&payload, ["htm", "htu", "ath", "jti", "nonce", "iat"]);
+        let [method, url, token_hash, jti, nonce, issued_at] =
+            claims.map_err(|reason| JwsError::Json { part: "payload", reason })?;
+        let id = TOKEN_ID_BYTES_MAX;
         Ok(Self {
-            jkt: key.thumbprint(),
-            key,
-            method: claims.text("htm", TOKEN_ID_BYTES_MAX)?.to_owned(),
-            url: claims.text("htu", PROOF_BYTES_MAX)?.to_owned(),
-            token_hash: claims.optional_text("ath", TOKEN_ID_BYTES_MAX)?.map(str::to_owned),
-            jti: claims.text("jti", TOKEN_ID_BYTES_MAX)?.to_owned(),
-            nonce: claims.optional_text("nonce", TOKEN_ID_BYTES_MAX)?.map(str::to_owned),
-            issued_at: claims.seconds("iat")?,
-            compact,
+            header,
+            signing_input: segments.signing_input,
+            signature,
+            method: claims::text(method, "htm", id)?.into_owned(),
+            url: claims::text(url, "htu", PROOF_BYTES_MAX)?.into_owned(),
+            token_hash: claims::optional_text(token_hash, "ath", id)?.map(Into::into),
+            jti: claims::text(jti, "jti", id)?.into_owned(),
+            nonce: claims::optional_text(nonce, "nonce", id)?.map(Into::into),
+            issued_at: claims::numeric_date(issued_at, "iat")?,
         })
     }
 
     /// The thumbprint of the proof's key: enough to issue or check a nonce, and no more.
     pub fn jkt(&self) -> Thumbprint {
-        self.jkt
+        match &self.header {
+            Header::Known(known) => known.key.thumbprint(),
+            Header::Read(read) => read.jkt,
+        }
     }
 
     pub fn nonce(&self) -> Option<&str> {
@@ -171,8 +194,8 @@ impl<'a> Proof<'a> {
     }
 
     fn check_url(&self, urls: &[String]) -> Result<(), ProofError> {
-        let url = canonical_url(&self.url)?;
-        if urls.contains(&url) {
+        // What is wanted is canonical, so what equals it is, too.
+        if urls.contains(&self.url) || urls.contains(&canonical_url(&self.url)?) {
             return Ok(());
         }
         Err(ProofError::Url {
@@ -195,10 +218,10 @@ impl<'a> Proof<'a> {
 
     fn check_token(&self, access_token: &str) -> Result<(), ProofError> {
         let token_hash = self.token_hash.as_deref().ok_or(ProofError::TokenHashMissing)?;
-        if token_hash != token_hash_of(access_token) {
-            return Err(ProofError::TokenHashMismatch);
+        if base64url::decode_array(token_hash) == Some(sha256(access_token.as_bytes())) {
+            return Ok(());
         }
-        Ok(())
+        Err(ProofError::TokenHashMismatch)
     }
 }
 
@@ -208,21 +231,15 @@ impl MatchedProof<'_> {
     /// # Errors
     /// [`ProofError::Key`] if its point isn't usable, [`ProofError::Signature`].
     pub fn verify_signature(self) -> Result<VerifiedProof, ProofError> {
-        let key = VerifyingKey::new(&self.0.key)?;
-        self.verify_signature_with(&key)
-    }
-
-    /// The same with a prepared key of the caller's, which saves preparing it.
-    ///
-    /// # Errors
-    /// [`ProofError::OtherKey`] if it isn't the proof's, [`ProofError::Signature`].
-    pub fn verify_signature_with(self, key: &VerifyingKey) -> Result<VerifiedProof, ProofError> {
-        let proof = self.0;
-        if key.thumbprint() != proof.jkt {
-            return Err(ProofError::OtherKey);
-        }
-        proof.compact.verify(key)?;
-        Ok(VerifiedProof { jkt: proof.jkt, jti: proof.jti, nonce: proof.nonce, issued_at: proof.issued_at })
+        let Proof { header, signing_input, signature, jti, nonce, issued_at, .. } = self.0;
+        let (known, segment) = match header {
+            Header::Known(known) => (known, None),
+            Header::Read(read) => (Arc::new(read.prepare()?), Some(read.segment)),
+        };
+        known.key.verify(known.algorithm, signing_input.as_bytes(), &signature)?;
+        let jkt = known.key.thumbprint();
+        let new_header = segment.and_then(|segment| NewHeader::of(segment, known));
+        Ok(VerifiedProof { jkt, jti, nonce, issued_at, new_header })
     }
 }
 

@@ -111,18 +111,11 @@ impl<'a> Compact<'a> {
     /// [`JwsError`]: too long, another form than three canonical parts, a header with duplicate,
     /// refused or malformed members, or an algorithm that isn't among `permitted`.
     pub fn parse(text: &'a str, bytes_max: usize, permitted: &[Algorithm]) -> Result<Self, JwsError> {
-        if text.len() > bytes_max {
-            return Err(JwsError::TooLong { bytes: text.len(), bytes_max });
-        }
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwsError::NotThreeParts)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotThreeParts)?;
-        if payload.contains('.') {
-            return Err(JwsError::NotThreeParts);
-        }
-        let header = Header::parse(&part("header", header)?, permitted)?;
-        let payload = part("payload", payload)?;
-        let signature = part("signature", signature)?;
-        Ok(Self { header, payload, signing_input, signature })
+        let segments = Segments::of(text, bytes_max)?;
+        let header = Header::parse(&part("header", segments.header)?, permitted)?;
+        let payload = part("payload", segments.payload)?;
+        let signature = part("signature", segments.signature)?;
+        Ok(Self { header, payload, signing_input: segments.signing_input, signature })
     }
 
     /// The payload as a JSON object. Not to be believed before [`Compact::verify`].
@@ -142,8 +135,32 @@ impl<'a> Compact<'a> {
     }
 }
 
+/// The three parts of a compact JWS, still encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Segments<'a> {
+    pub(crate) header: &'a str,
+    pub(crate) payload: &'a str,
+    pub(crate) signature: &'a str,
+    /// Header and payload with the `.` between them.
+    pub(crate) signing_input: &'a str,
+}
+
+impl<'a> Segments<'a> {
+    pub(crate) fn of(text: &'a str, bytes_max: usize) -> Result<Self, JwsError> {
+        if text.len() > bytes_max {
+            return Err(JwsError::TooLong { bytes: text.len(), bytes_max });
+        }
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwsError::NotThreeParts)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotThreeParts)?;
+        if payload.contains('.') {
+            return Err(JwsError::NotThreeParts);
+        }
+        Ok(Self { header, payload, signature, signing_input })
+    }
+}
+
 impl Header {
-    fn parse(bytes: &[u8], permitted: &[Algorithm]) -> Result<Self, JwsError> {
+    pub(crate) fn parse(bytes: &[u8], permitted: &[Algorithm]) -> Result<Self, JwsError> {
         let mut members = json::object(bytes).map_err(|reason| JwsError::Json { part: "header", reason })?;
         for name in ["crit", "b64", "jku", "x5u", "zip", "enc"] {
             if members.contains_key(name) {
@@ -186,7 +203,8 @@ fn optional_text(members: &mut Map<String, Value>, name: &'static str) -> Result
     }
 }
 
-fn part(part: &'static str, text: &str) -> Result<Vec<u8>, JwsError> {
+/// The bytes of a segment.
+pub(crate) fn part(part: &'static str, text: &str) -> Result<Vec<u8>, JwsError> {
     base64url::decode(text).ok_or(JwsError::Encoding { part })
 }
 

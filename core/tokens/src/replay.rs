@@ -47,7 +47,7 @@ pub enum Acceptance {
     Replayed,
     /// No place for it: 503 `replay_store_full`.
     Full,
-    /// The client has filled a quarter of the table: 503 `replay_store_full`.
+    /// The client has filled a quarter of the table, or strangers half of it: 503 `replay_store_full`.
     ClientShareSpent,
     /// Its nonce's slots are over and the table has moved on: 401 with a new nonce.
     Late,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::ClientId;
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder};
+use portcullis_tokens::dpop::ProofHeaders;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::connection::Registry;
@@ -34,6 +35,7 @@ pub struct Core {
     pub registry: Registry,
     pub pool: Pool,
     pub tokens: TokenCache,
+    pub proof_headers: RefCell<ProofHeaders>,
     pub recorder: RefCell<Recorder>,
     /// The other cores, and this one.
     pub cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
@@ -57,6 +59,7 @@ impl Core {
             registry: Registry::default(),
             pool: Pool::default(),
             tokens: TokenCache::default(),
+            proof_headers: RefCell::default(),
             recorder: RefCell::new(recorder),
             cores,
             draining: watch::Sender::new(false),

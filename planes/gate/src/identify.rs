@@ -1,7 +1,8 @@
 //! Who calls: a token, and the proof that the caller holds the key it is bound to.
 //!
 //! A verified token is remembered by its digest, so its signature is paid for once; its expiry,
-//! epochs and revocation are looked at on each request. Proofs are always verified.
+//! epochs and revocation are looked at on each request. Proofs are always verified; what their header
+//! says is remembered, which is the same in each of a client's proofs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use http::{HeaderMap, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Facts;
 use portcullis_tokens::access_token::{AccessClaims, TokenError, verify};
-use portcullis_tokens::dpop::{ExpectedProof, Proof, ProofError, canonical_url};
+use portcullis_tokens::dpop::{ExpectedProof, NewHeader, Proof, ProofError, canonical_url};
 use portcullis_tokens::replay::{Acceptance, ClientShare};
 use portcullis_tokens::session::session_id;
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -225,13 +226,19 @@ fn check_proof<B>(
             .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
             .with_nonce(nonce)
     })?;
-    let proof = Proof::parse(text).map_err(|error| bad_proof(&error))?;
+    let proof = core.proof_headers.borrow().read(text).map_err(|error| bad_proof(&error))?;
     if proof.jkt() != *bound {
         return Err(Refusal::from(Reason::ProofKey).challenged(Challenge::Dpop { error: "invalid_token" }));
     }
-    let share = ClientShare::of(token.claims.lineage.client);
+    let client = token.claims.lineage.client;
+    let share = ClientShare::of(client);
     let urls = addresses(ready, request.uri().path());
-    check_matching(&core.shared, proof, request.method().as_str(), &urls, Some(token_text), share)
+    let method = request.method().as_str();
+    let good = check_matching(&core.shared, proof, method, &urls, Some(token_text), share)?;
+    if let Some(header) = good.new_header {
+        core.proof_headers.borrow_mut().remember(client, header);
+    }
+    Ok(good.fresh_nonce)
 }
 
 /// The one DPoP header, if there is one; two are malformed.
@@ -246,8 +253,15 @@ pub fn single_proof(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     value.to_str().map(Some).map_err(|_| malformed())
 }
 
-/// Nonce, request, signature, replay, in the order of what they cost; a fresh nonce if the proof's
-/// own is of the previous slot.
+/// What is left of a proof that holds.
+pub struct GoodProof {
+    /// If the proof's own is of the previous slot.
+    pub fresh_nonce: Option<String>,
+    /// To be remembered for the client, once it is known which one that is.
+    pub new_header: Option<NewHeader>,
+}
+
+/// Nonce, request, signature, replay, in the order of what they cost.
 pub fn check_matching(
     shared: &Shared,
     proof: Proof<'_>,
@@ -255,7 +269,7 @@ pub fn check_matching(
     urls: &[String],
     access_token: Option<&str>,
     share: ClientShare,
-) -> Result<Option<String>, Refusal> {
+) -> Result<GoodProof, Refusal> {
     let now = shared.now_seconds();
     let jkt = proof.jkt();
     let slot = proof.nonce().and_then(|nonce| shared.nonces.check(nonce, &jkt, now));
@@ -279,7 +293,8 @@ pub fn check_matching(
         }
     }
     let current = portcullis_tokens::nonce::NonceSlot::at(now);
-    Ok((slot != current).then(|| shared.nonces.issue(&verified.jkt, now)))
+    let fresh_nonce = (slot != current).then(|| shared.nonces.issue(&verified.jkt, now));
+    Ok(GoodProof { fresh_nonce, new_header: verified.new_header })
 }
 
 fn bad_proof(error: &ProofError) -> Refusal {

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::{FromGate, RelayAbout, RelayAnswer, RelayRequest};
-use portcullis_tokens::dpop::Proof;
+use portcullis_tokens::dpop::NewHeader;
 use portcullis_tokens::replay::ClientShare;
 use portcullis_tokens::session::session_id;
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -46,8 +46,9 @@ pub async fn relay(
     request: Request<VendorBody>,
 ) -> Result<Response<GateBody>, Refusal> {
     let mut nonce = None;
-    let proof_key = match check_token_proof(core, ready, &request) {
-        Ok(checked) => checked,
+    let (proof_key, new_header) = match check_token_proof(core, ready, connection, &request) {
+        Ok(Some((key, new_header))) => (Some(key), new_header),
+        Ok(None) => (None, None),
         Err(refusal) => {
             let told = Told { verdict: refusal.verdict(), reason: refusal.reason, about: None };
             told.record(core, ready, connection, id, request.method().as_str(), request.uri().path())?;
@@ -101,6 +102,10 @@ pub async fn relay(
                 _ => Verdict::Deny,
             };
             let told = Told { verdict, reason: answer.reason, about: answer.about.take() };
+            // Only now it is known whose the proof was: strangers fill nothing.
+            if let (Some(about), Some(header)) = (&told.about, new_header) {
+                core.proof_headers.borrow_mut().remember(about.client, header);
+            }
             told.record(core, ready, connection, id, head.method.as_str(), head.uri.path())?;
             Ok(response_of(answer, nonce, id))
         }
@@ -189,21 +194,22 @@ impl Told {
     }
 }
 
-/// The key of the request's proof, if it has one and it holds.
+/// The key of the request's proof, if it has one and it holds, and its header if that is a new one.
 fn check_token_proof(
     core: &Core,
     ready: &Ready,
+    connection: &Connection,
     request: &Request<VendorBody>,
-) -> Result<Option<Thumbprint>, Refusal> {
+) -> Result<Option<(Thumbprint, Option<NewHeader>)>, Refusal> {
     let Some(text) = single_proof(request.headers())? else { return Ok(None) };
-    let proof = Proof::parse(text)
-        .map_err(|error| Refusal::with_detail(Reason::ProofMalformed, error.to_string()))?;
+    let proof = core.proof_headers.borrow().read(text);
+    let proof = proof.map_err(|error| Refusal::with_detail(Reason::ProofMalformed, error.to_string()))?;
     let key = proof.jkt();
-    let share = ClientShare::STRANGERS;
+    let share = ClientShare::of_stranger(connection.greeting().map_or("", |greeting| &greeting.network));
     let path = request.uri().path();
     let urls = addresses(ready, path);
-    check_matching(&core.shared, proof, request.method().as_str(), &urls, None, share)?;
-    Ok(Some(key))
+    let good = check_matching(&core.shared, proof, request.method().as_str(), &urls, None, share)?;
+    Ok(Some((key, good.new_header)))
 }
 
 /// RFC 9449 wants the errors of proofs at the token endpoint in OAuth's own form.

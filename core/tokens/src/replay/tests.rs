@@ -90,17 +90,50 @@ fn refused_proofs_cost_no_share() {
 }
 
 #[test]
-fn strangers_share_one_quarter() {
+fn one_strangers_network_leaves_room_for_others_and_all_of_them_for_clients() {
     let tables = tables(64);
     let accept = |key: u8, share| tables.accept(NonceSlot(0), &Thumbprint([key; 32]), "x", share);
+    let network = |number: u8| ClientShare::of_stranger(&format!("192.0.{number}.0/24"));
+    // With a new key for each proof: keys cost a stranger nothing.
     for key in 0..16 {
-        assert_eq!(accept(key, ClientShare::STRANGERS), Acceptance::Accepted, "{key}");
+        assert_eq!(accept(key, network(1)), Acceptance::Accepted, "{key}");
     }
-    assert_eq!(accept(16, ClientShare::STRANGERS), Acceptance::ClientShareSpent);
-    for id in 0..4_096 {
-        assert_ne!(client(id), ClientShare::STRANGERS);
+    assert_eq!(accept(16, network(1)), Acceptance::ClientShareSpent);
+    for key in 16..32 {
+        assert_eq!(accept(key, network(key)), Acceptance::Accepted, "{key}");
     }
-    assert_eq!(accept(17, client(1)), Acceptance::Accepted);
+    assert_eq!(accept(32, network(32)), Acceptance::ClientShareSpent, "half is left for clients");
+    assert_eq!(accept(3, network(32)), Acceptance::ClientShareSpent);
+    for key in 32..64 {
+        assert_eq!(accept(key, apart(2)[usize::from(key % 2)]), Acceptance::Accepted, "{key}");
+    }
+    assert_eq!(tables.accept(NonceSlot(2), &JKT, "x", network(1)), Acceptance::Accepted, "a new turn");
+}
+
+#[test]
+fn strangers_and_clients_count_apart() {
+    let networks: HashSet<ClientShare> =
+        (0..=255).map(|number| ClientShare::of_stranger(&format!("10.0.{number}.0/24"))).collect();
+    assert!(networks.len() > 230, "{}", networks.len());
+    assert!((0..100_000).all(|id| !networks.contains(&client(id))));
+}
+
+#[test]
+fn what_strangers_have_refused_costs_no_share() {
+    let tables = tables(64);
+    let accept = |network: u32, jti: u32| {
+        let share = ClientShare::of_stranger(&format!("network {network}"));
+        tables.accept(NonceSlot(0), &JKT, &jti.to_string(), share)
+    };
+    assert_eq!(accept(0, 0), Acceptance::Accepted);
+    for network in 0..100 {
+        assert_eq!(accept(network, 0), Acceptance::Replayed);
+    }
+    for jti in 1..32 {
+        assert_eq!(accept(jti, jti), Acceptance::Accepted, "{jti}");
+    }
+    assert_eq!(accept(99, 99), Acceptance::ClientShareSpent);
+    assert_eq!(accept(99, 99), Acceptance::ClientShareSpent);
 }
 
 #[test]
@@ -159,7 +192,7 @@ fn generations_are_compared_by_distance() {
 
 #[test]
 fn memory_is_stated_and_capacities_are_checked() {
-    assert_eq!(tables(1_024).bytes(), 2 * (1_024 * 8 + 4_097 * 8));
+    assert_eq!(tables(1_024).bytes(), 2 * (1_024 * 8 + 8_193 * 8));
     for capacity in [0, 1, 32, 100, 1_000, CAPACITY_MAX * 2] {
         let refusal = ReplayTables::new([0; 32], capacity).err();
         assert_eq!(refusal, Some(ReplayError::Capacity { capacity }));
