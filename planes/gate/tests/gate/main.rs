@@ -13,9 +13,11 @@
 mod changes;
 mod faults;
 mod handshakes;
+mod listening;
 mod passing;
 mod records;
 mod refusing;
+mod reloading;
 mod severing;
 mod stalling;
 mod support;

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_domain::decision::DecisionId;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -65,6 +66,8 @@ pub struct Connector {
     pub config: Arc<ClientConfig>,
     /// Receive buffer of the socket; the kernel's own choice without it.
     pub receive_bytes: Option<u32>,
+    /// What is sent before TLS begins, each piece in a segment of its own.
+    pub first: Vec<Vec<u8>>,
 }
 
 impl Connector {
@@ -86,7 +89,7 @@ impl Connector {
                 builder.with_client_auth_cert(vec![certificate.der.clone()], certificate.key()).unwrap()
             }
         };
-        Self { address, config: Arc::new(config), receive_bytes: None }
+        Self { address, config: Arc::new(config), receive_bytes: None, first: Vec::new() }
     }
 
     /// A TLS stream that speaks `protocol`.
@@ -104,13 +107,18 @@ impl Connector {
         Ok((stream, tap))
     }
 
-    async fn tcp(&self) -> std::io::Result<TcpStream> {
+    pub async fn tcp(&self) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         if let Some(bytes) = self.receive_bytes {
             socket.set_recv_buffer_size(bytes)?;
         }
-        let tcp = socket.connect(self.address).await?;
+        let mut tcp = socket.connect(self.address).await?;
         tcp.set_nodelay(true)?;
+        for piece in &self.first {
+            tcp.write_all(piece).await?;
+            // The gate, on another thread, may read it before the next.
+            tokio::task::yield_now().await;
+        }
         Ok(tcp)
     }
 

@@ -7,7 +7,7 @@ use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit, UpstreamProtocol};
 use portcullis_domain::target::Target;
 use portcullis_gate::link::ControlLink;
-use portcullis_gate::{Gate, GateOptions, GateSettings, TlsMaterial};
+use portcullis_gate::{Gate, GateOptions, GateSettings, HandshakeRate, TlsMaterial};
 use portcullis_policy::facts::{
     ClientFacts, IntegrationFacts, RouteFacts, SigningKeyFacts, SnapshotFacts, UpstreamFacts, VendorFacts,
 };
@@ -50,6 +50,15 @@ impl World {
 
     /// A world in which `change` was made to the first snapshot.
     pub async fn with(clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
+        Self::of(unhurried(), clock, change).await
+    }
+
+    /// A world whose listener has other settings.
+    pub async fn listening(settings: GateSettings) -> Self {
+        Self::of(settings, HandClock::real(), |_| {}).await
+    }
+
+    async fn of(settings: GateSettings, clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
         let upstream = Upstream::start();
         let signing_key = SigningKey::generate(Algorithm::ES256).unwrap();
         let served = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -65,7 +74,7 @@ impl World {
                     chain_pem: served.cert.pem().into_bytes(),
                     key_pem: served.signing_key.serialize_pem().into_bytes(),
                 },
-                settings: GateSettings::default(),
+                settings,
                 authority_pem: served.cert.pem().into_bytes(),
                 identities: decision_log.path().join("identities"),
                 decision_log: decision_log.path().join("decisions"),
@@ -171,6 +180,12 @@ impl World {
         let connection = self.open(protocol, Some(&certificate)).await;
         (connection, self.token(who, &certificate), certificate)
     }
+}
+
+/// All clients here are of one network: its limits are for tests of their own.
+pub fn unhurried() -> GateSettings {
+    let handshakes = HandshakeRate { per_second: 1_000_000, burst: 1_000_000 };
+    GateSettings { handshakes, strangers_max: 1_000_000, ..GateSettings::default() }
 }
 
 pub fn bound_to_certificate(thumbprint: Thumbprint) -> Confirmation {
