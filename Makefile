@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python binary bench-build fuzz
+    test-node test-python test-hostile binary bench-build fuzz
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -22,7 +22,7 @@ demo: ## build the release and watch it stop a theft
 clean-demo: ## forget what the demo left behind
 	[ ! -e portcullis-demo/demo ] || rm -rf portcullis-demo
 
-test: test-begin test-setup check test-rust test-doc test-clients ## run every check and every test
+test: test-begin test-setup check test-rust test-doc test-clients test-hostile ## run every check and every test
 	@[ -n "$$CI_RUN" ] || .ci/summary
 
 test-begin:
@@ -59,6 +59,9 @@ test-node: binary
 
 test-python: binary
 	@$(STAGE) clients-python .ci/clients python
+
+test-hostile: binary ## smugglex, sslyze and ja4plus, against the binary
+	@$(STAGE) hostile .ci/hostile
 
 binary:
 	@$(STAGE) binary cargo build --quiet -p portcullis

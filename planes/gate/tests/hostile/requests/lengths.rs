@@ -1,0 +1,148 @@
+//! Where a request ends: `Content-Length` and `Transfer-Encoding`.
+
+use super::{get, passes, post, refused_or, refused_posts};
+use crate::line::{check_all, seen};
+
+const END: &str = "0\r\n\r\n";
+
+#[tokio::test]
+async fn a_request_has_one_end() {
+    let mut lines = refused_posts(&[
+        // Both, in every order.
+        ("length, chunked", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", END),
+        ("chunked, length", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", END),
+        ("length, chunked, lower case", "content-length: 5\r\ntransfer-encoding: chunked\r\n", END),
+        ("length, chunked, upper case", "CONTENT-LENGTH: 5\r\nTRANSFER-ENCODING: chunked\r\n", END),
+        ("length of nothing, chunked", "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", END),
+        ("chunked, length of nothing", "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", END),
+        (
+            "length, chunked, length",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            END,
+        ),
+        ("length, identity", "Content-Length: 5\r\nTransfer-Encoding: identity\r\n", "hello"),
+        ("length, empty encoding", "Content-Length: 5\r\nTransfer-Encoding:\r\n", "hello"),
+        ("length, unknown encoding", "Content-Length: 5\r\nTransfer-Encoding: x\r\n", "hello"),
+        ("length, encoding before a space", "Content-Length: 5\r\nTransfer-Encoding : chunked\r\n", END),
+        ("length, encoding folded", "Content-Length: 5\r\nTransfer-Encoding:\r\n chunked\r\n", END),
+        (
+            "length, encoding behind a bare LF",
+            "Content-Length: 5\r\nX: y\nTransfer-Encoding: chunked\r\n",
+            END,
+        ),
+        (
+            "length, encoding behind a bare CR",
+            "Content-Length: 5\r\nX: y\rTransfer-Encoding: chunked\r\n",
+            END,
+        ),
+        (
+            "length, encoding behind a NUL",
+            "Content-Length: 5\r\nX: y\0\r\nTransfer-Encoding: chunked\r\n",
+            END,
+        ),
+        ("length before a space, chunked", "Content-Length : 5\r\nTransfer-Encoding: chunked\r\n", END),
+        // Lengths.
+        ("length twice", "Content-Length: 5\r\nContent-Length: 5\r\n", "hello"),
+        ("two lengths, the shorter first", "Content-Length: 1\r\nContent-Length: 5\r\n", "hello"),
+        ("two lengths, the longer first", "Content-Length: 5\r\nContent-Length: 1\r\n", "hello"),
+        ("two lengths, in two cases", "Content-Length: 5\r\ncontent-length: 0\r\n", "hello"),
+        ("two lengths, apart", "Content-Length: 5\r\nX: y\r\nContent-Length: 5\r\n", "hello"),
+        ("a list of one length", "Content-Length: 5, 5\r\n", "hello"),
+        ("a list of two lengths", "Content-Length: 5,1\r\n", "hello"),
+        ("a list with nothing", "Content-Length: 5,\r\n", "hello"),
+        ("a list that begins with nothing", "Content-Length: ,5\r\n", "hello"),
+        ("plus", "Content-Length: +5\r\n", "hello"),
+        ("minus", "Content-Length: -5\r\n", "hello"),
+        ("minus nothing", "Content-Length: -0\r\n", ""),
+        ("hexadecimal", "Content-Length: 0x5\r\n", "hello"),
+        ("hexadecimal digit", "Content-Length: a\r\n", "helloworld"),
+        ("octal", "Content-Length: 0o5\r\n", "hello"),
+        ("a space inside", "Content-Length: 0 5\r\n", "hello"),
+        ("a tab inside", "Content-Length: 5\t0\r\n", "hello"),
+        ("a vertical tab", "Content-Length: \u{b}5\r\n", "hello"),
+        ("a form feed", "Content-Length: 5\u{c}\r\n", "hello"),
+        ("a no-break space", "Content-Length: \u{a0}5\r\n", "hello"),
+        ("empty", "Content-Length:\r\n", ""),
+        ("only spaces", "Content-Length:    \r\n", ""),
+        ("a fraction", "Content-Length: 5.0\r\n", "hello"),
+        ("an exponent", "Content-Length: 5e0\r\n", "hello"),
+        ("a separator", "Content-Length: 1_0\r\n", "helloworld"),
+        ("quoted", "Content-Length: \"5\"\r\n", "hello"),
+        ("a comment", "Content-Length: 5;x\r\n", "hello"),
+        ("more than 64 bits", "Content-Length: 18446744073709551621\r\n", "hello"),
+        (
+            "more than 32 bits, wrapped",
+            "Content-Length: 99999999999999999999999999999999999999999\r\n",
+            "hello",
+        ),
+        ("NUL behind", "Content-Length: 5\0\r\n", "hello"),
+        ("NUL before", "Content-Length: \05\r\n", "hello"),
+        ("other digits", "Content-Length: \u{b2}\r\n", "he"),
+        ("folded", "Content-Length:\r\n 5\r\n", "hello"),
+        ("folded in two", "Content-Length: 1\r\n\t0\r\n", "helloworld"),
+        ("a space before the colon", "Content-Length : 5\r\n", "hello"),
+        ("a tab before the colon", "Content-Length\t: 5\r\n", "hello"),
+        ("a NUL in the name", "Content-Length\0: 5\r\n", "hello"),
+        // Encodings.
+        ("xchunked", "Transfer-Encoding: xchunked\r\n", END),
+        ("chunkedx", "Transfer-Encoding: chunkedx\r\n", END),
+        ("chunked, identity", "Transfer-Encoding: chunked, identity\r\n", END),
+        ("identity, chunked", "Transfer-Encoding: identity, chunked\r\n", END),
+        ("identity", "Transfer-Encoding: identity\r\n", ""),
+        ("gzip", "Transfer-Encoding: gzip\r\n", ""),
+        ("gzip, chunked", "Transfer-Encoding: gzip, chunked\r\n", END),
+        ("chunked, gzip", "Transfer-Encoding: chunked, gzip\r\n", END),
+        ("chunked, chunked", "Transfer-Encoding: chunked, chunked\r\n", END),
+        ("a comma behind", "Transfer-Encoding: chunked,\r\n", END),
+        ("a comma before", "Transfer-Encoding: ,chunked\r\n", END),
+        ("quoted encoding", "Transfer-Encoding: \"chunked\"\r\n", END),
+        ("single quotes", "Transfer-Encoding: 'chunked'\r\n", END),
+        ("a parameter", "Transfer-Encoding: chunked;q=1\r\n", END),
+        ("a vertical tab before it", "Transfer-Encoding: \u{b}chunked\r\n", END),
+        ("a vertical tab behind it", "Transfer-Encoding: chunked\u{b}\r\n", END),
+        ("a form feed behind it", "Transfer-Encoding: chunked\u{c}\r\n", END),
+        ("a no-break space behind it", "Transfer-Encoding: chunked\u{a0}\r\n", END),
+        ("a NUL behind it", "Transfer-Encoding: chunked\0\r\n", END),
+        ("an empty encoding", "Transfer-Encoding:\r\n", ""),
+        ("folded encoding", "Transfer-Encoding:\r\n chunked\r\n", END),
+        ("folded behind a comma", "Transfer-Encoding: chunked,\r\n identity\r\n", END),
+        ("encoding twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", END),
+        ("chunked and identity", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", END),
+        ("identity and chunked", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", END),
+        ("chunked and nothing", "Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n", END),
+        ("chunked and x, in two cases", "Transfer-Encoding: chunked\r\ntransfer-encoding: x\r\n", END),
+        ("a space before the encoding's colon", "Transfer-Encoding : chunked\r\n", END),
+        ("a tab before the encoding's colon", "Transfer-Encoding\t: chunked\r\n", END),
+        ("a space before the name", " Transfer-Encoding: chunked\r\n", END),
+        ("a CR inside", "Transfer-Encoding: chu\rnked\r\n", END),
+        ("a CR at the end", "Transfer-Encoding: chunked\r\r\n", END),
+        (
+            "letters that fold to k",
+            "Transfer-Encoding: chun\u{212a}ed\r\n".replace('\u{212a}', "\u{e2}\u{84}\u{aa}").leak(),
+            END,
+        ),
+    ]);
+    let hello = "5\r\nhello\r\n0\r\n\r\n";
+    let measured = || seen("POST", &["content-length: 5"], "hello");
+    let chunked = || seen("POST", &["transfer-encoding: chunked"], "hello");
+    lines.extend([
+        passes("a length", &post("Content-Length: 5\r\n", "hello"), measured()),
+        passes("a length without a space", &post("Content-Length:5\r\n", "hello"), measured()),
+        passes("a length among spaces", &post("Content-Length:  5  \r\n", "hello"), measured()),
+        passes("an encoding", &post("Transfer-Encoding: chunked\r\n", hello), chunked()),
+        passes("an encoding without a space", &post("Transfer-Encoding:chunked\r\n", hello), chunked()),
+        passes("nothing of both", &post("", ""), seen("POST", &[], "")),
+        passes("a length of nothing", &post("Content-Length: 0\r\n", ""), seen("POST", &[], "")),
+        passes(
+            "a GET with a body",
+            &get("Content-Length: 5\r\n").replace("\r\n\r\n", "\r\n\r\nhello"),
+            seen("GET", &["content-length: 5"], "hello"),
+        ),
+        refused_or("zeros before", &post("Content-Length: 005\r\n", "hello"), measured()),
+        refused_or("tabs around", &post("Content-Length:\t5\t\r\n", "hello"), measured()),
+        refused_or("another case", &post("Transfer-Encoding: Chunked\r\n", hello), chunked()),
+        refused_or("a tab before the encoding", &post("Transfer-Encoding:\tchunked\r\n", hello), chunked()),
+        refused_or("a space behind the encoding", &post("Transfer-Encoding: chunked \r\n", hello), chunked()),
+    ]);
+    check_all(&lines).await;
+}
