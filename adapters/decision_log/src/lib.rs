@@ -17,7 +17,7 @@
 //! | 12 | 4 | zero |
 //! | 16 | 8 | sequence, counted for each core |
 //! | 24 | 8 | creation, milliseconds since the Unix epoch |
-//! | 32 | 8 | size of the segment in bytes |
+//! | 32 | 8 | size of the segment in bytes, when it was made; closed, it may be cut to what it holds |
 //! | 40 | 4 | CRC-32 (IEEE) of the bytes 0 to 39 |
 //! | 44 | 4 | state: 0 prepared, 1 active, 2 closed |
 //! | 48 | 8 | earliest time of an id in the segment, in milliseconds; all ones when there is none |
@@ -56,6 +56,7 @@ pub use disk::{Disk, Fault, Faults, Operation};
 pub use frame::{Frame, Place};
 pub use reader::{Damage, Reader};
 pub use recovery::{Cut, Outcome, Recovered, recover};
+pub use survey::{Survey, survey};
 pub use syncer::Syncer;
 pub use writer::SegmentWriter;
 
@@ -66,6 +67,7 @@ mod reader;
 mod recovery;
 mod retention;
 mod segment;
+mod survey;
 mod syncer;
 mod vendor_shares;
 mod writer;

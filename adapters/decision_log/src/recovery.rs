@@ -155,6 +155,7 @@ fn remove(disk: &Disk, path: &Path) -> Result<Recovered, LogError> {
 fn set_aside(disk: &Disk, path: &Path) -> Result<Recovered, LogError> {
     let aside = path.with_added_extension("damaged");
     disk.rename(path, &aside).map_err(io_error("rename", path))?;
+    tracing::error!(path = %aside.display(), "a segment of the decision log can't be read, and is set aside");
     let outcome = Outcome::SetAside { path: aside };
     Ok(Recovered { path: path.to_owned(), frames: 0, cut: None, outcome })
 }

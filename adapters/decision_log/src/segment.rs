@@ -13,6 +13,8 @@ use crate::{Disk, LogError};
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const SEGMENT_BYTES_MAX: usize = 256 << 20;
 pub(crate) const SUFFIX: &str = ".segment";
+/// Of segments that recovery could make nothing of.
+pub(crate) const SUFFIX_DAMAGED: &str = ".segment.damaged";
 const SUFFIX_NEW: &str = ".segment.new";
 
 const MAGIC: [u8; 8] = *b"PCDLSEG\0";
@@ -265,7 +267,7 @@ pub(crate) fn remove_unfinished(disk: &Disk, directory: &Path, core: u16) -> Res
     Ok(())
 }
 
-fn list_suffixed(directory: &Path, suffix: &str) -> Result<Vec<Listed>, LogError> {
+pub(crate) fn list_suffixed(directory: &Path, suffix: &str) -> Result<Vec<Listed>, LogError> {
     let failed = io_error("list", directory);
     let mut listed = Vec::new();
     for entry in fs::read_dir(directory).map_err(&failed)? {

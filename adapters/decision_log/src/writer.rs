@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::frame::{self, Frames, PAYLOAD_BYTES_MAX};
 use crate::recovery::recover_core;
-use crate::segment::{self, HEADER_BYTES, SEGMENT_BYTES_MAX, Segment, State};
+use crate::segment::{self, HEADER_BYTES, Header, SEGMENT_BYTES_MAX, Segment, State};
 use crate::syncer::{Next, Shared, Slot, Syncer, lock};
 use crate::vendor_shares::VendorShares;
 use crate::{AppendError, LogError, Recovered};
@@ -178,13 +178,27 @@ fn count_shares(shared: &Shared, core: u16) -> Result<(VendorShares, u64), LogEr
             continue;
         }
         sequence = sequence.max(listed.sequence.saturating_add(1));
-        let Some(file) = segment::open(&listed.path, false)? else { continue };
+        let Some(file) = segment::open(&listed.path, true)? else { continue };
         let bytes = segment::read(&file, &listed.path, SEGMENT_BYTES_MAX)?;
-        for frame in Frames::new(&bytes) {
+        let mut frames = Frames::new(&bytes);
+        for frame in frames.by_ref() {
             shares.add(listed.sequence, frame.vendor, frame::frame_bytes(frame.payload.len()) as u64);
         }
+        trim(&file, &bytes, &frames);
     }
     Ok((shares, sequence))
+}
+
+/// Gives back what a closed segment never used. Otherwise each restart would leave whole segments that are
+/// all but empty, and a process that starts over and over would push its own history over the limit.
+fn trim(file: &File, bytes: &[u8], frames: &Frames<'_>) {
+    let closed = Header::parse(bytes).is_ok_and(|header| header.state == State::Closed);
+    let rest = bytes.get(frames.offset_bytes()..).unwrap_or_default();
+    // Locked by nobody: then nobody has it mapped either.
+    if closed && rest.iter().all(|&byte| byte == 0) && file.try_lock().is_ok() {
+        // If it fails, the file is only larger than it must be.
+        let _ = file.set_len(frames.offset_bytes().min(bytes.len()) as u64);
+    }
 }
 
 fn not_appended(error: LogError) -> AppendError {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use portcullis_decision_log::{AppendError, LogError, Options, SegmentWriter, Syncer};
 
-use crate::common::{NOW_MS, append, id, scan, segments, small, vendor, wait_until};
+use crate::common::{NOW_MS, append, crash, id, scan, segments, small, vendor, wait_until};
 
 #[test]
 fn a_spent_share_closes_that_vendor_only_and_comes_back_with_room() {
@@ -60,6 +60,29 @@ fn the_oldest_closed_segments_go_first_and_never_an_active_one() {
     let first = *kept.iter().nth(1).unwrap();
     assert!(first > 800, "{first}");
     assert!(kept.iter().skip(1).copied().eq(first..1_000), "only the oldest are missing");
+}
+
+/// A segment is as large for one decision as for thousands: what it doesn't use goes back.
+#[test]
+fn restarts_do_not_push_the_history_over_the_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { bytes_max: 4 * 4096, ..small() };
+    for start in 0..30 {
+        let syncer = Syncer::start(directory.path(), options.clone()).unwrap();
+        let mut writer = SegmentWriter::open(&syncer, 0, NOW_MS).unwrap();
+        append(&mut writer, id(NOW_MS, start), &[0; 150]);
+        // Every other process dies.
+        if start % 2 == 0 {
+            let copy = crash(directory.path());
+            drop(writer);
+            drop(syncer);
+            for path in segments(copy.path()) {
+                std::fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let kept: Vec<_> = scan(directory.path()).iter().map(|frame| frame.id[15]).collect();
+    assert_eq!(kept, (0..30).collect::<Vec<_>>());
 }
 
 #[test]

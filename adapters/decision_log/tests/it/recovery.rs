@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use portcullis_decision_log::{
-    Cut, Frame, LogError, Options, Outcome, Reader, Recovered, SegmentWriter, Syncer, recover,
+    Cut, Frame, LogError, Options, Outcome, Reader, Recovered, SegmentWriter, Survey, Syncer, recover, survey,
 };
 use proptest::prelude::*;
 
@@ -39,9 +39,12 @@ fn a_crash_loses_nothing_that_was_appended() {
     let (copy, bytes, frames) = crashed();
     let path = put(copy.path(), &bytes);
     assert_eq!(scan(copy.path()), frames, "readable before it is recovered");
+    let left = survey(copy.path()).unwrap();
+    assert_eq!((left.segments, left.bytes, left.open), (1, 4096, vec![path.clone()]));
     let expect = Recovered { path, frames: 3, cut: None, outcome: Outcome::Closed };
     assert_eq!(recover(copy.path()).unwrap(), [expect]);
     assert_eq!(recover(copy.path()).unwrap(), [], "once is enough");
+    assert_eq!(survey(copy.path()).unwrap().open, [] as [std::path::PathBuf; 0]);
     assert_eq!(scan(copy.path()), frames);
 }
 
@@ -182,6 +185,7 @@ fn an_unreadable_header_is_set_aside() {
         assert_eq!(recovered[0].outcome, Outcome::SetAside { path: aside.clone() }, "{place}");
         assert!(!path.exists());
         assert_eq!(fs::read(&aside).unwrap(), damaged);
+        assert_eq!(survey(copy.path()).unwrap(), Survey { set_aside: vec![aside], ..Survey::default() });
     }
 }
 
