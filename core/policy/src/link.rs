@@ -1,13 +1,17 @@
 //! The messages between gate and control: plain data, so that they travel in memory in
 //! `portcullis up` and over mutual TLS where the planes run apart.
 
-use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
+use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, IntegrationId, SeveranceId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::SnapshotFacts;
+
+mod batch;
+
+pub use batch::{LogBatch, LogEntry};
 
 /// From control to a gate.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -29,10 +33,7 @@ pub enum FromGate {
     },
     Severed(SeverReport),
     Relay(RelayRequest),
-    Decisions {
-        decided: Vec<DecisionRecord>,
-        ended: Vec<OutcomeRecord>,
-    },
+    Decisions(LogBatch),
     /// The gate has closed these keys by itself, after a response passed the records limit.
     KeysCut {
         client: ClientId,

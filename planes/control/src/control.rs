@@ -303,6 +303,11 @@ impl Control {
         &self.0.core.store
     }
 
+    /// How many decisions had each verdict, since the start.
+    pub(crate) fn decision_counts(&self) -> [(portcullis_domain::decision::Verdict, u64); 4] {
+        self.0.decisions.counts()
+    }
+
     /// The newest first. **Blocks** where the recent ones don't suffice: call it from a thread that may.
     ///
     /// # Errors
@@ -378,9 +383,7 @@ impl Control {
             FromGate::SnapshotInUse { version } => gate.uses(version),
             FromGate::Severed(report) => gate.reported(report),
             FromGate::Relay(request) => gate.relay(request, self.0.relay.get().cloned()),
-            FromGate::Decisions { decided, ended } => {
-                self.0.decisions.take(decided, ended, &self.state());
-            }
+            FromGate::Decisions(batch) => self.0.decisions.take(batch, &self.state()),
             FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
             FromGate::CertificateSeen { client, thumbprint } => {
                 // Only of clients that exist: a gate can't make this grow.

@@ -2,26 +2,32 @@
 //!
 //! What reads the disk **blocks**: call it from a thread that may.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_api::decisions::{DecisionQuery, DecisionView, NamesView};
 use portcullis_api::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use portcullis_decision_log::{Frame, Reader};
 use portcullis_domain::decision::{
-    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION,
+    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, Verdict,
 };
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::state::State;
+use portcullis_policy::link::LogBatch;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::error::DecisionsError;
 
-/// Decisions kept in memory.
-const RECENT_MAX: usize = 50_000;
+mod recent;
+
+use recent::RecentLog;
+
+/// Decisions whose outcome is waited for, while somebody follows.
+const OPEN_MAX: usize = 65_536;
 /// Decisions that a slow follower may be behind before it misses some.
 const FOLLOWED_MAX: usize = 4_096;
 /// How far back the disk is searched at first; each further step goes twice as far.
@@ -30,15 +36,18 @@ const STEP_FIRST_MS: u64 = 600_000;
 const SESSION_SEARCH_MS: u64 = 24 * 3_600_000;
 
 pub(crate) struct Decisions {
-    recent: Mutex<BTreeMap<DecisionId, Recent>>,
+    recent: Mutex<RecentLog>,
+    counts: [AtomicU64; 4],
     reader: Reader,
     followed: broadcast::Sender<Arc<DecisionView>>,
+    /// Decisions whose outcome followers wait for.
+    open: Mutex<HashMap<DecisionId, DecisionRecord>>,
     names: Mutex<Option<Arc<Names>>>,
 }
 
 #[derive(Clone)]
 struct Recent {
-    record: Arc<DecisionRecord>,
+    record: DecisionRecord,
     outcome: Option<OutcomeRecord>,
 }
 
@@ -52,8 +61,10 @@ impl Decisions {
     pub fn new(log: PathBuf) -> Self {
         Self {
             recent: Mutex::default(),
+            counts: Default::default(),
             reader: Reader::new(log),
             followed: broadcast::Sender::new(FOLLOWED_MAX),
+            open: Mutex::default(),
             names: Mutex::default(),
         }
     }
@@ -63,36 +74,55 @@ impl Decisions {
         self.followed.subscribe()
     }
 
-    pub fn take(&self, decided: Vec<DecisionRecord>, ended: Vec<OutcomeRecord>, state: &Arc<State>) {
-        let followed = self.followed.receiver_count() > 0;
-        let mut news = Vec::new();
-        {
-            let mut recent = self.recent();
-            for record in decided {
-                let record = Arc::new(record);
-                if followed {
-                    news.push(Recent { record: Arc::clone(&record), outcome: None });
-                }
-                recent.insert(record.id, Recent { record, outcome: None });
-            }
-            for outcome in ended {
-                // Decided so long ago that it is on disk only: so is this.
-                let Some(decision) = recent.get_mut(&outcome.id) else { continue };
-                decision.outcome = Some(outcome);
-                if followed {
-                    news.push(decision.clone());
-                }
-            }
-            while recent.len() > RECENT_MAX {
-                recent.pop_first();
-            }
+    /// How many decisions had each verdict, since the start.
+    pub fn counts(&self) -> [(Verdict, u64); 4] {
+        let [allow, challenge, deny, sever] = &self.counts;
+        let count = |verdict, count: &AtomicU64| (verdict, count.load(Ordering::Relaxed));
+        [
+            count(Verdict::Allow, allow),
+            count(Verdict::Challenge, challenge),
+            count(Verdict::Deny, deny),
+            count(Verdict::Sever, sever),
+        ]
+    }
+
+    /// Keeps a batch as it came: most of it nobody will ever ask for.
+    pub fn take(&self, batch: LogBatch, state: &Arc<State>) {
+        for (count, (_, more)) in self.counts.iter().zip(batch.by_verdict()) {
+            count.fetch_add(more, Ordering::Relaxed);
         }
-        if followed {
-            let names = self.names(state);
-            for decision in news {
-                // The last follower may just have gone.
-                let _ = self.followed.send(Arc::new(names.view(decision)));
-            }
+        if self.followed.receiver_count() > 0 {
+            self.tell(&batch, state);
+        } else if let Ok(mut open) = self.open.try_lock() {
+            open.clear();
+        }
+        self.recent().push(batch);
+    }
+
+    fn tell(&self, batch: &LogBatch, state: &Arc<State>) {
+        let (decided, ended) = match batch.records() {
+            Ok(records) => records,
+            Err(error) => return tracing::error!(%error, "a gate reports what is no decision"),
+        };
+        let names = self.names(state);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut news = Vec::with_capacity(decided.len() + ended.len());
+        for record in decided {
+            open.insert(record.id, record.clone());
+            news.push(Recent { record, outcome: None });
+        }
+        for outcome in ended {
+            // Decided before anybody followed: it may still be among the recent ones.
+            let record = open.remove(&outcome.id).or_else(|| self.recent().record(outcome.id));
+            news.extend(record.map(|record| Recent { record, outcome: Some(outcome) }));
+        }
+        if open.len() > OPEN_MAX {
+            open.clear();
+        }
+        drop(open);
+        for decision in news {
+            // The last follower may just have gone.
+            let _ = self.followed.send(Arc::new(names.view(decision)));
         }
     }
 
@@ -105,7 +135,7 @@ impl Decisions {
         id: DecisionId,
         state: &Arc<State>,
     ) -> Result<Option<DecisionView>, DecisionsError> {
-        let recent = self.recent().get(&id).cloned();
+        let recent = self.recent().find(id);
         let found = match recent {
             Some(found) if found.outcome.is_some() => Some(found),
             other => joined(&self.reader.find(id.0)?)?.pop().or(other),
@@ -168,9 +198,12 @@ impl Decisions {
     }
 
     pub fn recent_session_of(&self, session: &str) -> Option<ClientId> {
-        let recent = self.recent();
-        let mut newest_first = recent.values().rev();
-        newest_first.find(|decision| decision.record.session.as_deref() == Some(session))?.record.client
+        let newest_first = self.recent().decisions();
+        newest_first
+            .into_iter()
+            .find(|decision| decision.record.session.as_deref() == Some(session))?
+            .record
+            .client
     }
 
     fn find_recent(
@@ -179,15 +212,16 @@ impl Decisions {
         names: &Names,
         limit: usize,
     ) -> (Vec<DecisionView>, Option<DecisionId>) {
-        let recent = self.recent();
-        let newest_first = recent.iter().rev();
+        let newest_first = self.recent().decisions();
+        let oldest = newest_first.last().map(|decision| decision.record.id);
         let found = newest_first
-            .filter(|(id, _)| query.cursor.is_none_or(|cursor| **id < cursor))
-            .map(|(_, decision)| names.view(decision.clone()))
+            .into_iter()
+            .filter(|decision| query.cursor.is_none_or(|cursor| decision.record.id < cursor))
+            .map(|decision| names.view(decision))
             .filter(|view| query.takes(view))
             .take(limit)
             .collect();
-        (found, recent.keys().next().copied())
+        (found, oldest)
     }
 
     /// At most `limit`, the newest first, of those decided in `from_ms..until_ms` and older than `below`.
@@ -236,7 +270,7 @@ impl Decisions {
         }
     }
 
-    fn recent(&self) -> MutexGuard<'_, BTreeMap<DecisionId, Recent>> {
+    fn recent(&self) -> MutexGuard<'_, RecentLog> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -265,7 +299,7 @@ impl Names {
             client: name(record.client.map(|id| id.0)),
             route: name(record.route.map(|id| id.0)),
         };
-        DecisionView::new(Arc::unwrap_or_clone(record), outcome, names)
+        DecisionView::new(record, outcome, names)
     }
 }
 
@@ -278,7 +312,7 @@ fn joined(frames: &[Frame]) -> Result<Vec<Recent>, DecisionsError> {
         }
         match frame.kind {
             DECISION_KIND => {
-                let record = Arc::new(DecisionRecord::from_bytes(&frame.payload)?);
+                let record = DecisionRecord::from_bytes(&frame.payload)?;
                 decisions.push(Recent { record, outcome: None });
             }
             OUTCOME_KIND => {

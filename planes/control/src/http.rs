@@ -3,7 +3,6 @@
 //! `portcullis_api::openapi::routes` is the table of what is served here; a test compares the two.
 
 mod authorize;
-mod counts;
 mod decisions;
 mod ledger;
 mod once;
@@ -28,10 +27,8 @@ use portcullis_api::problem::Problem;
 use crate::control::Control;
 use reply::Refused;
 
-/// Serves `control`. Must be called on a Tokio runtime: it starts a task that counts decisions.
+/// Serves `control`.
 pub fn router(control: Control) -> Router {
-    let counts = counts::Counts::default();
-    tokio::spawn(counts.clone().follow(control.follow()));
     let answers = once::Answers::default();
     let v1 = Router::new()
         .route("/v1/apply", post(resources::apply))
@@ -56,7 +53,7 @@ pub fn router(control: Control) -> Router {
         // Outermost last: who asks comes before what was asked already.
         .route_layer(from_fn_with_state((control.clone(), answers), once::once))
         .route_layer(from_fn_with_state(control.clone(), authorize::authorize));
-    let metrics = get(ledger::metrics).with_state((control.clone(), counts));
+    let metrics = get(ledger::metrics).with_state(control.clone());
     Router::new()
         .merge(v1)
         .route("/healthz", get(ledger::healthz))

@@ -112,7 +112,7 @@ impl Drop for Exchange {
         let mut recorder = self.core.recorder.borrow_mut();
         recorder.ended(
             self.permit.client().integration.vendor,
-            OutcomeRecord {
+            &OutcomeRecord {
                 id: self.id,
                 time: shared.clock.now(),
                 ending,

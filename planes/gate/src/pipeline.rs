@@ -101,7 +101,7 @@ async fn pass(
     let method = request.method().as_str().to_owned();
     let record = record_of(core, connection, id, learnt, &method, Verdict::Allow, Reason::Allowed);
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
-    if let Err(error) = core.recorder.borrow_mut().decided(record) {
+    if let Err(error) = core.recorder.borrow_mut().decided(&record) {
         tracing::error!(%error, "a decision can't be recorded");
         return Err(Reason::DecisionLogUnavailable.into());
     }
@@ -209,8 +209,8 @@ fn write_refusal(core: &Core, record: DecisionRecord, refusal: &Refusal, http2: 
     let id = record.id;
     let mut recorder = core.recorder.borrow_mut();
     if record.client.is_none() {
-        recorder.stranger(record);
-    } else if let Err(error) = recorder.decided(record) {
+        recorder.stranger(&record);
+    } else if let Err(error) = recorder.decided(&record) {
         tracing::error!(%error, "a decision can't be recorded");
         return Refusal::from(Reason::DecisionLogUnavailable).response(id, http2);
     }

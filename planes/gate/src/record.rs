@@ -9,14 +9,14 @@ use portcullis_domain::decision::{
 };
 use portcullis_domain::ids::VendorId;
 use portcullis_domain::reason::Reason;
-use portcullis_policy::link::FromGate;
+use portcullis_policy::link::{FromGate, LogBatch};
 use tokio::sync::mpsc;
 
 use crate::connection::Connection;
 use crate::core::Core;
 
 /// A batch for control is sent when it has this many entries, or at the next beat.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// What control doesn't take in time is dropped from the link, never from the log.
 const WAITING_MAX: usize = 16_384;
 /// Samples of refused strangers that one core records in a second.
@@ -24,8 +24,7 @@ const STRANGERS_A_SECOND: u32 = 50;
 
 pub struct Recorder {
     log: SegmentWriter,
-    decided: Vec<DecisionRecord>,
-    ended: Vec<OutcomeRecord>,
+    batch: LogBatch,
     strangers_second: i64,
     strangers: u32,
     /// Refusals of strangers since the start, by reason.
@@ -34,31 +33,19 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn new(log: SegmentWriter) -> Self {
-        Self {
-            log,
-            decided: Vec::new(),
-            ended: Vec::new(),
-            strangers_second: 0,
-            strangers: 0,
-            refused: HashMap::new(),
-        }
+        Self { log, batch: LogBatch::default(), strangers_second: 0, strangers: 0, refused: HashMap::new() }
     }
 
     /// Records a decision about an identified client. Unless this succeeds, nothing passes.
-    pub fn decided(&mut self, record: DecisionRecord) -> Result<(), AppendError> {
-        self.append(
-            DECISION_KIND,
-            record.id,
-            record.vendor,
-            record.to_bytes(),
-            record.time.as_millisecond(),
-        )?;
-        self.decided.push(record);
+    pub fn decided(&mut self, record: &DecisionRecord) -> Result<(), AppendError> {
+        let payload = record.to_bytes().map_err(unwritable)?;
+        self.append(DECISION_KIND, record.id, record.vendor, &payload, record.time.as_millisecond())?;
+        self.batch.push_decision(record.id, record.verdict, &payload);
         Ok(())
     }
 
     /// Counts a refused stranger, and records a sample: a flood must not fill the disk.
-    pub fn stranger(&mut self, record: DecisionRecord) {
+    pub fn stranger(&mut self, record: &DecisionRecord) {
         *self.refused.entry(record.reason).or_default() += 1;
         let second = record.time.as_second();
         if second != self.strangers_second {
@@ -72,16 +59,11 @@ impl Recorder {
         }
     }
 
-    pub fn ended(&mut self, vendor: VendorId, record: OutcomeRecord) {
+    pub fn ended(&mut self, vendor: VendorId, record: &OutcomeRecord) {
         // The decision itself is recorded; if its outcome can't be, the next decision will not pass.
-        let _ = self.append(
-            OUTCOME_KIND,
-            record.id,
-            Some(vendor),
-            record.to_bytes(),
-            record.time.as_millisecond(),
-        );
-        self.ended.push(record);
+        let Ok(payload) = record.to_bytes() else { return };
+        let _ = self.append(OUTCOME_KIND, record.id, Some(vendor), &payload, record.time.as_millisecond());
+        self.batch.push_outcome(record.id, &payload);
     }
 
     fn append(
@@ -89,36 +71,33 @@ impl Recorder {
         kind: u8,
         id: DecisionId,
         vendor: Option<VendorId>,
-        payload: Result<Vec<u8>, PayloadError>,
+        payload: &[u8],
         now_ms: i64,
     ) -> Result<(), AppendError> {
-        let payload = payload.map_err(|error| AppendError::Io(std::io::Error::other(error)))?;
         let vendor = vendor.map_or([0; 16], |vendor| *vendor.0.as_bytes());
         let now_ms = u64::try_from(now_ms).unwrap_or(0);
-        self.log.append(kind, PAYLOAD_VERSION, id.0, vendor, &payload, now_ms)
+        self.log.append(kind, PAYLOAD_VERSION, id.0, vendor, payload, now_ms)
     }
 
     pub fn batch_is_full(&self) -> bool {
-        self.decided.len() + self.ended.len() >= BATCH
+        self.batch.len() >= BATCH
     }
 
     /// Sends what has gathered; keeps it for the next beat when control is behind.
     pub fn flush(&mut self, to_control: &mpsc::Sender<FromGate>) {
-        if self.decided.is_empty() && self.ended.is_empty() {
+        if self.batch.is_empty() {
             return;
         }
-        let Ok(permit) = to_control.try_reserve() else {
-            if self.decided.len() + self.ended.len() > WAITING_MAX {
-                self.decided.clear();
-                self.ended.clear();
-            }
-            return;
-        };
-        permit.send(FromGate::Decisions {
-            decided: std::mem::take(&mut self.decided),
-            ended: std::mem::take(&mut self.ended),
-        });
+        match to_control.try_reserve() {
+            Ok(permit) => permit.send(FromGate::Decisions(std::mem::take(&mut self.batch))),
+            Err(_) if self.batch.len() > WAITING_MAX => self.batch = LogBatch::default(),
+            Err(_) => {}
+        }
     }
+}
+
+fn unwritable(error: PayloadError) -> AppendError {
+    AppendError::Io(std::io::Error::other(error))
 }
 
 /// A decision of which only the connection and the outcome are known; the caller adds what it has learnt.

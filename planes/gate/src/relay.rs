@@ -137,11 +137,11 @@ impl Told {
         let record = self.decision(core, ready, connection, id, method, path);
         let mut recorder = core.recorder.borrow_mut();
         let Some(about) = &self.about else {
-            recorder.stranger(record);
+            recorder.stranger(&record);
             return Ok(());
         };
         let time = record.time;
-        recorder.decided(record).map_err(|error| {
+        recorder.decided(&record).map_err(|error| {
             tracing::error!(%error, "a decision can't be recorded");
             Refusal::from(Reason::DecisionLogUnavailable)
         })?;
@@ -159,7 +159,7 @@ impl Told {
                 records,
                 duration_us,
             };
-            recorder.ended(about.vendor, outcome);
+            recorder.ended(about.vendor, &outcome);
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{Response, StatusCode};
 use portcullis_api::problem::Problem;
 
-use super::counts::Counts;
 use super::reply::{Reply, failed, json};
 use crate::control::Control;
 
@@ -41,7 +40,7 @@ pub async fn readyz(State(control): State<Control>) -> Result<&'static str, supe
 }
 
 /// Prometheus text format 0.0.4. Names of vendors and clients are not in it: it is public.
-pub async fn metrics(State((control, counts)): State<(Control, Counts)>) -> Response<Body> {
+pub async fn metrics(State(control): State<Control>) -> Response<Body> {
     let state = control.state();
     let mut text = String::new();
     let gauge = |text: &mut String, name: &str, help: &str, value: usize| {
@@ -56,8 +55,8 @@ pub async fn metrics(State((control, counts)): State<(Control, Counts)>) -> Resp
         text,
         "# HELP portcullis_decisions_total Decisions that gates reported since the start.\n# TYPE portcullis_decisions_total counter"
     );
-    for (verdict, count) in counts.by_verdict() {
-        let _ = writeln!(text, "portcullis_decisions_total{{verdict=\"{verdict}\"}} {count}");
+    for (verdict, count) in control.decision_counts() {
+        let _ = writeln!(text, "portcullis_decisions_total{{verdict=\"{}\"}} {count}", verdict.as_str());
     }
     if let Some(process) = control.process() {
         (process.metrics)(&mut text);

@@ -7,7 +7,7 @@ use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
-use portcullis_policy::link::FromGate;
+use portcullis_policy::link::{FromGate, LogBatch};
 
 use crate::world::{Process, World, until};
 
@@ -80,7 +80,7 @@ async fn decisions_are_found_in_memory_and_on_disk_newest_first() {
     let new: Vec<_> =
         (6..10).map(|number| decision(&process, &world, 100 - u64::from(number), number)).collect();
     let ended = vec![outcome(&new[0])];
-    gate.to_control.send(FromGate::Decisions { decided: new.clone(), ended }).await.unwrap();
+    gate.to_control.send(FromGate::Decisions(LogBatch::of(&new, &ended).unwrap())).await.unwrap();
     let find = |query: DecisionQuery| -> Vec<DecisionId> {
         process.control.decisions(&query).unwrap().iter().map(|view| view.record.id).collect()
     };
@@ -126,7 +126,9 @@ async fn followers_see_a_decision_and_then_its_outcome() {
     let gate = process.gate("gate");
     let mut follower = process.control.follow();
     let record = decision(&process, &world, 0, 1);
-    let send = |decided, ended| gate.to_control.send(FromGate::Decisions { decided, ended });
+    let send = |decided: Vec<DecisionRecord>, ended: Vec<OutcomeRecord>| {
+        gate.to_control.send(FromGate::Decisions(LogBatch::of(&decided, &ended).unwrap()))
+    };
     send(vec![record.clone()], Vec::new()).await.unwrap();
     send(Vec::new(), vec![outcome(&record)]).await.unwrap();
     let first = follower.recv().await.unwrap();

@@ -6,7 +6,7 @@ use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRec
 use portcullis_domain::ids::VendorId;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
-use portcullis_policy::link::FromGate;
+use portcullis_policy::link::{FromGate, LogBatch};
 use serde_json::json;
 
 use super::world::*;
@@ -75,7 +75,7 @@ async fn decisions_are_listed_explained_and_followed() {
         records: 3,
         duration_us: 1_000,
     }];
-    world.gate.send(FromGate::Decisions { decided, ended }).await.unwrap();
+    world.gate.send(FromGate::Decisions(LogBatch::of(&decided, &ended).unwrap())).await.unwrap();
     let told = next_event(&mut stream, "decision").await;
     assert_eq!((&told["id"], &told["verdict"]), (&json!(last.id), &json!("deny")));
     assert_eq!(told["names"]["vendor"], "acme");
@@ -129,14 +129,14 @@ async fn a_slow_reader_is_told_what_it_missed() {
     let world = World::with_integration().await;
     let response = world.raw(request("GET", "/v1/decisions/stream", ADMIN, None)).await;
     let mut slow = response.into_body().into_data_stream();
-    let decided = (0..5_000_u16)
+    let decided: Vec<_> = (0..5_000_u16)
         .map(|number| {
             let [high, low] = number.to_be_bytes();
             let id = DecisionId::new(START as u64 * 1_000, [0, 0, 0, 0, 0, 0, 0, 0, high, low]);
             DecisionRecord { id, ..decision(&world, 0, Verdict::Allow, Reason::Allowed) }
         })
         .collect();
-    world.gate.send(FromGate::Decisions { decided, ended: vec![] }).await.unwrap();
+    world.gate.send(FromGate::Decisions(LogBatch::of(&decided, &[]).unwrap())).await.unwrap();
     let told = next_event(&mut slow, "missed").await;
     let missed = told["missed"].as_u64().unwrap();
     // It goes on with the oldest that is still held.

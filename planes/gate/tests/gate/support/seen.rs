@@ -95,7 +95,8 @@ impl ControlEnd {
                     to_gate.blocking_send(ToGate::RelayAnswer(answer)).unwrap();
                 }
             }
-            FromGate::Decisions { decided, ended } => {
+            FromGate::Decisions(batch) => {
+                let (decided, ended) = batch.records().unwrap();
                 seen.decided.extend(decided);
                 seen.ended.extend(ended);
             }
