@@ -1,4 +1,4 @@
-//! JSON text in blocks of 64 bytes, one bit for each byte, the first byte lowest: which bytes are
+//! Text in blocks of 64 bytes, one bit for each byte, the first byte lowest. For JSON: which bytes are
 //! brackets, and which are faults.
 //!
 //! The method is stage one of Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019):
@@ -10,6 +10,7 @@ mod portable;
 
 use crate::json::Json;
 use crate::meter::{Halt, Meter};
+use crate::rows::Rows;
 use avx2::Avx2;
 use portable::Portable;
 
@@ -50,6 +51,21 @@ pub(crate) trait Classifier: Copy {
     fn parities(self, bits: u64) -> u64;
 }
 
+/// What the bytes of a block of CSV are.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableMasks {
+    pub(crate) quotes: u64,
+    pub(crate) commas: u64,
+    pub(crate) returns: u64,
+    pub(crate) feeds: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) trait TableClassifier: Classifier {
+    fn table_masks(self, block: &[u8; BLOCK_BYTES]) -> TableMasks;
+}
+
 /// What looks at blocks.
 #[derive(Clone, Copy)]
 pub(crate) enum Engine {
@@ -73,6 +89,14 @@ impl Engine {
         match self {
             Self::Avx2(avx2) => avx2.inside(json, chunk, at, meter),
             Self::Portable => json.inside(Portable, chunk, at, meter),
+        }
+    }
+
+    /// Without vector instructions, blocks don't pay for tables.
+    pub(crate) fn regular_rows(self, rows: &mut Rows, chunk: &[u8], at: usize, meter: &mut Meter) -> usize {
+        match self {
+            Self::Avx2(avx2) => avx2.regular_rows(rows, chunk, at, meter),
+            Self::Portable => at,
         }
     }
 }
@@ -220,5 +244,6 @@ fn escaped(backslashes: u64, after_backslash: bool) -> (u64, bool) {
     ((EVEN ^ even_ends << 1) & follows, overflows)
 }
 
-#[cfg(test)]
+// They compare with what only this machine has.
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests;

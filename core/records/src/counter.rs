@@ -62,7 +62,9 @@ impl Counter {
         match format {
             Format::Json => Self::of_text(Scanner::Json(Json::new(None, Engine::detect()))),
             Format::NdJson => Self::of_text(Scanner::Lines(Lines::default())),
-            Format::Csv { has_header } => Self::of_text(Scanner::Rows(Rows::new(has_header))),
+            Format::Csv { has_header } => {
+                Self::of_text(Scanner::Rows(Rows::new(has_header, Engine::detect())))
+            }
             Format::Sse => Self::of_text(Scanner::Events(Events::default())),
             Format::Grpc => Self::of_bytes(Scanner::Messages(Messages::default())),
         }
@@ -88,8 +90,10 @@ impl Counter {
     /// and measurements.
     #[must_use]
     pub fn portable(mut self) -> Self {
-        if let Scanner::Json(json) = &mut self.scanner {
-            json.use_engine(Engine::Portable);
+        match &mut self.scanner {
+            Scanner::Json(json) => json.use_engine(Engine::Portable),
+            Scanner::Rows(rows) => rows.use_engine(Engine::Portable),
+            _ => {}
         }
         self
     }

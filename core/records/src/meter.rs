@@ -32,6 +32,12 @@ impl Meter {
         Ok(())
     }
 
+    /// Whether so many records more could be charged.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn has_room(&self, records: u64) -> bool {
+        records <= self.records_max.saturating_sub(self.records)
+    }
+
     /// Charges up to so many records; gives how many.
     pub(crate) fn take_some(&mut self, records: u64) -> u64 {
         let taken = records.min(self.records_max.saturating_sub(self.records));

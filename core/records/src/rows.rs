@@ -1,7 +1,11 @@
 //! CSV (RFC 4180): every line outside of quoted fields is a record, less the header.
 
+#[cfg(target_arch = "x86_64")]
+mod regular;
+
 use memchr::{memchr, memchr2, memchr3};
 
+use crate::blocks::Engine;
 use crate::meter::{Halt, Meter};
 
 #[derive(Clone)]
@@ -14,6 +18,7 @@ pub(crate) struct Rows {
     /// A quote stood where none may be. Some readers take it for a letter, some for the begin or end
     /// of a field, and each finds other lines: every line counts, as no reader finds more than that.
     quotes_mean_nothing: bool,
+    engine: Engine,
 }
 
 #[derive(Clone, Copy)]
@@ -29,40 +34,45 @@ enum Place {
 }
 
 impl Rows {
-    pub(crate) fn new(has_header: bool) -> Self {
+    pub(crate) fn new(has_header: bool, engine: Engine) -> Self {
         Self {
             place: Place::LineStart,
             header_next: has_header,
             after_return: false,
             quotes_mean_nothing: false,
+            engine,
         }
+    }
+
+    pub(crate) fn use_engine(&mut self, engine: Engine) {
+        self.engine = engine;
     }
 
     pub(crate) fn push(&mut self, chunk: &[u8], meter: &mut Meter) -> Result<(), Halt> {
         let mut at = 0;
-        while let Some(rest) = chunk.get(at..)
-            && let Some(&byte) = rest.first()
-        {
-            at += match self.place {
-                Place::LineStart => {
-                    self.line_start(byte, at, meter)?;
-                    1
-                }
-                Place::Plain { after_comma } => self.plain(rest, after_comma, at, meter),
-                Place::Quoted => match memchr(b'"', rest) {
-                    None => rest.len(),
-                    Some(length) => {
-                        self.place = Place::Quote;
-                        length + 1
-                    }
-                },
-                Place::Quote => {
-                    self.quote(byte, at, meter);
-                    1
-                }
-            };
+        loop {
+            if !self.quotes_mean_nothing {
+                at = self.engine.regular_rows(self, chunk, at, meter);
+            }
+            let rest = chunk.get(at..).unwrap_or_default();
+            let Some(&byte) = rest.first() else { return Ok(()) };
+            at += self.step(byte, rest, at, meter)?;
         }
-        Ok(())
+    }
+
+    /// Reads at least one byte; gives how many.
+    fn step(&mut self, byte: u8, rest: &[u8], at: usize, meter: &mut Meter) -> Result<usize, Halt> {
+        match self.place {
+            Place::LineStart => self.line_start(byte, at, meter)?,
+            Place::Plain { after_comma } => return Ok(self.plain(rest, after_comma, at, meter)),
+            Place::Quoted => {
+                let Some(length) = memchr(b'"', rest) else { return Ok(rest.len()) };
+                self.place = Place::Quote;
+                return Ok(length + 1);
+            }
+            Place::Quote => self.quote(byte, at, meter),
+        }
+        Ok(1)
     }
 
     /// Whether the body may end here.

@@ -12,9 +12,10 @@ mod machine {
         _mm256_srli_epi16,
     };
 
-    use crate::blocks::{BLOCK_BYTES, Classifier, EscapeMasks, Masks};
+    use crate::blocks::{BLOCK_BYTES, Classifier, EscapeMasks, Masks, TableClassifier, TableMasks};
     use crate::json::Json;
     use crate::meter::{Halt, Meter};
+    use crate::rows::Rows;
 
     /// A proof: there is a value only where the processor has all that the functions below enable.
     #[derive(Clone, Copy)]
@@ -42,6 +43,17 @@ mod machine {
             // SAFETY: a value of this type proves that the processor has these features.
             unsafe { inside(self, json, chunk, at, meter) }
         }
+
+        pub(crate) fn regular_rows(
+            self,
+            rows: &mut Rows,
+            chunk: &[u8],
+            at: usize,
+            meter: &mut Meter,
+        ) -> usize {
+            // SAFETY: as above.
+            unsafe { regular_rows(self, rows, chunk, at, meter) }
+        }
     }
 
     #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt")]
@@ -53,6 +65,19 @@ mod machine {
         meter: &mut Meter,
     ) -> Result<usize, Halt> {
         json.inside(avx2, chunk, at, meter)
+    }
+
+    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,lzcnt,popcnt")]
+    fn regular_rows(avx2: Avx2, rows: &mut Rows, chunk: &[u8], at: usize, meter: &mut Meter) -> usize {
+        rows.regular(avx2, chunk, at, meter)
+    }
+
+    impl TableClassifier for Avx2 {
+        #[inline(always)]
+        fn table_masks(self, block: &[u8; BLOCK_BYTES]) -> TableMasks {
+            // SAFETY: a value of this type proves that the processor has these features.
+            unsafe { table_masks(block) }
+        }
     }
 
     impl Classifier for Avx2 {
@@ -81,17 +106,13 @@ mod machine {
         let halves = halves(block);
         let zero = _mm256_setzero_si256();
         let kinds = halves.map(|half| kinds(half, &KINDS_HIGH, &KINDS_LOW));
-        let equal = |byte: u8| {
-            let wanted = _mm256_set1_epi8(byte as i8);
-            both(_mm256_cmpeq_epi8(halves[0], wanted), _mm256_cmpeq_epi8(halves[1], wanted))
-        };
         let last_control = _mm256_set1_epi8(0x1f);
         let control = |half| _mm256_cmpeq_epi8(_mm256_min_epu8(half, last_control), half);
         // As signed numbers kinds with `BRACKET` are negative, those of scalars above all blanks.
         let blank = _mm256_set1_epi8(BLANKS as i8);
         Masks {
-            quotes: equal(b'"'),
-            backslashes: equal(b'\\'),
+            quotes: equal(halves, b'"'),
+            backslashes: equal(halves, b'\\'),
             brackets: both(kinds[0], kinds[1]),
             scalars: both(_mm256_cmpgt_epi8(kinds[0], blank), _mm256_cmpgt_epi8(kinds[1], blank)),
             strays: both(_mm256_cmpeq_epi8(kinds[0], zero), _mm256_cmpeq_epi8(kinds[1], zero)),
@@ -111,6 +132,25 @@ mod machine {
             !both(low, high)
         };
         EscapeMasks { letters: of_kinds(LETTERS), unicodes: of_kinds(UNICODE), digits: of_kinds(DIGITS) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn table_masks(block: &[u8; BLOCK_BYTES]) -> TableMasks {
+        let halves = halves(block);
+        TableMasks {
+            quotes: equal(halves, b'"'),
+            commas: equal(halves, b','),
+            returns: equal(halves, b'\r'),
+            feeds: equal(halves, b'\n'),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn equal(halves: [__m256i; 2], byte: u8) -> u64 {
+        let wanted = _mm256_set1_epi8(byte as i8);
+        both(_mm256_cmpeq_epi8(halves[0], wanted), _mm256_cmpeq_epi8(halves[1], wanted))
     }
 
     #[inline]
@@ -230,6 +270,7 @@ mod machine {
 mod machine {
     use crate::json::Json;
     use crate::meter::{Halt, Meter};
+    use crate::rows::Rows;
 
     /// There is none.
     #[derive(Clone, Copy)]
@@ -241,6 +282,10 @@ mod machine {
         }
 
         pub(crate) fn inside(self, _: &mut Json, _: &[u8], _: usize, _: &mut Meter) -> Result<usize, Halt> {
+            match self {}
+        }
+
+        pub(crate) fn regular_rows(self, _: &mut Rows, _: &[u8], _: usize, _: &mut Meter) -> usize {
             match self {}
         }
     }

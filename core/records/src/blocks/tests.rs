@@ -5,7 +5,7 @@ use proptest::prelude::{any, prop_assert_eq, proptest};
 
 use super::avx2::Avx2;
 use super::portable::Portable;
-use super::{BLOCK_BYTES, Classifier};
+use super::{BLOCK_BYTES, Classifier, TableClassifier, TableMasks};
 
 #[test]
 fn kinds_of_all_bytes_at_all_places() {
@@ -19,6 +19,26 @@ fn kinds_of_all_bytes_at_all_places() {
                 let escapes = (avx2.escape_masks(&block), Portable.escape_masks(&block));
                 assert_eq!(escapes.0, escapes.1, "{byte:#x} at {place}");
             }
+        }
+    }
+}
+
+/// For tables there is only one; each byte of `,"\r\n` at its place.
+#[test]
+fn tables() {
+    let Some(avx2) = Avx2::detect() else { return println!("skipped: this machine has no AVX2") };
+    for byte in 0..=u8::MAX {
+        for place in 0..BLOCK_BYTES {
+            let mut block = [b'x'; BLOCK_BYTES];
+            block[place] = byte;
+            let mask = |wanted: u8| if byte == wanted { 1 << place } else { 0 };
+            let expect = TableMasks {
+                quotes: mask(b'"'),
+                commas: mask(b','),
+                returns: mask(b'\r'),
+                feeds: mask(b'\n'),
+            };
+            assert_eq!(avx2.table_masks(&block), expect, "{byte:#x} at {place}");
         }
     }
 }
