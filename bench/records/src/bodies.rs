@@ -17,8 +17,16 @@ impl Numbers {
 }
 
 const NAMES: [&str; 6] = ["Jana Novák", "Piet de Vries", "Ana Souza", "John Smith", "李娜", "Zoë Müller"];
-const WORDS: [&str; 8] =
-    ["deliver", "before noon", "ring", "\\\"side door\\\"", "fragile", "leave at [desk 3]", "no rush", "gift"];
+const WORDS: [&str; 8] = [
+    "deliver",
+    "before noon",
+    "ring",
+    "\\\"side door\\\"",
+    "fragile",
+    "leave at [desk 3]",
+    "no rush",
+    "gift",
+];
 
 /// An order as an interface of a shop would give it: 350 to 800 bytes.
 fn order(numbers: &mut Numbers, place: usize) -> String {
@@ -59,7 +67,11 @@ fn order(numbers: &mut Numbers, place: usize) -> String {
 }
 
 /// Puts records one after another until there are so many bytes.
-fn repeat(bytes: usize, mut record: impl FnMut(&mut Numbers, usize) -> String, between: &str) -> (String, u64) {
+fn repeat(
+    bytes: usize,
+    mut record: impl FnMut(&mut Numbers, usize) -> String,
+    between: &str,
+) -> (String, u64) {
     let mut numbers = Numbers(4);
     let mut text = String::with_capacity(bytes + 4_096);
     let mut records = 0;
@@ -90,7 +102,8 @@ pub fn orders(bytes: usize) -> Body {
 
 pub fn other_json(bytes: usize) -> Vec<Body> {
     let pretty = |numbers: &mut Numbers, place| {
-        let value: serde_json::Value = serde_json::from_str(&order(numbers, place)).expect("an order is JSON");
+        let value: serde_json::Value =
+            serde_json::from_str(&order(numbers, place)).expect("an order is JSON");
         serde_json::to_string_pretty(&value).expect("a value can be written").replace('\n', "\n  ")
     };
     let small = |numbers: &mut Numbers, place: usize| {
@@ -105,15 +118,31 @@ pub fn other_json(bytes: usize) -> Vec<Body> {
     };
     let arrays = ("[", "]");
     vec![
-        body("orders in `/data` of an object", repeat(bytes, order, ","), ("{\"page\":1,\"data\":[", "],\"next\":null}")),
+        body(
+            "orders in `/data` of an object",
+            repeat(bytes, order, ","),
+            ("{\"page\":1,\"data\":[", "],\"next\":null}"),
+        ),
         body("orders, indented", repeat(bytes, pretty, ",\n  "), ("[\n  ", "\n]")),
         body("small objects, 40 bytes", repeat(bytes, small, ","), arrays),
         body("rows as arrays", repeat(bytes, row, ","), arrays),
-        body("long texts, 100 kB", repeat(bytes, |_, _| format!("{{\"text\":\"{}\"}}", "text ".repeat(20_000)), ","), arrays),
+        body(
+            "long texts, 100 kB",
+            repeat(bytes, |_, _| format!("{{\"text\":\"{}\"}}", "text ".repeat(20_000)), ","),
+            arrays,
+        ),
         body("text of `\\uXXXX`", repeat(bytes, escaped, ","), arrays),
         body("plain numbers", repeat(bytes, |numbers, _| numbers.below(1_000_000).to_string(), ","), arrays),
-        body("plain strings", repeat(bytes, |numbers, _| format!("\"{}\"", numbers.pick(&NAMES)), ","), arrays),
-        body("nothing but brackets", repeat(bytes, |_, _| format!("{}{}", "[".repeat(64), "]".repeat(64)), ","), arrays),
+        body(
+            "plain strings",
+            repeat(bytes, |numbers, _| format!("\"{}\"", numbers.pick(&NAMES)), ","),
+            arrays,
+        ),
+        body(
+            "nothing but brackets",
+            repeat(bytes, |_, _| format!("{}{}", "[".repeat(64), "]".repeat(64)), ","),
+            arrays,
+        ),
     ]
 }
 

@@ -30,7 +30,9 @@ fn way<'a>(name: &'a str, count: impl Fn(&[u8]) -> u64 + 'a) -> Way<'a> {
 fn main() {
     let is_short = std::env::args().any(|argument| argument == "--short");
     let rounds = if is_short { 7 } else { 31 };
-    println!("medians of {rounds} interleaved rounds, 10 MB each, GB (10^9 bytes) for each second of one core\n");
+    println!(
+        "medians of {rounds} interleaved rounds, 10 MB each, GB (10^9 bytes) for each second of one core\n"
+    );
     compare(rounds);
     println!("\nour counter, by body\n");
     own_bodies(if is_short { 7 } else { 15 });
@@ -41,7 +43,11 @@ fn main() {
 fn compare(rounds: usize) {
     let orders = bodies::orders(BODY_BYTES);
     println!("{:<64} {:>7} {:>7}", "", "median", "best");
-    println!("{} records of {} bytes on average", orders.records, orders.text.len() / orders.records as usize);
+    println!(
+        "{} records of {} bytes on average",
+        orders.records,
+        orders.text.len() / orders.records as usize
+    );
     let copy = std::cell::RefCell::new(vec![0; orders.text.len()]);
     let expect = orders.records;
     let ways = [
@@ -51,7 +57,8 @@ fn compare(rounds: usize) {
         }),
         way("portcullis-records, portable", |text| whole(Counter::new(Format::Json).portable(), text)),
         way("sonic-rs, lazy iteration", |text| {
-            sonic_rs::to_array_iter(text).map(|element| element.map(black_box).expect("an array")).count() as u64
+            sonic_rs::to_array_iter(text).map(|element| element.map(black_box).expect("an array")).count()
+                as u64
         }),
         way("sonic-rs, lazy iteration, unchecked", |text| {
             // SAFETY: the body was made as JSON.
@@ -90,17 +97,18 @@ fn own_bodies(rounds: usize) {
     };
     let alone = |body: &Body, counter: Counter| {
         let figures = measure(&[way("", |text| in_chunks(counter.clone(), text))], body, rounds);
-        println!("{:<40} {:>7} {:>9.2}", body.name, "", figures[0].median);
+        println!("{:<40} {:>7.2}", body.name, figures[0].median);
     };
     both(&bodies::orders(BODY_BYTES), Format::Json);
     bodies::other_json(BODY_BYTES).iter().for_each(|body| both(body, Format::Json));
     alone(&bodies::lines(BODY_BYTES), Counter::new(Format::NdJson));
     for table in bodies::tables(BODY_BYTES) {
-        alone(&table, Counter::new(Format::Csv { has_header: true }));
+        both(&table, Format::Csv { has_header: true });
     }
     alone(&bodies::messages(BODY_BYTES), Counter::new(Format::Grpc));
     let piece = const { NonZeroU64::new(1_000).unwrap() };
-    let opaque = Body { name: "any body, by bytes", text: vec![7; BODY_BYTES], records: BODY_BYTES as u64 / 1_000 };
+    let opaque =
+        Body { name: "any body, by bytes", text: vec![7; BODY_BYTES], records: BODY_BYTES as u64 / 1_000 };
     alone(&opaque, Counter::by_bytes(piece));
 }
 
@@ -194,7 +202,10 @@ fn stream(bytes: usize) {
     let (first, last) = (resident[0], resident[resident.len() - 1]);
     println!("{} bytes, {records} records, {:.2} GB/s", streamed, streamed as f64 / seconds / 1e9);
     println!("state of the counter: {} bytes", size_of::<Counter>());
-    println!("VmRSS after the first 10 MB {first} kB, at the end {last} kB, grown by {} kB", last.saturating_sub(first));
+    println!(
+        "VmRSS after the first 10 MB {first} kB, at the end {last} kB, grown by {} kB",
+        last.saturating_sub(first)
+    );
     println!("VmHWM {} kB, of the runs before with their parsed values", memory_kb("VmHWM:"));
 }
 
