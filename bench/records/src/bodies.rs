@@ -139,6 +139,11 @@ pub fn other_json(bytes: usize) -> Vec<Body> {
             arrays,
         ),
         body(
+            "`{}` and `1` by turns",
+            repeat(bytes, |_, place| ["{}", "1"][place % 2].to_owned(), ","),
+            arrays,
+        ),
+        body(
             "nothing but brackets",
             repeat(bytes, |_, _| format!("{}{}", "[".repeat(64), "]".repeat(64)), ","),
             arrays,
