@@ -237,7 +237,7 @@ mod tests {
     fn a_network_comes_no_faster_than_its_rate() {
         let strangers = Strangers::default();
         let limit = RateLimit { per_second: 10, burst: 2 };
-        let mut at = |now_ns| strangers.may_shake_hands(network("192.0.2.1"), limit, now_ns);
+        let at = |now_ns| strangers.may_shake_hands(network("192.0.2.1"), limit, now_ns);
         assert_eq!([at(0), at(0), at(0)], [true, true, false]);
         assert_eq!([at(100_000_000), at(100_000_000)], [true, false]);
     }
