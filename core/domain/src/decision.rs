@@ -166,6 +166,32 @@ pub struct DecisionRecord {
     pub scope: Vec<String>,
 }
 
+/// A [`DecisionRecord`] as it is written: the same fields, lent by whoever knows them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DecisionDraft<'a> {
+    pub id: DecisionId,
+    #[serde(with = "instant")]
+    pub time: Timestamp,
+    pub verdict: Verdict,
+    pub reason: Reason,
+    pub gate: &'a str,
+    pub snapshot: u64,
+    pub vendor: Option<VendorId>,
+    pub integration: Option<IntegrationId>,
+    pub client: Option<ClientId>,
+    pub route: Option<RouteId>,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub session: Option<&'a str>,
+    pub client_key: Option<&'a str>,
+    pub binding: Option<&'a str>,
+    pub peer: &'a str,
+    pub ja4: Option<&'a str>,
+    pub ja4_context: Option<&'a str>,
+    pub protocol: &'a str,
+    pub scope: &'a [String],
+}
+
 /// How an exchange that was allowed came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -213,7 +239,44 @@ pub struct PayloadError {
     source: postcard::Error,
 }
 
+impl DecisionDraft<'_> {
+    /// Writes the payload of a frame of [`DECISION_KIND`] behind what is in `to`.
+    ///
+    /// # Errors
+    /// None that is known: every field has a form.
+    pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
+        append("decision", self, to)
+    }
+}
+
 impl DecisionRecord {
+    /// The record as it is written.
+    #[must_use]
+    pub fn draft(&self) -> DecisionDraft<'_> {
+        DecisionDraft {
+            id: self.id,
+            time: self.time,
+            verdict: self.verdict,
+            reason: self.reason,
+            gate: &self.gate,
+            snapshot: self.snapshot,
+            vendor: self.vendor,
+            integration: self.integration,
+            client: self.client,
+            route: self.route,
+            method: &self.method,
+            path: &self.path,
+            session: self.session.as_deref(),
+            client_key: self.client_key.as_deref(),
+            binding: self.binding.as_deref(),
+            peer: &self.peer,
+            ja4: self.ja4.as_deref(),
+            ja4_context: self.ja4_context.as_deref(),
+            protocol: &self.protocol,
+            scope: &self.scope,
+        }
+    }
+
     /// The payload of a frame of [`DECISION_KIND`].
     ///
     /// # Errors
@@ -238,11 +301,29 @@ impl OutcomeRecord {
         written("outcome", self)
     }
 
+    /// Writes the payload behind what is in `to`.
+    ///
+    /// # Errors
+    /// As [`Self::to_bytes`].
+    pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
+        append("outcome", self, to)
+    }
+
     /// # Errors
     /// The bytes are not the payload of an outcome of [`PAYLOAD_VERSION`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
         read("outcome", bytes)
     }
+}
+
+fn append<T: Serialize>(record: &'static str, value: &T, to: &mut Vec<u8>) -> Result<(), PayloadError> {
+    let bytes = std::mem::take(to);
+    *to = postcard::to_extend(value, bytes).map_err(|source| PayloadError {
+        record,
+        done: "written",
+        source,
+    })?;
+    Ok(())
 }
 
 fn written<T: Serialize>(record: &'static str, value: &T) -> Result<Vec<u8>, PayloadError> {
@@ -318,6 +399,9 @@ mod tests {
         // Ids and times are not texts in there.
         assert!(bytes.len() < 150, "{}", bytes.len());
         assert_eq!(bytes[..16], record.id.0);
+        let mut drafted = vec![9];
+        record.draft().write(&mut drafted).unwrap();
+        assert_eq!(drafted[1..], bytes, "a draft is written as the record is read");
         let json = serde_json::to_string(&record).unwrap();
         assert!(json.contains("2026-11-21T10:20:30.123456789Z") && json.contains(&record.id.to_string()));
         assert_eq!(serde_json::from_str::<DecisionRecord>(&json).unwrap(), record);

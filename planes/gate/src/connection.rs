@@ -3,7 +3,7 @@
 //! A connection belongs to the first client that identifies on it. Only its own core touches it,
 //! so cutting it needs no lock, and no descriptor can be closed and reused while it is reset.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -22,6 +22,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 
 use crate::departures::Departures;
+use crate::identify::Identified;
 use crate::io::Valve;
 use crate::strangers::Place;
 use crate::upstream::Http2Upstream;
@@ -58,8 +59,9 @@ const STRANGER_IDLE_MS: u64 = 60_000;
 const EXPIRED_GRACE_MS: u64 = 2_000;
 
 /// An exchange that has not ended.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct UnderWay {
+    id: DecisionId,
     /// The valve of the upstream connection that it uses.
     upstream: Option<Rc<Valve>>,
     /// When its response must have ended, in monotonic time.
@@ -70,15 +72,19 @@ pub struct Connection {
     pub number: u64,
     /// Who opened it: the vendor's machine, also behind a balancer that names it.
     peer: Cell<SocketAddr>,
+    peer_text: OnceCell<String>,
     /// The balancer that it came through.
     via: Cell<Option<IpAddr>>,
     descriptor: RawFd,
     pub valve: Rc<Valve>,
     greeting: OnceCell<Greeting>,
     owner: RefCell<Option<Owner>>,
+    /// Who identified last: most of a connection's requests come with the same token.
+    identified: RefCell<Option<Identified>>,
     /// Among its network's strangers, as long as it is nobody's.
     place: RefCell<Option<Place>>,
-    exchanges: RefCell<HashMap<DecisionId, UnderWay>>,
+    /// A handful at most: over HTTP/1.1 one.
+    exchanges: RefCell<Vec<UnderWay>>,
     pub departures: Departures,
     /// Ends the connection's task.
     ended: Notify,
@@ -106,12 +112,14 @@ impl Connection {
         Self {
             number,
             peer: Cell::new(peer),
+            peer_text: OnceCell::new(),
             via: Cell::new(None),
             place: RefCell::new(None),
             descriptor,
             valve: Rc::default(),
             greeting: OnceCell::new(),
             owner: RefCell::new(None),
+            identified: RefCell::new(None),
             exchanges: RefCell::default(),
             departures: Departures::default(),
             ended: Notify::new(),
@@ -137,6 +145,11 @@ impl Connection {
         self.peer.set(source.unwrap_or(self.peer.get()));
     }
 
+    /// The peer's address as the decision log writes it.
+    pub fn peer_text(&self) -> &str {
+        self.peer_text.get_or_init(|| self.peer.get().to_string())
+    }
+
     pub fn take_place(&self, place: Place) {
         self.place.replace(Some(place));
     }
@@ -157,6 +170,23 @@ impl Connection {
     /// `http/1.1` or `h2`.
     pub fn protocol(&self) -> &'static str {
         if self.is_http2() { "h2" } else { "http/1.1" }
+    }
+
+    pub fn identified(&self) -> Ref<'_, Option<Identified>> {
+        self.identified.borrow()
+    }
+
+    pub fn remember(&self, identified: Identified) {
+        *self.identified.borrow_mut() = Some(identified);
+    }
+
+    /// Whether `client` owns it already, and is known to use these keys in this session.
+    pub fn is_claimed(&self, client: ClientId, keys: &[String], session: &str) -> bool {
+        self.owner.borrow().as_ref().is_some_and(|owner| {
+            owner.client == client
+                && keys.iter().all(|key| owner.keys.contains(key))
+                && owner.sessions.iter().any(|known| known == session)
+        })
     }
 
     /// Makes `claimed` the owner, or adds its key and session; refused if another client owns it.
@@ -192,12 +222,12 @@ impl Connection {
     }
 
     pub fn begin_exchange(&self, id: DecisionId) {
-        self.exchanges.borrow_mut().insert(id, UnderWay::default());
+        self.exchanges.borrow_mut().push(UnderWay { id, upstream: None, ends_by_ms: None });
     }
 
     /// From now on a cut of the connection stops the exchange's upstream connection too.
     pub fn use_upstream(&self, id: DecisionId, upstream: Rc<Valve>) {
-        if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
+        if let Some(exchange) = self.exchanges.borrow_mut().iter_mut().find(|exchange| exchange.id == id) {
             exchange.upstream = Some(upstream);
         }
     }
@@ -216,14 +246,14 @@ impl Connection {
 
     /// The upstream connection has done its part of the exchange.
     pub fn release_upstream(&self, id: DecisionId) {
-        if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
+        if let Some(exchange) = self.exchanges.borrow_mut().iter_mut().find(|exchange| exchange.id == id) {
             exchange.upstream = None;
         }
     }
 
     /// A response that is not read is never looked at again by its own task: the sweep ends it.
     pub fn end_exchange_by(&self, id: DecisionId, ends_by_ms: u64) {
-        if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
+        if let Some(exchange) = self.exchanges.borrow_mut().iter_mut().find(|exchange| exchange.id == id) {
             exchange.ends_by_ms = Some(ends_by_ms);
         }
     }
@@ -285,7 +315,7 @@ impl Connection {
     }
 
     pub fn end_exchange(&self, id: DecisionId) {
-        self.exchanges.borrow_mut().remove(&id);
+        self.exchanges.borrow_mut().retain(|exchange| exchange.id != id);
     }
 
     pub fn is_cut(&self) -> bool {
@@ -299,8 +329,8 @@ impl Connection {
             return;
         }
         self.valve.shut();
-        let _ = self.cut_exchanges.set(self.exchanges.borrow().keys().copied().collect());
-        for upstream in self.exchanges.borrow().values().filter_map(|exchange| exchange.upstream.as_ref()) {
+        let _ = self.cut_exchanges.set(self.exchanges.borrow().iter().map(|exchange| exchange.id).collect());
+        for upstream in self.exchanges.borrow().iter().filter_map(|exchange| exchange.upstream.as_ref()) {
             upstream.shut();
         }
         for upstream in self.http2_upstreams.borrow().iter() {
@@ -333,7 +363,7 @@ impl Connection {
     /// Whether it must go now: a cut has waited long enough, or a response has.
     fn is_overdue(&self, now_ms: u64) -> bool {
         let is_over = |by: Option<u64>| by.is_some_and(|by| now_ms >= by);
-        if self.exchanges.borrow().values().any(|exchange| is_over(exchange.ends_by_ms)) {
+        if self.exchanges.borrow().iter().any(|exchange| is_over(exchange.ends_by_ms)) {
             self.outstayed.set(true);
         }
         self.outstayed.get() || is_over(self.closing_by_ms.get())

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Facts;
 use portcullis_tokens::access_token::{AccessClaims, TokenError, verify};
@@ -31,7 +31,7 @@ pub const PROOF_LEEWAY_SECONDS: i64 = 300;
 pub struct Caller {
     pub token: Rc<KnownToken>,
     /// Key × JA4 context key × network.
-    pub session: String,
+    pub session: Rc<str>,
     /// A nonce for the next proof, when the one that was used will soon be stale.
     pub fresh_nonce: Option<String>,
 }
@@ -87,6 +87,13 @@ pub struct TokenCache {
 
 const TOKENS_MAX: usize = 16_384;
 
+/// Who identified last on a connection, and with what.
+pub struct Identified {
+    authorization: HeaderValue,
+    token: Rc<KnownToken>,
+    session: Rc<str>,
+}
+
 /// The caller of `request`, or why it isn't believed.
 pub fn identify<B>(
     core: &Core,
@@ -95,8 +102,21 @@ pub fn identify<B>(
     request: &Request<B>,
 ) -> Result<Caller, Refusal> {
     let (scheme, text) = credentials(request.headers())?;
-    let token = known_token(core, ready, text)?;
     let Some(greeting) = connection.greeting() else { return Err(Reason::NotReady.into()) };
+    let authorization = request.headers().get(AUTHORIZATION);
+    let again = connection
+        .identified()
+        .as_ref()
+        .filter(|known| Some(&known.authorization) == authorization)
+        .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session)))
+        .filter(|(token, _)| token.generation == ready.token_keys_generation);
+    let token = match &again {
+        Some((token, _)) => {
+            in_time(token, core.shared.now_seconds())?;
+            Rc::clone(token)
+        }
+        None => known_token(core, ready, text)?,
+    };
     if let Some(bound) = &token.claims.confirmation.x5t_s256 {
         check_certificate(bound, greeting, token.is_dpop())?;
     }
@@ -120,12 +140,19 @@ pub fn identify<B>(
             );
         }
     }
-    let session = session_id(
-        token.claims.lineage.client,
-        &token.client_key,
-        greeting.ja4_context.as_deref(),
-        &greeting.network,
-    );
+    let session = match again {
+        Some((_, session)) => session,
+        None => {
+            let client = token.claims.lineage.client;
+            let context = greeting.ja4_context.as_deref();
+            let session: Rc<str> = session_id(client, &token.client_key, context, &greeting.network).into();
+            if let Some(authorization) = authorization.cloned() {
+                let (token, session) = (Rc::clone(&token), Rc::clone(&session));
+                connection.remember(Identified { authorization, token, session });
+            }
+            session
+        }
+    };
     Ok(Caller { token, session, fresh_nonce })
 }
 
@@ -162,9 +189,7 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
     if let Some(known) = known
         && known.generation == ready.token_keys_generation
     {
-        if now >= known.claims.expires_at {
-            return Err(invalid_token(Reason::TokenExpired, known.is_dpop()));
-        }
+        in_time(&known, now)?;
         return Ok(known);
     }
     let claims =
@@ -189,6 +214,13 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
     }
     cache.insert(digest, Rc::clone(&known));
     Ok(known)
+}
+
+fn in_time(token: &KnownToken, now: i64) -> Result<(), Refusal> {
+    if now < token.claims.expires_at {
+        return Ok(());
+    }
+    Err(invalid_token(Reason::TokenExpired, token.is_dpop()))
 }
 
 fn digest_of(text: &str) -> [u8; 32] {

@@ -1,12 +1,15 @@
 //! Limits before the first byte: requests, bytes, concurrency, and whether records are left.
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Permit;
 use portcullis_policy::meters::{Place, RecordWindows};
 
 use crate::core::Core;
-use crate::refusal::{RATE_LEFT, RATE_POLICY, Refusal, put};
+use crate::refusal::{RATE_LEFT, RATE_POLICY, Refusal};
+
+use Word::{Number, Text};
 
 /// What the limits gave: a place among the concurrent, and records reserved up front.
 pub struct Granted {
@@ -77,8 +80,12 @@ fn take_all(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
 /// Says what is left in the header fields of an answer.
 pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
     let (policy, left) = words(core, permit);
-    put(headers, RATE_POLICY, &policy);
-    put(headers, RATE_LEFT, &left);
+    for (name, words) in [(RATE_POLICY, policy), (RATE_LEFT, left)] {
+        // Digits, quotes and semicolons: always a good value.
+        if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(words)) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Values of `RateLimit-Policy` and `RateLimit`, with records as a quota unit of their own.
@@ -87,12 +94,59 @@ fn words(core: &Core, permit: &Permit) -> (String, String) {
     let limits = &client.integration.limits;
     let requests = client.meter.requests.left(limits.requests, core.shared.monotonic_ns());
     let window_seconds = limits.requests.burst.div_ceil(limits.requests.per_second.max(1)).max(1);
-    let mut policy = format!("\"requests\";q={};w={window_seconds}", limits.requests.burst);
-    let mut left = format!("\"requests\";r={requests}");
+    let (mut policy, mut left) = (String::with_capacity(80), String::with_capacity(64));
+    // On the path of every request: no formatting machinery, no growing.
+    write(&mut policy, &[Text("\"requests\";q="), Number(limits.requests.burst)]);
+    write(&mut policy, &[Text(";w="), Number(window_seconds)]);
+    write(&mut left, &[Text("\"requests\";r="), Number(requests)]);
     if permit.route().facts.metered {
         let records = client.windows.tightest(core.shared.monotonic_ms());
-        policy.push_str(&format!(", \"records\";q={};qu=\"records\";w=10", records.limit));
-        left.push_str(&format!(", \"records\";r={};t={}", records.left, records.wait_ms.div_ceil(1_000)));
+        write(&mut policy, &[Text(", \"records\";q="), Number(records.limit), Text(";qu=\"records\";w=10")]);
+        write(&mut left, &[Text(", \"records\";r="), Number(records.left)]);
+        write(&mut left, &[Text(";t="), Number(records.wait_ms.div_ceil(1_000))]);
     }
     (policy, left)
+}
+
+enum Word {
+    Text(&'static str),
+    Number(u64),
+}
+
+fn write(to: &mut String, words: &[Word]) {
+    for word in words {
+        match word {
+            Text(text) => to.push_str(text),
+            Number(number) => push_number(to, *number),
+        }
+    }
+}
+
+/// Digits of `number`, in decimal.
+pub fn push_number(to: &mut String, mut number: u64) {
+    let mut digits = ['0'; 20];
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from(b'0' + (number % 10) as u8);
+        number /= 10;
+        count += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    to.extend(digits.iter().skip(digits.len() - count));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 7, 10, 99, 100, 50_000, u64::MAX] {
+            let mut text = String::new();
+            push_number(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::{Request, Response};
-use portcullis_domain::decision::{DecisionId, DecisionRecord, Verdict};
+use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
@@ -49,7 +49,7 @@ pub async fn handle(
         Err(refusal) => {
             let (verdict, reason) = (refusal.verdict(), refusal.reason);
             let record = record_of(&core, &connection, id, &learnt, method.as_str(), verdict, reason);
-            write_refusal(&core, record, &refusal, http2)
+            write_refusal(&core, &record, &refusal, http2)
         }
     }
 }
@@ -64,7 +64,7 @@ pub fn refuse_head(core: &Core, connection: &Connection, fault: HeadFault) -> Re
     let learnt = Learnt::default();
     let record =
         record_of(core, connection, core.decision_id(), &learnt, "", refusal.verdict(), refusal.reason);
-    write_refusal(core, record, &refusal, connection.is_http2())
+    write_refusal(core, &record, &refusal, connection.is_http2())
 }
 
 async fn pass(
@@ -98,8 +98,8 @@ async fn pass(
     })?;
     let granted = limit::take(core, &permit)?;
     // `assess` and `challenge` take their place here: until then only hard rules decide.
-    let method = request.method().as_str().to_owned();
-    let record = record_of(core, connection, id, learnt, &method, Verdict::Allow, Reason::Allowed);
+    let method = request.method().as_str();
+    let record = record_of(core, connection, id, learnt, method, Verdict::Allow, Reason::Allowed);
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
     if let Err(error) = core.recorder.borrow_mut().decided(&record) {
         tracing::error!(%error, "a decision can't be recorded");
@@ -143,6 +143,9 @@ fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<std::sync:
 
 fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool, Refusal> {
     let lineage = &caller.token.claims.lineage;
+    if connection.is_claimed(lineage.client, &caller.token.keys, &caller.session) {
+        return Ok(false);
+    }
     let client = ready.snapshot.client(lineage.client).ok_or_else(|| {
         Refusal::from(Reason::ClientUnknown).challenged(Challenge::Bearer { error: "invalid_token" })
     })?;
@@ -152,7 +155,7 @@ fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool
         client: client.id,
         lifeline: client.lifeline.clone(),
         keys: caller.token.keys.clone(),
-        sessions: vec![caller.session.clone()],
+        sessions: vec![caller.session.as_ref().to_owned()],
     };
     connection.claim(owner).map_err(|reason| Refusal::from(reason).and_close())
 }
@@ -205,40 +208,45 @@ fn broken(exchange: &Exchange, refusal: &Refusal) -> Response<GateBody> {
     refusal.response(exchange.id, exchange.connection.is_http2())
 }
 
-fn write_refusal(core: &Core, record: DecisionRecord, refusal: &Refusal, http2: bool) -> Response<GateBody> {
+fn write_refusal(
+    core: &Core,
+    record: &DecisionDraft<'_>,
+    refusal: &Refusal,
+    http2: bool,
+) -> Response<GateBody> {
     let id = record.id;
     let mut recorder = core.recorder.borrow_mut();
     if record.client.is_none() {
-        recorder.stranger(&record);
-    } else if let Err(error) = recorder.decided(&record) {
+        recorder.stranger(record);
+    } else if let Err(error) = recorder.decided(record) {
         tracing::error!(%error, "a decision can't be recorded");
         return Refusal::from(Reason::DecisionLogUnavailable).response(id, http2);
     }
     refusal.response(id, http2)
 }
 
-fn record_of(
-    core: &Core,
-    connection: &Connection,
+fn record_of<'a>(
+    core: &'a Core,
+    connection: &'a Connection,
     id: DecisionId,
-    learnt: &Learnt,
-    method: &str,
+    learnt: &'a Learnt,
+    method: &'a str,
     verdict: Verdict,
     reason: Reason,
-) -> DecisionRecord {
+) -> DecisionDraft<'a> {
     let caller = learnt.caller.as_deref();
     let lineage = caller.map(|caller| &caller.token.claims.lineage);
-    DecisionRecord {
+    DecisionDraft {
         vendor: lineage.map(|lineage| lineage.vendor),
         integration: lineage.map(|lineage| lineage.integration),
         client: lineage.map(|lineage| lineage.client),
         route: learnt.route.as_ref().map(|route| route.facts.id),
         method: method_kept(method),
-        path: learnt.route.as_ref().map_or_else(String::new, |route| route.facts.path.clone()),
-        session: caller.map(|caller| caller.session.clone()),
-        client_key: caller.map(|caller| caller.token.client_key.clone()),
-        binding: caller.map(|caller| caller.token.binding().to_owned()),
-        scope: caller.map(|caller| caller.token.claims.scope.clone()).unwrap_or_default(),
+        path: learnt.route.as_ref().map_or("", |route| route.facts.path.as_str()),
+        session: caller.map(|caller| &*caller.session),
+        client_key: caller.map(|caller| caller.token.client_key.as_str()),
+        binding: caller.map(|caller| caller.token.binding()),
+        scope: caller.map(|caller| caller.token.claims.scope.as_slice()).unwrap_or_default(),
         ..decision(core, connection, id, learnt.snapshot, verdict, reason)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use portcullis_decision_log::{AppendError, SegmentWriter};
 use portcullis_domain::decision::{
-    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, PayloadError,
+    DECISION_KIND, DecisionDraft, DecisionId, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, PayloadError,
     Verdict,
 };
 use portcullis_domain::ids::VendorId;
@@ -25,6 +25,8 @@ const STRANGERS_A_SECOND: u32 = 50;
 pub struct Recorder {
     log: SegmentWriter,
     batch: LogBatch,
+    /// Where payloads are written, one after the other.
+    payload: Vec<u8>,
     strangers_second: i64,
     strangers: u32,
     /// Refusals of strangers since the start, by reason.
@@ -33,19 +35,27 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn new(log: SegmentWriter) -> Self {
-        Self { log, batch: LogBatch::default(), strangers_second: 0, strangers: 0, refused: HashMap::new() }
+        Self {
+            log,
+            batch: LogBatch::default(),
+            payload: Vec::new(),
+            strangers_second: 0,
+            strangers: 0,
+            refused: HashMap::new(),
+        }
     }
 
     /// Records a decision about an identified client. Unless this succeeds, nothing passes.
-    pub fn decided(&mut self, record: &DecisionRecord) -> Result<(), AppendError> {
-        let payload = record.to_bytes().map_err(unwritable)?;
-        self.append(DECISION_KIND, record.id, record.vendor, &payload, record.time.as_millisecond())?;
-        self.batch.push_decision(record.id, record.verdict, &payload);
+    pub fn decided(&mut self, record: &DecisionDraft<'_>) -> Result<(), AppendError> {
+        self.payload.clear();
+        record.write(&mut self.payload).map_err(unwritable)?;
+        self.append(DECISION_KIND, record.id, record.vendor, record.time.as_millisecond())?;
+        self.batch.push_decision(record.id, record.verdict, &self.payload);
         Ok(())
     }
 
     /// Counts a refused stranger, and records a sample: a flood must not fill the disk.
-    pub fn stranger(&mut self, record: &DecisionRecord) {
+    pub fn stranger(&mut self, record: &DecisionDraft<'_>) {
         *self.refused.entry(record.reason).or_default() += 1;
         let second = record.time.as_second();
         if second != self.strangers_second {
@@ -61,9 +71,11 @@ impl Recorder {
 
     pub fn ended(&mut self, vendor: VendorId, record: &OutcomeRecord) {
         // The decision itself is recorded; if its outcome can't be, the next decision will not pass.
-        let Ok(payload) = record.to_bytes() else { return };
-        let _ = self.append(OUTCOME_KIND, record.id, Some(vendor), &payload, record.time.as_millisecond());
-        self.batch.push_outcome(record.id, &payload);
+        self.payload.clear();
+        if record.write(&mut self.payload).is_ok() {
+            let _ = self.append(OUTCOME_KIND, record.id, Some(vendor), record.time.as_millisecond());
+            self.batch.push_outcome(record.id, &self.payload);
+        }
     }
 
     fn append(
@@ -71,12 +83,11 @@ impl Recorder {
         kind: u8,
         id: DecisionId,
         vendor: Option<VendorId>,
-        payload: &[u8],
         now_ms: i64,
     ) -> Result<(), AppendError> {
         let vendor = vendor.map_or([0; 16], |vendor| *vendor.0.as_bytes());
         let now_ms = u64::try_from(now_ms).unwrap_or(0);
-        self.log.append(kind, PAYLOAD_VERSION, id.0, vendor, payload, now_ms)
+        self.log.append(kind, PAYLOAD_VERSION, id.0, vendor, &self.payload, now_ms)
     }
 
     pub fn batch_is_full(&self) -> bool {
@@ -101,40 +112,41 @@ fn unwritable(error: PayloadError) -> AppendError {
 }
 
 /// A decision of which only the connection and the outcome are known; the caller adds what it has learnt.
-pub fn decision(
-    core: &Core,
-    connection: &Connection,
+pub fn decision<'a>(
+    core: &'a Core,
+    connection: &'a Connection,
     id: DecisionId,
     snapshot: u64,
     verdict: Verdict,
     reason: Reason,
-) -> DecisionRecord {
+) -> DecisionDraft<'a> {
     let greeting = connection.greeting();
-    DecisionRecord {
+    DecisionDraft {
         id,
         time: core.shared.clock.now(),
         verdict,
         reason,
-        gate: core.shared.name.clone(),
+        gate: &core.shared.name,
         snapshot,
         vendor: None,
         integration: None,
         client: None,
         route: None,
-        method: String::new(),
-        path: String::new(),
+        method: "",
+        path: "",
         session: None,
         client_key: None,
         binding: None,
-        peer: connection.peer().to_string(),
-        ja4: greeting.and_then(|greeting| greeting.ja4.clone()),
-        ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
-        protocol: connection.protocol().to_owned(),
-        scope: Vec::new(),
+        peer: connection.peer_text(),
+        ja4: greeting.and_then(|greeting| greeting.ja4.as_deref()),
+        ja4_context: greeting.and_then(|greeting| greeting.ja4_context.as_deref()),
+        protocol: connection.protocol(),
+        scope: &[],
     }
 }
 
 /// A method as it is kept: a stranger's may be of any length.
-pub fn method_kept(method: &str) -> String {
-    method.chars().take(16).collect()
+pub fn method_kept(method: &str) -> &str {
+    let end = method.char_indices().nth(16).map_or(method.len(), |(at, _)| at);
+    method.get(..end).unwrap_or_default()
 }

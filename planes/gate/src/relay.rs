@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
+use portcullis_domain::decision::{DecisionDraft, DecisionId, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::{FromGate, RelayAbout, RelayAnswer, RelayRequest};
 use portcullis_tokens::dpop::NewHeader;
@@ -134,7 +134,8 @@ impl Told {
         if self.about.is_none() && self.reason == Reason::Allowed {
             return Ok(());
         }
-        let record = self.decision(core, ready, connection, id, method, path);
+        let session = self.session(connection);
+        let record = self.decision(core, ready, connection, id, method, path, session.as_deref());
         let mut recorder = core.recorder.borrow_mut();
         let Some(about) = &self.about else {
             recorder.stranger(&record);
@@ -164,31 +165,37 @@ impl Told {
         Ok(())
     }
 
-    fn decision(
-        &self,
-        core: &Core,
+    fn session(&self, connection: &Connection) -> Option<String> {
+        let about = self.about.as_ref()?;
+        let greeting = connection.greeting()?;
+        let context = greeting.ja4_context.as_deref();
+        Some(session_id(about.client, &about.client_key, context, &greeting.network))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a draft lends what others own")]
+    fn decision<'a>(
+        &'a self,
+        core: &'a Core,
         ready: &Ready,
-        connection: &Connection,
+        connection: &'a Connection,
         id: DecisionId,
-        method: &str,
+        method: &'a str,
         path: &str,
-    ) -> DecisionRecord {
+        session: Option<&'a str>,
+    ) -> DecisionDraft<'a> {
         let about = self.about.as_ref();
         let base = decision(core, connection, id, ready.snapshot.version, self.verdict, self.reason);
-        let network = connection.greeting().map_or("", |greeting| greeting.network.as_str());
         // Only names of our own: what strangers make up is not written down.
         let known = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/jwks"];
-        DecisionRecord {
+        DecisionDraft {
             vendor: about.map(|about| about.vendor),
             integration: about.map(|about| about.integration),
             client: about.map(|about| about.client),
             method: method_kept(method),
-            path: known.into_iter().find(|known| *known == path).unwrap_or_default().to_owned(),
-            session: about.map(|about| {
-                session_id(about.client, &about.client_key, base.ja4_context.as_deref(), network)
-            }),
-            client_key: about.map(|about| about.client_key.clone()),
-            scope: about.map(|about| about.scope.clone()).unwrap_or_default(),
+            path: known.into_iter().find(|known| *known == path).unwrap_or_default(),
+            session,
+            client_key: about.map(|about| about.client_key.as_str()),
+            scope: about.map(|about| about.scope.as_slice()).unwrap_or_default(),
             ..base
         }
     }
