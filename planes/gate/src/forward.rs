@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HOST,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
+    EXPECT, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
@@ -30,7 +30,7 @@ use crate::request_body::RequestBody;
 use crate::shared::Ready;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Upstream, UpstreamBody, connect, connect_http2};
-use crate::vendor_body::VendorBody;
+use crate::vendor_body::{VendorBody, own_fault};
 
 /// Sends the request on and gives the upstream's answer, filtered.
 pub async fn forward(
@@ -203,13 +203,16 @@ fn upstream_tls<'a>(
     }
 }
 
-fn failed(exchange: &Exchange, error: &dyn std::error::Error) -> Refusal {
+fn failed(exchange: &Exchange, error: &(dyn std::error::Error + 'static)) -> Refusal {
     // Our own body broke it off when the caller's life ended or it sent too much.
     if let Err(reason) = exchange.check() {
         return reason.into();
     }
     if exchange.request_bytes() > exchange.permit.route().facts.request_bytes_max {
         return Reason::RequestTooLarge.into();
+    }
+    if let Some(refusal) = own_fault(error) {
+        return refusal;
     }
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     tracing::warn!(route = %exchange.permit.route().facts.name, %error, cause, "upstream failed");
@@ -232,6 +235,7 @@ fn upstream_fields(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
             headers.append(name.clone(), value.clone());
         }
     }
+    join_cookies(&mut headers);
     if exchange.permit.route().facts.metered {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
@@ -247,6 +251,16 @@ fn upstream_fields(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
         put(&mut headers, HeaderName::from_static(name), &value);
     }
     headers
+}
+
+/// HTTP/2 may send a cookie in pieces, which are one line to everybody else (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 fn answer(

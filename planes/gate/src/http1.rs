@@ -11,7 +11,7 @@ mod upstream;
 mod vendor;
 mod wire;
 
-pub use body::Http1Body;
+pub use body::{BodyError, Http1Body};
 pub use encode::{Frames, request_head};
 pub use upstream::{ResponseBody, UpstreamIo, UpstreamWire};
 pub use vendor::{UpgradeWanted, serve};
