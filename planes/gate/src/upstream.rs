@@ -47,6 +47,10 @@ pub struct Upstream {
 }
 
 /// What an upstream answers with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "HTTP/1.1 is the usual case, and a box would be one more allocation"
+)]
 pub enum UpstreamBody {
     Http1 { body: ResponseBody, valve: Rc<Valve> },
     Http2(Incoming),

@@ -75,6 +75,7 @@ pub async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStre
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "a request is the usual case, and is moved at once")]
 enum Next {
     Request {
         request: Request<VendorBody>,
@@ -121,9 +122,13 @@ async fn next(core: &Core, connection: &Connection, wire: &SharedWire) -> Next {
         }
     })
     .await;
-    match bytes.and_then(|bytes| read_request(&bytes, wire).map_err(Next::Fault)) {
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(next) => return next,
+    };
+    match read_request(&bytes, wire) {
         Ok((request, keep_alive)) => Next::Request { request, keep_alive },
-        Err(next) => next,
+        Err(fault) => Next::Fault(fault),
     }
 }
 

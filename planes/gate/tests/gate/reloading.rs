@@ -48,7 +48,7 @@ impl Authority {
 
 /// Other settings each time, all of them good for honest clients.
 fn settings(number: u32) -> GateSettings {
-    let tls_minimum = if number % 3 == 0 { TlsMinimum::Tls12 } else { TlsMinimum::Tls13 };
+    let tls_minimum = if number.is_multiple_of(3) { TlsMinimum::Tls12 } else { TlsMinimum::Tls13 };
     let handshakes = HandshakeRate { per_second: 100_000 + number, burst: 100_000 };
     GateSettings { tls_minimum, handshakes, head_seconds: 10 + number % 5, ..unhurried() }
 }
@@ -68,8 +68,8 @@ async fn ask(world: &World, authority: &Authority, stop: &AtomicBool, asked: &At
         beat.tick().await;
         let number = asked.fetch_add(1, Ordering::SeqCst);
         let request = get("/records/1?n=1").bearer(&token);
-        let answer: Answer = if number % 10 == 0 {
-            let protocol = BOTH[usize::from(number % 20 == 0)];
+        let answer: Answer = if number.is_multiple_of(10) {
+            let protocol = BOTH[usize::from(number.is_multiple_of(20))];
             let mut fresh = connector.open(protocol).await.unwrap();
             fresh.ask(request).await.unwrap()
         } else {

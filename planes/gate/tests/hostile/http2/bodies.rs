@@ -38,8 +38,8 @@ async fn a_body_is_as_long_as_it_says() {
         }),
         post("a list", Broken, length("5, 5"), || data(END_STREAM, b"hello")),
         post("a plus", Broken, length("+5"), || data(END_STREAM, b"hello")),
-        post("two lengths", Broken, None, || Vec::new()).twice(&["5", "5"], b"hello"),
-        post("two different lengths", Broken, None, || Vec::new()).twice(&["0", "5"], b"hello"),
+        post("two lengths", Broken, None, Vec::new).twice(&["5", "5"], b"hello"),
+        post("two different lengths", Broken, None, Vec::new).twice(&["0", "5"], b"hello"),
         post("chunked", Broken, Some(("transfer-encoding", "chunked")), || {
             data(END_STREAM, b"5\r\nhello\r\n0\r\n\r\n")
         }),

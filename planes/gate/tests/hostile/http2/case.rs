@@ -22,10 +22,13 @@ pub enum Expect {
     AtMost(Seen),
 }
 
+/// Makes the bytes for a path.
+pub type Make = Box<dyn Fn(&Stage, &str) -> Vec<u8>>;
+
 /// Bytes made for a path and with good credentials.
 pub struct Case {
     pub name: String,
-    pub make: Box<dyn Fn(&Stage, &str) -> Vec<u8>>,
+    pub make: Make,
     pub expect: Expect,
 }
 

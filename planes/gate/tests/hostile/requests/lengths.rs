@@ -76,7 +76,7 @@ async fn a_request_has_one_end() {
             "hello",
         ),
         ("NUL behind", "Content-Length: 5\0\r\n", "hello"),
-        ("NUL before", "Content-Length: \05\r\n", "hello"),
+        ("NUL before", "Content-Length: \x005\r\n", "hello"),
         ("other digits", "Content-Length: \u{b2}\r\n", "he"),
         ("folded", "Content-Length:\r\n 5\r\n", "hello"),
         ("folded in two", "Content-Length: 1\r\n\t0\r\n", "helloworld"),
