@@ -6,11 +6,12 @@ TEST_LOGS ?= $(CARGO_TARGET_DIR)/test-logs
 export CARGO_TARGET_DIR TEST_LOGS
 STAGE := .ci/stage
 FUZZ_SECONDS ?= 60
+CRASH_ROUNDS ?= 100
 
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-hostile binary bench-build fuzz
+    test-node test-python test-hostile binary bench-build fuzz crash
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -73,6 +74,9 @@ fuzz: ## fuzz every parser that meets strangers, FUZZ_SECONDS each (needs cargo-
 	    cargo fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
 	    2>&1 | tail -n 8 || exit 1; \
 	done
+
+crash: ## kill the binary CRASH_ROUNDS times (100) at random moments under load, and look what it lost
+	PORTCULLIS_CRASH_ROUNDS=$(CRASH_ROUNDS) cargo test --quiet -p portcullis --test installation -- crash:: --nocapture
 
 bench-build: ## say how long a release build from nothing takes
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \

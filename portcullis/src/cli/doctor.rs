@@ -61,6 +61,7 @@ pub(super) async fn doctor(place: &Place, out: &Output) -> Result<Outcome> {
         Some(directory) => disk(directory),
         None => Check::new("disk space", Finding::Unknown, "no data folder is known here"),
     });
+    checks.extend(directory.as_deref().map(|directory| decision_log(&directory.join("decisions"))));
     checks.extend(CERTIFICATES.iter().map(|name| certificate(directory.as_deref(), name, now)));
     match Server::find(place) {
         Ok(server) => checks.extend(of_server(&server, now).await),
@@ -168,6 +169,35 @@ fn disk(directory: &Path) -> Check {
     if finding == Finding::Good { check } else { check.hint("make room: without it nothing passes the gate") }
 }
 
+fn decision_log(segments: &Path) -> Check {
+    let name = "decisions";
+    let found = match portcullis_decision_log::survey(segments) {
+        Ok(found) => found,
+        Err(error) => {
+            return Check::new(
+                name,
+                Finding::Bad,
+                format!("`{}` can't be read: {error}", segments.display()),
+            );
+        }
+    };
+    let size = format!("{} segments, {} MiB", found.segments, found.bytes / (1024 * 1024));
+    match found.set_aside.first() {
+        None => Check::new(name, Finding::Good, size),
+        Some(first) => {
+            let aside = found.set_aside.len();
+            Check::new(
+                name,
+                Finding::Bad,
+                format!("{size}; {aside} set aside, the first: `{}`", first.display()),
+            )
+            .hint(
+                "no program reads these any more: copy them, look at the disk's health, then move them away",
+            )
+        }
+    }
+}
+
 fn certificate(directory: Option<&Path>, name: &'static str, now: Timestamp) -> Check {
     let Some(directory) = directory else {
         return Check::new(name, Finding::Unknown, "no data folder is known here");
@@ -263,6 +293,18 @@ mod tests {
         check("2026-11-21T00:00:00Z", Some("2026-11-21T00:00:03Z"), Finding::Good);
         check("2026-11-21T00:00:00Z", Some("2026-11-20T23:59:50Z"), Finding::Bad);
         check("1970-01-01T00:00:00Z", None, Finding::Bad);
+    }
+
+    #[test]
+    fn segments_that_were_set_aside_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(decision_log(folder.path()).finding, Finding::Good);
+        let name = "core-00000-00000000000000000000.segment.damaged";
+        std::fs::write(folder.path().join(name), "x").unwrap();
+        let check = decision_log(folder.path());
+        assert_eq!(check.finding, Finding::Bad);
+        assert!(check.detail.contains(name), "{check:?}");
+        assert_eq!(decision_log(&folder.path().join("none")).finding, Finding::Bad);
     }
 
     #[test]

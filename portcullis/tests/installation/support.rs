@@ -65,6 +65,25 @@ impl Installation {
         }
     }
 
+    /// Kills it so long after its start, ready or not.
+    pub fn kill_while_it_starts(directory: &Path, after: Duration) {
+        let log = std::fs::File::create(directory.with_extension("log")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--dir"])
+            .arg(directory)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + after;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            std::thread::park_timeout(left);
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// As a power cut would end the process.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
