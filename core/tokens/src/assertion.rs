@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::claims::{ClaimError, Claims};
-use crate::json::shown;
+use crate::claims::{self, ClaimError};
+use crate::json::{self, Member, shown};
 use crate::jwk::VerifyingKey;
 use crate::jws::{Algorithm, Compact, JwsError, SignatureError};
 use crate::signing::{SigningError, SigningKey};
@@ -48,6 +48,8 @@ pub struct VerifiedAssertion {
     pub key: Thumbprint,
     /// `jti`: to be taken once, and remembered until `expires_at`.
     pub token_id: String,
+    /// The one of the expected audiences that it names.
+    pub audience: String,
     pub issued_at: Option<i64>,
     /// The first second in which the assertion is no longer good.
     pub expires_at: i64,
@@ -92,6 +94,21 @@ pub enum AssertionError {
     Signature,
 }
 
+/// An assertion that was read. Nothing in it is believed yet.
+#[derive(Clone)]
+pub struct Assertion<'a> {
+    compact: Compact<'a>,
+    issuer: Claim,
+    subject: Claim,
+    audience: Claim,
+    token_id: Claim,
+    issued_at: Claim,
+    not_before: Claim,
+    expires_at: Claim,
+}
+
+type Claim = Option<Member<'static>>;
+
 /// Checks that `jwt` is the client's word, for us, for now, and signed by a key in `keys`.
 ///
 /// # Errors
@@ -101,22 +118,112 @@ pub fn verify(
     keys: &[RegisteredKey],
     expected: &ExpectedAssertion<'_>,
 ) -> Result<VerifiedAssertion, AssertionError> {
-    let compact = parse(jwt)?;
-    let claims = Claims(compact.claims()?);
-    check_parties(&claims, expected)?;
-    check_audience(&claims, expected.audiences)?;
-    let (issued_at, expires_at) = check_times(&claims, expected)?;
-    let token_id = claims.text("jti", CLAIM_BYTES_MAX)?.to_owned();
-    let key = signer(&compact, keys)?;
-    Ok(VerifiedAssertion { key, token_id, issued_at, expires_at })
+    Assertion::parse(jwt)?.verify(keys, expected)
 }
 
-/// The `sub` of an assertion, to find the client by. Nothing is verified yet.
-///
-/// # Errors
-/// [`AssertionError`] if it isn't a JWS with a `sub`.
-pub fn peek_subject(jwt: &str) -> Result<String, AssertionError> {
-    Ok(Claims(parse(jwt)?.claims()?).text("sub", CLAIM_BYTES_MAX)?.to_owned())
+impl<'a> Assertion<'a> {
+    /// Reads an assertion, so that its client can be looked up.
+    ///
+    /// # Errors
+    /// [`AssertionError`]: not a JWS of this type, or not strict JSON.
+    pub fn parse(jwt: &'a str) -> Result<Self, AssertionError> {
+        let compact = parse(jwt)?;
+        let claims = json::named(&compact.payload, ["iss", "sub", "aud", "jti", "iat", "nbf", "exp"]);
+        let claims = claims.map_err(|reason| JwsError::Json { part: "payload", reason })?;
+        let [issuer, subject, audience, token_id, issued_at, not_before, expires_at] =
+            claims.map(|claim| claim.map(Member::into_owned));
+        Ok(Self { compact, issuer, subject, audience, token_id, issued_at, not_before, expires_at })
+    }
+
+    /// `sub`, to find the client by.
+    ///
+    /// # Errors
+    /// [`AssertionError::Claim`].
+    pub fn subject(&self) -> Result<&str, AssertionError> {
+        Ok(claims::text(self.subject.as_ref(), "sub", CLAIM_BYTES_MAX)?)
+    }
+
+    /// Checks that it is the client's word, for us, for now, and signed by a key in `keys`.
+    ///
+    /// # Errors
+    /// [`AssertionError`], the cheapest reason first, the signature last.
+    pub fn verify(
+        &self,
+        keys: &[RegisteredKey],
+        expected: &ExpectedAssertion<'_>,
+    ) -> Result<VerifiedAssertion, AssertionError> {
+        self.check_parties(expected)?;
+        let audience = self.single_audience(expected.audiences)?;
+        check_audience(audience, expected.audiences)?;
+        let (issued_at, expires_at) = self.check_times(expected)?;
+        let token_id = claims::text(self.token_id.as_ref(), "jti", CLAIM_BYTES_MAX)?.to_owned();
+        let key = signer(&self.compact, keys)?;
+        Ok(VerifiedAssertion { key, token_id, audience: audience.to_owned(), issued_at, expires_at })
+    }
+
+    fn check_parties(&self, expected: &ExpectedAssertion<'_>) -> Result<(), AssertionError> {
+        let client_id = || shown(expected.client_id);
+        let issuer = claims::text(self.issuer.as_ref(), "iss", CLAIM_BYTES_MAX)?;
+        if issuer != expected.client_id {
+            return Err(AssertionError::Issuer { found: shown(issuer), client_id: client_id() });
+        }
+        let subject = self.subject()?;
+        if subject != expected.client_id {
+            return Err(AssertionError::Subject { found: shown(subject), client_id: client_id() });
+        }
+        Ok(())
+    }
+
+    /// One audience only: an assertion that is good for two servers can be used by one at the other.
+    fn single_audience(&self, accepted: &[&str]) -> Result<&str, AssertionError> {
+        let malformed = || ClaimError::Malformed { name: "aud", wanted: "a string" }.into();
+        match &self.audience {
+            None => Err(ClaimError::Missing { name: "aud" }.into()),
+            Some(Member::Text(only)) => Ok(only),
+            Some(Member::Other(Value::Array(values))) => match values.as_slice() {
+                [Value::String(only)] => Ok(only),
+                [_] => Err(malformed()),
+                values => Err(AssertionError::AudienceCount {
+                    count: values.len(),
+                    expected: shown(accepted.first().copied().unwrap_or_default()),
+                }),
+            },
+            Some(_) => Err(malformed()),
+        }
+    }
+
+    fn check_times(&self, expected: &ExpectedAssertion<'_>) -> Result<(Option<i64>, i64), AssertionError> {
+        let ahead_seconds = |time: i64| time.saturating_sub(expected.now);
+        let expires_at = claims::date(self.expires_at.as_ref(), "exp")?;
+        if expires_at <= expected.now {
+            return Err(AssertionError::Expired { seconds: expected.now.saturating_sub(expires_at) });
+        }
+        let seconds_max = expected.lifetime_seconds_max.saturating_add(expected.leeway_seconds);
+        if ahead_seconds(expires_at) > seconds_max {
+            return Err(AssertionError::LivesTooLong { seconds: ahead_seconds(expires_at), seconds_max });
+        }
+        let too_early = |time: &i64| ahead_seconds(*time) > expected.leeway_seconds;
+        let not_before = claims::optional_date(self.not_before.as_ref(), "nbf")?;
+        if let Some(not_before) = not_before.filter(too_early) {
+            return Err(AssertionError::NotYetValid { seconds: ahead_seconds(not_before) });
+        }
+        let issued_at = claims::optional_date(self.issued_at.as_ref(), "iat")?;
+        if let Some(issued_at) = issued_at.filter(too_early) {
+            return Err(AssertionError::IssuedInFuture { seconds: ahead_seconds(issued_at) });
+        }
+        Ok((issued_at, expires_at))
+    }
+}
+
+impl VerifiedAssertion {
+    /// Whether its audience is among fewer than were expected: what a client has chosen is told
+    /// only to somebody who has its key.
+    ///
+    /// # Errors
+    /// [`AssertionError::Audience`].
+    pub fn check_audience(&self, accepted: &[&str]) -> Result<(), AssertionError> {
+        check_audience(&self.audience, accepted)
+    }
 }
 
 /// What a new assertion says.
@@ -164,62 +271,12 @@ fn parse(jwt: &str) -> Result<Compact<'_>, AssertionError> {
     Ok(compact)
 }
 
-fn check_parties(claims: &Claims, expected: &ExpectedAssertion<'_>) -> Result<(), AssertionError> {
-    let client_id = || shown(expected.client_id);
-    let issuer = claims.text("iss", CLAIM_BYTES_MAX)?;
-    if issuer != expected.client_id {
-        return Err(AssertionError::Issuer { found: shown(issuer), client_id: client_id() });
+fn check_audience(found: &str, accepted: &[&str]) -> Result<(), AssertionError> {
+    if accepted.contains(&found) {
+        return Ok(());
     }
-    let subject = claims.text("sub", CLAIM_BYTES_MAX)?;
-    if subject != expected.client_id {
-        return Err(AssertionError::Subject { found: shown(subject), client_id: client_id() });
-    }
-    Ok(())
-}
-
-/// One audience only: an assertion that is good for two servers can be used by one at the other.
-fn check_audience(claims: &Claims, accepted: &[&str]) -> Result<(), AssertionError> {
-    let expected = || shown(accepted.first().copied().unwrap_or_default());
-    let found = match claims.0.get("aud") {
-        None => return Err(ClaimError::Missing { name: "aud" }.into()),
-        Some(Value::String(only)) => only,
-        Some(Value::Array(values)) => match values.as_slice() {
-            [Value::String(only)] => only,
-            [_] => return Err(ClaimError::Malformed { name: "aud", wanted: "a string" }.into()),
-            values => {
-                return Err(AssertionError::AudienceCount { count: values.len(), expected: expected() });
-            }
-        },
-        Some(_) => return Err(ClaimError::Malformed { name: "aud", wanted: "a string" }.into()),
-    };
-    if !accepted.contains(&found.as_str()) {
-        return Err(AssertionError::Audience { found: shown(found), expected: expected() });
-    }
-    Ok(())
-}
-
-fn check_times(
-    claims: &Claims,
-    expected: &ExpectedAssertion<'_>,
-) -> Result<(Option<i64>, i64), AssertionError> {
-    let ahead_seconds = |time: i64| time.saturating_sub(expected.now);
-    let expires_at = claims.seconds("exp")?;
-    if expires_at <= expected.now {
-        return Err(AssertionError::Expired { seconds: expected.now.saturating_sub(expires_at) });
-    }
-    let seconds_max = expected.lifetime_seconds_max.saturating_add(expected.leeway_seconds);
-    if ahead_seconds(expires_at) > seconds_max {
-        return Err(AssertionError::LivesTooLong { seconds: ahead_seconds(expires_at), seconds_max });
-    }
-    let too_early = |time: &i64| ahead_seconds(*time) > expected.leeway_seconds;
-    if let Some(not_before) = claims.optional_seconds("nbf")?.filter(too_early) {
-        return Err(AssertionError::NotYetValid { seconds: ahead_seconds(not_before) });
-    }
-    let issued_at = claims.optional_seconds("iat")?;
-    if let Some(issued_at) = issued_at.filter(too_early) {
-        return Err(AssertionError::IssuedInFuture { seconds: ahead_seconds(issued_at) });
-    }
-    Ok((issued_at, expires_at))
+    let expected = shown(accepted.first().copied().unwrap_or_default());
+    Err(AssertionError::Audience { found: shown(found), expected })
 }
 
 fn signer(compact: &Compact<'_>, keys: &[RegisteredKey]) -> Result<Thumbprint, AssertionError> {

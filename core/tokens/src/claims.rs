@@ -1,8 +1,6 @@
 //! Reading single claims of a JSON object that a stranger wrote.
 
-use std::borrow::Cow;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::json::Member;
 
@@ -15,73 +13,44 @@ pub enum ClaimError {
     Malformed { name: &'static str, wanted: &'static str },
 }
 
-/// A claim that was read alone: a string of 1 to `bytes_max` bytes.
-pub(crate) fn optional_text<'a>(
-    claim: Option<Member<'a>>,
+/// A string that must be there, of 1 to `bytes_max` bytes.
+pub(crate) fn text<'m>(
+    claim: Option<&'m Member<'_>>,
     name: &'static str,
     bytes_max: usize,
-) -> Result<Option<Cow<'a, str>>, ClaimError> {
-    match claim {
-        None => Ok(None),
-        Some(Member::Text(text)) if (1..=bytes_max).contains(&text.len()) => Ok(Some(text)),
-        Some(_) => Err(ClaimError::Malformed { name, wanted: TEXT_WANTED }),
-    }
-}
-
-/// The same, which must be there.
-pub(crate) fn text<'a>(
-    claim: Option<Member<'a>>,
-    name: &'static str,
-    bytes_max: usize,
-) -> Result<Cow<'a, str>, ClaimError> {
+) -> Result<&'m str, ClaimError> {
     optional_text(claim, name, bytes_max)?.ok_or(ClaimError::Missing { name })
 }
 
-/// A `NumericDate` (RFC 7519, section 2) that was read alone and must be there.
-pub(crate) fn numeric_date(claim: Option<Member<'_>>, name: &'static str) -> Result<i64, ClaimError> {
+pub(crate) fn optional_text<'m>(
+    claim: Option<&'m Member<'_>>,
+    name: &'static str,
+    bytes_max: usize,
+) -> Result<Option<&'m str>, ClaimError> {
     match claim {
-        None => Err(ClaimError::Missing { name }),
-        Some(Member::Other(value)) => {
-            seconds(&value).ok_or(ClaimError::Malformed { name, wanted: DATE_WANTED })
-        }
-        Some(Member::Text(_)) => Err(ClaimError::Malformed { name, wanted: DATE_WANTED }),
+        None => Ok(None),
+        Some(Member::Text(text)) if (1..=bytes_max).contains(&text.len()) => Ok(Some(text)),
+        Some(_) => Err(ClaimError::Malformed { name, wanted: "a string that is neither empty nor long" }),
     }
 }
 
-const TEXT_WANTED: &str = "a string that is neither empty nor long";
-const DATE_WANTED: &str = "a number of seconds since 1970";
+/// A `NumericDate` (RFC 7519, section 2) that must be there.
+pub(crate) fn date(claim: Option<&Member<'_>>, name: &'static str) -> Result<i64, ClaimError> {
+    optional_date(claim, name)?.ok_or(ClaimError::Missing { name })
+}
 
-pub(crate) struct Claims(pub(crate) Map<String, Value>);
-
-impl Claims {
-    /// A string that must be there, of 1 to `bytes_max` bytes.
-    pub(crate) fn text(&self, name: &'static str, bytes_max: usize) -> Result<&str, ClaimError> {
-        self.optional_text(name, bytes_max)?.ok_or(ClaimError::Missing { name })
-    }
-
-    pub(crate) fn optional_text(
-        &self,
-        name: &'static str,
-        bytes_max: usize,
-    ) -> Result<Option<&str>, ClaimError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if (1..=bytes_max).contains(&text.len()) => Ok(Some(text)),
-            Some(_) => Err(ClaimError::Malformed { name, wanted: TEXT_WANTED }),
-        }
-    }
-
-    /// A `NumericDate` (RFC 7519, section 2) that must be there.
-    pub(crate) fn seconds(&self, name: &'static str) -> Result<i64, ClaimError> {
-        self.optional_seconds(name)?.ok_or(ClaimError::Missing { name })
-    }
-
-    pub(crate) fn optional_seconds(&self, name: &'static str) -> Result<Option<i64>, ClaimError> {
-        let Some(value) = self.0.get(name) else { return Ok(None) };
-        match seconds(value) {
-            Some(seconds) => Ok(Some(seconds)),
-            None => Err(ClaimError::Malformed { name, wanted: DATE_WANTED }),
-        }
+pub(crate) fn optional_date(
+    claim: Option<&Member<'_>>,
+    name: &'static str,
+) -> Result<Option<i64>, ClaimError> {
+    let date = match claim {
+        None => return Ok(None),
+        Some(Member::Other(value)) => seconds(value),
+        Some(Member::Text(_)) => None,
+    };
+    match date {
+        Some(date) => Ok(Some(date)),
+        None => Err(ClaimError::Malformed { name, wanted: "a number of seconds since 1970" }),
     }
 }
 
@@ -98,6 +67,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json;
 
     #[test]
     fn numeric_dates() {
@@ -115,13 +85,16 @@ mod tests {
 
     #[test]
     fn texts_are_bounded_and_never_empty() {
-        let claims = Claims(json!({"a": "xyz", "b": "", "c": 1}).as_object().unwrap().clone());
-        assert_eq!(claims.text("a", 3), Ok("xyz"));
-        assert!(matches!(claims.text("a", 2), Err(ClaimError::Malformed { name: "a", .. })));
-        assert!(matches!(claims.text("b", 2), Err(ClaimError::Malformed { name: "b", .. })));
-        assert!(matches!(claims.text("c", 2), Err(ClaimError::Malformed { name: "c", .. })));
-        assert_eq!(claims.text("d", 2), Err(ClaimError::Missing { name: "d" }));
-        assert_eq!(claims.optional_text("d", 2), Ok(None));
-        assert_eq!(claims.seconds("d"), Err(ClaimError::Missing { name: "d" }));
+        let [a, b, c, d] = json::named(br#"{"a": "xyz", "b": "", "c": 1}"#, ["a", "b", "c", "d"]).unwrap();
+        assert_eq!(text(a.as_ref(), "a", 3), Ok("xyz"));
+        assert!(matches!(text(a.as_ref(), "a", 2), Err(ClaimError::Malformed { name: "a", .. })));
+        assert!(matches!(text(b.as_ref(), "b", 2), Err(ClaimError::Malformed { name: "b", .. })));
+        assert!(matches!(text(c.as_ref(), "c", 2), Err(ClaimError::Malformed { name: "c", .. })));
+        assert_eq!(text(d.as_ref(), "d", 2), Err(ClaimError::Missing { name: "d" }));
+        assert_eq!(optional_text(d.as_ref(), "d", 2), Ok(None));
+        assert_eq!(date(d.as_ref(), "d"), Err(ClaimError::Missing { name: "d" }));
+        assert_eq!(optional_date(d.as_ref(), "d"), Ok(None));
+        assert_eq!(date(c.as_ref(), "c"), Ok(1));
+        assert!(matches!(date(a.as_ref(), "a"), Err(ClaimError::Malformed { name: "a", .. })));
     }
 }

@@ -152,16 +152,18 @@ impl<'a> Proof<'a> {
         let [method, url, token_hash, jti, nonce, issued_at] =
             claims.map_err(|reason| JwsError::Json { part: "payload", reason })?;
         let id = TOKEN_ID_BYTES_MAX;
+        let text = |claim, name, bytes_max| claims::text(claim, name, bytes_max).map(str::to_owned);
+        let optional = |claim, name| claims::optional_text(claim, name, id).map(|t| t.map(str::to_owned));
         Ok(Self {
             header,
             signing_input: segments.signing_input,
             signature,
-            method: claims::text(method, "htm", id)?.into_owned(),
-            url: claims::text(url, "htu", PROOF_BYTES_MAX)?.into_owned(),
-            token_hash: claims::optional_text(token_hash, "ath", id)?.map(Into::into),
-            jti: claims::text(jti, "jti", id)?.into_owned(),
-            nonce: claims::optional_text(nonce, "nonce", id)?.map(Into::into),
-            issued_at: claims::numeric_date(issued_at, "iat")?,
+            method: text(method.as_ref(), "htm", id)?,
+            url: text(url.as_ref(), "htu", PROOF_BYTES_MAX)?,
+            token_hash: optional(token_hash.as_ref(), "ath")?,
+            jti: text(jti.as_ref(), "jti", id)?,
+            nonce: optional(nonce.as_ref(), "nonce")?,
+            issued_at: claims::date(issued_at.as_ref(), "iat")?,
         })
     }
 

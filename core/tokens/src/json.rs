@@ -46,6 +46,15 @@ pub(crate) enum Member<'a> {
     Other(Value),
 }
 
+impl Member<'_> {
+    pub(crate) fn into_owned(self) -> Member<'static> {
+        match self {
+            Self::Text(text) => Member::Text(Cow::Owned(text.into_owned())),
+            Self::Other(value) => Member::Other(value),
+        }
+    }
+}
+
 /// `text` short and printable, so that an error message can quote what a stranger sent.
 pub(crate) fn shown(text: &str) -> String {
     const CHARACTERS_MAX: usize = 120;

@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::base64url;
-use crate::json::{self, NotStrictJson, shown};
+use crate::json::{self, Member, NotStrictJson, shown};
 use crate::jwk::VerifyingKey;
 
 /// The signature algorithms known here (RFC 7518, RFC 8037). `none` and MACs have no value.
@@ -161,44 +161,48 @@ impl<'a> Segments<'a> {
 
 impl Header {
     pub(crate) fn parse(bytes: &[u8], permitted: &[Algorithm]) -> Result<Self, JwsError> {
-        let mut members = json::object(bytes).map_err(|reason| JwsError::Json { part: "header", reason })?;
-        for name in ["crit", "b64", "jku", "x5u", "zip", "enc"] {
-            if members.contains_key(name) {
+        const REFUSED: [&str; 6] = ["crit", "b64", "jku", "x5u", "zip", "enc"];
+        let [crit, b64, jku, x5u, zip, enc] = REFUSED;
+        let members = json::named(bytes, [crit, b64, jku, x5u, zip, enc, "alg", "typ", "kid", "jwk"]);
+        let [crit, b64, jku, x5u, zip, enc, alg, typ, kid, jwk] =
+            members.map_err(|reason| JwsError::Json { part: "header", reason })?;
+        for (name, member) in REFUSED.into_iter().zip([crit, b64, jku, x5u, zip, enc]) {
+            if member.is_some() {
                 return Err(JwsError::HeaderRefused { name });
             }
         }
-        let algorithm = algorithm(&members, permitted)?;
-        let typ = optional_text(&mut members, "typ")?;
-        let kid = optional_text(&mut members, "kid")?;
-        let jwk = match members.remove("jwk") {
+        let algorithm = algorithm(alg, permitted)?;
+        let typ = optional_text(typ, "typ")?;
+        let kid = optional_text(kid, "kid")?;
+        let jwk = match jwk {
             None => None,
-            Some(Value::Object(jwk)) => Some(jwk),
+            Some(Member::Other(Value::Object(jwk))) => Some(jwk),
             Some(_) => return Err(JwsError::HeaderMalformed { name: "jwk", wanted: "an object" }),
         };
         Ok(Self { algorithm, typ, kid, jwk })
     }
 }
 
-fn algorithm(members: &Map<String, Value>, permitted: &[Algorithm]) -> Result<Algorithm, JwsError> {
-    let name = match members.get("alg") {
+fn algorithm(alg: Option<Member<'_>>, permitted: &[Algorithm]) -> Result<Algorithm, JwsError> {
+    let name = match alg {
         None => return Err(JwsError::AlgorithmMissing),
-        Some(Value::String(name)) => name,
+        Some(Member::Text(name)) => name,
         Some(_) => return Err(JwsError::HeaderMalformed { name: "alg", wanted: "a string" }),
     };
     if name.eq_ignore_ascii_case("none") {
         return Err(JwsError::AlgorithmNone);
     }
-    let known = Algorithm::of_name(name).filter(|algorithm| permitted.contains(algorithm));
+    let known = Algorithm::of_name(&name).filter(|algorithm| permitted.contains(algorithm));
     known.ok_or_else(|| JwsError::AlgorithmNotPermitted {
-        algorithm: shown(name),
+        algorithm: shown(&name),
         permitted: permitted.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(" or "),
     })
 }
 
-fn optional_text(members: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, JwsError> {
-    match members.remove(name) {
+fn optional_text(member: Option<Member<'_>>, name: &'static str) -> Result<Option<String>, JwsError> {
+    match member {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Member::Text(text)) => Ok(Some(text.into_owned())),
         Some(_) => Err(JwsError::HeaderMalformed { name, wanted: "a string" }),
     }
 }

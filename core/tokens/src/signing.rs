@@ -7,7 +7,9 @@ use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, Signature,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -141,21 +143,29 @@ impl SigningKey {
     pub fn sign(&self, header: &Map<String, Value>, payload: &[u8]) -> Result<String, SigningError> {
         let mut members = Map::from_iter([("alg".to_owned(), Value::from(self.algorithm().name()))]);
         members.extend(header.iter().filter(|(name, _)| *name != "alg").map(|(n, v)| (n.clone(), v.clone())));
-        let mut token = base64url::encode(Value::Object(members).to_string());
+        self.sign_text(&Value::Object(members).to_string(), payload)
+    }
+
+    /// The same with a header whose text the caller has made, its `alg` included.
+    pub(crate) fn sign_text(&self, header: &str, payload: &[u8]) -> Result<String, SigningError> {
+        const SIGNATURE_BYTES: usize = 64;
+        let bytes = header.len() + payload.len() + SIGNATURE_BYTES;
+        let mut token = String::with_capacity(bytes * 4 / 3 + 8);
+        base64url::push(&mut token, header);
         token.push('.');
-        token.push_str(&base64url::encode(payload));
+        base64url::push(&mut token, payload);
         let signature = self.signature(token.as_bytes())?;
         token.push('.');
-        token.push_str(&base64url::encode(signature));
+        base64url::push(&mut token, signature);
         Ok(token)
     }
 
-    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+    fn signature(&self, message: &[u8]) -> Result<Signature, SigningError> {
         let signature = match &self.pair {
             Pair::P256(pair) => pair.sign(&SystemRandom::new(), message),
             Pair::Ed25519(pair) => pair.try_sign(message),
         };
-        signature.map(|signature| signature.as_ref().to_vec()).map_err(|_| SigningError::Library)
+        signature.map_err(|_| SigningError::Library)
     }
 
     fn of_pair(pair: Pair) -> Result<Self, SigningError> {

@@ -13,15 +13,16 @@
 mod answer;
 mod authenticate;
 mod certificate;
+mod client_keys;
 mod distinguished_name;
 mod form;
 mod issued;
 mod metadata;
 mod resource;
-mod revocations;
 mod standing;
 mod token;
 mod used_assertions;
+mod vendor_rates;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,12 +33,14 @@ use portcullis_domain::state::State;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{RelayAnswer, RelayRequest};
 use portcullis_tokens::access_token::TokenKeys;
+use portcullis_tokens::assertion::RegisteredKey;
 use portcullis_tokens::signing::{SigningError, SigningKey};
 
 use answer::{Answer, Failure};
+use client_keys::ClientKeys;
 use form::Form;
-use revocations::Revocations;
 use used_assertions::UsedAssertions;
+use vendor_rates::VendorRates;
 
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 pub const JWKS_PATH: &str = "/oauth/jwks";
@@ -77,8 +80,13 @@ pub struct Server {
     clock: Clock,
     state: CurrentState,
     revoke: Revoke,
+    token_endpoint: String,
+    client_keys: ClientKeys,
+    /// What an assertion is verified with for a client that has no key.
+    decoy: [RegisteredKey; 1],
     used_assertions: UsedAssertions,
-    revocations: Revocations,
+    issues: VendorRates,
+    revocations: VendorRates,
     /// The first whole second of which no earlier process has seen anything.
     started_seconds: i64,
 }
@@ -110,7 +118,10 @@ impl Server {
         let mut own_keys = TokenKeys::new();
         own_keys.insert_signing_key(&signing_key)?;
         let started_seconds = first_whole_second(clock.now());
+        let thumbprint = signing_key.public_jwk().thumbprint();
+        let decoy = [RegisteredKey { key: signing_key.verifying_key()?, kid: None, thumbprint }];
         Ok(Self {
+            token_endpoint: url(&issuer, TOKEN_PATH),
             issuer,
             public_origins,
             signing_key,
@@ -118,8 +129,11 @@ impl Server {
             clock,
             state,
             revoke,
+            client_keys: ClientKeys::default(),
+            decoy,
             used_assertions: UsedAssertions::default(),
-            revocations: Revocations::default(),
+            issues: VendorRates::new(vendor_rates::TOKENS),
+            revocations: VendorRates::new(vendor_rates::REVOCATIONS),
             started_seconds,
         })
     }
@@ -168,8 +182,17 @@ impl Server {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.issuer.trim_end_matches('/'))
+        url(&self.issuer, path)
     }
+
+    /// Monotonic.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn url(issuer: &str, path: &str) -> String {
+    format!("{}{path}", issuer.trim_end_matches('/'))
 }
 
 /// The first whole second that begins at `started` or after it: `iat` knows no smaller unit, so what

@@ -42,6 +42,21 @@ fn assertion(key: &SigningKey, header: Value, changes: Value) -> String {
     key.sign(&header, Value::Object(members(good, &changes)).to_string().as_bytes()).unwrap()
 }
 
+fn subject_of(jwt: &str) -> Result<String, AssertionError> {
+    Ok(Assertion::parse(jwt)?.subject()?.to_owned())
+}
+
+#[test]
+fn the_audience_is_told_and_can_be_narrowed() {
+    let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let text = assertion(&key, json!({}), json!({"aud": [ENDPOINT]}));
+    let verified = verify(&text, &[registered(&key, None)], &EXPECTED).unwrap();
+    assert_eq!(verified.audience, ENDPOINT);
+    assert_eq!(verified.check_audience(&[ENDPOINT]), Ok(()));
+    let (found, expected) = (ENDPOINT.to_owned(), ISSUER.to_owned());
+    assert_eq!(verified.check_audience(&[ISSUER]), Err(AssertionError::Audience { found, expected }));
+}
+
 #[test]
 fn good_assertions() {
     for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
@@ -53,7 +68,7 @@ fn good_assertions() {
                 verify(&text, &keys, &EXPECTED).unwrap_or_else(|e| panic!("{header} {claims} {e}"));
             assert_eq!(verified.key, keys[0].thumbprint);
             assert_eq!(verified.token_id, "a-1");
-            assert_eq!(peek_subject(&text), Ok(CLIENT.to_owned()));
+            assert_eq!(subject_of(&text), Ok(CLIENT.to_owned()));
         };
         check(json!({}), json!({}));
         for typ in [json!(null), json!("jwt"), json!("client-authentication+jwt")] {
@@ -172,6 +187,7 @@ fn created_assertions_are_good() {
     };
     let verified = verify(&create(&key, &new).unwrap(), &[registered(&key, None)], &EXPECTED).unwrap();
     let expect = VerifiedAssertion {
+        audience: ISSUER.to_owned(),
         key: key.public_jwk().thumbprint(),
         token_id: "j".to_owned(),
         issued_at: Some(NOW),
@@ -183,17 +199,17 @@ fn created_assertions_are_good() {
 #[test]
 fn subjects_are_bounded() {
     let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
-    let peek = |subject: Value| peek_subject(&assertion(&key, json!({}), json!({"sub": subject})));
+    let peek = |subject: Value| subject_of(&assertion(&key, json!({}), json!({"sub": subject})));
     assert_eq!(peek(json!("x".repeat(512))), Ok("x".repeat(512)));
     assert!(matches!(peek(json!("x".repeat(513))), Err(AssertionError::Claim(_))));
     assert!(matches!(peek(json!("")), Err(AssertionError::Claim(_))));
-    assert!(matches!(peek_subject(&"x".repeat(8_193)), Err(AssertionError::Jws(JwsError::TooLong { .. }))));
+    assert!(matches!(subject_of(&"x".repeat(8_193)), Err(AssertionError::Jws(JwsError::TooLong { .. }))));
 }
 
 proptest! {
     #[test]
     fn arbitrary_text_never_panics(text in "\\PC*|[A-Za-z0-9_.-]*") {
-        prop_assert!(peek_subject(&text).is_err());
+        prop_assert!(subject_of(&text).is_err());
         prop_assert!(verify(&text, &[], &EXPECTED).is_err());
     }
 

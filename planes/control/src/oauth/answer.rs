@@ -130,6 +130,15 @@ impl Failure {
             .header("retry-after", RETRY_SECONDS.to_string())
     }
 
+    /// The client's vendor has had too many; `wait_ns` until there is one more.
+    pub(super) fn too_many(wait_ns: u64) -> Self {
+        let reason = Reason::RequestsLimit;
+        Self::new(reason.status(), "temporarily_unavailable", reason.title())
+            .hint("use a token until it expires, and wait as long as Retry-After says")
+            .reasons(vec![reason])
+            .header("retry-after", wait_ns.div_ceil(1_000_000_000).max(1).to_string())
+    }
+
     /// Our fault; what it was is for our log.
     pub(super) fn server_error() -> Self {
         Self::new(500, "server_error", "the authorization server failed")

@@ -8,9 +8,8 @@ use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::{AssertionAudience, Authentication};
 use portcullis_domain::state::Standing;
 use portcullis_tokens::assertion::{
-    self, AssertionError, ExpectedAssertion, RegisteredKey, VerifiedAssertion,
+    Assertion, AssertionError, ExpectedAssertion, RegisteredKey, VerifiedAssertion,
 };
-use portcullis_tokens::jwk::{JwkSet, VerifyingKey};
 use portcullis_tokens::thumbprint::Thumbprint;
 
 use super::answer::Failure;
@@ -82,14 +81,15 @@ fn authenticate_by_assertion<'a>(
     let jwt = assertion.ok_or_else(|| {
         Failure::invalid_client("`client_assertion` is missing").hint("send the signed JWT in it")
     })?;
-    let name = assertion::peek_subject(jwt).map_err(|error| failure_of(&error))?;
+    let assertion = Assertion::parse(jwt).map_err(|error| failure_of(&error))?;
+    let name = assertion.subject().map_err(|error| failure_of(&error))?;
     if exchange.form.one("client_id").is_some_and(|client_id| client_id != name) {
         return Err(Failure::invalid_client("`client_id` is not the assertion's `sub`")
             .hint("leave `client_id` out, or set both to the client's name")
             .into());
     }
-    let standing = exchange.state.standing(&name);
-    let verified = verify(exchange, jwt, &name, standing.as_ref())?;
+    let standing = exchange.state.standing(name);
+    let verified = verify(exchange, &assertion, name, standing.as_ref())?;
     let Some(standing) = standing else { return Err(Failure::authentication_failed().into()) };
     take(exchange, &standing, &verified)?;
     Ok(Caller { standing, key: verified.key, by: Authentication::PrivateKeyJwt })
@@ -99,53 +99,33 @@ fn authenticate_by_assertion<'a>(
 /// otherwise the refusal of an audience would tell which clients exist.
 fn verify(
     exchange: &Exchange<'_>,
-    jwt: &str,
+    assertion: &Assertion<'_>,
     client_id: &str,
     standing: Option<&Standing<'_>>,
 ) -> Result<VerifiedAssertion, Box<Failure>> {
-    let issuer = exchange.server.issuer.as_str();
-    let token_endpoint = exchange.server.url(TOKEN_PATH);
-    let registered = standing.map(registered_keys).unwrap_or_default();
+    let server = exchange.server;
+    let (issuer, token_endpoint) = (server.issuer.as_str(), server.token_endpoint.as_str());
+    let registered = standing.map(|standing| server.client_keys.of(standing)).unwrap_or_default();
     // A client without keys costs a signature check like any other.
-    let keys = if registered.is_empty() { decoy(exchange) } else { registered };
-    let expected = |audiences: &[&str]| {
-        let expected = ExpectedAssertion {
-            client_id,
-            audiences,
-            now: exchange.now.as_second(),
-            lifetime_seconds_max: LIFETIME_SECONDS_MAX,
-            leeway_seconds: LEEWAY_SECONDS,
-        };
-        assertion::verify(jwt, &keys, &expected).map_err(|error| failure_of(&error))
+    let keys: &[RegisteredKey] = if registered.is_empty() { &server.decoy } else { &registered };
+    let expected = ExpectedAssertion {
+        client_id,
+        audiences: &[issuer, token_endpoint],
+        now: exchange.now.as_second(),
+        lifetime_seconds_max: LIFETIME_SECONDS_MAX,
+        leeway_seconds: LEEWAY_SECONDS,
     };
-    let verified = expected(&[issuer, token_endpoint.as_str()])?;
+    let verified = assertion.verify(keys, &expected).map_err(|error| failure_of(&error))?;
     let chosen = standing.map(|standing| standing.client_spec.assertion_audience).unwrap_or_default();
-    match chosen {
-        AssertionAudience::Issuer => expected(&[issuer]),
+    let narrowed = match chosen {
+        AssertionAudience::Issuer => verified.check_audience(&[issuer]),
         AssertionAudience::TokenEndpoint if exchange.request.path == TOKEN_PATH => {
-            expected(&[token_endpoint.as_str()])
+            verified.check_audience(&[token_endpoint])
         }
-        AssertionAudience::TokenEndpoint => Ok(verified),
-    }
-}
-
-fn registered_keys(standing: &Standing<'_>) -> Vec<RegisteredKey> {
-    let Some(jwks) = &standing.client_spec.jwks else { return Vec::new() };
-    let Ok(set) = JwkSet::parse(&jwks.to_string()) else { return Vec::new() };
-    let registered = |key: &portcullis_tokens::jwk::Jwk| {
-        Some(RegisteredKey {
-            key: VerifyingKey::new(key).ok()?,
-            kid: key.kid().map(str::to_owned),
-            thumbprint: key.thumbprint(),
-        })
+        AssertionAudience::TokenEndpoint => Ok(()),
     };
-    set.keys().iter().filter_map(registered).collect()
-}
-
-fn decoy(exchange: &Exchange<'_>) -> Vec<RegisteredKey> {
-    let own = &exchange.server.signing_key;
-    let decoy = |key| RegisteredKey { key, kid: None, thumbprint: own.public_jwk().thumbprint() };
-    own.verifying_key().ok().map(decoy).into_iter().collect()
+    narrowed.map_err(|error| failure_of(&error))?;
+    Ok(verified)
 }
 
 /// Takes the assertion, which nobody can use a second time.

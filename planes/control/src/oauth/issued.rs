@@ -45,8 +45,7 @@ pub(super) fn revoke(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
     match find(exchange)? {
         Found::Live(claims) => {
             let server = exchange.server;
-            let now_ns = u64::try_from(server.clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
-            if !server.revocations.take(claims.lineage.vendor, now_ns) {
+            if server.revocations.take(claims.lineage.vendor, server.now_ns()).is_err() {
                 return Err(Failure::unavailable("too many tokens were revoked in a short time").into());
             }
             let expires_at = Timestamp::from_second(claims.expires_at).unwrap_or(Timestamp::MAX);

@@ -50,8 +50,10 @@ fn grant(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Result<(Answer, Vec<St
     check_bound(&confirmation)?;
     let scope = scope(exchange.form.one("scope"), &caller.standing.integration_spec.scopes)?;
     let audience = resource::audience(exchange, &caller.standing)?;
+    let server = exchange.server;
+    server.issues.take(caller.standing.vendor_id(), server.now_ns()).map_err(Failure::too_many)?;
     let claims = claims(exchange, caller, confirmation, permit, scope, audience)?;
-    let token = access_token::mint(&exchange.server.signing_key, &claims).map_err(not_minted)?;
+    let token = access_token::mint(&server.signing_key, &claims).map_err(not_minted)?;
     tracing::debug!(client = %claims.client_id, by = ?caller.by, token = %claims.token_id, "token issued");
     let answer = Answer::json(json!({
         "access_token": token,

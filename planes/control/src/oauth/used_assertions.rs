@@ -1,13 +1,14 @@
 //! Which client assertions were taken: each one is good once (RFC 7523, section 3, item 7).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use portcullis_domain::ids::{ClientId, VendorId};
 
-/// Assertions that are remembered at most; about 20 MiB.
-pub(super) const ASSERTIONS_MAX: usize = 131_072;
+/// Assertions that are remembered at most; with room for all of them about 40 MiB, which is taken as
+/// it is filled. At a minute each they are enough for 8,700 tokens a second.
+pub(super) const ASSERTIONS_MAX: usize = 1 << 19;
 /// No vendor may take more over all its clients, so that one alone can't shut out the others.
 const SHARE_MAX: usize = ASSERTIONS_MAX / 4;
 
@@ -26,12 +27,14 @@ pub(super) struct UsedAssertions {
     share_max: usize,
 }
 
-#[derive(Default)]
+/// Half of a SHA-256 over client and `jti`. Who finds two assertions of one digest, which takes 2^64
+/// of them, has one that is refused.
+type Digest = [u8; 16];
+
 struct Table {
-    /// Digest of client and `jti` → whose it is.
-    owners: HashMap<[u8; 32], VendorId>,
-    /// The same digests by the first second in which they may be forgotten.
-    expiries: BTreeSet<(i64, [u8; 32])>,
+    taken: HashSet<Digest>,
+    /// The same digests, with whose they are, by the first second in which they may be forgotten.
+    expiries: BTreeMap<i64, Vec<(Digest, VendorId)>>,
     shares: HashMap<VendorId, usize>,
 }
 
@@ -43,7 +46,10 @@ impl Default for UsedAssertions {
 
 impl UsedAssertions {
     fn bounded(assertions_max: usize, share_max: usize) -> Self {
-        Self { table: Mutex::default(), assertions_max, share_max }
+        // All the room at once, which the kernel gives as it is used: growing would hold up everybody.
+        let taken = HashSet::with_capacity(assertions_max);
+        let table = Table { taken, expiries: BTreeMap::new(), shares: HashMap::new() };
+        Self { table: Mutex::new(table), assertions_max, share_max }
     }
 
     /// Takes an assertion whose signature was good. `expires_at` is the first second in which it is
@@ -59,15 +65,15 @@ impl UsedAssertions {
         let digest = digest(client, token_id);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_before(now);
-        if table.owners.contains_key(&digest) {
+        if table.taken.contains(&digest) {
             return Taken::Before;
         }
         let share = table.shares.get(&vendor).copied().unwrap_or_default();
-        if table.owners.len() >= self.assertions_max || share >= self.share_max {
+        if table.taken.len() >= self.assertions_max || share >= self.share_max {
             return Taken::Full;
         }
-        table.owners.insert(digest, vendor);
-        table.expiries.insert((expires_at, digest));
+        table.taken.insert(digest);
+        table.expiries.entry(expires_at).or_default().push((digest, vendor));
         table.shares.insert(vendor, share + 1);
         Taken::Yes
     }
@@ -75,27 +81,25 @@ impl UsedAssertions {
 
 impl Table {
     fn forget_before(&mut self, now: i64) {
-        while let Some((_, digest)) = self.expiries.first().copied().filter(|(expiry, _)| *expiry <= now) {
-            self.expiries.pop_first();
-            let Some(owner) = self.owners.remove(&digest) else { continue };
-            if let Some(share) = self.shares.get_mut(&owner) {
-                *share -= 1;
-                if *share == 0 {
-                    self.shares.remove(&owner);
+        while let Some(second) = self.expiries.first_entry().filter(|second| *second.key() <= now) {
+            for (digest, vendor) in second.remove() {
+                self.taken.remove(&digest);
+                if let Some(share) = self.shares.get_mut(&vendor) {
+                    *share -= 1;
+                    if *share == 0 {
+                        self.shares.remove(&vendor);
+                    }
                 }
             }
         }
     }
 }
 
-fn digest(client: ClientId, token_id: &str) -> [u8; 32] {
+fn digest(client: ClientId, token_id: &str) -> Digest {
     let mut hash = Context::new(&SHA256);
     hash.update(client.0.as_bytes());
     hash.update(token_id.as_bytes());
-    let mut digest = [0; 32];
-    // The lengths are equal: SHA-256 always gives 32 bytes.
-    digest.copy_from_slice(hash.finish().as_ref());
-    digest
+    hash.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

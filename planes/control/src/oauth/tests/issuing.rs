@@ -1,10 +1,12 @@
 use jiff::Timestamp;
+use portcullis_domain::spec::RateLimit;
 use portcullis_tokens::access_token::Epochs;
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::session::context_of;
 use serde_json::json;
 
 use super::world::*;
+use crate::oauth::vendor_rates::VendorRates;
 
 #[test]
 fn a_token_says_whose_it_is_and_from_when() {
@@ -113,4 +115,21 @@ fn only_the_client_credentials_grant() {
     for other in ["authorization_code", "password", "refresh_token", "Client_Credentials"] {
         check(&format!("grant_type={other}"), "unsupported_grant_type");
     }
+}
+
+#[test]
+fn a_vendor_that_asks_without_end_is_told_to_wait() {
+    let mut world = World::new();
+    world.server.issues = VendorRates::new(RateLimit { per_second: 1, burst: 3 });
+    for _ in 0..3 {
+        assert_eq!(world.token("").status, 200);
+    }
+    let reply = world.token("");
+    reply.expect(429, "temporarily_unavailable", "too many requests");
+    reply.reasons(&["requests_limit"]);
+    assert_eq!(reply.headers["retry-after"], "1");
+    // A client of the same vendor fares no better, and who isn't known takes nothing from it.
+    let request = post("/oauth/token", "grant_type=client_credentials&client_id=pinned");
+    let pinned = world.ask(with_certificates(request, std::slice::from_ref(&world.certificate)));
+    pinned.reasons(&["requests_limit"]);
 }

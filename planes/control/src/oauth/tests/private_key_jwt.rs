@@ -213,3 +213,28 @@ fn exactly_one_way() {
     );
     check(authentication(""), None, 401, "invalid_client", "`client_assertion` is missing");
 }
+
+#[test]
+fn keys_are_prepared_anew_when_the_client_has_others() {
+    let world = World::new();
+    assert_eq!(ask(&world, &world.assertion(json!({}))).status, 200);
+    let next = SigningKey::generate(Algorithm::ES256).unwrap();
+    let by_next = |world: &World| world.assertion_by(&next, "batch", json!({}));
+    ask(&world, &by_next(&world)).expect(401, "invalid_client", "client authentication failed");
+    world.enroll(
+        BATCH,
+        "batch",
+        json!({ "jwks": { "keys": [world.key.public_jwk(), next.public_jwk()] } }),
+        vec![],
+    );
+    for _ in 0..2 {
+        assert_eq!(ask(&world, &world.assertion(json!({}))).status, 200);
+        assert_eq!(ask(&world, &by_next(&world)).status, 200);
+    }
+    world.enroll(BATCH, "batch", json!({ "jwks": jwks(&next) }), vec![]);
+    assert_eq!(ask(&world, &by_next(&world)).status, 200);
+    let old = ask(&world, &world.assertion(json!({})));
+    old.expect(401, "invalid_client", "client authentication failed");
+    world.enroll(BATCH, "batch", json!({ "certificates": ["(pem)"] }), vec![]);
+    ask(&world, &by_next(&world)).expect(401, "invalid_client", "client authentication failed");
+}

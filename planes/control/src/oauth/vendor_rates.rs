@@ -1,0 +1,56 @@
+//! How often a vendor may have what costs all the others something.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use portcullis_domain::ids::VendorId;
+use portcullis_domain::spec::RateLimit;
+use portcullis_policy::rate::Rate;
+
+/// Revoking: each time the ledger grows for good, and every gate gets a new snapshot. A burst for
+/// machines that go down together; then one each second.
+pub(super) const REVOCATIONS: RateLimit = RateLimit { per_second: 1, burst: 100 };
+/// Tokens: two signatures each. They live for minutes, so this is for machines beyond number, and half
+/// a minute of the burst for all of them at once; one vendor alone can't keep a processor busy with it.
+pub(super) const TOKENS: RateLimit = RateLimit { per_second: 2_000, burst: 60_000 };
+
+/// What each vendor took, over all its clients. As many entries as vendors were ever declared.
+pub(super) struct VendorRates {
+    limit: RateLimit,
+    rates: Mutex<HashMap<VendorId, Rate>>,
+}
+
+impl VendorRates {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        Self { limit, rates: Mutex::default() }
+    }
+
+    /// Takes one for the vendor now.
+    ///
+    /// # Errors
+    /// How long to wait, in nanoseconds.
+    pub(super) fn take(&self, vendor: VendorId, now_ns: u64) -> Result<(), u64> {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.entry(vendor).or_default().take(1, self.limit, now_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_vendor_spends_its_own_only() {
+        let rates = VendorRates::new(REVOCATIONS);
+        let take = |vendor: u128, second: u64| {
+            rates.take(VendorId(Uuid::from_u128(vendor)), second * 1_000_000_000).is_ok()
+        };
+        assert!((0..REVOCATIONS.burst).all(|_| take(1, 1_000)));
+        assert!(!take(1, 1_000));
+        assert!(take(2, 1_000));
+        assert!(take(1, 1_001));
+        assert!(!take(1, 1_001));
+    }
+}
