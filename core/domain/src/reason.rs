@@ -111,7 +111,7 @@ reasons! {
     ConcurrencyLimit "concurrency_limit" 429 Time "too many requests at the same time" "wait for answers before sending more";
     RecordsLimit "records_limit" 429 Time "the records allowed for this time are spent" "wait as long as Retry-After says, and ask for smaller pages";
     RecordsCut "records_cut" 403 Operator "the response was cut because it passed the records limit" "ask for smaller pages; an operator must restore the key";
-    BodyNotCountable "body_not_countable" 502 UpstreamTeam "the response's records can't be counted" "answer this route with JSON, NDJSON or an event stream, whole and not encoded";
+    BodyNotCountable "body_not_countable" 502 UpstreamTeam "the response's records can't be counted" "answer this route with JSON, NDJSON, CSV, an event stream or gRPC, whole, plain or in gzip that expands at most 100 to 1; or set the route's `record_bytes`";
     UpstreamUnreachable "upstream_unreachable" 502 UpstreamTeam "the service behind the gate can't be reached" "try again later; our operators see it too";
     UpstreamTimeout "upstream_timeout" 504 UpstreamTeam "the service behind the gate did not answer in time" "try again later; our operators see it too";
     UpstreamFailed "upstream_failed" 502 UpstreamTeam "the service behind the gate broke off or answered nonsense" "try again later; our operators see it too";

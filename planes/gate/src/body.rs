@@ -18,17 +18,34 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a response ended before its end.
 #[derive(Debug, thiserror::Error)]
 #[error("the response was cut: {}", .0.title())]
-struct CutShort(Reason, #[source] h2::Error);
+struct CutShort(Reason, Option<String>, #[source] h2::Error);
 
 /// The error that ends a body before its end.
 pub fn cut_short(reason: Reason) -> BoxError {
+    cut_short_as(reason, None)
+}
+
+/// The same, with words about this very body for an answer that hasn't begun.
+pub fn cut_short_by(reason: Reason, detail: String) -> BoxError {
+    cut_short_as(reason, Some(detail))
+}
+
+fn cut_short_as(reason: Reason, detail: Option<String>) -> BoxError {
     // hyper looks for an `h2::Error` among the sources to choose the code of RST_STREAM.
     let code = match reason.status() {
         // Not the caller's fault.
         502 | 504 => h2::Reason::INTERNAL_ERROR,
         _ => h2::Reason::ENHANCE_YOUR_CALM,
     };
-    Box::new(CutShort(reason, code.into()))
+    Box::new(CutShort(reason, detail, code.into()))
+}
+
+/// What to answer instead of a body that ended with `error` before anything of it was sent; `None` if
+/// the fault isn't the upstream's.
+pub fn refusal_for(error: &BoxError) -> Option<Refusal> {
+    let CutShort(reason, detail, _) = error.downcast_ref()?;
+    let refusal = Refusal { detail: detail.clone(), ..Refusal::from(*reason) };
+    matches!(reason.status(), 502 | 504).then_some(refusal)
 }
 
 /// A body of the gate's own, or an upstream's that passes the filter.
@@ -52,9 +69,7 @@ impl GateBody {
     /// fault is the upstream's.
     pub fn refusal_instead(&self, error: &BoxError) -> Option<Response<Self>> {
         let Self::Filtered(filtered) = self else { return None };
-        let CutShort(reason, _) = error.downcast_ref()?;
-        matches!(reason.status(), 502 | 504)
-            .then(|| Refusal::from(*reason).and_close().response(filtered.decision(), false))
+        Some(refusal_for(error)?.and_close().response(filtered.decision(), false))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Records are reserved before their chunk goes on, and depart when the connection has handed
 //! everything to the kernel: until then they count in the window.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -16,22 +16,31 @@ use portcullis_domain::reason::Reason;
 use portcullis_records::Counter;
 use tokio::time::Sleep;
 
-use crate::body::{BoxError, cut_short};
+use crate::body::{BoxError, cut_short, cut_short_by, refusal_for};
+use crate::counting::Counting;
 use crate::exchange::Exchange;
 use crate::forward::strip;
 use crate::limit::Reservation;
 use crate::outlet::{Admitted, CUT_GRACE_MS, Outlet};
+use crate::refusal::Refusal;
+use crate::unpack::{Source, SourceError};
 use crate::upstream::UpstreamBody;
 
 /// An upstream's response on its way out.
 pub struct Filtered {
     /// Gone when it was read to its end.
-    inner: Option<UpstreamBody>,
+    inner: Option<Source>,
     outlet: Outlet,
     /// None on routes that aren't metered.
     counter: Option<Counter>,
+    /// Whether trailers may follow.
+    trailers: bool,
     deadline: Pin<Box<Sleep>>,
     stage: Stage,
+    /// What was asked for, and not yet given away.
+    peeked: Option<Option<Result<Frame<Bytes>, BoxError>>>,
+    /// The error that ends it was held back once.
+    yielded: bool,
 }
 
 enum Stage {
@@ -45,20 +54,45 @@ impl Filtered {
     pub fn new(
         inner: UpstreamBody,
         exchange: Rc<Exchange>,
-        counter: Option<Counter>,
+        counting: Option<Counting>,
         reservation: Reservation,
     ) -> Self {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
         let now_ms = exchange.core.shared.monotonic_ms();
         exchange.connection.end_exchange_by(exchange.id, now_ms + u64::from(seconds) * 1_000 + CUT_GRACE_MS);
         let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
+        let gzip = counting.as_ref().is_some_and(|counting| counting.gzip);
         Self {
-            inner: Some(inner),
+            inner: Some(Source::new(inner, gzip)),
             outlet: Outlet::new(exchange, reservation),
-            counter,
+            trailers: counting.as_ref().is_none_or(|counting| counting.trailers),
+            counter: counting.map(|counting| counting.counter),
             deadline,
             stage: Stage::Flowing,
+            peeked: None,
+            yielded: false,
         }
+    }
+
+    /// Looks at what comes first, if it is there already: an answer that fails at once can still be a
+    /// refusal. What was looked at waits for whoever asks for it.
+    ///
+    /// # Errors
+    /// The fault is the upstream's, and nothing was handed on.
+    pub async fn peek(&mut self) -> Result<(), Refusal> {
+        if self.is_end_stream() {
+            return Ok(());
+        }
+        let first = poll_fn(|context| Poll::Ready(self.next(context))).await;
+        if let Poll::Ready(Some(Err(error))) = &first
+            && let Some(refusal) = refusal_for(error)
+        {
+            return Err(refusal);
+        }
+        if let Poll::Ready(first) = first {
+            self.peeked = Some(first);
+        }
+        Ok(())
     }
 
     pub fn decision(&self) -> DecisionId {
@@ -86,11 +120,18 @@ impl Filtered {
         }
         match frame {
             None => Poll::Ready(self.finish().map(Err)),
-            Some(Err(error)) => {
+            Some(Err(SourceError::Upstream(error))) => {
                 tracing::debug!(%error, "upstream broke off");
                 self.stage = Stage::Ended;
                 self.outlet.exchange.end(Ending::UpstreamFailed, Reason::UpstreamFailed);
                 Poll::Ready(Some(Err(cut_short(Reason::UpstreamFailed))))
+            }
+            Some(Err(SourceError::Packing(fault))) => {
+                let route = &self.outlet.exchange.permit.route().facts.name;
+                tracing::warn!(%route, %fault, "a response can't be unpacked, and was cut");
+                self.stage = Stage::Ended;
+                self.outlet.exchange.end(Ending::Cut, Reason::BodyNotCountable);
+                Poll::Ready(Some(Err(cut_short_by(Reason::BodyNotCountable, fault.to_string()))))
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.pass(data, context),
@@ -100,15 +141,15 @@ impl Filtered {
     }
 
     /// Trailers are header fields that come late; where records are counted they'd pass uncounted, and
-    /// the body ends without them.
+    /// the body ends without them. gRPC says in them how a call went; a codec has bounded them.
     fn trailers(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BoxError>> {
-        match frame.into_trailers() {
-            Ok(mut fields) if self.counter.is_none() => {
-                strip(&mut fields);
-                Some(Ok(Frame::trailers(fields)))
-            }
-            _ => self.finish().map(Err),
+        // Nothing is asked for after trailers: whether the body may end here is looked at first.
+        if let Some(error) = self.finish() {
+            return Some(Err(error));
         }
+        let mut fields = frame.into_trailers().ok().filter(|_| self.trailers)?;
+        strip(&mut fields);
+        Some(Ok(Frame::trailers(fields)))
     }
 
     /// Lets through what may leave.
@@ -150,7 +191,7 @@ impl Filtered {
 
     /// Whether the upstream has nothing more to say.
     fn is_read(&self) -> bool {
-        self.inner.as_ref().is_none_or(UpstreamBody::is_end_stream)
+        self.peeked.is_none() && self.inner.as_ref().is_none_or(Source::is_end_stream)
     }
 
     fn cut_now(&mut self, reason: Reason) -> BoxError {
@@ -173,7 +214,7 @@ impl Filtered {
 
     fn complete(&mut self) {
         self.outlet.exchange.end(Ending::Complete, Reason::Allowed);
-        if let Some(upstream) = self.inner.take().and_then(UpstreamBody::into_connection) {
+        if let Some(upstream) = self.inner.take().and_then(|source| source.into_body().into_connection()) {
             // It may serve somebody else in the same breath: a cut of this one must not stop it.
             self.outlet.exchange.connection.release_upstream(self.outlet.exchange.id);
             let route = self.outlet.exchange.permit.route();
@@ -190,7 +231,22 @@ impl Body for Filtered {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.get_mut().next(context)
+        let this = self.get_mut();
+        let polled = match this.peeked.take() {
+            Some(first) => Poll::Ready(first),
+            None => this.next(context),
+        };
+        match polled {
+            Poll::Ready(Some(Err(error))) if !this.yielded && this.outlet.exchange.connection.is_http2() => {
+                // RST_STREAM would overtake the head and the data that the protocol was just given, and
+                // the head says which decision this was. The connection was woken before this stream is.
+                this.yielded = true;
+                this.peeked = Some(Some(Err(error)));
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -200,7 +256,16 @@ impl Body for Filtered {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), UpstreamBody::size_hint)
+        // What was cut has no length that it could be taken for whole by.
+        if matches!(self.stage, Stage::Cutting(_)) {
+            return SizeHint::default();
+        }
+        let hint = self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Source::size_hint);
+        let peeked = match &self.peeked {
+            Some(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            _ => 0,
+        };
+        hint.exact().map_or(hint, |rest| SizeHint::with_exact(peeked + rest))
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
-    EXPECT, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
@@ -16,11 +16,11 @@ use portcullis_domain::decision::{Ending, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::UpstreamProtocol;
 use portcullis_policy::facts::UpstreamFacts;
-use portcullis_records::{Counter, Format};
 use portcullis_wire::http_rules::{forwarded_or_hop_by_hop, named_by_connection};
 use rustls::ClientConfig;
 
 use crate::body::GateBody;
+use crate::counting::{Rules, counting_of, unpacked_head};
 use crate::exchange::Exchange;
 use crate::filter::Filtered;
 use crate::http1::{Frames, UpgradeWanted, request_head};
@@ -62,7 +62,11 @@ pub async fn forward(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switched(exchange, response, upgrade, reservation);
     }
-    answer(exchange, ready, response, is_head, reservation)
+    let mut response = answer(exchange, ready, response, is_head, reservation)?;
+    if let GateBody::Filtered(filtered) = response.body_mut() {
+        filtered.peek().await?;
+    }
+    Ok(response)
 }
 
 /// Whether the request asks for WebSocket, and the route lets it.
@@ -237,6 +241,9 @@ fn upstream_fields(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
     }
     join_cookies(&mut headers);
     if exchange.permit.route().facts.metered {
+        // Not `gzip`, though it could be counted: packing and unpacking costs both sides more than the
+        // wire between them saves, and a client that could choose the coding of a body that is counted
+        // by its bytes would choose the one with the most records for each.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     let client = exchange.permit.client();
@@ -276,47 +283,30 @@ fn answer(
     strip(&mut head.headers);
     let facts = &exchange.permit.route().facts;
     let has_body = !is_head && !body.is_end_stream();
-    let mut counter = None;
-    if facts.metered && has_body {
-        match counter_of(exchange, ready, head.status, &head.headers) {
-            Some(found) => counter = Some(found),
+    let mut counting = None;
+    if facts.metered {
+        let rules = Rules { pointer: ready.pointers.get(&facts.id), record_bytes: facts.record_bytes };
+        counting = counting_of(&rules, head.status, &head.headers);
+        if counting.as_ref().is_some_and(|counting| counting.gzip) {
+            // Also of an answer to HEAD, which tells of the one to GET.
+            unpacked_head(&mut head.headers);
+        }
+        if counting.is_none() && has_body {
             // What went wrong upstream may be told, but not in words that can't be counted.
-            None if head.status.as_u16() >= 400 => {
-                for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
-                    head.headers.remove(name);
-                }
-                exchange.end(Ending::Complete, Reason::Allowed);
-                return Ok(Response::from_parts(head, GateBody::empty()));
+            if head.status.as_u16() < 400 {
+                return Err(Reason::BodyNotCountable.into());
             }
-            None => return Err(Reason::BodyNotCountable.into()),
+            for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
+                head.headers.remove(name);
+            }
+            exchange.end(Ending::Complete, Reason::Allowed);
+            return Ok(Response::from_parts(head, GateBody::empty()));
         }
     }
     head.version = Version::HTTP_11;
-    let filtered = Filtered::new(body, Rc::clone(exchange), counter, reservation);
+    let counting = counting.filter(|_| has_body);
+    let filtered = Filtered::new(body, Rc::clone(exchange), counting, reservation);
     Ok(Response::from_parts(head, GateBody::Filtered(Box::new(filtered))))
-}
-
-/// How to count the response; `None` if it can't be.
-fn counter_of(
-    exchange: &Exchange,
-    ready: &Ready,
-    status: StatusCode,
-    headers: &HeaderMap,
-) -> Option<Counter> {
-    let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| value.as_bytes() != b"identity");
-    if encoded || status == StatusCode::PARTIAL_CONTENT || headers.contains_key(CONTENT_RANGE) {
-        return None;
-    }
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let format = Format::from_content_type(types.next()?.to_str().ok()?)?;
-    if types.next().is_some() {
-        return None;
-    }
-    let pointer = ready.pointers.get(&exchange.permit.route().facts.id).cloned();
-    Some(match pointer {
-        Some(pointer) => Counter::at_pointer(format, pointer),
-        None => Counter::new(format),
-    })
 }
 
 /// Takes out of a response what is only between the gate and the upstream, and our own names.

@@ -10,12 +10,14 @@
 mod body;
 mod connection;
 mod core;
+mod counting;
 mod departures;
 mod exchange;
 mod filter;
 mod forward;
 mod frame_guard;
 mod gate;
+mod gunzip;
 mod http1;
 mod identify;
 mod io;
@@ -39,6 +41,7 @@ mod speak;
 mod strangers;
 mod tls;
 mod tunnel;
+mod unpack;
 mod upstream;
 mod vendor_body;
 

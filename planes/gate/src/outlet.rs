@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use portcullis_domain::decision::Ending;
 use portcullis_domain::reason::Reason;
+use portcullis_policy::meters::RecordWindows;
 use portcullis_records::Counter;
 
 use crate::departures::Chunk;
@@ -62,27 +63,39 @@ impl Outlet {
     pub fn admit<M: Meter>(&mut self, meter: &mut M, data: &[u8]) -> Result<Admitted, Reason> {
         let mut probe = meter.clone();
         let seen = probe.push(data, u64::MAX)?;
-        let windows = self.exchange.permit.client().windows.clone();
-        let now_ms = self.exchange.core.shared.monotonic_ms();
         let from_reserved = self.reservation.spend(seen.records);
-        let granted = from_reserved + windows.reserve(seen.records - from_reserved, now_ms);
+        let granted = from_reserved + self.reserve(seen.records - from_reserved);
         if granted == seen.records {
             *meter = probe;
             self.hand_over(granted, data.len());
             return Ok(Admitted::All);
         }
         let part = meter.push(data, granted)?;
-        windows.abandon(granted - part.records.min(granted));
+        self.windows().abandon(granted - part.records.min(granted));
         self.hand_over(part.records, part.bytes);
         self.close_keys();
         Ok(Admitted::Part(part.bytes))
     }
 
+    /// Reserves up to `records` beyond what was reserved up front, and says how many.
+    fn reserve(&self, records: u64) -> u64 {
+        // Most chunks on routes with pages need none: the clock isn't asked for them.
+        if records == 0 {
+            0
+        } else {
+            self.windows().reserve(records, self.exchange.core.shared.monotonic_ms())
+        }
+    }
+
+    fn windows(&self) -> &RecordWindows {
+        &self.exchange.permit.client().windows
+    }
+
     fn hand_over(&mut self, records: u64, bytes: usize) {
         self.exchange.add_response(bytes as u64, records);
         if records > 0 {
-            let windows = &self.exchange.permit.client().windows;
-            self.handed.push(self.exchange.connection.departures.hand_over(windows, records));
+            let chunk = self.exchange.connection.departures.hand_over(self.windows(), records);
+            self.handed.push(chunk);
         }
     }
 

@@ -28,7 +28,7 @@ pub struct RouteSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_max: Option<u64>,
     /// Bytes of a response that stand for one record where records can't be told apart: with it, bodies of
-    /// any media type and encoding pass, and each of them counts by its size.
+    /// any media type and encoding pass, and those without records count by their size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub record_bytes: Option<u64>,

@@ -113,7 +113,7 @@ impl UpstreamWire {
                     let Some(wire) = this.take() else { return Poll::Pending };
                     let Read { status, fields, decoder, keep_alive } = read;
                     let sending = std::mem::replace(&mut sending, Sending::nothing());
-                    let body = ResponseBody { wire, decoder, sending, keep_alive, trailers_passed: false };
+                    let body = ResponseBody { wire, decoder, sending, keep_alive, trailers: None };
                     return Poll::Ready(Ok(Answer { status, fields, body }));
                 }
                 match ready!(known.wire.poll_fill(0, context)) {
@@ -234,7 +234,8 @@ pub struct ResponseBody {
     decoder: BodyDecoder,
     sending: Sending,
     keep_alive: bool,
-    trailers_passed: bool,
+    /// None before its end; empty when there were none, or when they were given.
+    trailers: Option<HeaderMap>,
 }
 
 impl ResponseBody {
@@ -250,6 +251,9 @@ impl ResponseBody {
             }
             let step = self.decoder.decode(&wire.read).map_err(AnswerError::from)?;
             let piece = wire.read.split_to(step.consumed);
+            if self.decoder.is_ended() {
+                self.trailers = Some(trailers_of(self.decoder.take_trailers()));
+            }
             if !step.data.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(piece.freeze().slice(step.data)))));
             }
@@ -267,20 +271,23 @@ impl ResponseBody {
     }
 
     fn trailers(&mut self) -> Option<Frame<Bytes>> {
-        if self.trailers_passed {
-            return None;
-        }
-        self.trailers_passed = true;
-        let fields = trailers_of(self.decoder.take_trailers());
+        let fields = std::mem::take(self.trailers.as_mut()?);
         (!fields.is_empty()).then(|| Frame::trailers(fields))
     }
 
+    /// Whether neither data nor trailers are to come.
     pub fn is_end_stream(&self) -> bool {
-        self.decoder.is_ended()
+        self.decoder.is_ended() && !self.has_trailers()
+    }
+
+    fn has_trailers(&self) -> bool {
+        self.trailers.as_ref().is_some_and(|fields| !fields.is_empty())
     }
 
     pub fn size_hint(&self) -> SizeHint {
         match self.decoder.remaining_length() {
+            // A body of known length has no room for them.
+            _ if self.has_trailers() => SizeHint::default(),
             Some(bytes) => SizeHint::with_exact(bytes),
             None if self.decoder.is_ended() => SizeHint::with_exact(0),
             None => SizeHint::default(),

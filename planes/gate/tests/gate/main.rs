@@ -11,6 +11,7 @@
 )]
 
 mod changes;
+mod counting;
 mod faults;
 mod handshakes;
 mod listening;
