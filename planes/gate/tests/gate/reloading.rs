@@ -1,18 +1,24 @@
 //! Settings and certificates change while the gate serves: nobody notices.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use portcullis_domain::ids::UpstreamId;
 use portcullis_domain::spec::UpstreamTls;
 use portcullis_gate::{GateSettings, HandshakeRate, TlsMaterial, TlsMinimum};
+use portcullis_policy::facts::UpstreamFacts;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
 
 use crate::support::client::{Answer, BOTH, Connector, Protocol, With, get};
 use crate::support::identity::{Certificate, who};
 use crate::support::soon;
+use crate::support::tap::TappedIo;
 use crate::support::world::{World, bound_to_certificate, unhurried};
 
 const RELOADS: u32 = 100;
@@ -81,6 +87,74 @@ async fn ask(world: &World, authority: &Authority, stop: &AtomicBool, asked: &At
     }
 }
 
+/// An upstream that agrees to WebSocket and sends each frame back; it ends with the test.
+fn echoing() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((mut tcp, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    read_head(&mut tcp).await?;
+                    tcp.write_all(SWITCHING).await?;
+                    loop {
+                        let [kind, length] = read::<2>(&mut tcp).await?;
+                        let mask = read::<4>(&mut tcp).await?;
+                        let mut frame = vec![kind, length & 0x7f];
+                        for place in 0..usize::from(length & 0x7f) {
+                            frame.push(tcp.read_u8().await? ^ mask[place % 4]);
+                        }
+                        tcp.write_all(&frame).await?;
+                    }
+                    #[expect(unreachable_code, reason = "tells the type of what ends it")]
+                    std::io::Result::Ok(())
+                });
+            }
+        });
+    });
+    address
+}
+
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+async fn read<const N: usize>(io: &mut (impl AsyncRead + Unpin)) -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    io.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn read_head(io: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(io.read_u8().await?);
+    }
+    Ok(String::from_utf8(head).unwrap())
+}
+
+type WebSocket = TlsStream<TappedIo>;
+
+async fn websocket(connector: &Connector, token: &str) -> WebSocket {
+    let (mut stream, _) = soon("a connection", connector.tls(Protocol::H1)).await.unwrap();
+    let request = format!(
+        "GET /free/echo HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let head = soon("an answer", read_head(&mut stream)).await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    stream
+}
+
+/// A message there and back.
+async fn echo(stream: &mut WebSocket, message: u8) {
+    stream.write_all(&[0x82, 0x81, 1, 2, 3, 4, message ^ 1]).await.unwrap();
+    let back = soon("a message", read::<3>(stream)).await.unwrap();
+    assert_eq!(back, [0x82, 1, message]);
+}
+
 #[tokio::test]
 async fn a_hundred_reloads_fail_no_request_and_drop_no_connection() {
     let world = Arc::new(World::listening(unhurried()).await);
@@ -98,6 +172,27 @@ async fn a_hundred_reloads_fail_no_request_and_drop_no_connection() {
         let mut connection = soon("a connection", connector.open(Protocol::H1)).await.unwrap();
         assert_eq!(connection.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
         kept.push(connection);
+    }
+
+    let address = echoing();
+    world
+        .publish(|facts| {
+            let id = UpstreamId(uuid::Uuid::from_u128(0xbbff));
+            let url = format!("http://{address}");
+            let echo = UpstreamFacts { id, name: "echo".to_owned(), url, ..facts.upstreams[0].clone() };
+            facts.upstreams.push(echo);
+            let route = facts.routes.iter_mut().find(|route| route.path.starts_with("/free")).unwrap();
+            (route.upstream, route.websocket, route.metered) = (id, true, true);
+            for integration in &mut facts.integrations {
+                integration.limits.concurrency = 10_000;
+            }
+        })
+        .await;
+    let mut sockets = Vec::new();
+    for number in 0..KEPT {
+        let mut socket = websocket(&connector, &token).await;
+        echo(&mut socket, number as u8).await;
+        sockets.push(socket);
     }
 
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -127,7 +222,12 @@ async fn a_hundred_reloads_fail_no_request_and_drop_no_connection() {
     }
     let asked = asked.load(Ordering::SeqCst);
     assert!(asked >= u64::from(RELOADS) * REQUESTS_EACH, "{asked}");
-    println!("{asked} requests, {RELOADS} reloads and {KEPT} kept connections in {took_us} us, no failure");
+    println!(
+        "{asked} requests, {RELOADS} reloads and {KEPT} kept connections and as many WebSockets in {took_us} us, no failure"
+    );
+    for (number, socket) in sockets.iter_mut().enumerate() {
+        echo(socket, number as u8).await;
+    }
     for connection in &mut kept {
         let answer = soon("an answer", connection.ask(get("/records/1").bearer(&token))).await.unwrap();
         assert_eq!(answer.status, 200);
