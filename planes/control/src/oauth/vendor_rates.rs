@@ -10,9 +10,9 @@ use portcullis_policy::rate::Rate;
 /// Revoking: each time the ledger grows for good, and every gate gets a new snapshot. A burst for
 /// machines that go down together; then one each second.
 pub(super) const REVOCATIONS: RateLimit = RateLimit { per_second: 1, burst: 100 };
-/// Tokens: two signatures each. They live for minutes, so this is for machines beyond number, and half
-/// a minute of the burst for all of them at once; one vendor alone can't keep a processor busy with it.
-pub(super) const TOKENS: RateLimit = RateLimit { per_second: 2_000, burst: 60_000 };
+/// Tokens: two signatures each, so that this is about what one processor makes. No honest vendor
+/// comes near it, as tokens live for minutes; and one that doesn't stop leaves the others theirs.
+pub(super) const TOKENS: RateLimit = RateLimit { per_second: 10_000, burst: 100_000 };
 
 /// What each vendor took, over all its clients. As many entries as vendors were ever declared.
 pub(super) struct VendorRates {
