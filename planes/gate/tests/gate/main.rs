@@ -12,6 +12,7 @@
 
 mod changes;
 mod counting;
+mod fapi;
 mod faults;
 mod handshakes;
 mod listening;
