@@ -90,7 +90,7 @@ fn refused_proofs_cost_no_share() {
 }
 
 #[test]
-fn one_strangers_network_leaves_room_for_others_and_all_of_them_for_clients() {
+fn one_network_of_strangers_leaves_room_for_others() {
     let tables = tables(64);
     let accept = |key: u8, share| tables.accept(NonceSlot(0), &Thumbprint([key; 32]), "x", share);
     let network = |number: u8| ClientShare::of_stranger(&format!("192.0.{number}.0/24"));
