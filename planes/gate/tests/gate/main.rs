@@ -21,6 +21,8 @@ mod records;
 mod refusing;
 mod reloading;
 mod severing;
+mod shares;
 mod stalling;
 mod support;
 mod terms;
+mod unwritable;

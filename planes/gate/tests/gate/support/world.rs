@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
 
+use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit, UpstreamProtocol};
 use portcullis_domain::target::Target;
@@ -50,15 +51,25 @@ impl World {
 
     /// A world in which `change` was made to the first snapshot.
     pub async fn with(clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
-        Self::of(unhurried(), clock, change).await
+        Self::of(unhurried(), LogOptions::default(), clock, change).await
     }
 
     /// A world whose listener has other settings.
     pub async fn listening(settings: GateSettings) -> Self {
-        Self::of(settings, HandClock::real(), |_| {}).await
+        Self::of(settings, LogOptions::default(), HandClock::real(), |_| {}).await
     }
 
-    async fn of(settings: GateSettings, clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
+    /// A world whose decision log has other limits, or another disk.
+    pub async fn recording(log: LogOptions) -> Self {
+        Self::of(unhurried(), log, HandClock::real(), |_| {}).await
+    }
+
+    async fn of(
+        settings: GateSettings,
+        log: LogOptions,
+        clock: HandClock,
+        change: impl FnOnce(&mut SnapshotFacts),
+    ) -> Self {
         let upstream = Upstream::start();
         let signing_key = SigningKey::generate(Algorithm::ES256).unwrap();
         let served = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -78,7 +89,7 @@ impl World {
                 authority_pem: served.cert.pem().into_bytes(),
                 identities: decision_log.path().join("identities"),
                 decision_log: decision_log.path().join("decisions"),
-                decision_log_options: portcullis_decision_log::Options::default(),
+                decision_log_options: log,
                 clock: clock.clock(),
             },
             ControlLink { from_control, to_control },
