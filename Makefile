@@ -11,7 +11,7 @@ CRASH_ROUNDS ?= 100
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-hostile binary bench-build fuzz crash
+    test-node test-python test-hostile binary bench-build bench-gate bench-token bench-records fuzz crash
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -82,3 +82,15 @@ bench-build: ## say how long a release build from nothing takes
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \
 	    CARGO_TARGET_DIR=$$folder cargo build --quiet --release --locked -p portcullis && \
 	    echo "release build from nothing: $$((SECONDS - start)) s, $$(stat -c %s $$folder/release/portcullis) bytes"
+
+bench-gate: ## measure the gate beside HAProxy and nginx (SHORT=1: two short rounds)
+	cargo build --quiet --release -p portcullis
+	bench/gate $(if $(SHORT),--short)
+
+bench-token: ## measure the token endpoint (SHORT=1: two short rounds)
+	cargo build --quiet --release -p portcullis
+	bench/token $(if $(SHORT),--short)
+
+bench-records: ## measure the counting of records (SHORT=1: few rounds)
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-records -- $(if $(SHORT),--short)

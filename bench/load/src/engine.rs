@@ -60,8 +60,7 @@ pub fn run(plan: &Plan, threads: Vec<&mut [Client]>) -> Result<Report> {
             .enumerate()
             .map(|(number, clients)| {
                 let mut plan = plan.clone();
-                plan.connections =
-                    plan.connections / count + usize::from(number < plan.connections % count);
+                plan.connections = plan.connections / count + usize::from(number < plan.connections % count);
                 if let Shape::Open { per_second } = &mut plan.shape {
                     *per_second /= count as f64;
                 }
@@ -354,9 +353,7 @@ impl<'a> Engine<'a> {
     fn send(&mut self, place: usize, intended: u64) -> Result<()> {
         let count = self.clients.len();
         if !self.clients[place % count].requests.next(&mut self.request)? {
-            // Nothing left to ask.
-            self.connections[place] = None;
-            return Ok(());
+            bail!("the requests that were signed ahead are used up: the load is faster than was thought");
         }
         let Some(connection) = &mut self.connections[place] else { return Ok(()) };
         connection.intended_ns = intended;
@@ -436,7 +433,11 @@ impl<'a> Engine<'a> {
         self.tally.fault(error);
         self.faults_in_a_row += 1;
         if self.faults_in_a_row > FAULTS_MAX {
-            bail!("{} faults in a row, the first: {}", FAULTS_MAX, self.tally.first_fault.as_deref().unwrap_or(""));
+            bail!(
+                "{} faults in a row, the first: {}",
+                FAULTS_MAX,
+                self.tally.first_fault.as_deref().unwrap_or("")
+            );
         }
         if self.is_over { Ok(()) } else { self.open(place) }
     }

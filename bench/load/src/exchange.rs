@@ -50,7 +50,8 @@ impl Exchange {
         let head = String::from_utf8(bytes[..end].to_vec())?;
         let mut body = bytes.split_off(end + 4);
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).context("no status")?;
+        let status =
+            lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).context("no status")?;
         let fields: Vec<_> = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))

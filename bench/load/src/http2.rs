@@ -111,12 +111,7 @@ async fn connect(plan: &Plan, place: usize, client: &Client) -> Result<SendReque
     Ok(send)
 }
 
-async fn stream(
-    shared: Rc<Shared>,
-    send: SendRequest<Bytes>,
-    ask: Ask,
-    prover: Option<Rc<RefCell<Prover>>>,
-) {
+async fn stream(shared: Rc<Shared>, send: SendRequest<Bytes>, ask: Ask, prover: Option<Rc<RefCell<Prover>>>) {
     while !shared.is_over.get() {
         let begun = shared.epoch.elapsed();
         match once(send.clone(), &ask, prover.as_deref()).await {

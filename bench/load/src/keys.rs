@@ -45,7 +45,8 @@ impl Key {
     pub fn again(&self) -> Result<Self> {
         match self {
             Self::Ed25519(pair) => {
-                let der = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(|_| anyhow!("the key can't be written"))?;
+                let der =
+                    AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(|_| anyhow!("the key can't be written"))?;
                 Self::from_der(der.as_ref())
             }
             Self::P256(pair) => {

@@ -7,15 +7,21 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what it is for")]
 
 pub mod client;
+pub mod comparison;
 pub mod connection;
 pub mod engine;
 pub mod exchange;
+pub mod figures;
 pub mod http2;
 pub mod keys;
 pub mod oauth;
+pub mod others;
+pub mod phases;
+pub mod portcullis;
 pub mod process;
 pub mod proofs;
 pub mod reply;
 pub mod report;
+pub mod stand;
 pub mod tls;
 pub mod upstream;

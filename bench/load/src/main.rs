@@ -1,7 +1,11 @@
-//! The load generator by itself, for trying things; and the upstream of the comparison.
+//! The gate beside HAProxy and nginx; the token endpoint; and the load generator by itself.
+
+mod gate;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +26,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
-#[command(about = "Load for HTTPS servers")]
+#[command(about = "Measures the gate beside others")]
 struct Line {
     #[command(subcommand)]
     verb: Verb,
@@ -30,6 +34,10 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measures the gate beside HAProxy and nginx
+    Gate(gate::Line),
+    /// Measures the token endpoint
+    Token(token::Line),
     /// Sends requests and says what came of them
     Run(Box<Run>),
     /// Answers requests: 1 KiB of JSON, or 1 MB under /large
@@ -102,13 +110,28 @@ struct Run {
     json: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     process::raise_descriptors();
+    match dispatch() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether what was measured is as it should be.
+fn dispatch() -> Result<bool> {
     match Line::parse().verb {
+        Verb::Gate(line) => gate::run(&line),
+        Verb::Token(line) => token::run(&line),
         Verb::Upstream { listen, certificate, key } => {
             let tls = match (certificate, key) {
                 (Some(certificate), Some(key)) => {
-                    let certificates = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+                    let certificates =
+                        CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
                     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
                     let config = rustls::ServerConfig::builder_with_provider(provider)
                         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -118,9 +141,9 @@ fn main() -> Result<()> {
                 }
                 _ => None,
             };
-            upstream::serve(listen, tls)
+            upstream::serve(listen, tls).map(|()| true)
         }
-        Verb::Run(line) => run(&line),
+        Verb::Run(line) => run(&line).map(|()| true),
     }
 }
 

@@ -46,7 +46,12 @@ impl Issuer {
     }
 
     /// A token bound to `key`, by an assertion and a proof of it; and the nonce that came with it.
-    pub fn token_by_key(&self, client: &str, key: &Key, config: &Arc<ClientConfig>) -> Result<(String, String)> {
+    pub fn token_by_key(
+        &self,
+        client: &str,
+        key: &Key,
+        config: &Arc<ClientConfig>,
+    ) -> Result<(String, String)> {
         let mut prover = Prover::new(key.again()?, "POST", self.token_endpoint(), None);
         let mut exchange = Exchange::open(self.address, config)?;
         for _ in 0..3 {

@@ -18,11 +18,17 @@ pub struct Reply {
 
 enum Body {
     Length(u64),
-    ChunkSize { value: u64, in_extension: bool, is_begun: bool },
+    ChunkSize {
+        value: u64,
+        in_extension: bool,
+        is_begun: bool,
+    },
     ChunkData(u64),
     /// The line end after a chunk.
     ChunkEnd,
-    Trailer { line_bytes: usize },
+    Trailer {
+        line_bytes: usize,
+    },
 }
 
 /// A whole answer.
@@ -217,7 +223,11 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_an_error() {
-        for text in ["HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab"] {
+        for text in [
+            "HTTP/1.0 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
+        ] {
             assert!(Reply::default().feed(text.as_bytes()).is_err(), "{text}");
         }
     }

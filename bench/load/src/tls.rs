@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
@@ -28,7 +28,8 @@ impl Identity {
     /// A new self-signed certificate with a P-256 key.
     pub fn generate(name: &str) -> Result<Self> {
         let key = rcgen::KeyPair::generate()?;
-        let certificate = rcgen::CertificateParams::new(vec![format!("{name}.example")])?.self_signed(&key)?;
+        let certificate =
+            rcgen::CertificateParams::new(vec![format!("{name}.example")])?.self_signed(&key)?;
         Ok(Self {
             certificate: certificate.der().clone(),
             key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),

@@ -61,7 +61,7 @@ struct Peer {
     waits_for_room: bool,
 }
 
-const RECORD_BYTES: usize = 125;
+const RECORD_BYTES: usize = 126;
 
 /// An array of records, each of [`RECORD_BYTES`] with its comma.
 fn body(records: usize) -> Vec<u8> {
@@ -70,7 +70,9 @@ fn body(records: usize) -> Vec<u8> {
         if number > 0 {
             body.push(',');
         }
-        let open = format!(r#"{{"id":{number:09},"state":"delivered","weight_grams":1250,"to":{{"city":"Hamburg","zip":"20095"}},"note":""#);
+        let open = format!(
+            r#"{{"id":"P{number:08}","state":"delivered","weight_grams":1250,"to":{{"city":"Hamburg","zip":"20095"}},"note":""#
+        );
         body.push_str(&open);
         body.extend(std::iter::repeat_n('x', RECORD_BYTES - 3 - open.len()));
         body.push_str("\"}");
@@ -80,9 +82,11 @@ fn body(records: usize) -> Vec<u8> {
 }
 
 fn response(body: Vec<u8>) -> Arc<[u8]> {
-    let mut response =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len())
-            .into_bytes();
+    let mut response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     response.extend_from_slice(&body);
     response.into()
 }

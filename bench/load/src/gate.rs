@@ -1,0 +1,212 @@
+//! The gate beside HAProxy and nginx: what a request, a handshake and a connection cost.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use portcullis_bench_load::comparison::{BY_CERTIFICATE, BY_EDDSA, Effort, Job, Stand, Subject};
+use portcullis_bench_load::figures::{Figure, bars_table};
+use portcullis_bench_load::phases::{self, Findings};
+use portcullis_bench_load::process;
+use portcullis_bench_load::stand::{Cores, version_of};
+
+const PHASES: [&str; 7] = ["requests", "half-load", "quiet", "handshakes", "http2", "large", "memory"];
+
+#[derive(clap::Args)]
+pub struct Line {
+    /// The release binary
+    #[arg(long, default_value = "target/release/portcullis")]
+    binary: PathBuf,
+    /// Two rounds of two seconds: to see that it works
+    #[arg(long)]
+    short: bool,
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    #[arg(long, default_value_t = 2.5)]
+    seconds: f64,
+    /// Only these parts
+    #[arg(long, value_delimiter = ',', value_parser = PHASES)]
+    only: Vec<String>,
+    /// Idle connections to open; fewer if there aren't descriptors for them
+    #[arg(long, default_value_t = 10_000)]
+    idle: usize,
+    #[arg(long, default_value_t = 0)]
+    proxy_core: usize,
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+    /// Write the results as Markdown, too
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Compare our generator with wrk, on nginx
+    #[arg(long)]
+    check_wrk: bool,
+    /// Where the gate's time goes: `perf` while `certificate` or `dpop` requests run
+    #[arg(long, value_name = "WHAT", value_parser = ["certificate", "dpop", "handshakes", "http2", "large"])]
+    profile: Option<String>,
+}
+
+/// Whether all bars were met.
+pub fn run(line: &Line) -> Result<bool> {
+    let descriptors = process::raise_descriptors();
+    let cores = Cores { proxy: line.proxy_core, load: line.load_core };
+    process::pin(&[cores.load])?;
+    let effort = if line.short {
+        Effort { rounds: 2, window: Duration::from_secs(2), warm_up: Duration::from_millis(500) }
+    } else {
+        let window = Duration::from_secs_f64(line.seconds);
+        Effort { rounds: line.rounds, window, warm_up: Duration::from_millis(500) }
+    };
+    let binary = line.binary.canonicalize();
+    let binary = binary.with_context(|| {
+        format!("`{}` is missing\nhint: cargo build --release -p portcullis", line.binary.display())
+    })?;
+    let stand = Stand::start(&binary, cores)?;
+    if line.check_wrk {
+        return check_wrk(&stand, effort);
+    }
+    if let Some(what) = &line.profile {
+        return profile(&stand, what).map(|()| true);
+    }
+    let begun = Instant::now();
+    let mut findings = Findings::default();
+    let idle = line.idle.min(usize::try_from(descriptors)?.saturating_sub(200) * 3 / 4);
+    measure(&stand, line, effort, idle, &mut findings)?;
+    let text = text(&stand, &findings, effort, begun.elapsed());
+    println!("{text}");
+    if let Some(path) = &line.markdown {
+        std::fs::write(path, &text).with_context(|| format!("`{}` can't be written", path.display()))?;
+    }
+    Ok(findings.bars.iter().all(|bar| bar.verdict() != "MISS"))
+}
+
+fn measure(stand: &Stand, line: &Line, effort: Effort, idle: usize, findings: &mut Findings) -> Result<()> {
+    let wanted = |phase: &str| line.only.is_empty() || line.only.iter().any(|only| only == phase);
+    if wanted("requests") || wanted("half-load") {
+        let closed = phases::requests(stand, effort, findings)?;
+        if wanted("half-load") {
+            let window = Duration::from_secs_f64(effort.window.as_secs_f64() * 0.8);
+            phases::half_load(stand, Effort { window, ..effort }, &closed, findings)?;
+        }
+    }
+    let shorter = Effort { window: Duration::from_secs(2).min(effort.window), ..effort };
+    if wanted("quiet") {
+        phases::quiet(stand, shorter, findings)?;
+    }
+    if wanted("handshakes") {
+        phases::handshakes(stand, shorter, findings)?;
+    }
+    if wanted("http2") {
+        phases::http2(stand, shorter, findings)?;
+    }
+    if wanted("large") {
+        phases::large(stand, shorter, findings)?;
+    }
+    if wanted("memory") {
+        phases::memory(stand, shorter, idle, findings)?;
+    }
+    Ok(())
+}
+
+fn text(stand: &Stand, findings: &Findings, effort: Effort, took: Duration) -> String {
+    let mut text = format!("{}\n", conditions(stand, effort, took));
+    text.push_str(&bars_table(&findings.bars).text());
+    for table in &findings.tables {
+        text.push_str(&table.text());
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+fn conditions(stand: &Stand, effort: Effort, took: Duration) -> String {
+    let first = |path: &str, name: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_once([':', '='])
+            .map_or(String::new(), |(_, value)| value.trim().trim_matches('"').to_owned())
+    };
+    let cores = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = cores.lines().filter(|line| line.starts_with("processor")).count();
+    format!(
+        "{}, {} with {cores} cores, {}, {}.\n{}; {}; {}; {}.\n\
+         Medians of {} interleaved rounds of {:.1} s (least–most); a ratio is the median of the rounds' ratios. \
+         {:.0} min in all.\nEach proxy has one core and one thread to work; generator and upstream share the other core.\n",
+        version_of("date", &["-u", "+%Y-%m-%d"]),
+        first("/proc/cpuinfo", "model name"),
+        first("/etc/os-release", "PRETTY_NAME"),
+        version_of("uname", &["-sr"]),
+        stand.portcullis.version(),
+        version_of("haproxy", &["-v"]),
+        version_of("nginx", &["-v"]),
+        version_of("openssl", &["version"]),
+        effort.rounds,
+        effort.window.as_secs_f64(),
+        took.as_secs_f64() / 60.0,
+    )
+}
+
+/// Both on nginx, in turn; they must agree within 5 %.
+fn check_wrk(stand: &Stand, effort: Effort) -> Result<bool> {
+    let job = Job::new("nginx, our generator", Subject::Nginx);
+    let url = format!("https://{}/json", stand.target(Subject::Nginx).0);
+    let seconds = effort.window.as_secs().max(1).to_string();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..effort.rounds.max(3) {
+        let mut wrk = || -> Result<()> {
+            let output =
+                Command::new("wrk").args(["-t1", "-c64", "-d", &seconds, &url]).output().context("wrk")?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
+            theirs.push(rate.with_context(|| format!("wrk said no rate: {text}"))?);
+            Ok(())
+        };
+        // In turn also who is first.
+        if round % 2 == 0 {
+            wrk()?;
+        }
+        ours.push(stand.run(&job, effort)?.per_second);
+        if round % 2 == 1 {
+            wrk()?;
+        }
+    }
+    let ratios = ours.iter().zip(&theirs).map(|(ours, theirs): (&f64, &f64)| ours / theirs).collect();
+    let ratio = Figure::of(ratios);
+    println!("wrk                {} requests/s", Figure::of(theirs).text(0));
+    println!("our generator      {} requests/s", Figure::of(ours).text(0));
+    println!("ours ÷ wrk's       {}", ratio.text(3));
+    let is_near = (ratio.median - 1.0).abs() <= 0.05;
+    println!("{}", if is_near { "within 5 %: pass" } else { "not within 5 %: MISS" });
+    Ok(is_near)
+}
+
+/// Prints where the gate's time goes, by function.
+fn profile(stand: &Stand, what: &str) -> Result<()> {
+    use portcullis_bench_load::engine::Shape;
+    let base = Job::new(what, if what == "dpop" { BY_EDDSA } else { BY_CERTIFICATE });
+    let job = match what {
+        "handshakes" => Job { shape: Shape::Handshakes { with_request: true }, connections: 32, ..base },
+        "http2" => Job { streams: Some(16), connections: 16, ..base },
+        "large" => Job { path: "/large", connections: 16, ..base },
+        _ => base,
+    };
+    let data = std::env::temp_dir().join(format!("portcullis-bench-{}.perf", std::process::id()));
+    let effort = Effort { rounds: 1, window: Duration::from_secs(5), warm_up: Duration::from_millis(500) };
+    let pid = stand.portcullis.running.pid().to_string();
+    let mut perf = Command::new("perf");
+    perf.args(["record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-p", &pid, "-o"]).arg(&data);
+    // It ends by itself shortly after the load.
+    let mut perf = perf.args(["--", "sleep", "6"]).spawn().context("perf")?;
+    let report = stand.run(&job, effort);
+    perf.wait()?;
+    let output = Command::new("perf")
+        .args(["report", "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.4", "-i"])
+        .arg(&data)
+        .output()?;
+    let _ = std::fs::remove_file(&data);
+    report?.print();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if text.trim().is_empty() {
+        bail!("perf said nothing: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    println!("{text}");
+    Ok(())
+}
