@@ -117,8 +117,10 @@ reasons! {
     UpstreamFailed "upstream_failed" 502 UpstreamTeam "the service behind the gate broke off or answered nonsense" "try again later; our operators see it too";
     DecisionLogUnavailable "decision_log_unavailable" 503 Operator "decisions can't be recorded, so nothing passes" "try again later; our operators must make room";
     NotReady "not_ready" 503 Time "the gate has no snapshot yet" "try again in a few seconds";
+    GateStopping "gate_stopping" 503 Time "the gate is being stopped or replaced" "connect again";
     ControlUnreachable "control_unreachable" 503 Time "the authorization server can't be reached" "try again in a few seconds";
     WebsocketMalformed "websocket_malformed" 400 VendorDeveloper "a WebSocket frame breaks the protocol" "send frames by RFC 6455, masked, without extensions";
+    WebsocketNotAllowed "websocket_not_allowed" 403 Operator "the route takes no WebSocket connections" "ask our operators whether the route is meant for WebSocket; ordinary requests may pass";
     DeadlinePassed "deadline_passed" 504 VendorDeveloper "the deadline that the client set has passed" "set a longer `grpc-timeout`, or ask for less";
     HandshakeRate "handshake_rate" 429 Time "too many connections from this network in too short a time" "keep connections open and use them again, or wait a second";
     StrangersLimit "strangers_limit" 429 VendorDeveloper "too many connections from this network on which nobody has identified" "open connections when there is a request to send, and close those that are not used";

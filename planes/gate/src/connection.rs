@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use portcullis_domain::decision::DecisionId;
-use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
+use portcullis_domain::ids::{ClientId, IntegrationId, UpstreamId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use portcullis_policy::facts::UpstreamFacts;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 use portcullis_policy::liveness::Lifeline;
 use rustls::pki_types::CertificateDer;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::departures::Departures;
 use crate::identify::Identified;
 use crate::io::Valve;
 use crate::strangers::Place;
+use crate::stream_task::{self, StreamEnd};
 use crate::upstream::Http2Upstream;
 
 /// What the handshake showed.
@@ -66,6 +67,26 @@ struct UnderWay {
     upstream: Option<Rc<Valve>>,
     /// When its response must have ended, in monotonic time.
     ends_by_ms: Option<u64>,
+    /// The task that answers it, over HTTP/2.
+    stream: Option<Rc<StreamEnd>>,
+    /// When that task was told to end, because the response took longer than it may.
+    told_ms: Option<u64>,
+}
+
+impl UnderWay {
+    /// Resets the stream alone, if there is one, and the client still takes what the connection has for
+    /// it; false if that isn't enough.
+    fn end_stream(&mut self, reads: bool, now_ms: u64) -> bool {
+        match (&self.stream, self.told_ms) {
+            (Some(stream), None) if reads => {
+                self.told_ms = Some(now_ms);
+                stream.end();
+                true
+            }
+            (Some(_), Some(told_ms)) => reads && now_ms < told_ms + EXPIRED_GRACE_MS,
+            _ => false,
+        }
+    }
 }
 
 pub struct Connection {
@@ -103,6 +124,8 @@ pub struct Connection {
     waker: RefCell<Option<Waker>>,
     /// Its own connections to upstreams that speak HTTP/2: a cut stops them, and nobody else's.
     http2_upstreams: RefCell<Vec<Http2Upstream>>,
+    /// Held while one of them is made.
+    http2_connecting: RefCell<HashMap<UpstreamId, Rc<Mutex<()>>>>,
     /// The exchanges that were under way when it was cut.
     cut_exchanges: OnceCell<Vec<DecisionId>>,
 }
@@ -131,6 +154,7 @@ impl Connection {
             leaving: Cell::new(false),
             waker: RefCell::new(None),
             http2_upstreams: RefCell::default(),
+            http2_connecting: RefCell::default(),
             cut_exchanges: OnceCell::new(),
         }
     }
@@ -222,7 +246,9 @@ impl Connection {
     }
 
     pub fn begin_exchange(&self, id: DecisionId) {
-        self.exchanges.borrow_mut().push(UnderWay { id, upstream: None, ends_by_ms: None });
+        let stream = stream_task::current();
+        let begun = UnderWay { id, upstream: None, ends_by_ms: None, stream, told_ms: None };
+        self.exchanges.borrow_mut().push(begun);
     }
 
     /// From now on a cut of the connection stops the exchange's upstream connection too.
@@ -242,6 +268,16 @@ impl Connection {
 
     pub fn keep_http2_upstream(&self, upstream: Http2Upstream) {
         self.http2_upstreams.borrow_mut().push(upstream);
+    }
+
+    /// No new exchange goes there; those that are under way may end.
+    pub fn forget_http2_upstream(&self, upstream: &Http2Upstream) {
+        self.http2_upstreams.borrow_mut().retain(|known| !Rc::ptr_eq(&known.valve, &upstream.valve));
+    }
+
+    /// To be held while a connection to the upstream is made.
+    pub fn http2_connecting(&self, upstream: UpstreamId) -> Rc<Mutex<()>> {
+        Rc::clone(self.http2_connecting.borrow_mut().entry(upstream).or_default())
     }
 
     /// The upstream connection has done its part of the exchange.
@@ -309,13 +345,12 @@ impl Connection {
             && self.asked_ms.get().is_some_and(|asked_ms| now_ms >= asked_ms + STRANGER_IDLE_MS)
     }
 
-    /// Whether it was cut because a response took longer than it may.
-    pub fn outstayed(&self) -> bool {
-        self.outstayed.get()
-    }
-
-    pub fn end_exchange(&self, id: DecisionId) {
-        self.exchanges.borrow_mut().retain(|exchange| exchange.id != id);
+    /// Says whether it was ended because its response took longer than it may.
+    pub fn end_exchange(&self, id: DecisionId) -> bool {
+        let mut exchanges = self.exchanges.borrow_mut();
+        let place = exchanges.iter().position(|exchange| exchange.id == id);
+        let told = place.is_some_and(|place| exchanges.swap_remove(place).told_ms.is_some());
+        told || self.outstayed.get()
     }
 
     pub fn is_cut(&self) -> bool {
@@ -363,8 +398,11 @@ impl Connection {
     /// Whether it must go now: a cut has waited long enough, or a response has.
     fn is_overdue(&self, now_ms: u64) -> bool {
         let is_over = |by: Option<u64>| by.is_some_and(|by| now_ms >= by);
-        if self.exchanges.borrow().iter().any(|exchange| is_over(exchange.ends_by_ms)) {
-            self.outstayed.set(true);
+        let reads = self.valve.is_clear();
+        for exchange in self.exchanges.borrow_mut().iter_mut() {
+            if is_over(exchange.ends_by_ms) && !exchange.end_stream(reads, now_ms) {
+                self.outstayed.set(true);
+            }
         }
         self.outstayed.get() || is_over(self.closing_by_ms.get())
     }

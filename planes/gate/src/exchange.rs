@@ -8,10 +8,12 @@ use portcullis_domain::decision::{DecisionId, Ending, OutcomeRecord};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, standing};
 use portcullis_policy::meters::Place;
+use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::identify::Caller;
+use crate::sending::Progress;
 
 /// An allowed exchange under way.
 pub struct Exchange {
@@ -20,6 +22,9 @@ pub struct Exchange {
     pub id: DecisionId,
     pub caller: Rc<Caller>,
     pub permit: Permit,
+    pub sending: Progress,
+    /// When the client's own patience ends.
+    deadline: Cell<Option<Instant>>,
     _place: Place,
     began_ns: u64,
     status: Cell<u16>,
@@ -40,12 +45,15 @@ impl Exchange {
     ) -> Rc<Self> {
         connection.begin_exchange(id);
         let began_ns = core.shared.monotonic_ns();
+        let sending = Progress::new(began_ns / 1_000_000);
         Rc::new(Self {
             core,
             connection,
             id,
             caller,
             permit,
+            sending,
+            deadline: Cell::new(None),
             _place: place,
             began_ns,
             status: Cell::new(0),
@@ -68,6 +76,15 @@ impl Exchange {
     fn standing(&self) -> Result<(), Reason> {
         let shared = &self.core.shared;
         standing(self.permit.client(), &shared.liveness, &self.caller.facts(), shared.now_us())
+    }
+
+    /// The client waits no longer than until then.
+    pub fn end_by(&self, deadline: Instant) {
+        self.deadline.set(Some(deadline));
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.get()
     }
 
     pub fn answered(&self, status: u16) {
@@ -100,9 +117,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.connection.end_exchange(self.id);
+        let outstayed = self.connection.end_exchange(self.id);
         let (ending, reason) = self.end.get().unwrap_or_else(|| match self.standing() {
-            Ok(()) if self.connection.outstayed() => (Ending::Cut, Reason::RequestTooSlow),
+            Ok(()) if outstayed => (Ending::Cut, Reason::RequestTooSlow),
             // It was dropped with its connection: by the client, unless liveness knows better.
             Ok(()) => (Ending::ClientGone, Reason::ClientGone),
             Err(reason) => (Ending::Cut, reason),

@@ -20,6 +20,7 @@ use crate::body::{BoxError, cut_short, cut_short_by, refusal_for};
 use crate::counting::Counting;
 use crate::exchange::Exchange;
 use crate::forward::strip;
+use crate::grpc;
 use crate::limit::Reservation;
 use crate::outlet::{Admitted, CUT_GRACE_MS, Outlet};
 use crate::refusal::Refusal;
@@ -60,14 +61,18 @@ impl Filtered {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
         let now_ms = exchange.core.shared.monotonic_ms();
         exchange.connection.end_exchange_by(exchange.id, now_ms + u64::from(seconds) * 1_000 + CUT_GRACE_MS);
-        let deadline = Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(seconds))));
+        let over = tokio::time::sleep(Duration::from_secs(u64::from(seconds)));
+        let deadline = match exchange.deadline() {
+            Some(deadline) if deadline < over.deadline() => tokio::time::sleep_until(deadline),
+            _ => over,
+        };
         let gzip = counting.as_ref().is_some_and(|counting| counting.gzip);
         Self {
             inner: Some(Source::new(inner, gzip)),
             outlet: Outlet::new(exchange, reservation),
             trailers: counting.as_ref().is_none_or(|counting| counting.trailers),
             counter: counting.map(|counting| counting.counter),
-            deadline,
+            deadline: Box::pin(deadline),
             stage: Stage::Flowing,
             peeked: None,
             yielded: false,
@@ -108,7 +113,7 @@ impl Filtered {
             Stage::Flowing => {}
         }
         if self.deadline.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Some(Err(self.cut_now(Reason::RequestTooSlow))));
+            return Poll::Ready(Some(self.out_of_time()));
         }
         let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };
         let frame = ready!(inner.poll_frame(context));
@@ -192,6 +197,21 @@ impl Filtered {
     /// Whether the upstream has nothing more to say.
     fn is_read(&self) -> bool {
         self.peeked.is_none() && self.inner.as_ref().is_none_or(Source::is_end_stream)
+    }
+
+    /// It has lasted as long as it may: for the gate, or for a gRPC client, which is told in its own way.
+    fn out_of_time(&mut self) -> Result<Frame<Bytes>, BoxError> {
+        let exchange = &self.outlet.exchange;
+        let by_client = exchange.deadline().is_some_and(|deadline| deadline <= self.deadline.deadline());
+        if !by_client {
+            return Err(self.cut_now(Reason::RequestTooSlow));
+        }
+        let error = self.cut_now(Reason::DeadlinePassed);
+        // HTTP/1.1 has trailers only where the answer's length is open.
+        if !self.outlet.exchange.connection.is_http2() {
+            return Err(error);
+        }
+        Ok(Frame::trailers(grpc::trailers(Reason::DeadlinePassed)))
     }
 
     fn cut_now(&mut self, reason: Reason) -> BoxError {

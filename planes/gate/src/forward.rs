@@ -6,30 +6,35 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, UPGRADE,
 };
 use http::request::Parts;
-use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use portcullis_domain::decision::{Ending, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::UpstreamProtocol;
 use portcullis_policy::facts::UpstreamFacts;
+use portcullis_policy::snapshot::Route;
 use portcullis_wire::http_rules::{forwarded_or_hop_by_hop, named_by_connection};
 use rustls::ClientConfig;
+use tokio::time::Instant;
 
 use crate::body::GateBody;
 use crate::counting::{Rules, counting_of, unpacked_head};
 use crate::exchange::Exchange;
 use crate::filter::Filtered;
+use crate::grpc::{is_grpc, timeout_of};
 use crate::http1::{Frames, UpgradeWanted, request_head};
 use crate::limit::Reservation;
 use crate::refusal::{Refusal, put};
 use crate::request_body::RequestBody;
+use crate::sending::in_time;
 use crate::shared::Ready;
 use crate::tunnel::Tunnel;
-use crate::upstream::{Upstream, UpstreamBody, connect, connect_http2};
+use crate::upstream::{Upstream, UpstreamBody, connect};
+use crate::upstream_http2::over_http2;
 use crate::vendor_body::{VendorBody, own_fault};
 
 /// Sends the request on and gives the upstream's answer, filtered.
@@ -37,10 +42,14 @@ pub async fn forward(
     exchange: &Rc<Exchange>,
     ready: &Ready,
     request: Request<VendorBody>,
+    wishes: Wishes,
     reservation: Reservation,
 ) -> Result<Response<GateBody>, Refusal> {
+    let Wishes { upgrade, grpc, timeout } = wishes;
+    if let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
+        exchange.end_by(deadline);
+    }
     let (head, body) = request.into_parts();
-    let upgrade = wants_websocket(exchange, &head)?;
     let mut fields = upstream_fields(exchange, &head.headers);
     if upgrade && exchange.permit.route().facts.metered {
         // What an extension does to frames, nobody could count.
@@ -48,17 +57,17 @@ pub async fn forward(
     }
     let body = (!body.is_end_stream()).then_some(body);
     let is_head = head.method == Method::HEAD;
-    let limit = Duration::from_secs(u64::from(exchange.permit.route().facts.timeout_seconds.max(1)));
-    let answered = match exchange.permit.route().upstream.protocol {
+    let response = match exchange.permit.route().upstream.protocol {
         UpstreamProtocol::Http1 => {
-            tokio::time::timeout(limit, over_http1(exchange, ready, head, fields, body, upgrade)).await
+            in_time(exchange, grpc, over_http1(exchange, ready, head, fields, body, upgrade)).await?
         }
         UpstreamProtocol::Http2 => {
-            let over = Box::pin(over_http2(exchange, ready, head, fields, body));
-            tokio::time::timeout(limit, over).await
+            if takes_trailers(&head.headers) {
+                fields.insert(TE, HeaderValue::from_static("trailers"));
+            }
+            in_time(exchange, grpc, Box::pin(over_http2(exchange, ready, head, fields, body))).await?
         }
     };
-    let response = answered.map_err(|_| Refusal::from(Reason::UpstreamTimeout))??;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switched(exchange, response, upgrade, reservation);
     }
@@ -69,15 +78,38 @@ pub async fn forward(
     Ok(response)
 }
 
-/// Whether the request asks for WebSocket, and the route lets it.
-fn wants_websocket(exchange: &Exchange, head: &Parts) -> Result<bool, Refusal> {
-    let route = exchange.permit.route();
-    let asked = head.extensions.get::<UpgradeWanted>().is_some();
-    if !asked || !route.facts.websocket || route.upstream.protocol != UpstreamProtocol::Http1 {
+/// What a request wants beyond being answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wishes {
+    /// To go on as a WebSocket connection.
+    upgrade: bool,
+    /// It is a gRPC call.
+    pub grpc: bool,
+    /// How long its client is ready to wait.
+    timeout: Option<Duration>,
+}
+
+impl Wishes {
+    /// # Errors
+    /// It can't be granted, or is said in more than one way.
+    pub fn of(request: &Request<VendorBody>, route: &Route) -> Result<Self, Refusal> {
+        let grpc = is_grpc(request.headers());
+        let timeout = if grpc { timeout_of(request.headers())? } else { None };
+        Ok(Self { upgrade: wants_websocket(request, route)?, grpc, timeout })
+    }
+}
+
+/// Whether the request asks for WebSocket, which the route must take: its client could do nothing with an
+/// ordinary answer.
+fn wants_websocket(request: &Request<VendorBody>, route: &Route) -> Result<bool, Refusal> {
+    if request.extensions().get::<UpgradeWanted>().is_none() {
         return Ok(false);
     }
+    if !route.facts.websocket || route.upstream.protocol != UpstreamProtocol::Http1 {
+        return Err(Reason::WebsocketNotAllowed.into());
+    }
     let single = |name: &HeaderName| {
-        let mut values = head.headers.get_all(name).iter();
+        let mut values = request.headers().get_all(name).iter();
         values.next().filter(|_| values.next().is_none())
     };
     let known_version = single(&SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
@@ -86,6 +118,11 @@ fn wants_websocket(exchange: &Exchange, head: &Parts) -> Result<bool, Refusal> {
         return Err(Refusal::with_detail(Reason::WebsocketMalformed, what));
     }
     Ok(true)
+}
+
+/// Whether the client says that it reads trailers; gRPC servers want to hear it.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// The upstream speaks another protocol from here on.
@@ -153,50 +190,13 @@ async fn over_http1(
     }
 }
 
-async fn over_http2(
-    exchange: &Rc<Exchange>,
-    ready: &Ready,
-    head: Parts,
-    fields: HeaderMap,
-    body: Option<VendorBody>,
-) -> Result<Response<UpstreamBody>, Refusal> {
-    let facts = &exchange.permit.route().upstream;
-    let mut upstream = match exchange.connection.http2_upstream(facts) {
-        Some(upstream) => upstream,
-        None => {
-            let upstream = connect_http2(facts, upstream_tls(ready, facts)?).await?;
-            exchange.connection.keep_http2_upstream(upstream.clone());
-            upstream
-        }
-    };
-    let scheme = if facts.url.starts_with("https:") { Scheme::HTTPS } else { Scheme::HTTP };
-    let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    let uri = Uri::builder().scheme(scheme).authority(authority(exchange)).path_and_query(target).build();
-    let mut request = Request::new(RequestBody::new(body, Rc::clone(exchange)));
-    *request.method_mut() = head.method;
-    *request.uri_mut() = uri.map_err(|_| malformed_address())?;
-    *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = fields;
-    exchange.check()?;
-    let sent = async {
-        upstream.sender.ready().await?;
-        upstream.sender.send_request(request).await
-    };
-    let response = sent.await.map_err(|error| failed(exchange, &error))?;
-    Ok(response.map(UpstreamBody::Http2))
-}
-
 /// Host and port of the upstream, as its address says.
-fn authority(exchange: &Exchange) -> &str {
+pub fn authority(exchange: &Exchange) -> &str {
     exchange.permit.route().upstream.url.split_once("://").map_or("", |(_, rest)| rest)
 }
 
-fn malformed_address() -> Refusal {
-    Refusal::with_detail(Reason::UpstreamUnreachable, "the upstream's address is malformed")
-}
-
 /// How to speak to an upstream: in plain words, or over TLS.
-fn upstream_tls<'a>(
+pub fn upstream_tls<'a>(
     ready: &'a Ready,
     upstream: &UpstreamFacts,
 ) -> Result<Option<&'a Arc<ClientConfig>>, Refusal> {
@@ -207,7 +207,7 @@ fn upstream_tls<'a>(
     }
 }
 
-fn failed(exchange: &Exchange, error: &(dyn std::error::Error + 'static)) -> Refusal {
+pub fn failed(exchange: &Exchange, error: &(dyn std::error::Error + 'static)) -> Refusal {
     // Our own body broke it off when the caller's life ended or it sent too much.
     if let Err(reason) = exchange.check() {
         return reason.into();
@@ -223,7 +223,7 @@ fn failed(exchange: &Exchange, error: &(dyn std::error::Error + 'static)) -> Ref
     Reason::UpstreamFailed.into()
 }
 
-fn is_idempotent(method: &Method) -> bool {
+pub fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
 }
 

@@ -14,7 +14,8 @@ use crate::body::GateBody;
 use crate::connection::{Connection, Owner};
 use crate::core::Core;
 use crate::exchange::Exchange;
-use crate::forward::forward;
+use crate::forward::{Wishes, forward};
+use crate::grpc::{self, is_grpc};
 use crate::identify::{Caller, identify};
 use crate::limit;
 use crate::read::{check_head, other_reading};
@@ -43,13 +44,18 @@ pub async fn handle(
     connection.asked(core.shared.monotonic_ms());
     let method = request.method().clone();
     let http2 = connection.is_http2();
+    let grpc = is_grpc(request.headers());
     let mut learnt = Learnt::default();
     match pass(&core, &connection, id, &mut learnt, request).await {
         Ok(response) => response,
         Err(refusal) => {
             let (verdict, reason) = (refusal.verdict(), refusal.reason);
             let record = record_of(&core, &connection, id, &learnt, method.as_str(), verdict, reason);
-            write_refusal(&core, &record, &refusal, http2)
+            let mut response = write_refusal(&core, &record, &refusal, http2);
+            if grpc {
+                grpc::tell(reason, response.headers_mut());
+            }
+            response
         }
     }
 }
@@ -96,6 +102,7 @@ async fn pass(
             connection.disown();
         }
     })?;
+    let wishes = Wishes::of(&request, &route)?;
     let granted = limit::take(core, &permit)?;
     // `assess` and `challenge` take their place here: until then only hard rules decide.
     let method = request.method().as_str();
@@ -107,9 +114,9 @@ async fn pass(
     }
     let fresh_nonce = caller.fresh_nonce.clone();
     let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, granted.place);
-    let mut response = match forward(&exchange, &ready, request, granted.reservation).await {
+    let mut response = match forward(&exchange, &ready, request, wishes, granted.reservation).await {
         Ok(response) => response,
-        Err(refusal) => return Ok(broken(&exchange, &refusal)),
+        Err(refusal) => return Ok(broken(&exchange, &refusal, wishes.grpc)),
     };
     put(response.headers_mut(), DECISION, &id.to_string());
     if let Some(nonce) = fresh_nonce {
@@ -197,15 +204,23 @@ fn authorize(
 }
 
 /// The exchange was allowed, recorded, and then could not be carried out.
-fn broken(exchange: &Exchange, refusal: &Refusal) -> Response<GateBody> {
+fn broken(exchange: &Exchange, refusal: &Refusal, grpc: bool) -> Response<GateBody> {
     use portcullis_domain::decision::Ending;
-    let ending = match refusal.reason.status() {
-        502 | 504 => Ending::UpstreamFailed,
+    let ending = match (refusal.reason, refusal.reason.status()) {
+        (Reason::DeadlinePassed, _) => Ending::Cut,
+        (_, 502 | 504) => Ending::UpstreamFailed,
         _ => Ending::Cut,
     };
-    exchange.answered(refusal.reason.status());
     exchange.end(ending, refusal.reason);
-    refusal.response(exchange.id, exchange.connection.is_http2())
+    let mut response = match refusal.reason {
+        Reason::DeadlinePassed => grpc::deadline_passed(exchange.id),
+        _ => refusal.response(exchange.id, exchange.connection.is_http2()),
+    };
+    if grpc {
+        grpc::tell(refusal.reason, response.headers_mut());
+    }
+    exchange.answered(response.status().as_u16());
+    response
 }
 
 fn write_refusal(

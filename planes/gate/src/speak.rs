@@ -21,6 +21,7 @@ use crate::frame_guard::GuardedIo;
 use crate::http1;
 use crate::io::ValvedIo;
 use crate::pipeline::handle;
+use crate::stream_task::Streams;
 use crate::vendor_body::VendorBody;
 
 /// Streams that the client reset before we took them up (CVE-2023-44487).
@@ -48,7 +49,7 @@ async fn speak_http2(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsSt
     let guarded = GuardedIo::new(stream, core, connection);
     let ping = Duration::from_secs(limits.ping_seconds.into());
     let mut protocol = pin!(
-        http2::Builder::new(Local)
+        http2::Builder::new(Streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(limits.head_bytes_max)
@@ -95,7 +96,7 @@ async fn settled<P: Future>(
     .await
 }
 
-/// Runs HTTP/2 streams on the core's own thread.
+/// Runs what belongs to an upstream's connection on the core's own thread.
 #[derive(Clone, Copy)]
 pub struct Local;
 

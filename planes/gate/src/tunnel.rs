@@ -25,6 +25,7 @@ const READ_BYTES: usize = 16 * 1024;
 /// Codes of the gate's own close frames (RFC 6455, 7.4.1).
 const GOING_AWAY: u16 = 1001;
 const POLICY: u16 = 1008;
+const INTERNAL: u16 = 1011;
 
 /// What is between a vendor's machine and an upstream that have agreed on WebSocket.
 pub struct Tunnel {
@@ -47,11 +48,13 @@ struct Frames {
     meter: FrameMeter,
     /// A close frame has passed.
     closed: bool,
+    /// How much of the last piece goes on: nothing follows a close frame.
+    consumed: usize,
 }
 
 impl Frames {
     fn of(side: Side) -> Self {
-        Self { meter: FrameMeter::new(side), closed: false }
+        Self { meter: FrameMeter::new(side), closed: false, consumed: 0 }
     }
 }
 
@@ -59,6 +62,7 @@ impl Meter for Frames {
     fn push(&mut self, data: &[u8], records_max: u64) -> Result<Counted, Reason> {
         let seen = self.meter.push(data, records_max).map_err(|_| Reason::UpstreamFailed)?;
         self.closed |= seen.closed;
+        self.consumed = seen.consumed;
         Ok(Counted { records: seen.messages, bytes: seen.consumed })
     }
 }
@@ -104,6 +108,10 @@ impl Tunnel {
                 End(Ending::Cut, Reason::RequestTooSlow),
             );
         }
+        if self.ending.is_none() && self.outlet.exchange.connection.is_leaving() {
+            let end = End(Ending::Cut, Reason::GateStopping);
+            self.close(vendor, GOING_AWAY, "the gate is being stopped", end);
+        }
         let End(ending, reason) = match self.poll_out(vendor, context) {
             Poll::Ready(end) => end,
             Poll::Pending => ready!(self.poll_in(vendor, context)),
@@ -132,7 +140,15 @@ impl Tunnel {
                 self.upstream.rest();
                 match ready!(self.upstream.poll_fill(READ_BYTES, context)) {
                     Ok(0) | Err(_) => {
-                        return Poll::Ready(self.gone(End(Ending::UpstreamFailed, Reason::UpstreamFailed)));
+                        if let Err(end) = self.check() {
+                            return Poll::Ready(end);
+                        }
+                        let end = self.gone(End(Ending::UpstreamFailed, Reason::UpstreamFailed));
+                        if end.0 == Ending::Complete {
+                            return Poll::Ready(end);
+                        }
+                        self.close(vendor, INTERNAL, "the service behind the gate broke off", end);
+                        continue;
                     }
                     Ok(_) => {}
                 }
@@ -151,13 +167,16 @@ impl Tunnel {
             return vendor.queue(data);
         };
         match self.outlet.admit(&mut meters.from_server, &data) {
-            Ok(Admitted::All) => vendor.queue(data),
+            Ok(Admitted::All) => vendor.queue(data.slice(..meters.from_server.consumed)),
             Ok(Admitted::Part(bytes)) => {
                 vendor.queue(data.slice(..bytes));
                 let end = End(Ending::Cut, Reason::RecordsCut);
                 self.close(vendor, POLICY, "the records limit was passed", end);
             }
-            Err(reason) => self.ending = Some(End(Ending::UpstreamFailed, reason)),
+            Err(reason) => {
+                let end = End(Ending::UpstreamFailed, reason);
+                self.close(vendor, INTERNAL, "the service behind the gate broke the protocol", end);
+            }
         }
     }
 
@@ -187,11 +206,14 @@ impl Tunnel {
             if let Err(end) = self.check() {
                 return Poll::Ready(end);
             }
-            let data = vendor.read.split().freeze();
+            let mut data = vendor.read.split().freeze();
             self.outlet.exchange.add_request_bytes(data.len() as u64);
             if let Some(meters) = &mut self.meters {
                 match meters.from_client.meter.push(&data, u64::MAX) {
-                    Ok(progress) => meters.from_client.closed |= progress.closed,
+                    Ok(progress) => {
+                        meters.from_client.closed |= progress.closed;
+                        data.truncate(progress.consumed);
+                    }
                     Err(fault) => {
                         let end = End(Ending::Cut, Reason::WebsocketMalformed);
                         self.close(vendor, fault.close_code(), "the frame breaks the protocol", end);

@@ -37,6 +37,10 @@ use crate::tls::WallTime;
 const IDLE_MAX: usize = 64;
 /// Header fields of one answer over HTTP/2.
 const UPSTREAM_HEADER_BYTES_MAX: u32 = 32 * 1024;
+/// What an upstream may send ahead of a client that doesn't read, over HTTP/2: in one answer, and in all
+/// of one vendor's connection.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// A connection to an upstream over HTTP/1.1, with the valve that stops it.
 pub struct Upstream {
@@ -176,6 +180,8 @@ pub async fn connect_http2(
         let (sender, connection) = http2::Builder::new(Local)
             .timer(TokioTimer::new())
             .max_header_list_size(UPSTREAM_HEADER_BYTES_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .handshake(TokioIo::new(io))
             .await
             .map_err(std::io::Error::other)?;

@@ -12,8 +12,10 @@
 
 mod changes;
 mod counting;
+mod events;
 mod fapi;
 mod faults;
+mod grpc;
 mod handshakes;
 mod listening;
 mod passing;
@@ -26,3 +28,4 @@ mod stalling;
 mod support;
 mod terms;
 mod unwritable;
+mod websocket;

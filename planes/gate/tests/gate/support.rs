@@ -3,10 +3,12 @@
 pub mod bystander;
 pub mod client;
 pub mod clock;
+pub mod grpc;
 pub mod identity;
 pub mod seen;
 pub mod tap;
 pub mod upstream;
+pub mod websocket;
 pub mod world;
 
 use std::time::Duration;

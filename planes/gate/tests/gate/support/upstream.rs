@@ -149,6 +149,7 @@ async fn answer(request: Request<Incoming>, log: Arc<Log>) -> Result<Response<Pr
         records: number("n", 1),
         breaks_at: query.get("breaks_at").map(|text| text.parse().unwrap()),
         pace: (pace_ms > 0).then(|| tokio::time::interval(Duration::from_millis(pace_ms))),
+        comments: number("comments", 0),
         opened: false,
         closed: false,
         _held: Held(log),
@@ -180,6 +181,8 @@ pub struct Produced {
     records: u64,
     breaks_at: Option<u64>,
     pace: Option<tokio::time::Interval>,
+    /// Comments of an event stream before each event.
+    comments: u64,
     opened: bool,
     closed: bool,
     _held: Held,
@@ -216,6 +219,9 @@ impl Body for Produced {
             let record = format!("{{\"i\":{},\"p\":\"", 1_000_000 + number);
             let padding = this.size.saturating_sub(record.len() + 3);
             let record = format!("{record}{}\"}}", "x".repeat(padding));
+            for _ in 0..this.comments {
+                text.push_str(": still here\n\n");
+            }
             match this.format {
                 Format::Json => text.push_str(&record),
                 Format::Lines => text.push_str(&format!("{record}\n")),

@@ -207,7 +207,7 @@ pub fn route_id(number: u128) -> RouteId {
     RouteId(Uuid::from_u128(0xaa00 + number))
 }
 
-fn upstream(number: u128, address: SocketAddr) -> UpstreamFacts {
+pub fn upstream(number: u128, address: SocketAddr) -> UpstreamFacts {
     UpstreamFacts {
         id: UpstreamId(Uuid::from_u128(0xbb00 + number)),
         name: format!("upstream-{number}"),
@@ -218,7 +218,7 @@ fn upstream(number: u128, address: SocketAddr) -> UpstreamFacts {
     }
 }
 
-fn route(number: u128, upstream: u128, path: &str) -> RouteFacts {
+pub fn route(number: u128, upstream: u128, path: &str) -> RouteFacts {
     RouteFacts {
         id: route_id(number),
         name: format!("route-{number}"),
@@ -234,6 +234,17 @@ fn route(number: u128, upstream: u128, path: &str) -> RouteFacts {
         websocket: false,
         timeout_seconds: 30,
         request_bytes_max: 1 << 20,
+    }
+}
+
+/// Adds a route that every integration is granted, and its upstream.
+pub fn add_route(facts: &mut SnapshotFacts, route: RouteFacts, upstream: UpstreamFacts) {
+    for integration in &mut facts.integrations {
+        integration.routes.push(route.id);
+    }
+    facts.routes.push(route);
+    if facts.upstreams.iter().all(|known| known.id != upstream.id) {
+        facts.upstreams.push(upstream);
     }
 }
 

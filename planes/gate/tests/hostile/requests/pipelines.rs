@@ -93,7 +93,7 @@ async fn what_is_behind_a_request_is_a_request_of_its_own() {
         Line::of(
             "an upgrade and a request behind it",
             &format!("{}{STRANGER}", get("Connection: Upgrade\r\nUpgrade: websocket\r\n")),
-            vec![plain(), unauthenticated],
+            vec![Step::Denied(403, "websocket_not_allowed"), unauthenticated],
         ),
         Line::of(
             "HEAD, then GET",
