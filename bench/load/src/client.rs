@@ -65,7 +65,7 @@ fn proof(prover: &mut Prover, into: &mut Vec<u8>) -> Result<()> {
 
 /// A `GET` without its last empty line, to which fields may be added.
 pub fn head(host: &str, path: &str, authorization: Option<&str>) -> Vec<u8> {
-    let mut text = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: application/json\r\n");
+    let mut text = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n");
     if let Some(authorization) = authorization {
         text.push_str(&format!("authorization: {authorization}\r\n"));
     }

@@ -14,6 +14,7 @@ use crate::http2::{self, Ask};
 use crate::keys::Algorithm;
 use crate::others::{Haproxy, Nginx};
 use crate::portcullis::{Binding, Portcullis, Want};
+use crate::process::{self, Memory};
 use crate::report::Report;
 use crate::stand::{Cores, Folder, Upstream, write_server_certificate};
 use crate::tls::{self, Group};
@@ -27,6 +28,8 @@ pub struct Stand {
     _upstream: Upstream,
     /// How fast each was the last time: so many proofs are signed ahead.
     rates: RefCell<HashMap<String, f64>>,
+    /// Of the gate, before it had anything to do.
+    pub memory_at_start: Memory,
     // Last: it goes when all the others have ended.
     _folder: Folder,
 }
@@ -59,6 +62,8 @@ pub struct Job {
     pub connections: usize,
     /// HTTP/2 with so many streams on each connection.
     pub streams: Option<usize>,
+    /// As in [`Plan`].
+    pub networks: usize,
 }
 
 impl Job {
@@ -72,6 +77,7 @@ impl Job {
             group: Group::X25519,
             connections: 64,
             streams: None,
+            networks: NETWORKS,
         }
     }
 }
@@ -101,7 +107,17 @@ impl Stand {
             Haproxy::start(&folder, cores.proxy, upstream.address, &certificates).context("haproxy")?;
         let nginx = Nginx::start(&folder, cores.proxy, upstream.address).context("nginx")?;
         let rates = RefCell::default();
-        Ok(Self { portcullis, haproxy, nginx, direct, _upstream: upstream, rates, _folder: folder })
+        let memory_at_start = process::memory(portcullis.running.pid())?;
+        Ok(Self {
+            portcullis,
+            haproxy,
+            nginx,
+            direct,
+            _upstream: upstream,
+            rates,
+            memory_at_start,
+            _folder: folder,
+        })
     }
 
     pub fn target(&self, subject: Subject) -> (SocketAddr, u32) {
@@ -123,7 +139,7 @@ impl Stand {
             warm_up: effort.warm_up,
             window: effort.window,
             shape: job.shape,
-            networks: NETWORKS,
+            networks: job.networks,
             watched: Some(pid),
         }
     }

@@ -194,14 +194,20 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// After the window: nothing new is sent, what is under way may still come.
+    /// After the window: what was due in it is sent, and what is under way may still come.
     fn finish_late(&mut self) -> Result<()> {
         self.is_over = true;
         let deadline = self.now_ns() + LATE.as_nanos() as u64;
         let is_waiting = |connection: &Option<Connection>| {
             connection.as_ref().is_some_and(|connection| connection.stage == Stage::Answer)
         };
-        while self.connections.iter().any(is_waiting) && self.now_ns() < deadline {
+        loop {
+            let now = self.now_ns();
+            self.send_due(now)?;
+            let is_done = self.due_ns().is_none() && !self.connections.iter().any(is_waiting);
+            if is_done || now >= deadline {
+                break;
+            }
             self.wait(10_000_000)?;
         }
         let now = self.now_ns();
@@ -217,7 +223,7 @@ impl<'a> Engine<'a> {
             self.tally.record(now - intended);
         }
         // What was due and never left, for want of a connection.
-        while let Some(due) = self.due_ns().filter(|due| *due < self.window_end_ns()) {
+        while let Some(due) = self.due_ns() {
             self.tally.unfinished += 1;
             self.tally.record(now - due);
             self.sent += 1;
@@ -242,7 +248,8 @@ impl<'a> Engine<'a> {
     fn due_ns(&self) -> Option<u64> {
         let Shape::Open { per_second } = self.plan.shape else { return None };
         let start = self.plan.warm_up.as_nanos() as u64 / 2;
-        Some(start + (self.sent as f64 * 1e9 / per_second) as u64)
+        let due = start + (self.sent as f64 * 1e9 / per_second) as u64;
+        (due < self.window_end_ns()).then_some(due)
     }
 
     /// Sends what is due; when the next one is.
@@ -388,9 +395,7 @@ impl<'a> Engine<'a> {
             Shape::Closed => return self.send(place, now),
             Shape::Open { .. } => {
                 self.idle.push_back(place);
-                if !self.is_over {
-                    self.send_due(now)?;
-                }
+                self.send_due(now)?;
             }
             Shape::Handshakes { .. } => return self.finish(place),
         }

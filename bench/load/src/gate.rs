@@ -1,6 +1,6 @@
 //! The gate beside HAProxy and nginx: what a request, a handshake and a connection cost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,8 @@ pub fn run(line: &Line) -> Result<bool> {
     }
     let begun = Instant::now();
     let mut findings = Findings::default();
-    let idle = line.idle.min(usize::try_from(descriptors)?.saturating_sub(200) * 3 / 4);
+    // A proxy keeps as many descriptors for its upstream's connections as for its clients'.
+    let idle = line.idle.min(usize::try_from(descriptors)?.saturating_sub(1_000) / 2);
     measure(&stand, line, effort, idle, &mut findings)?;
     let text = text(&stand, &findings, effort, begun.elapsed());
     println!("{text}");
@@ -146,36 +147,46 @@ fn conditions(stand: &Stand, effort: Effort, took: Duration) -> String {
 
 /// Both on nginx, in turn; they must agree within 5 %.
 fn check_wrk(stand: &Stand, effort: Effort) -> Result<bool> {
-    let job = Job::new("nginx, our generator", Subject::Nginx);
-    let url = format!("https://{}/json", stand.target(Subject::Nginx).0);
-    let seconds = effort.window.as_secs().max(1).to_string();
+    let job = Job { networks: 0, ..Job::new("nginx, our generator", Subject::Nginx) };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..effort.rounds.max(3) {
-        let mut wrk = || -> Result<()> {
-            let output =
-                Command::new("wrk").args(["-t1", "-c64", "-d", &seconds, &url]).output().context("wrk")?;
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
-            theirs.push(rate.with_context(|| format!("wrk said no rate: {text}"))?);
-            Ok(())
-        };
         // In turn also who is first.
         if round % 2 == 0 {
-            wrk()?;
+            theirs.push(wrk(stand, effort)?);
         }
-        ours.push(stand.run(&job, effort)?.per_second);
+        let report = stand.run(&job, effort)?;
+        ours.push((report.per_second, report.cpu_us.unwrap_or(f64::NAN)));
         if round % 2 == 1 {
-            wrk()?;
+            theirs.push(wrk(stand, effort)?);
         }
     }
-    let ratios = ours.iter().zip(&theirs).map(|(ours, theirs): (&f64, &f64)| ours / theirs).collect();
-    let ratio = Figure::of(ratios);
-    println!("wrk                {} requests/s", Figure::of(theirs).text(0));
-    println!("our generator      {} requests/s", Figure::of(ours).text(0));
-    println!("ours ÷ wrk's       {}", ratio.text(3));
-    let is_near = (ratio.median - 1.0).abs() <= 0.05;
+    let rate = |figures: &[(f64, f64)]| Figure::of(figures.iter().map(|figures| figures.0).collect());
+    let ratio = rate(&ours).median / rate(&theirs).median;
+    for (name, figures) in [("wrk", &theirs), ("our generator", &ours)] {
+        let rate = rate(figures).text(0);
+        let cpu = Figure::of(figures.iter().map(|figures| figures.1).collect()).text(1);
+        println!("{name:<16} {rate} requests/s, nginx: {cpu} CPU µs each");
+    }
+    println!("ours ÷ wrk's     {ratio:.3}");
+    let is_near = (ratio - 1.0).abs() <= 0.05;
     println!("{}", if is_near { "within 5 %: pass" } else { "not within 5 %: MISS" });
     Ok(is_near)
+}
+
+/// Requests a second as `wrk` counts them, and nginx's CPU µs for each.
+fn wrk(stand: &Stand, effort: Effort) -> Result<(f64, f64)> {
+    let (address, pid) = stand.target(Subject::Nginx);
+    let url = format!("https://{address}/json");
+    let seconds = effort.window.as_secs().max(1).to_string();
+    let before = process::cpu(pid)?;
+    let output = Command::new("wrk").args(["-t1", "-c64", "-d", &seconds, &url]).output().context("wrk")?;
+    let cpu = process::cpu(pid)? - before;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number = |line: &str| line.trim().split(' ').next()?.parse::<f64>().ok();
+    let rate = text.lines().find_map(|line| number(line.strip_prefix("Requests/sec:")?));
+    let count = text.lines().find(|line| line.contains(" requests in ")).and_then(number);
+    let (rate, count) = rate.zip(count).with_context(|| format!("wrk said nothing of use: {text}"))?;
+    Ok((rate, cpu.as_secs_f64() * 1e6 / count))
 }
 
 /// Prints where the gate's time goes, by function.
@@ -197,16 +208,24 @@ fn profile(stand: &Stand, what: &str) -> Result<()> {
     let mut perf = perf.args(["--", "sleep", "6"]).spawn().context("perf")?;
     let report = stand.run(&job, effort);
     perf.wait()?;
-    let output = Command::new("perf")
-        .args(["report", "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.4", "-i"])
-        .arg(&data)
-        .output()?;
+    let report = report.inspect(|report| report.print());
+    let by_thread = perf_report(&data, &["--sort", "comm"]);
+    let by_function = perf_report(&data, &["--sort", "comm,dso,symbol", "--percent-limit", "0.4"]);
     let _ = std::fs::remove_file(&data);
-    report?.print();
+    report?;
+    println!("{}\n{}", by_thread?, by_function?);
+    Ok(())
+}
+
+fn perf_report(data: &Path, more: &[&str]) -> Result<String> {
+    let mut command = Command::new("perf");
+    command.args(["report", "--stdio", "--no-children", "-g", "none"]).args(more).arg("-i").arg(data);
+    let output = command.output().context("perf")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if text.trim().is_empty() {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let text = lines.map(|line| format!("{line}\n")).collect::<String>();
+    if text.is_empty() {
         bail!("perf said nothing: {}", String::from_utf8_lossy(&output.stderr));
     }
-    println!("{text}");
-    Ok(())
+    Ok(text)
 }

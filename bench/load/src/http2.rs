@@ -141,9 +141,8 @@ impl Shared {
 
 async fn once(send: SendRequest<Bytes>, ask: &Ask, prover: Option<&RefCell<Prover>>) -> Result<(u16, u64)> {
     let mut send = send.ready().await?;
-    let mut request = http::Request::get(format!("https://{}{}", ask.authority, ask.path))
-        .version(http::Version::HTTP_2)
-        .header("accept", "application/json");
+    let mut request =
+        http::Request::get(format!("https://{}{}", ask.authority, ask.path)).version(http::Version::HTTP_2);
     if let Some(authorization) = &ask.authorization {
         request = request.header("authorization", authorization);
     }

@@ -13,7 +13,7 @@ use crate::http2::Ask;
 use crate::keys::{Algorithm, Key};
 use crate::oauth::Issuer;
 use crate::proofs::Prover;
-use crate::stand::{Cores, Folder, Running, on_both_cores};
+use crate::stand::{Cores, Folder, PATIENCE, Running, on_both_cores};
 use crate::tls::{self, Group, Identity};
 
 /// Vendors, each with a client of each kind: each has a share of the decision log and of the
@@ -65,27 +65,14 @@ pub struct Want<'a> {
 }
 
 impl Portcullis {
+    /// Starts it, declares everything, and starts it anew: what is measured knows a thousand clients,
+    /// and hasn't just read their manifests.
     pub fn start(folder: &Folder, binary: &Path, cores: Cores, upstream: &str) -> Result<Self> {
         let directory = folder.path().join("portcullis");
-        let mut command = Command::new(binary);
-        command.args([
-            "up",
-            "--listen-gate",
-            "127.0.0.1:0",
-            "--listen-control",
-            "127.0.0.1:0",
-            "--cores",
-            "1",
-        ]);
-        command.arg("--dir").arg(&directory);
-        let mut running = Running::start(command, cores.proxy, folder.path().join("portcullis.log"))?;
-        let endpoints: Value = running.wait_for(|_| {
-            serde_json::from_slice(&std::fs::read(directory.join("endpoints.json")).ok()?).ok()
-        })?;
-        let url = endpoints["issuer"].as_str().context("`endpoints.json` names no issuer")?;
+        let (running, issuer) = launch(folder, binary, cores, &directory)?;
         let mut portcullis = Self {
             running,
-            issuer: Issuer::new(url)?,
+            issuer,
             directory,
             binary: binary.to_owned(),
             cores,
@@ -96,8 +83,23 @@ impl Portcullis {
             let text: String = part.iter().map(|manifest| format!("---\n{manifest}\n")).collect();
             portcullis.apply(&folder.write("manifests.yaml", &text)?)?;
         }
-        portcullis.running.wait_until_listening(portcullis.issuer.address)?;
+        portcullis.running.stop()?;
+        (portcullis.running, portcullis.issuer) = launch(folder, binary, cores, &portcullis.directory)?;
+        portcullis.wait_until_it_serves()?;
         Ok(portcullis)
+    }
+
+    /// `endpoints.json` comes before the gate has its first snapshot.
+    fn wait_until_it_serves(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let machine = self.machines.first().context("there are machines")?;
+        loop {
+            match self.token(machine) {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error.context("it gives no tokens")),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
     }
 
     pub fn version(&self) -> String {
@@ -218,6 +220,23 @@ impl Portcullis {
         }
         Ok(all)
     }
+}
+
+/// Starts the binary on `directory`, and waits until it is ready.
+fn launch(folder: &Folder, binary: &Path, cores: Cores, directory: &Path) -> Result<(Running, Issuer)> {
+    let mut command = Command::new(binary);
+    command.args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--cores", "1"]);
+    command.arg("--dir").arg(directory);
+    let mut running = Running::start(command, cores.proxy, folder.path().join("portcullis.log"))?;
+    let endpoints: Value = running.wait_for(|running| {
+        let text = std::fs::read(directory.join("endpoints.json")).ok()?;
+        let endpoints: Value = serde_json::from_slice(&text).ok()?;
+        (endpoints["pid"] == running.pid()).then_some(endpoints)
+    })?;
+    let url = endpoints["issuer"].as_str().context("`endpoints.json` names no issuer")?;
+    let issuer = Issuer::new(url)?;
+    running.wait_until_listening(issuer.address)?;
+    Ok((running, issuer))
 }
 
 fn machines() -> Result<Vec<Machine>> {

@@ -82,6 +82,20 @@ impl Running {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Ends it as a service manager would, and waits for that.
+    pub fn stop(&mut self) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                bail!("it doesn't stop: {}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Looks until `found` finds something.
     pub fn wait_for<T>(&mut self, mut found: impl FnMut(&Self) -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
