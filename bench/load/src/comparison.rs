@@ -16,7 +16,7 @@ use crate::others::{Haproxy, Nginx};
 use crate::portcullis::{Binding, Portcullis, Want};
 use crate::process::{self, Memory};
 use crate::report::Report;
-use crate::stand::{Cores, Folder, Upstream, write_server_certificate};
+use crate::stand::{Cores, Folder, Running, Upstream, keep_awake, write_server_certificate};
 use crate::tls::{self, Group};
 
 /// All that are compared, running.
@@ -25,6 +25,7 @@ pub struct Stand {
     pub haproxy: Haproxy,
     pub nginx: Nginx,
     direct: Upstream,
+    _awake: Vec<Running>,
     _upstream: Upstream,
     /// How fast each was the last time: so many proofs are signed ahead.
     rates: RefCell<HashMap<String, f64>>,
@@ -95,7 +96,7 @@ const NETWORKS: usize = 64;
 const RATE_GUESS: f64 = 30_000.0;
 
 impl Stand {
-    pub fn start(binary: &Path, cores: Cores) -> Result<Self> {
+    pub fn start(binary: &Path, cores: Cores, keeps_awake: bool) -> Result<Self> {
         let folder = Folder::new()?;
         write_server_certificate(&folder)?;
         let upstream = Upstream::start(&folder, cores.load, false)?;
@@ -107,12 +108,19 @@ impl Stand {
             Haproxy::start(&folder, cores.proxy, upstream.address, &certificates).context("haproxy")?;
         let nginx = Nginx::start(&folder, cores.proxy, upstream.address).context("nginx")?;
         let rates = RefCell::default();
+        let both = [cores.proxy, cores.load];
+        let awake = if keeps_awake {
+            both.iter().map(|core| keep_awake(&folder, *core)).collect::<Result<_>>()?
+        } else {
+            Vec::new()
+        };
         let memory_at_start = process::memory(portcullis.running.pid())?;
         Ok(Self {
             portcullis,
             haproxy,
             nginx,
             direct,
+            _awake: awake,
             _upstream: upstream,
             rates,
             memory_at_start,

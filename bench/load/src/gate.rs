@@ -35,6 +35,9 @@ pub struct Line {
     proxy_core: usize,
     #[arg(long, default_value_t = 1)]
     load_core: usize,
+    /// Keep both cores from sleeping, with work that all else goes before
+    #[arg(long)]
+    keep_awake: bool,
     /// Write the results as Markdown, too
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -61,7 +64,7 @@ pub fn run(line: &Line) -> Result<bool> {
     let binary = binary.with_context(|| {
         format!("`{}` is missing\nhint: cargo build --release -p portcullis", line.binary.display())
     })?;
-    let stand = Stand::start(&binary, cores)?;
+    let stand = Stand::start(&binary, cores, line.keep_awake)?;
     if line.check_wrk {
         return check_wrk(&stand, effort);
     }
@@ -73,7 +76,10 @@ pub fn run(line: &Line) -> Result<bool> {
     // A proxy keeps as many descriptors for its upstream's connections as for its clients'.
     let idle = line.idle.min(usize::try_from(descriptors)?.saturating_sub(1_000) / 2);
     measure(&stand, line, effort, idle, &mut findings)?;
-    let text = text(&stand, &findings, effort, begun.elapsed());
+    let mut text = text(&stand, &findings, effort, begun.elapsed());
+    if line.keep_awake {
+        text.push_str("\nBoth cores were kept from sleeping.\n");
+    }
     println!("{text}");
     if let Some(path) = &line.markdown {
         std::fs::write(path, &text).with_context(|| format!("`{}` can't be written", path.display()))?;

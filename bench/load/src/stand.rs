@@ -20,14 +20,16 @@ pub struct Cores {
     pub load: usize,
 }
 
+const FOLDER: &str = "portcullis-bench-";
+
 /// A folder that is gone when this is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("portcullis-bench-{}", std::process::id()));
+        forget_the_dead();
+        let path = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("`{}` can't be made", path.display()))?;
-        // nginx's files may be another user's.
         Ok(Self(path))
     }
 
@@ -45,6 +47,18 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes the folders of runs that were killed.
+fn forget_the_dead() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -123,6 +137,14 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Keeps `core` from going idle with work that any other goes before: waking a core that sleeps costs
+/// who wakes it, on virtual machines more than the request itself.
+pub fn keep_awake(folder: &Folder, core: usize) -> Result<Running> {
+    let mut command = Command::new("chrt");
+    command.args(["--idle", "0", "sh", "-c", "while :; do :; done"]);
+    Running::start(command, core, folder.path().join(format!("awake-{core}.log")))
 }
 
 /// A port of this machine that nobody has at the moment.
