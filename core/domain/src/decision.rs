@@ -41,13 +41,43 @@ impl DecisionId {
 
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = u128::from_be_bytes(self.0);
-        let mut text = [0_u8; 26];
-        for (place, letter) in text.iter_mut().enumerate() {
-            let five = (number >> (125 - 5 * place)) & 31;
-            *letter = ALPHABET.get(five as usize).copied().unwrap_or(b'0');
+        f.write_str(DecisionText::of(*self).as_str())
+    }
+}
+
+/// A decision id as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct DecisionText([u8; 26]);
+
+impl DecisionText {
+    #[must_use]
+    pub fn of(id: DecisionId) -> Self {
+        let number = u128::from_be_bytes(id.0);
+        // Two words of 64 bits: shifting one of 128 for each letter takes several times as long.
+        let mut high = (number >> 65) as u64;
+        let mut low = number as u64 & (u64::MAX >> 4);
+        let middle = ((number >> 60) & 31) as usize;
+        let mut text = [b'0'; 26];
+        let letter = |five: usize| ALPHABET.get(five & 31).copied().unwrap_or(b'0');
+        for (place, to) in text.iter_mut().enumerate().rev() {
+            match place {
+                14.. => {
+                    *to = letter(low as usize);
+                    low >>= 5;
+                }
+                13 => *to = letter(middle),
+                _ => {
+                    *to = letter(high as usize);
+                    high >>= 5;
+                }
+            }
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        Self(text)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -118,15 +118,13 @@ impl RecordWindows {
     #[must_use]
     pub fn tightest(&self, now_ms: u64) -> Left {
         let meters = [&self.client, &self.integration, &self.vendor];
-        meters
-            .into_iter()
-            .map(|meter| Left {
-                left: meter.records.left(now_ms),
-                limit: meter.records.limit(),
-                wait_ms: meter.records.wait_ms(now_ms),
-            })
-            .min_by_key(|left| left.left)
-            .unwrap_or(Left { left: 0, limit: 0, wait_ms: 0 })
+        let tightest =
+            meters.into_iter().map(|meter| (meter.records.left(now_ms), meter)).min_by_key(|(left, _)| *left);
+        tightest.map_or(Left { left: 0, limit: 0, wait_ms: 0 }, |(left, meter)| Left {
+            left,
+            limit: meter.records.limit(),
+            wait_ms: meter.records.wait_ms(now_ms),
+        })
     }
 }
 

@@ -20,6 +20,10 @@ impl Format {
     /// are ignored, but a `charset` other than `utf-8` and `us-ascii` can't be counted.
     #[must_use]
     pub fn from_content_type(content_type: &str) -> Option<Self> {
+        // What nearly all say, in so many words.
+        if content_type == "application/json" {
+            return Some(Self::Json);
+        }
         // A quoted parameter may hold a `;`: splitting it anyway can only find more charsets.
         let mut parts = content_type.split(';').map(str::trim);
         let media_type = parts.next()?.to_ascii_lowercase();

@@ -18,6 +18,7 @@ use portcullis_domain::target::Target;
 use portcullis_policy::facts::UpstreamFacts;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 use portcullis_policy::liveness::Lifeline;
+use portcullis_tokens::thumbprint::Thumbprint;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Mutex, Notify};
 
@@ -36,7 +37,7 @@ pub struct Greeting {
     /// The client's chain, its own certificate first; possession was proved.
     pub certificates: Vec<CertificateDer<'static>>,
     /// Thumbprint of the client's own certificate.
-    pub certificate_thumbprint: Option<String>,
+    pub certificate: Option<Thumbprint>,
     /// The peer's network, as sessions name it.
     pub network: String,
     pub http2: bool,
@@ -450,8 +451,8 @@ pub struct Registry {
     cut_ahead: RefCell<Vec<(u64, Rc<Connection>)>>,
 }
 
-/// Longer than an order takes from liveness to the cores.
-const CUT_AHEAD_MS: u64 = 1_000;
+/// Longer than an order takes from liveness to the cores, on a machine that has much else to do.
+const CUT_AHEAD_MS: u64 = 5_000;
 
 impl Registry {
     pub fn open(&self, peer: SocketAddr, descriptor: RawFd) -> Rc<Connection> {

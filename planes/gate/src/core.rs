@@ -1,9 +1,13 @@
 //! One core: what its tasks share, all on one thread.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::ClientId;
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder};
@@ -37,6 +41,9 @@ pub struct Core {
     pub tokens: TokenCache,
     pub proof_headers: RefCell<ProofHeaders>,
     pub recorder: RefCell<Recorder>,
+    /// What time it was when the task that runs now was woken: tasks run for microseconds, and reading
+    /// the clocks anew for each question would cost more than many answers.
+    time: Cell<(Timestamp, Duration)>,
     /// The other cores, and this one.
     pub cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
     pub draining: watch::Sender<bool>,
@@ -53,8 +60,10 @@ impl Core {
         cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
         salt: [u8; 6],
     ) -> Rc<Self> {
+        let time = Cell::new((shared.clock.now(), shared.clock.monotonic()));
         Rc::new(Self {
             number,
+            time,
             shared,
             registry: Registry::default(),
             pool: Pool::default(),
@@ -68,6 +77,40 @@ impl Core {
         })
     }
 
+    /// Runs `task` with the time read anew each time that it is woken.
+    pub async fn timed<F: Future>(&self, task: F) -> F::Output {
+        let mut task = pin!(task);
+        poll_fn(|context| {
+            self.look_at_clocks();
+            task.as_mut().poll(context)
+        })
+        .await
+    }
+
+    pub fn look_at_clocks(&self) {
+        self.time.set((self.shared.clock.now(), self.shared.clock.monotonic()));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.time.get().0
+    }
+
+    pub fn now_us(&self) -> i64 {
+        self.now().as_microsecond()
+    }
+
+    pub fn now_seconds(&self) -> i64 {
+        self.now().as_second()
+    }
+
+    pub fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.time.get().1.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.time.get().1.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// A new decision id.
     pub fn decision_id(&self) -> DecisionId {
         let count = self.counter.get();
@@ -76,14 +119,14 @@ impl Core {
         let (salt, tail) = unique.split_at_mut(6);
         salt.copy_from_slice(&self.salt);
         tail.copy_from_slice(&count.to_be_bytes());
-        let time_ms = u64::try_from(self.shared.clock.now().as_millisecond()).unwrap_or(0);
+        let time_ms = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
         DecisionId::new(time_ms, unique)
     }
 
     /// Closes a client's keys on every core and tells control, after a response passed the records limit.
     pub fn cut_keys(&self, client: ClientId, keys: Vec<String>, decision: DecisionId, spared: u64) {
         self.shared.liveness.cut_keys(&keys);
-        self.registry.cut_keys(client, &keys, Some(spared), self.shared.monotonic_ms());
+        self.registry.cut_keys(client, &keys, Some(spared), self.monotonic_ms());
         let shared_keys = Arc::new(keys.clone());
         for core in &self.cores {
             let message = CoreMessage::CutKeys {
@@ -104,6 +147,7 @@ impl Core {
     /// Works off the gate's messages, until it is gone.
     pub async fn obey(self: Rc<Self>, mut messages: mpsc::UnboundedReceiver<CoreMessage>) {
         while let Some(message) = messages.recv().await {
+            self.look_at_clocks();
             match message {
                 CoreMessage::Sever { order, arrived_us, confirm } => {
                     let elapsed = || self.monotonic_us().saturating_sub(arrived_us);
@@ -112,7 +156,7 @@ impl Core {
                 }
                 CoreMessage::CutKeys { client, keys, spared } => {
                     let spared = spared.filter(|(core, _)| *core == self.number).map(|(_, number)| number);
-                    self.registry.cut_keys(client, &keys, spared, self.shared.monotonic_ms());
+                    self.registry.cut_keys(client, &keys, spared, self.monotonic_ms());
                 }
                 CoreMessage::Drain => {
                     self.draining.send_replace(true);

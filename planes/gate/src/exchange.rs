@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_domain::decision::{DecisionId, Ending, OutcomeRecord};
+use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecord};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, standing};
 use portcullis_policy::meters::Place;
@@ -20,6 +20,7 @@ pub struct Exchange {
     pub core: Rc<Core>,
     pub connection: Rc<Connection>,
     pub id: DecisionId,
+    id_text: DecisionText,
     pub caller: Rc<Caller>,
     pub permit: Permit,
     pub sending: Progress,
@@ -44,12 +45,13 @@ impl Exchange {
         place: Place,
     ) -> Rc<Self> {
         connection.begin_exchange(id);
-        let began_ns = core.shared.monotonic_ns();
+        let began_ns = core.monotonic_ns();
         let sending = Progress::new(began_ns / 1_000_000);
         Rc::new(Self {
             core,
             connection,
             id,
+            id_text: DecisionText::of(id),
             caller,
             permit,
             sending,
@@ -64,6 +66,11 @@ impl Exchange {
         })
     }
 
+    /// Its id as header fields and logs have it.
+    pub fn id_text(&self) -> &str {
+        self.id_text.as_str()
+    }
+
     /// Looks at liveness again; on the request path this costs a few atomic loads.
     pub fn check(&self) -> Result<(), Reason> {
         if self.connection.is_cut() {
@@ -75,7 +82,7 @@ impl Exchange {
 
     fn standing(&self) -> Result<(), Reason> {
         let shared = &self.core.shared;
-        standing(self.permit.client(), &shared.liveness, &self.caller.facts(), shared.now_us())
+        standing(self.permit.client(), &shared.liveness, &self.caller.facts(), self.core.now_us())
     }
 
     /// The client waits no longer than until then.
@@ -104,7 +111,7 @@ impl Exchange {
         self.records.set(self.records.get() + records);
         // With each chunk: a long response must not be free until its end.
         let client = self.permit.client();
-        client.meter.bytes.charge(bytes, client.integration.limits.bytes, self.core.shared.monotonic_ns());
+        client.meter.bytes.charge(bytes, client.integration.limits.bytes, self.core.monotonic_ns());
     }
 
     /// Says how it ended; the first word counts.
@@ -125,13 +132,13 @@ impl Drop for Exchange {
             Err(reason) => (Ending::Cut, reason),
         });
         let shared = &self.core.shared;
-        let now_ns = shared.monotonic_ns();
+        let now_ns = self.core.monotonic_ns();
         let mut recorder = self.core.recorder.borrow_mut();
         recorder.ended(
             self.permit.client().integration.vendor,
             &OutcomeRecord {
                 id: self.id,
-                time: shared.clock.now(),
+                time: self.core.now(),
                 ending,
                 reason,
                 status: self.status.get(),

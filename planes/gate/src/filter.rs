@@ -59,7 +59,7 @@ impl Filtered {
         reservation: Reservation,
     ) -> Self {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
-        let now_ms = exchange.core.shared.monotonic_ms();
+        let now_ms = exchange.core.monotonic_ms();
         exchange.connection.end_exchange_by(exchange.id, now_ms + u64::from(seconds) * 1_000 + CUT_GRACE_MS);
         let over = tokio::time::sleep(Duration::from_secs(u64::from(seconds)));
         let deadline = match exchange.deadline() {
@@ -120,7 +120,7 @@ impl Filtered {
         // Before each chunk that leaves: is the caller still alive?
         if let Err(reason) = self.outlet.exchange.check() {
             let core = &self.outlet.exchange.core;
-            core.registry.cut(&self.outlet.exchange.connection, reason, core.shared.monotonic_ms());
+            core.registry.cut(&self.outlet.exchange.connection, reason, core.monotonic_ms());
             return Poll::Ready(Some(Err(self.cut_now(reason))));
         }
         match frame {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
-use portcullis_domain::decision::{Ending, Verdict};
+use portcullis_domain::decision::Ending;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::UpstreamProtocol;
 use portcullis_policy::facts::UpstreamFacts;
@@ -28,12 +28,13 @@ use crate::filter::Filtered;
 use crate::grpc::{is_grpc, timeout_of};
 use crate::http1::{Frames, UpgradeWanted, request_head};
 use crate::limit::Reservation;
-use crate::refusal::{Refusal, put};
+use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
 use crate::sending::in_time;
 use crate::shared::Ready;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Upstream, UpstreamBody, connect};
+use crate::upstream_fields::UpstreamFields;
 use crate::upstream_http2::over_http2;
 use crate::vendor_body::{VendorBody, own_fault};
 
@@ -50,22 +51,14 @@ pub async fn forward(
         exchange.end_by(deadline);
     }
     let (head, body) = request.into_parts();
-    let mut fields = upstream_fields(exchange, &head.headers);
-    if upgrade && exchange.permit.route().facts.metered {
-        // What an extension does to frames, nobody could count.
-        fields.remove(SEC_WEBSOCKET_EXTENSIONS);
-    }
     let body = (!body.is_end_stream()).then_some(body);
     let is_head = head.method == Method::HEAD;
     let response = match exchange.permit.route().upstream.protocol {
         UpstreamProtocol::Http1 => {
-            in_time(exchange, grpc, over_http1(exchange, ready, head, fields, body, upgrade)).await?
+            in_time(exchange, grpc, over_http1(exchange, ready, &head, body, upgrade)).await?
         }
         UpstreamProtocol::Http2 => {
-            if takes_trailers(&head.headers) {
-                fields.insert(TE, HeaderValue::from_static("trailers"));
-            }
-            in_time(exchange, grpc, Box::pin(over_http2(exchange, ready, head, fields, body))).await?
+            in_time(exchange, grpc, Box::pin(over_http2(exchange, ready, &head, body))).await?
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -120,11 +113,6 @@ fn wants_websocket(request: &Request<VendorBody>, route: &Route) -> Result<bool,
     Ok(true)
 }
 
-/// Whether the client says that it reads trailers; gRPC servers want to hear it.
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    headers.get_all(TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
-}
-
 /// The upstream speaks another protocol from here on.
 fn switched(
     exchange: &Rc<Exchange>,
@@ -152,8 +140,7 @@ fn switched(
 async fn over_http1(
     exchange: &Rc<Exchange>,
     ready: &Ready,
-    head: Parts,
-    fields: HeaderMap,
+    head: &Parts,
     body: Option<VendorBody>,
     upgrade: bool,
 ) -> Result<Response<UpstreamBody>, Refusal> {
@@ -164,7 +151,8 @@ async fn over_http1(
         None => Frames::Nothing,
     };
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let bytes = request_head(&head.method, target, authority(exchange), &fields, frames, upgrade);
+    let fields = UpstreamFields::of(exchange, &head.headers, upgrade);
+    let bytes = request_head(&head.method, target, authority(exchange), &fields, frames);
     let may_repeat = body.is_none() && is_idempotent(&head.method);
     let mut body = body.map(|body| RequestBody::new(Some(body), Rc::clone(exchange)));
     loop {
@@ -225,49 +213,6 @@ pub fn failed(exchange: &Exchange, error: &(dyn std::error::Error + 'static)) ->
 
 pub fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
-}
-
-/// The caller's header fields but for those that speak of the way, and our own words about it.
-fn upstream_fields(exchange: &Exchange, from: &HeaderMap) -> HeaderMap {
-    let connection: Vec<&[u8]> = from.get_all(CONNECTION).iter().map(HeaderValue::as_bytes).collect();
-    let mut headers = HeaderMap::with_capacity(from.len() + 8);
-    for (name, value) in from {
-        let stays = forwarded_or_hop_by_hop(name.as_str())
-            || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
-            || connection.iter().any(|options| named_by_connection(options, name.as_str()));
-        if !stays {
-            headers.append(name.clone(), value.clone());
-        }
-    }
-    join_cookies(&mut headers);
-    if exchange.permit.route().facts.metered {
-        // Not `gzip`, though it could be counted: packing and unpacking costs both sides more than the
-        // wire between them saves, and a client that could choose the coding of a body that is counted
-        // by its bytes would choose the one with the most records for each.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
-    let client = exchange.permit.client();
-    let ours = [
-        ("portcullis-decision", exchange.id.to_string()),
-        ("portcullis-vendor", client.integration.vendor_name.clone()),
-        ("portcullis-integration", client.integration.name.clone()),
-        ("portcullis-client", client.name.clone()),
-        ("portcullis-verdict", Verdict::Allow.as_str().to_owned()),
-    ];
-    for (name, value) in ours {
-        put(&mut headers, HeaderName::from_static(name), &value);
-    }
-    headers
-}
-
-/// HTTP/2 may send a cookie in pieces, which are one line to everybody else (RFC 9113, 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if pieces.len() > 1
-        && let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
-    {
-        headers.insert(COOKIE, joined);
-    }
 }
 
 fn answer(

@@ -102,7 +102,7 @@ impl AsyncRead for GuardedIo {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
-        let now_ms = self.core.shared.monotonic_ms();
+        let now_ms = self.core.monotonic_ms();
         match self.guard.push(new, now_ms) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(flood) => {

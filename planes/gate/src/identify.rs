@@ -21,7 +21,7 @@ use portcullis_tokens::thumbprint::Thumbprint;
 use crate::connection::{Connection, Greeting};
 use crate::core::Core;
 use crate::refusal::{Challenge, Refusal};
-use crate::shared::{Ready, Shared};
+use crate::shared::Ready;
 
 /// How far a proof's time may be off: its nonce says how fresh it is.
 pub const PROOF_LEEWAY_SECONDS: i64 = 300;
@@ -101,7 +101,6 @@ pub fn identify<B>(
     connection: &Connection,
     request: &Request<B>,
 ) -> Result<Caller, Refusal> {
-    let (scheme, text) = credentials(request.headers())?;
     let Some(greeting) = connection.greeting() else { return Err(Reason::NotReady.into()) };
     let authorization = request.headers().get(AUTHORIZATION);
     let again = connection
@@ -110,9 +109,10 @@ pub fn identify<B>(
         .filter(|known| Some(&known.authorization) == authorization)
         .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session)))
         .filter(|(token, _)| token.generation == ready.token_keys_generation);
+    let (scheme, text) = credentials(request.headers(), again.is_some())?;
     let token = match &again {
         Some((token, _)) => {
-            in_time(token, core.shared.now_seconds())?;
+            in_time(token, core.now_seconds())?;
             Rc::clone(token)
         }
         None => known_token(core, ready, text)?,
@@ -162,7 +162,8 @@ enum Scheme {
     Bearer,
 }
 
-fn credentials(headers: &HeaderMap) -> Result<(Scheme, &str), Refusal> {
+/// The one Authorization header. One that is `known` was found to be text before.
+fn credentials(headers: &HeaderMap, known: bool) -> Result<(Scheme, &str), Refusal> {
     let missing = || Refusal::from(Reason::TokenMissing).challenged(Challenge::Any);
     let malformed =
         || Refusal::from(Reason::TokenMalformed).challenged(Challenge::Bearer { error: "invalid_request" });
@@ -171,7 +172,8 @@ fn credentials(headers: &HeaderMap) -> Result<(Scheme, &str), Refusal> {
     if values.next().is_some() {
         return Err(malformed());
     }
-    let text = value.to_str().map_err(|_| malformed())?;
+    let text = if known { std::str::from_utf8(value.as_bytes()).ok() } else { value.to_str().ok() };
+    let text = text.ok_or_else(malformed)?;
     let (scheme, token) = text.split_once(' ').ok_or_else(malformed)?;
     if scheme.eq_ignore_ascii_case("dpop") {
         Ok((Scheme::Dpop, token))
@@ -183,7 +185,7 @@ fn credentials(headers: &HeaderMap) -> Result<(Scheme, &str), Refusal> {
 }
 
 fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>, Refusal> {
-    let now = core.shared.now_seconds();
+    let now = core.now_seconds();
     let digest = digest_of(text);
     let known = core.tokens.by_digest.borrow().get(&digest).cloned();
     if let Some(known) = known
@@ -235,11 +237,9 @@ fn invalid_token(reason: Reason, dpop: bool) -> Refusal {
 }
 
 fn check_certificate(bound: &Thumbprint, greeting: &Greeting, dpop: bool) -> Result<(), Refusal> {
-    match &greeting.certificate_thumbprint {
+    match &greeting.certificate {
         None => Err(invalid_token(Reason::CertificateMissing, dpop)),
-        Some(presented) if *presented != bound.to_string() => {
-            Err(invalid_token(Reason::CertificateWrong, dpop))
-        }
+        Some(presented) if presented != bound => Err(invalid_token(Reason::CertificateWrong, dpop)),
         Some(_) => Ok(()),
     }
 }
@@ -253,7 +253,7 @@ fn check_proof<B>(
     token: &KnownToken,
 ) -> Result<Option<String>, Refusal> {
     let text = single_proof(request.headers())?.ok_or_else(|| {
-        let nonce = core.shared.nonces.issue(bound, core.shared.now_seconds());
+        let nonce = core.shared.nonces.issue(bound, core.now_seconds());
         Refusal::from(Reason::ProofMissing)
             .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
             .with_nonce(nonce)
@@ -266,7 +266,7 @@ fn check_proof<B>(
     let share = ClientShare::of(client);
     let urls = addresses(ready, request.uri().path());
     let method = request.method().as_str();
-    let good = check_matching(&core.shared, proof, method, &urls, Some(token_text), share)?;
+    let good = check_matching(core, proof, method, &urls, Some(token_text), share)?;
     if let Some(header) = good.new_header {
         core.proof_headers.borrow_mut().remember(client, header);
     }
@@ -295,14 +295,15 @@ pub struct GoodProof {
 
 /// Nonce, request, signature, replay, in the order of what they cost.
 pub fn check_matching(
-    shared: &Shared,
+    core: &Core,
     proof: Proof<'_>,
     method: &str,
     urls: &[String],
     access_token: Option<&str>,
     share: ClientShare,
 ) -> Result<GoodProof, Refusal> {
-    let now = shared.now_seconds();
+    let shared = &core.shared;
+    let now = core.now_seconds();
     let jkt = proof.jkt();
     let slot = proof.nonce().and_then(|nonce| shared.nonces.check(nonce, &jkt, now));
     let ask_again = |reason: Reason| {

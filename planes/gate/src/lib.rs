@@ -46,6 +46,7 @@ mod tls;
 mod tunnel;
 mod unpack;
 mod upstream;
+mod upstream_fields;
 mod upstream_http2;
 mod vendor_body;
 

@@ -47,8 +47,8 @@ pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
 fn take_all(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
     let client = permit.client();
     let limits = &client.integration.limits;
-    let now_ns = core.shared.monotonic_ns();
-    let now_ms = core.shared.monotonic_ms();
+    let now_ns = core.monotonic_ns();
+    let now_ms = core.monotonic_ms();
     if let Err(wait_ns) = client.meter.requests.take(1, limits.requests, now_ns) {
         return Err(Refusal::from(Reason::RequestsLimit).retry_after_ms(wait_ns / 1_000_000));
     }
@@ -92,7 +92,7 @@ pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
 fn words(core: &Core, permit: &Permit) -> (String, String) {
     let client = permit.client();
     let limits = &client.integration.limits;
-    let requests = client.meter.requests.left(limits.requests, core.shared.monotonic_ns());
+    let requests = client.meter.requests.left(limits.requests, core.monotonic_ns());
     let window_seconds = limits.requests.burst.div_ceil(limits.requests.per_second.max(1)).max(1);
     let (mut policy, mut left) = (String::with_capacity(80), String::with_capacity(64));
     // On the path of every request: no formatting machinery, no growing.
@@ -100,7 +100,7 @@ fn words(core: &Core, permit: &Permit) -> (String, String) {
     write(&mut policy, &[Text(";w="), Number(window_seconds)]);
     write(&mut left, &[Text("\"requests\";r="), Number(requests)]);
     if permit.route().facts.metered {
-        let records = client.windows.tightest(core.shared.monotonic_ms());
+        let records = client.windows.tightest(core.monotonic_ms());
         write(&mut policy, &[Text(", \"records\";q="), Number(records.limit), Text(";qu=\"records\";w=10")]);
         write(&mut left, &[Text(", \"records\";r="), Number(records.left)]);
         write(&mut left, &[Text(";t="), Number(records.wait_ms.div_ceil(1_000))]);
@@ -124,17 +124,18 @@ fn write(to: &mut String, words: &[Word]) {
 
 /// Digits of `number`, in decimal.
 pub fn push_number(to: &mut String, mut number: u64) {
-    let mut digits = ['0'; 20];
-    let mut count = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = char::from(b'0' + (number % 10) as u8);
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    for (place, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        start = place;
         number /= 10;
-        count += 1;
         if number == 0 {
             break;
         }
     }
-    to.extend(digits.iter().skip(digits.len() - count));
+    let digits = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
+    to.push_str(digits.unwrap_or_default());
 }
 
 #[cfg(test)]

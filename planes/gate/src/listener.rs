@@ -44,7 +44,10 @@ pub async fn accept(core: Rc<Core>, listener: TcpListener, connections_max: usiz
             accepted = listener.accept(), if core.registry.len() < connections_max => match accepted {
                 Ok((tcp, peer)) => {
                     let core = Rc::clone(&core);
-                    tokio::task::spawn_local(async move { serve(core, tcp, peer).await });
+                    tokio::task::spawn_local(async move {
+                        let served = serve(Rc::clone(&core), tcp, peer);
+                        core.timed(served).await;
+                    });
                 }
                 Err(error) => {
                     // Out of descriptors or memory: taking the next at once would only spin.
@@ -67,7 +70,10 @@ pub async fn beat(core: Rc<Core>) {
         tokio::select! {
             // The count is of all cores: one of them tells it.
             _ = second.tick(), if core.number == 0 => core.shared.strangers.tell(),
-            _ = beat.tick() => core.registry.sweep(core.shared.now_us(), core.shared.monotonic_ms()),
+            _ = beat.tick() => {
+                core.look_at_clocks();
+                core.registry.sweep(core.now_us(), core.monotonic_ms());
+            }
             _ = flush.tick() => {
                 core.recorder.borrow_mut().flush(&core.shared.to_control);
                 core.pool.sweep();
@@ -85,7 +91,7 @@ async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
     let met = Box::pin(introduce(&core, &connection, tcp)).await;
     match met {
         Ok(stream) => {
-            connection.asked(core.shared.monotonic_ms());
+            connection.asked(core.monotonic_ms());
             tokio::select! {
                 // A cut wins over whatever the connection could still do.
                 biased;
@@ -100,7 +106,7 @@ async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
             tracing::debug!(%peer, reason = reason.code(), "a stranger was refused");
         }
     }
-    connection.departures.close(core.shared.monotonic_ms());
+    connection.departures.close(core.monotonic_ms());
 }
 
 /// Meets the peer in the time that it has for that.
@@ -169,7 +175,7 @@ fn admit(
         per_second: settings.handshakes.per_second.into(),
         burst: settings.handshakes.burst.into(),
     };
-    if !shared.strangers.may_shake_hands(network, limit, shared.monotonic_ns()) {
+    if !shared.strangers.may_shake_hands(network, limit, core.monotonic_ns()) {
         close_hard(tcp);
         return Err(Reason::HandshakeRate);
     }
@@ -193,7 +199,7 @@ fn greeting_of(stream: &TlsStream<ValvedIo>, hello: &ClientHello, peer: IpAddr) 
     Greeting {
         ja4: Some(ja4::ja4(hello).to_string()),
         ja4_context: Some(ja4::context_key(hello).to_string()),
-        certificate_thumbprint: certificates.first().map(|der| Thumbprint::of_certificate(der).to_string()),
+        certificate: certificates.first().map(|der| Thumbprint::of_certificate(der)),
         certificates,
         network: network_of(peer),
         http2: tls.alpn_protocol() == Some(b"h2"),

@@ -80,11 +80,7 @@ impl Outlet {
     /// Reserves up to `records` beyond what was reserved up front, and says how many.
     fn reserve(&self, records: u64) -> u64 {
         // Most chunks on routes with pages need none: the clock isn't asked for them.
-        if records == 0 {
-            0
-        } else {
-            self.windows().reserve(records, self.exchange.core.shared.monotonic_ms())
-        }
+        if records == 0 { 0 } else { self.windows().reserve(records, self.exchange.core.monotonic_ms()) }
     }
 
     fn windows(&self) -> &RecordWindows {
@@ -115,7 +111,7 @@ impl Outlet {
         self.exchange.end(Ending::Cut, Reason::RecordsCut);
         let core = &self.exchange.core;
         let connection = &self.exchange.connection;
-        connection.cut_when_clear(core.shared.monotonic_ms() + CUT_GRACE_MS);
+        connection.cut_when_clear(core.monotonic_ms() + CUT_GRACE_MS);
         let keys = self.exchange.caller.token.keys.clone();
         core.cut_keys(self.exchange.permit.client().id, keys, self.exchange.id, connection.number);
     }

@@ -41,7 +41,7 @@ pub async fn handle(
     request: Request<VendorBody>,
 ) -> Response<GateBody> {
     let id = core.decision_id();
-    connection.asked(core.shared.monotonic_ms());
+    connection.asked(core.monotonic_ms());
     let method = request.method().clone();
     let http2 = connection.is_http2();
     let grpc = is_grpc(request.headers());
@@ -118,7 +118,7 @@ async fn pass(
         Ok(response) => response,
         Err(refusal) => return Ok(broken(&exchange, &refusal, wishes.grpc)),
     };
-    put(response.headers_mut(), DECISION, &id.to_string());
+    put(response.headers_mut(), DECISION, exchange.id_text());
     if let Some(nonce) = fresh_nonce {
         put(response.headers_mut(), DPOP_NONCE, &nonce);
     }
@@ -169,7 +169,8 @@ fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool
 
 /// A severance of a client that is trusted through its authority refuses the certificates it came with.
 fn tell_certificate(core: &Core, connection: &Connection, caller: &Caller) {
-    let presented = connection.greeting().and_then(|greeting| greeting.certificate_thumbprint.clone());
+    let presented =
+        connection.greeting().and_then(|greeting| greeting.certificate.as_ref().map(ToString::to_string));
     if let Some(thumbprint) = presented {
         let client = caller.token.claims.lineage.client;
         // When control is behind, the next connection tells it again.
@@ -185,7 +186,7 @@ fn authorize(
     path: &str,
 ) -> Result<Permit, Refusal> {
     let facts = caller.facts();
-    let now_us = core.shared.now_us();
+    let now_us = core.now_us();
     evaluate(&ready.snapshot, &core.shared.liveness, &facts, route, path, now_us).map_err(|reason| {
         let dpop = caller.token.is_dpop();
         let refusal = Refusal::from(reason);

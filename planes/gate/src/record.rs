@@ -123,7 +123,7 @@ pub fn decision<'a>(
     let greeting = connection.greeting();
     DecisionDraft {
         id,
-        time: core.shared.clock.now(),
+        time: core.now(),
         verdict,
         reason,
         gate: &core.shared.name,

@@ -57,7 +57,7 @@ pub async fn relay(
     };
     if let Some(key) = &proof_key {
         // The next proof will need one; giving it now saves the client a round trip.
-        nonce = Some(core.shared.nonces.issue(key, core.shared.now_seconds()));
+        nonce = Some(core.shared.nonces.issue(key, core.now_seconds()));
     }
     let (head, body) = request.into_parts();
     let collect = Limited::new(body, BODY_BYTES_MAX).collect();
@@ -215,7 +215,7 @@ fn check_token_proof(
     let share = ClientShare::of_stranger(connection.greeting().map_or("", |greeting| &greeting.network));
     let path = request.uri().path();
     let urls = addresses(ready, path);
-    let good = check_matching(&core.shared, proof, request.method().as_str(), &urls, None, share)?;
+    let good = check_matching(core, proof, request.method().as_str(), &urls, None, share)?;
     Ok(Some((key, good.new_header)))
 }
 

@@ -79,7 +79,7 @@ impl RequestBody {
     }
 
     fn moved(&self) {
-        self.exchange.sending.moved(self.exchange.core.shared.monotonic_ms());
+        self.exchange.sending.moved(self.exchange.core.monotonic_ms());
     }
 
     fn judge(&mut self, frame: &Frame<Bytes>) -> Result<(), Reason> {

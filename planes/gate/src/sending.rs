@@ -50,8 +50,8 @@ pub async fn in_time<T>(
 ) -> Result<T, Refusal> {
     let limit_ms = u64::from(exchange.permit.route().facts.timeout_seconds.max(1)) * 1_000;
     let stream_ms = u64::from(exchange.permit.client().integration.limits.stream_seconds_max) * 1_000;
-    let shared = &exchange.core.shared;
-    let over_ms = shared.monotonic_ms() + stream_ms;
+    let core = &exchange.core;
+    let over_ms = core.monotonic_ms() + stream_ms;
     let mut answer = pin!(answer);
     let mut limit = pin!(sleep(Duration::from_millis(limit_ms.min(stream_ms))));
     let mut deadline = pin!(exchange.deadline().map(sleep_until));
@@ -65,7 +65,7 @@ pub async fn in_time<T>(
             return Poll::Ready(Err(Reason::DeadlinePassed.into()));
         }
         while limit.as_mut().poll(context).is_ready() {
-            let now_ms = shared.monotonic_ms();
+            let now_ms = core.monotonic_ms();
             match look(&exchange.sending, grpc, now_ms, limit_ms, over_ms) {
                 Ok(wait_ms) => limit.set(sleep(Duration::from_millis(wait_ms))),
                 Err(reason) => return Poll::Ready(Err(reason.into())),

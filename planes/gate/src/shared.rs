@@ -50,20 +50,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn now_us(&self) -> i64 {
-        self.clock.now().as_microsecond()
-    }
-
     pub fn now_seconds(&self) -> i64 {
         self.clock.now().as_second()
-    }
-
-    pub fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    pub fn monotonic_ns(&self) -> u64 {
-        u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

@@ -49,7 +49,7 @@ async fn speak_http2(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsSt
     let guarded = GuardedIo::new(stream, core, connection);
     let ping = Duration::from_secs(limits.ping_seconds.into());
     let mut protocol = pin!(
-        http2::Builder::new(Streams)
+        http2::Builder::new(Streams(Rc::clone(core)))
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(limits.head_bytes_max)
@@ -79,13 +79,13 @@ async fn settled<P: Future>(
     poll_fn(|context| {
         let polled = protocol.as_mut().poll(context);
         if connection.valve.is_clear() {
-            connection.departures.settle(connection.is_http2(), core.shared.monotonic_ms());
+            connection.departures.settle(connection.is_http2(), core.monotonic_ms());
             if connection.closing_by_ms().is_some()
                 && connection.departures.is_empty()
                 && connection.is_http2()
             {
                 // The cut's own stream has been reset with its code; now the whole connection goes.
-                connection.cut_when_clear(core.shared.monotonic_ms() + 100);
+                connection.cut_when_clear(core.monotonic_ms() + 100);
             }
         }
         match polled {
@@ -97,13 +97,14 @@ async fn settled<P: Future>(
 }
 
 /// Runs what belongs to an upstream's connection on the core's own thread.
-#[derive(Clone, Copy)]
-pub struct Local;
+#[derive(Clone)]
+pub struct Local(pub Rc<Core>);
 
 impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, future: F) {
+        let core = Rc::clone(&self.0);
         tokio::task::spawn_local(async move {
-            future.await;
+            core.timed(future).await;
         });
     }
 }

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Executor;
 
+use crate::core::Core;
+
 /// Ends a stream's task.
 #[derive(Default, Debug)]
 pub struct StreamEnd {
@@ -39,16 +41,21 @@ pub fn current() -> Option<Rc<StreamEnd>> {
 }
 
 /// Runs the streams of a connection on the core's own thread.
-#[derive(Clone, Copy)]
-pub struct Streams;
+#[derive(Clone)]
+pub struct Streams(pub Rc<Core>);
 
 impl<F: Future + 'static> Executor<F> for Streams {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(StreamTask { future: Box::pin(future), end: Rc::default() });
+        tokio::task::spawn_local(StreamTask {
+            core: Rc::clone(&self.0),
+            future: Box::pin(future),
+            end: Rc::default(),
+        });
     }
 }
 
 struct StreamTask<F> {
+    core: Rc<Core>,
     future: Pin<Box<F>>,
     end: Rc<StreamEnd>,
 }
@@ -61,6 +68,7 @@ impl<F: Future> Future for StreamTask<F> {
         if this.end.over.get() {
             return Poll::Ready(());
         }
+        this.core.look_at_clocks();
         let outer = CURRENT.replace(Some(Rc::clone(&this.end)));
         let polled = this.future.as_mut().poll(context);
         CURRENT.set(outer);

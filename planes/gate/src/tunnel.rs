@@ -79,7 +79,7 @@ impl Tunnel {
         reservation: Reservation,
     ) -> Self {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
-        let now_ms = exchange.core.shared.monotonic_ms();
+        let now_ms = exchange.core.monotonic_ms();
         exchange.connection.end_exchange_by(exchange.id, now_ms + u64::from(seconds) * 1_000 + CUT_GRACE_MS);
         let meters = metered.then(|| Meters {
             from_client: Frames::of(Side::FromClient),
@@ -131,7 +131,7 @@ impl Tunnel {
                 return Poll::Ready(self.gone(End(Ending::ClientGone, Reason::ClientGone)));
             }
             let exchange = &self.outlet.exchange;
-            exchange.connection.departures.settle(false, exchange.core.shared.monotonic_ms());
+            exchange.connection.departures.settle(false, exchange.core.monotonic_ms());
             self.outlet.follow();
             if let Some(end) = self.ending {
                 return Poll::Ready(end);
@@ -231,7 +231,7 @@ impl Tunnel {
         let exchange = &self.outlet.exchange;
         exchange.check().map_err(|reason| {
             let core = &exchange.core;
-            core.registry.cut(&exchange.connection, reason, core.shared.monotonic_ms());
+            core.registry.cut(&exchange.connection, reason, core.monotonic_ms());
             End(Ending::Cut, reason)
         })
     }

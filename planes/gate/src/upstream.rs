@@ -26,6 +26,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
 use crate::body::BoxError;
+use crate::core::Core;
 use crate::http1::{ResponseBody, UpstreamIo, UpstreamWire};
 use crate::io::{Valve, ValvedIo};
 use crate::refusal::Refusal;
@@ -172,12 +173,13 @@ pub struct Http2Upstream {
 
 /// Opens a connection for HTTP/2.
 pub async fn connect_http2(
+    core: &Rc<Core>,
     facts: &Arc<UpstreamFacts>,
     tls: Option<&Arc<ClientConfig>>,
 ) -> Result<Http2Upstream, Refusal> {
     let opened = async {
         let (io, valve) = open(facts, tls).await?;
-        let (sender, connection) = http2::Builder::new(Local)
+        let (sender, connection) = http2::Builder::new(Local(Rc::clone(core)))
             .timer(TokioTimer::new())
             .max_header_list_size(UPSTREAM_HEADER_BYTES_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)

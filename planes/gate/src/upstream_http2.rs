@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::facts::UpstreamFacts;
 use rustls::ClientConfig;
@@ -18,21 +18,21 @@ use crate::refusal::Refusal;
 use crate::request_body::{RequestBody, Tries};
 use crate::shared::Ready;
 use crate::upstream::{Http2Upstream, UpstreamBody, connect_http2};
+use crate::upstream_fields::UpstreamFields;
 use crate::vendor_body::VendorBody;
 
 /// Sends a request, once more if the upstream has not begun to work on it.
 pub async fn over_http2(
     exchange: &Rc<Exchange>,
     ready: &Ready,
-    head: http::request::Parts,
-    fields: HeaderMap,
+    head: &http::request::Parts,
     body: Option<VendorBody>,
 ) -> Result<Response<UpstreamBody>, Refusal> {
     let facts = &exchange.permit.route().upstream;
     let tls = upstream_tls(ready, facts)?;
     let harmless = body.is_none() && is_idempotent(&head.method);
     let tries = Tries::of(body, exchange);
-    let request = request_of(exchange, head, fields)?;
+    let request = request_of(exchange, head)?;
     let mut first = true;
     loop {
         let (mut upstream, reused) = upstream(exchange, facts, tls).await?;
@@ -58,20 +58,16 @@ pub async fn over_http2(
     }
 }
 
-fn request_of(
-    exchange: &Exchange,
-    head: http::request::Parts,
-    fields: HeaderMap,
-) -> Result<Request<()>, Refusal> {
+fn request_of(exchange: &Exchange, head: &http::request::Parts) -> Result<Request<()>, Refusal> {
     let https = exchange.permit.route().upstream.url.starts_with("https:");
     let scheme = if https { Scheme::HTTPS } else { Scheme::HTTP };
     let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let uri = Uri::builder().scheme(scheme).authority(authority(exchange)).path_and_query(target).build();
     let mut request = Request::new(());
-    *request.method_mut() = head.method;
+    *request.method_mut() = head.method.clone();
     *request.uri_mut() = uri.map_err(|_| malformed_address())?;
     *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = fields;
+    *request.headers_mut() = UpstreamFields::of(exchange, &head.headers, false).to_map();
     Ok(request)
 }
 
@@ -95,7 +91,7 @@ async fn upstream(
     if let Some(upstream) = connection.http2_upstream(facts) {
         return Ok((upstream, true));
     }
-    let upstream = connect_http2(facts, tls).await?;
+    let upstream = connect_http2(&exchange.core, facts, tls).await?;
     exchange.check()?;
     connection.keep_http2_upstream(upstream.clone());
     Ok((upstream, false))

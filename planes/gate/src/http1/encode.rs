@@ -6,6 +6,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::upstream_fields::UpstreamFields;
+
 /// How a body that follows is framed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Frames {
@@ -18,24 +20,33 @@ pub enum Frames {
 }
 
 const FIELD_BYTES_GUESSED: usize = 48;
+const HEAD_BYTES_GUESSED: usize = 768;
 
 const UPGRADE: &[u8] = b"connection: upgrade\r\nupgrade: websocket\r\n";
 
-/// Head of a request to an upstream. Its fields have no framing of their own, and no `Host`.
+/// Head of a request to an upstream.
 pub fn request_head(
     method: &Method,
     target: &str,
     host: &str,
-    fields: &HeaderMap,
+    fields: &UpstreamFields<'_>,
     frames: Frames,
-    upgrade: bool,
 ) -> Bytes {
-    let mut head = BytesMut::with_capacity(128 + target.len() + fields.len() * FIELD_BYTES_GUESSED);
+    let mut head = BytesMut::with_capacity(HEAD_BYTES_GUESSED + target.len());
     for part in [method.as_str(), " ", target, " HTTP/1.1\r\nhost: ", host, "\r\n"] {
         head.put_slice(part.as_bytes());
     }
-    put_fields(&mut head, fields, frames);
-    if upgrade {
+    for (name, value) in fields.passed() {
+        put_field(&mut head, name.as_str(), value.as_bytes());
+    }
+    for (name, value) in fields.own() {
+        put_field(&mut head, name, value);
+    }
+    if let Some(cookie) = fields.cookie() {
+        put_field(&mut head, "cookie", cookie.as_bytes());
+    }
+    put_frames(&mut head, frames);
+    if fields.upgrade {
         head.put_slice(UPGRADE);
     }
     head.put_slice(b"\r\n");
@@ -72,6 +83,10 @@ fn put_fields(head: &mut BytesMut, fields: &HeaderMap, frames: Frames) {
             put_field(head, name.as_str(), value.as_bytes());
         }
     }
+    put_frames(head, frames);
+}
+
+fn put_frames(head: &mut BytesMut, frames: Frames) {
     match frames {
         Frames::Nothing | Frames::AsTold => {}
         Frames::Length(bytes) => {

@@ -90,7 +90,7 @@ impl Writing<'_> {
                 if ready!(wire.borrow_mut().wire.poll_drain(context)).is_err() {
                     return Poll::Ready(Sent::Broken);
                 }
-                self.connection.departures.settle(false, self.core.shared.monotonic_ms());
+                self.connection.departures.settle(false, self.core.monotonic_ms());
             }
             if self.ended {
                 return Poll::Ready(self.ending());

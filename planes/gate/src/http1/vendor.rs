@@ -63,7 +63,7 @@ pub async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStre
         match send(core, connection, &wire, response, is_head, close).await {
             Sent::Whole if !close => {
                 let served = poll_fn(|context| wire.borrow_mut().poll_discard(context));
-                connection.expect_by(core.shared.monotonic_ms() + LINGER_MS_MAX);
+                connection.expect_by(core.monotonic_ms() + LINGER_MS_MAX);
                 let waited = or_expired(connection, served).await;
                 if waited != Some(true) {
                     return linger(core, connection, &wire).await;
@@ -96,13 +96,13 @@ async fn next(core: &Core, connection: &Connection, wire: &SharedWire) -> Next {
         let limits = core.shared.settings.load();
         (u64::from(limits.idle_seconds) * 1_000, u64::from(limits.head_seconds) * 1_000)
     };
-    connection.expect_by(core.shared.monotonic_ms() + idle_ms);
+    connection.expect_by(core.monotonic_ms() + idle_ms);
     let bytes = poll_fn(|context| {
         let wire = &mut wire.borrow_mut().wire;
         loop {
             if !wire.read.is_empty() && !begun {
                 begun = true;
-                connection.expect_by(core.shared.monotonic_ms() + head_ms);
+                connection.expect_by(core.monotonic_ms() + head_ms);
             }
             match finder.find(&wire.read, &HeadLimits::default()) {
                 Err(fault) => return Poll::Ready(Err(Next::Fault(fault))),
@@ -203,7 +203,7 @@ async fn or_expired<F: Future>(connection: &Connection, future: F) -> Option<F::
 /// Closes after an answer: what still comes is read over, since the kernel would reset the
 /// connection, and with it the answer, if it were closed with something unread.
 async fn linger(core: &Core, connection: &Connection, wire: &SharedWire) {
-    connection.expect_by(core.shared.monotonic_ms() + LINGER_MS_MAX);
+    connection.expect_by(core.monotonic_ms() + LINGER_MS_MAX);
     let closed = poll_fn(|context| {
         let mut wire = wire.borrow_mut();
         ready!(wire.poll_close(context))?;
