@@ -117,8 +117,11 @@ impl Filtered {
         }
         let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };
         let frame = ready!(inner.poll_frame(context));
-        // Before each chunk that leaves: is the caller still alive?
-        if let Err(reason) = self.outlet.exchange.check() {
+        // Before each chunk that leaves: is the caller still alive? When all has left, it may have been
+        // read whole already: what is revoked after that is no reason to break the connection off.
+        if frame.is_some()
+            && let Err(reason) = self.outlet.exchange.check()
+        {
             let core = &self.outlet.exchange.core;
             core.registry.cut(&self.outlet.exchange.connection, reason, core.monotonic_ms());
             return Poll::Ready(Some(Err(self.cut_now(reason))));
