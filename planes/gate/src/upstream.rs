@@ -38,10 +38,13 @@ use crate::tls::WallTime;
 const IDLE_MAX: usize = 64;
 /// Header fields of one answer over HTTP/2.
 const UPSTREAM_HEADER_BYTES_MAX: u32 = 32 * 1024;
-/// What an upstream may send ahead of a client that doesn't read, over HTTP/2: in one answer, and in all
-/// of one vendor's connection.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// What an upstream may send ahead of a client that doesn't read, in one answer over HTTP/2. How many
+/// such answers there are at a time is the client's limit of concurrency.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// Out of anybody's way: an answer that isn't read must not hold up the others of its connection. Half of
+/// it is also what the library lets small frames cost beyond their bytes before it takes them for a
+/// flood; and a gRPC server may well send a window full of messages of ten bytes, each in its own frame.
+const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 
 /// A connection to an upstream over HTTP/1.1, with the valve that stops it.
 pub struct Upstream {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_domain::decision::Ending;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::UpstreamProtocol;
 use portcullis_domain::target::Target;
 use portcullis_policy::facts::{RouteFacts, SnapshotFacts, UpstreamFacts};
 
-use crate::support::client::{Answer, Body, Connection, Protocol, With, full, get, slow};
+use crate::support::client::{Answer, Body, Connection, Protocol, Sender, With, full, get, slow};
 use crate::support::clock::HandClock;
 use crate::support::grpc::{GrpcUpstream, Outcome, call, message, messages};
 use crate::support::identity::{Certificate, who};
@@ -148,7 +149,7 @@ async fn calls_that_begin_together_share_one_connection() {
 #[tokio::test]
 async fn messages_beyond_the_limit_are_cut_exactly() {
     let stage = Stage::new().await;
-    let cut = stage.call("/parcels.Metered/server?n=200000", message(b"all")).await;
+    let cut = stage.call("/parcels.Metered/server?n=100000&size=100", message(b"all")).await;
     assert_eq!((cut.messages().len(), cut.status()), (50_000, None));
     assert!(cut.broke_off.is_some());
     stage.check_end(&cut, Ending::Cut, Reason::RecordsCut).await;
@@ -311,6 +312,39 @@ async fn a_slow_reader_holds_no_memory() {
     assert_eq!(answered.status(), Some("0"));
     drop(response);
     stage.upstream.cancelled(1).await;
+}
+
+#[tokio::test]
+async fn small_messages_that_wait_for_a_reader_are_no_flood() {
+    let stage = Stage::new().await;
+    let certificate = Certificate::new();
+    let token = stage.world.token(who(1, 1), &certificate);
+    let (io, tap) = stage.world.connector(Some(&certificate)).tls(Protocol::H2).await.unwrap();
+    // The client's own windows are small: what it doesn't read waits in the gate, and before it.
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(16 * 1_024)
+        .handshake(TokioIo::new(io))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let connection = Connection { sender: Sender::H2(sender), tap };
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        let asked = call("/parcels.Free/server?n=30000&size=5", &token, full(message(b"all")));
+        answers.push(soon("a head", connection.stream().send(asked)).await.unwrap());
+    }
+    let (mut before, mut same) = (0, 0);
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while same < 10 {
+        look.tick().await;
+        let now = stage.upstream.sent();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+    }
+    for answer in answers {
+        let answer = soon("an answer", Outcome::read(answer)).await;
+        assert_eq!((answer.messages().len(), answer.status()), (30_000, Some("0")), "{:?}", answer.broke_off);
+    }
 }
 
 #[tokio::test]
