@@ -35,7 +35,7 @@ use crate::speak::Local;
 use crate::tls::WallTime;
 
 /// Idle connections that are kept for one upstream.
-const IDLE_MAX: usize = 64;
+const IDLE_MAX: usize = 512;
 /// Header fields of one answer over HTTP/2.
 const UPSTREAM_HEADER_BYTES_MAX: u32 = 32 * 1024;
 /// What an upstream may send ahead of a client that doesn't read, in one answer over HTTP/2. How many

@@ -27,11 +27,13 @@ pub struct Wire<T> {
     /// What was read and not yet used.
     pub read: BytesMut,
     queue: VecDeque<Bytes>,
+    /// Something was queued, and the others have not had their turn since.
+    fresh: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     pub fn new(io: T) -> Self {
-        Self { io, read: BytesMut::new(), queue: VecDeque::new() }
+        Self { io, read: BytesMut::new(), queue: VecDeque::new(), fresh: false }
     }
 
     pub fn io(&mut self) -> &mut T {
@@ -58,6 +60,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     /// Puts `bytes` behind what is to be written.
     pub fn queue(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
+            self.fresh |= self.queue.is_empty();
             self.queue.push_back(bytes);
         }
     }
@@ -67,7 +70,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Writes until the kernel has taken everything.
+    ///
+    /// The first call gives way to the other tasks that are ready: so their writes follow each other
+    /// closely, and wake a peer on another core once instead of one by one.
     pub fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.fresh) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let mut count = 0;
