@@ -89,7 +89,7 @@ impl Default for Http2Settings {
             streams_max: 128,
             head_bytes_max: 32 * 1_024,
             stream_window_bytes: 256 * 1_024,
-            connection_window_bytes: 1_024 * 1_024,
+            connection_window_bytes: 4 * 1_024 * 1_024,
             send_bytes_max: 128 * 1_024,
             ping_seconds: 30,
         }
