@@ -69,7 +69,7 @@ impl RecentLog {
                 _ => {}
             }
         }
-        decisions.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+        decisions.sort_unstable_by_key(|decision| std::cmp::Reverse(decision.id));
         let with_outcome = |record: DecisionRecord| Recent { outcome: outcomes.remove(&record.id), record };
         decisions.into_iter().map(with_outcome).collect()
     }
