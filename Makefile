@@ -7,11 +7,12 @@ export CARGO_TARGET_DIR TEST_LOGS
 STAGE := .ci/stage
 FUZZ_SECONDS ?= 60
 CRASH_ROUNDS ?= 100
+SOAK_MINUTES ?= 30
 
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-hostile binary bench-build bench-gate bench-token bench-records fuzz crash
+    test-node test-python test-hostile binary bench-build bench-gate bench-token bench-records fuzz crash soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -77,6 +78,10 @@ fuzz: ## fuzz every parser that meets strangers, FUZZ_SECONDS each (needs cargo-
 
 crash: ## kill the binary CRASH_ROUNDS times (100) at random moments under load, and look what it lost
 	PORTCULLIS_CRASH_ROUNDS=$(CRASH_ROUNDS) cargo test --quiet -p portcullis --test installation -- crash:: --nocapture
+
+soak: ## a mixed load for SOAK_MINUTES (30): memory and descriptors must stay flat (SHORT=1: one minute)
+	cargo build --quiet --release -p portcullis
+	bench/soak --minutes $(SOAK_MINUTES) $(if $(SHORT),--short)
 
 bench-build: ## say how long a release build from nothing takes
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \

@@ -1,14 +1,17 @@
 //! The load of HTTP/2: connections with so many streams each, closed loop.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use h2::client::SendRequest;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
 
@@ -98,17 +101,28 @@ async fn connect(plan: &Plan, place: usize, client: &Client) -> Result<SendReque
     let tcp = socket.connect(plan.target).await?;
     tcp.set_nodelay(true)?;
     let config = client.tls.clone().context("HTTP/2 goes over TLS here")?;
-    let name = ServerName::IpAddress(plan.target.ip().into());
+    let (send, driving) = open(tcp, plan.target, config).await?;
+    tokio::task::spawn_local(driving);
+    Ok(send)
+}
+
+/// A connection to `target` over `tcp`, and what drives it.
+pub async fn open(
+    tcp: TcpStream,
+    target: SocketAddr,
+    config: Arc<ClientConfig>,
+) -> Result<(SendRequest<Bytes>, impl Future<Output = ()> + Send + 'static)> {
+    let name = ServerName::IpAddress(target.ip().into());
     let tls = TlsConnector::from(config).connect(name, tcp).await?;
     let (send, connection) = h2::client::Builder::new()
         .initial_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .handshake(tls)
         .await?;
-    tokio::task::spawn_local(async move {
+    let driving = async move {
         let _ = connection.await;
-    });
-    Ok(send)
+    };
+    Ok((send, driving))
 }
 
 async fn stream(shared: Rc<Shared>, send: SendRequest<Bytes>, ask: Ask, prover: Option<Rc<RefCell<Prover>>>) {
@@ -139,7 +153,12 @@ impl Shared {
     }
 }
 
-async fn once(send: SendRequest<Bytes>, ask: &Ask, prover: Option<&RefCell<Prover>>) -> Result<(u16, u64)> {
+/// One request: the answer's status and the length of its body.
+pub async fn once(
+    send: SendRequest<Bytes>,
+    ask: &Ask,
+    prover: Option<&RefCell<Prover>>,
+) -> Result<(u16, u64)> {
     let mut send = send.ready().await?;
     let mut request =
         http::Request::get(format!("https://{}{}", ask.authority, ask.path)).version(http::Version::HTTP_2);

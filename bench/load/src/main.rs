@@ -1,6 +1,7 @@
-//! The gate beside HAProxy and nginx; the token endpoint; and the load generator by itself.
+//! The gate beside HAProxy and nginx; the token endpoint; the soak; and the load generator by itself.
 
 mod gate;
+mod soak;
 mod token;
 
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ enum Verb {
     Gate(gate::Line),
     /// Measures the token endpoint
     Token(token::Line),
+    /// Serves a mixed load for long, and looks whether memory and descriptors stay where they are
+    Soak(soak::Line),
     /// Sends requests and says what came of them
     Run(Box<Run>),
     /// Answers requests: 1 KiB of JSON, or 1 MB under /large
@@ -127,6 +130,7 @@ fn dispatch() -> Result<bool> {
     match Line::parse().verb {
         Verb::Gate(line) => gate::run(&line),
         Verb::Token(line) => token::run(&line),
+        Verb::Soak(line) => soak::run(&line),
         Verb::Upstream { listen, certificate, key } => {
             let tls = match (certificate, key) {
                 (Some(certificate), Some(key)) => {

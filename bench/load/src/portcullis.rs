@@ -1,6 +1,7 @@
 //! The gate that is measured: the real binary, with a thousand clients, of which some work.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -48,7 +49,7 @@ pub struct Portcullis {
 pub struct Machine {
     pub name: String,
     binding: Binding,
-    identity: Option<Identity>,
+    pub identity: Option<Identity>,
     pub key: Option<Key>,
     token: RefCell<Option<(String, Instant)>>,
 }
@@ -68,6 +69,17 @@ impl Portcullis {
     /// Starts it, declares everything, and starts it anew: what is measured knows a thousand clients,
     /// and hasn't just read their manifests.
     pub fn start(folder: &Folder, binary: &Path, cores: Cores, upstream: &str) -> Result<Self> {
+        Self::start_with(folder, binary, cores, upstream, TOKEN_SECONDS)
+    }
+
+    /// The same with tokens that live for so long.
+    pub fn start_with(
+        folder: &Folder,
+        binary: &Path,
+        cores: Cores,
+        upstream: &str,
+        token_seconds: u64,
+    ) -> Result<Self> {
         let directory = folder.path().join("portcullis");
         let (running, issuer) = launch(folder, binary, cores, &directory)?;
         let mut portcullis = Self {
@@ -79,7 +91,7 @@ impl Portcullis {
             machines: machines()?,
             other: Identity::generate("other")?,
         };
-        for part in portcullis.manifests(upstream)?.chunks(MANIFESTS_AT_ONCE) {
+        for part in portcullis.manifests(upstream, token_seconds)?.chunks(MANIFESTS_AT_ONCE) {
             let text: String = part.iter().map(|manifest| format!("---\n{manifest}\n")).collect();
             portcullis.apply(&folder.write("manifests.yaml", &text)?)?;
         }
@@ -182,17 +194,26 @@ impl Portcullis {
         Ok(token)
     }
 
-    fn apply(&self, manifests: &Path) -> Result<()> {
+    /// The data folder.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Runs the command line as an operator does.
+    pub fn operate(&self, verb: &str, arguments: &[&OsStr]) -> Result<()> {
         let mut command = Command::new(&self.binary);
-        command.arg("apply").arg("-f").arg(manifests).arg("--dir").arg(&self.directory);
-        let output = command.output()?;
+        let output = command.arg(verb).args(arguments).arg("--dir").arg(&self.directory).output()?;
         if !output.status.success() {
-            bail!("`apply` failed: {}", String::from_utf8_lossy(&output.stderr));
+            bail!("`{verb}` failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
     }
 
-    fn manifests(&self, upstream: &str) -> Result<Vec<Value>> {
+    fn apply(&self, manifests: &Path) -> Result<()> {
+        self.operate("apply", &["-f".as_ref(), manifests.as_os_str()])
+    }
+
+    fn manifests(&self, upstream: &str, token_seconds: u64) -> Result<Vec<Value>> {
         let mut all = vec![json!({ "kind": "Upstream", "name": "service", "spec": { "url": upstream } })];
         for (name, metered) in
             [("json", true), ("json-unmetered", false), ("large", true), ("large-unmetered", false)]
@@ -204,7 +225,7 @@ impl Portcullis {
             all.push(json!({ "kind": "Route", "name": name, "spec": spec }));
         }
         for number in 0..VENDORS {
-            all.extend(vendor(number));
+            all.extend(vendor(number, token_seconds));
         }
         for (number, machine) in self.machines.iter().enumerate() {
             all.push(client_of(
@@ -258,7 +279,7 @@ fn machines() -> Result<Vec<Machine>> {
     Ok(machines)
 }
 
-fn vendor(number: usize) -> [Value; 3] {
+fn vendor(number: usize, token_seconds: u64) -> [Value; 3] {
     let rate = json!({ "per_second": NO_LIMIT, "burst": NO_LIMIT });
     let vendor = json!({ "legal_name": format!("Vendor {number} Ltd"), "records_max": NO_LIMIT });
     let contract = json!({
@@ -269,7 +290,7 @@ fn vendor(number: usize) -> [Value; 3] {
         "purpose": "is measured",
         "routes": ["json", "json-unmetered", "large", "large-unmetered"],
         "scopes": ["parcels.read"],
-        "token_seconds": TOKEN_SECONDS,
+        "token_seconds": token_seconds,
         "limits": {
             "requests": rate, "bytes": rate, "concurrency": 10_000,
             "records": { "per_client": NO_LIMIT, "per_integration": NO_LIMIT },

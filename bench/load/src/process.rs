@@ -41,6 +41,15 @@ pub fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
+/// Descriptors that a process has open.
+pub fn descriptors(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd")).context("the process has ended")?.count())
+}
+
+pub fn threads(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/task")).context("the process has ended")?.count())
+}
+
 /// This thread, and what it starts from now on, runs on these cores only.
 pub fn pin(cores: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
