@@ -136,7 +136,8 @@ pub fn named_by_connection(connection_value: &[u8], name: &str) -> bool {
 
 /// Whether a name with `_` is read as one that the gate relies on, by those who take `_` for `-`.
 pub(crate) fn pretends_to_be_another(name: &[u8]) -> bool {
-    const NAMES: [&str; 3] = ["host", "content-length", "expect"];
+    const NAMES: [&str; 5] =
+        ["host", "content-length", "expect", "accept-encoding", "sec-websocket-extensions"];
     let Ok(name) = str::from_utf8(name) else { return true };
     forwarded_or_hop_by_hop(name) || NAMES.iter().any(|known| is_read_as(name, known))
 }

@@ -276,6 +276,13 @@ impl Connection {
         self.http2_upstreams.borrow_mut().retain(|known| !Rc::ptr_eq(&known.valve, &upstream.valve));
     }
 
+    /// Ends its connections to upstreams over HTTP/2, with whatever still goes on there.
+    pub fn drop_http2_upstreams(&self) {
+        for upstream in self.http2_upstreams.borrow_mut().drain(..) {
+            upstream.valve.shut();
+        }
+    }
+
     /// To be held while a connection to the upstream is made.
     pub fn http2_connecting(&self, upstream: UpstreamId) -> Rc<Mutex<()>> {
         Rc::clone(self.http2_connecting.borrow_mut().entry(upstream).or_default())

@@ -59,6 +59,7 @@ impl Core {
         recorder: Recorder,
         cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
         salt: [u8; 6],
+        connections_max: usize,
     ) -> Rc<Self> {
         let time = Cell::new((shared.clock.now(), shared.clock.monotonic()));
         Rc::new(Self {
@@ -66,7 +67,7 @@ impl Core {
             time,
             shared,
             registry: Registry::default(),
-            pool: Pool::default(),
+            pool: Pool::new(connections_max / 2),
             tokens: TokenCache::default(),
             proof_headers: RefCell::default(),
             recorder: RefCell::new(recorder),

@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use portcullis_policy::meters::RecordWindows;
 
-/// Records of chunks that were handed to hyper and may not have left yet.
+/// Records of chunks that were handed to the protocol and may not have left yet.
 #[derive(Default, Debug)]
 pub struct Departures {
     waiting: RefCell<Vec<Rc<RefCell<Chunk>>>>,

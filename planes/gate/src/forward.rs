@@ -155,8 +155,11 @@ async fn over_http1(
     let bytes = request_head(&head.method, target, authority(exchange), &fields, frames);
     let may_repeat = body.is_none() && is_idempotent(&head.method);
     let mut body = body.map(|body| RequestBody::new(Some(body), Rc::clone(exchange)));
+    let mut again = false;
     loop {
-        let Upstream { wire, valve, reused } = match exchange.core.pool.take(&route.upstream) {
+        // A request that ends an upstream's worker must not be tried on all of them.
+        let kept = if again { None } else { exchange.core.pool.take(&route.upstream) };
+        let Upstream { wire, valve, reused } = match kept {
             Some(upstream) => upstream,
             None => Box::pin(connect(&route.upstream, upstream_tls(ready, &route.upstream)?)).await?,
         };
@@ -170,9 +173,8 @@ async fn over_http1(
                 return Ok(response);
             }
             // A connection that served before may have been closed by the upstream meanwhile. What can
-            // be sent again without harm goes to another one; each failure uses up one kept
-            // connection, and a new one is not tried twice.
-            Err(error) if reused && may_repeat && error.is_silent() => {}
+            // be sent again without harm goes to a new one, once.
+            Err(error) if reused && may_repeat && error.is_silent() => again = true,
             Err(error) => return Err(failed(exchange, &error)),
         }
     }

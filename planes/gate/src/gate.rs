@@ -279,7 +279,14 @@ impl CoreStart {
                 }
             };
             let mut stop = self.stop;
-            let core = Core::new(self.number, self.shared, self.recorder, self.cores, self.salt);
+            let core = Core::new(
+                self.number,
+                self.shared,
+                self.recorder,
+                self.cores,
+                self.salt,
+                self.connections_max,
+            );
             tokio::task::spawn_local(Rc::clone(&core).obey(self.messages));
             tokio::task::spawn_local(beat(Rc::clone(&core)));
             tokio::select! {

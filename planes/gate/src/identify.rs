@@ -146,7 +146,9 @@ pub fn identify<B>(
             let client = token.claims.lineage.client;
             let context = greeting.ja4_context.as_deref();
             let session: Rc<str> = session_id(client, &token.client_key, context, &greeting.network).into();
-            if let Some(authorization) = authorization.cloned() {
+            // A copy: the field itself would hold the whole buffer that it was read to.
+            let copied = authorization.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+            if let Some(authorization) = copied {
                 let (token, session) = (Rc::clone(&token), Rc::clone(&session));
                 connection.remember(Identified { authorization, token, session });
             }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use http::{Request, Response};
+use portcullis_decision_log::AppendError;
 use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, evaluate};
@@ -109,7 +110,7 @@ async fn pass(
     let record = record_of(core, connection, id, learnt, method, Verdict::Allow, Reason::Allowed);
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
     if let Err(error) = core.recorder.borrow_mut().decided(&record) {
-        tracing::error!(%error, "a decision can't be recorded");
+        unrecorded(&error);
         return Err(Reason::DecisionLogUnavailable.into());
     }
     let fresh_nonce = caller.fresh_nonce.clone();
@@ -235,7 +236,7 @@ fn write_refusal(
     if record.client.is_none() {
         recorder.stranger(record);
     } else if let Err(error) = recorder.decided(record) {
-        tracing::error!(%error, "a decision can't be recorded");
+        unrecorded(&error);
         return Refusal::from(Reason::DecisionLogUnavailable).response(id, http2);
     }
     refusal.response(id, http2)
@@ -264,5 +265,13 @@ fn record_of<'a>(
         binding: caller.map(|caller| caller.token.binding()),
         scope: caller.map(|caller| caller.token.claims.scope.as_slice()).unwrap_or_default(),
         ..decision(core, connection, id, learnt.snapshot, verdict, reason)
+    }
+}
+
+/// A vendor whose share is spent is told so, and shown in the log's own figures: one line for each of
+/// its requests would fill another log.
+fn unrecorded(error: &AppendError) {
+    if !matches!(error, AppendError::VendorShareSpent { .. }) {
+        tracing::error!(%error, "a decision can't be recorded");
     }
 }

@@ -131,6 +131,9 @@ impl Tunnel {
                 return Poll::Ready(self.gone(End(Ending::ClientGone, Reason::ClientGone)));
             }
             let exchange = &self.outlet.exchange;
+            if !exchange.connection.departures.is_empty() {
+                exchange.core.look_at_clocks();
+            }
             exchange.connection.departures.settle(false, exchange.core.monotonic_ms());
             self.outlet.follow();
             if let Some(end) = self.ending {

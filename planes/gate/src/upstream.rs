@@ -102,9 +102,10 @@ impl UpstreamBody {
 }
 
 /// Idle connections, by upstream.
-#[derive(Default)]
 pub struct Pool {
     idle: RefCell<HashMap<UpstreamId, Idle>>,
+    /// Over all upstreams: descriptors must be left for all else.
+    idle_max: usize,
 }
 
 /// The connections that were made by one declaration of an upstream.
@@ -114,6 +115,10 @@ struct Idle {
 }
 
 impl Pool {
+    pub fn new(idle_max: usize) -> Self {
+        Self { idle: RefCell::default(), idle_max }
+    }
+
     /// An idle connection that still stands, if it was made by the same declaration: another
     /// address, authority or identity means another connection.
     pub fn take(&self, facts: &Arc<UpstreamFacts>) -> Option<Upstream> {
@@ -137,6 +142,9 @@ impl Pool {
             return;
         }
         let mut idle = self.idle.borrow_mut();
+        if idle.values().map(|idle| idle.connections.len()).sum::<usize>() >= self.idle_max {
+            return;
+        }
         let fresh = || Idle { facts: Arc::clone(facts), connections: Vec::new() };
         let known = idle.entry(facts.id).or_insert_with(fresh);
         if !same(&known.facts, facts) {

@@ -107,6 +107,11 @@ impl BodyDecoder {
         }
     }
 
+    /// Whether the body has ended with trailers that were not taken yet.
+    pub fn has_trailers(&self) -> bool {
+        matches!(&self.state, State::Chunked(chunked) if chunked.has_trailers())
+    }
+
     /// The trailers of a body that has ended, in the order they came; each is given once.
     pub fn take_trailers(&mut self) -> Vec<(String, Vec<u8>)> {
         match &mut self.state {

@@ -115,6 +115,11 @@ impl Chunked {
         self.overhead_bytes
     }
 
+    pub fn has_trailers(&self) -> bool {
+        self.state == State::Ended
+            && self.trailers.as_ref().is_some_and(|trailers| !trailers.fields.is_empty())
+    }
+
     pub fn take_trailers(&mut self) -> Vec<(String, Vec<u8>)> {
         match &mut self.trailers {
             Some(trailers) if self.state == State::Ended => mem::take(&mut trailers.fields),

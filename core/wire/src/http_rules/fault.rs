@@ -110,7 +110,8 @@ pub enum HeadFault {
 }
 
 impl HeadFault {
-    /// The status of the answer to a request with this fault (RFC 9110, 15.5 and 15.6; RFC 6585, 5).
+    /// The status that says most about it (RFC 9110, 15.5 and 15.6; RFC 6585, 5). The gate itself answers
+    /// 431 to what is too large, and 400 to all else.
     pub fn status(self) -> u16 {
         match self {
             Self::HeadTooLarge { .. } | Self::FieldsTooMany { .. } => 431,

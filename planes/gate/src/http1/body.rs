@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -31,6 +31,10 @@ pub struct VendorWire {
     /// The client waits for leave before it sends the body.
     pub leave_owed: bool,
     unwanted_bytes: u64,
+    /// Which request it is: a body of another one is over.
+    turn: u64,
+    /// Of the task that waits for more of the body, if that isn't the connection's own.
+    body_waker: Option<Waker>,
 }
 
 /// The task of the connection and the body of its request, which that task polls, share it.
@@ -48,7 +52,14 @@ pub enum BodyError {
 
 impl VendorWire {
     pub fn new(io: TlsStream<ValvedIo>) -> Self {
-        Self { wire: Wire::new(io), decoder: BodyDecoder::empty(), leave_owed: false, unwanted_bytes: 0 }
+        Self {
+            wire: Wire::new(io),
+            decoder: BodyDecoder::empty(),
+            leave_owed: false,
+            unwanted_bytes: 0,
+            turn: 0,
+            body_waker: None,
+        }
     }
 
     /// A new request begins.
@@ -56,6 +67,16 @@ impl VendorWire {
         self.decoder = decoder;
         self.leave_owed = leave_owed;
         self.unwanted_bytes = 0;
+    }
+
+    /// The request was answered: nobody reads its body any more but to be rid of it. Says whether
+    /// some of it was left.
+    pub fn end_turn(&mut self) -> bool {
+        self.turn += 1;
+        if let Some(waker) = self.body_waker.take() {
+            waker.wake();
+        }
+        !self.decoder.is_ended()
     }
 
     /// The next piece of the body; nothing at its end.
@@ -114,14 +135,23 @@ impl VendorWire {
 }
 
 /// The body of the request that is being answered.
+///
+/// It may outlive the request where another task sends it on: then it is over.
 pub struct Http1Body {
-    wire: SharedWire,
+    wire: Weak<RefCell<VendorWire>>,
+    turn: u64,
     trailers_passed: bool,
 }
 
 impl Http1Body {
-    pub fn new(wire: SharedWire) -> Self {
-        Self { wire, trailers_passed: false }
+    pub fn new(wire: &SharedWire) -> Self {
+        let turn = wire.borrow().turn;
+        Self { wire: Rc::downgrade(wire), turn, trailers_passed: false }
+    }
+
+    /// The connection, as long as this is the body of its request.
+    fn wire(&self) -> Option<SharedWire> {
+        self.wire.upgrade().filter(|wire| wire.borrow().turn == self.turn)
     }
 }
 
@@ -134,8 +164,15 @@ impl Body for Http1Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let mut wire = this.wire.borrow_mut();
-        match ready!(wire.poll_data(context)) {
+        let Some(wire) = this.wire() else {
+            return Poll::Ready(Some(Err(BodyError::Gone.into())));
+        };
+        let mut wire = wire.borrow_mut();
+        let polled = wire.poll_data(context);
+        if polled.is_pending() {
+            wire.body_waker = Some(context.waker().clone());
+        }
+        match ready!(polled) {
             Some(Ok(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
             None if this.trailers_passed => Poll::Ready(None),
@@ -148,15 +185,26 @@ impl Body for Http1Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.wire.borrow().decoder.is_ended()
+        self.wire().is_none_or(|wire| {
+            let wire = wire.borrow();
+            wire.decoder.is_ended() && (self.trailers_passed || !wire.decoder.has_trailers())
+        })
     }
 
     fn size_hint(&self) -> SizeHint {
-        let wire = self.wire.borrow();
+        let Some(wire) = self.wire() else { return SizeHint::with_exact(0) };
+        let wire = wire.borrow();
         match wire.decoder.remaining_length() {
             Some(bytes) => SizeHint::with_exact(bytes),
             None if wire.decoder.is_ended() => SizeHint::with_exact(0),
             None => SizeHint::default(),
         }
+    }
+}
+
+impl Drop for VendorWire {
+    fn drop(&mut self) {
+        // Whoever still waits for more of a body learns that it is gone.
+        self.end_turn();
     }
 }

@@ -46,6 +46,8 @@ pub async fn send(
         }
     }
     let frames = frames_of(parts.status, &body, &first, is_head);
+    // From here on an interim answer would stand inside this one.
+    wire.borrow_mut().leave_owed = false;
     wire.borrow_mut().wire.queue(response_head(parts.status, &parts.headers, frames, close));
     let mut writing = Writing { core, connection, body, frames, sent_bytes: 0, ended: false };
     if matches!(frames, Frames::Nothing | Frames::AsTold) || first.is_none() && writing.body.is_end_stream() {
@@ -89,6 +91,10 @@ impl Writing<'_> {
                 // Nothing more is asked of the body before the kernel has what it gave.
                 if ready!(wire.borrow_mut().wire.poll_drain(context)).is_err() {
                     return Poll::Ready(Sent::Broken);
+                }
+                if !self.connection.departures.is_empty() {
+                    // They leave now, and not when this task was woken.
+                    self.core.look_at_clocks();
                 }
                 self.connection.departures.settle(false, self.core.monotonic_ms());
             }

@@ -27,6 +27,8 @@ use crate::vendor_body::VendorBody;
 
 /// A client that was answered for the last time may take this long to read it.
 const LINGER_MS_MAX: u64 = 2_000;
+/// The client may take this long to read an answer of the gate's own.
+const OWN_ANSWER_MS_MAX: u64 = 30_000;
 /// What may be read ahead while a request is answered: pipelined requests wait here.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -41,6 +43,8 @@ pub async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStre
     loop {
         let (response, is_head, keep_alive) = match next(core, connection, &wire).await {
             Next::Request { request, keep_alive } => {
+                // The head came in time; the exchange has limits of its own.
+                connection.expect_never();
                 let is_head = request.method() == Method::HEAD;
                 let Some(response) = answer(core, connection, &wire, request).await else { return };
                 (response, is_head, keep_alive)
@@ -56,11 +60,20 @@ pub async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsStre
             || response.headers().contains_key(CONNECTION)
             || connection.is_leaving()
             || !wire.borrow().is_worth_keeping();
-        connection.expect_never();
         if matches!(response.body(), GateBody::Tunnel(_)) {
             return tunnel(core, connection, &wire, response).await;
         }
-        match send(core, connection, &wire, response, is_head, close).await {
+        if matches!(response.body(), GateBody::Own(_)) {
+            // No exchange ends it: a client that never reads would keep it for good.
+            connection.expect_by(core.monotonic_ms() + OWN_ANSWER_MS_MAX);
+        }
+        let sent = send(core, connection, &wire, response, is_head, close).await;
+        connection.expect_never();
+        if wire.borrow_mut().end_turn() {
+            // What still sends the rest of the body over HTTP/2 might wait for room without end.
+            connection.drop_http2_upstreams();
+        }
+        match sent {
             Sent::Whole if !close => {
                 let served = poll_fn(|context| wire.borrow_mut().poll_discard(context));
                 connection.expect_by(core.monotonic_ms() + LINGER_MS_MAX);
@@ -147,7 +160,7 @@ fn read_request(bytes: &Bytes, wire: &SharedWire) -> Result<(Request<VendorBody>
     let decoder = BodyDecoder::from(head.framing);
     let empty = decoder.is_ended();
     wire.borrow_mut().expect_body(decoder, head.expect_continue && !empty);
-    let body = if empty { VendorBody::Empty } else { VendorBody::Http1(Http1Body::new(Rc::clone(wire))) };
+    let body = if empty { VendorBody::Empty } else { VendorBody::Http1(Http1Body::new(wire)) };
     let mut request = request.map(|()| body);
     if head.upgrade_websocket {
         request.extensions_mut().insert(UpgradeWanted);

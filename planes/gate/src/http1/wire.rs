@@ -29,11 +29,13 @@ pub struct Wire<T> {
     queue: VecDeque<Bytes>,
     /// Something was queued, and the others have not had their turn since.
     fresh: bool,
+    /// The layer below may still hold some of what it took.
+    unflushed: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     pub fn new(io: T) -> Self {
-        Self { io, read: BytesMut::new(), queue: VecDeque::new(), fresh: false }
+        Self { io, read: BytesMut::new(), queue: VecDeque::new(), fresh: false, unflushed: false }
     }
 
     pub fn io(&mut self) -> &mut T {
@@ -61,12 +63,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     pub fn queue(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.fresh |= self.queue.is_empty();
+            self.unflushed = true;
             self.queue.push_back(bytes);
         }
     }
 
+    /// Whether the kernel has taken everything.
     pub fn is_drained(&self) -> bool {
-        self.queue.is_empty()
+        !self.unflushed
     }
 
     /// Writes until the kernel has taken everything.
@@ -92,7 +96,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             }
             self.consume(written);
         }
-        Pin::new(&mut self.io).poll_flush(context)
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn consume(&mut self, mut written: usize) {

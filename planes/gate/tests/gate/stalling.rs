@@ -1,9 +1,12 @@
 //! A client that asks and doesn't read: what sits in buffers has not left, and doesn't age.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use portcullis_policy::facts::SnapshotFacts;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::client::{Answer, BOTH, Protocol, With, get};
 use crate::support::clock::HandClock;
@@ -90,4 +93,41 @@ async fn a_client_that_does_not_read_loses_its_stream_in_time() {
         }
         assert!(connection.ask(get("/records/1").bearer(&token)).await.is_err());
     }
+}
+
+/// The limits of a head are over when it is whole: its answer takes as long as the route lets it.
+#[tokio::test]
+async fn an_answer_may_take_longer_than_a_head() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (arrived, arrival) = tokio::sync::oneshot::channel();
+    let (go, going) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 4_096];
+        assert!(stream.read(&mut head).unwrap() > 0);
+        arrived.send(()).unwrap();
+        going.recv().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n[1]")
+            .unwrap();
+    });
+    let world = World::with(HandClock::real(), |facts| {
+        let main = facts.routes[0].upstream;
+        let main = facts.upstreams.iter_mut().find(|upstream| upstream.id == main).unwrap();
+        main.url = format!("http://{address}");
+    })
+    .await;
+    let (mut connection, token, _) = world.client(who(1, 1), Protocol::H1).await;
+    let answer = tokio::spawn(async move { connection.ask(get("/records/1").bearer(&token)).await });
+    soon("the request", arrival).await.unwrap();
+    // Half a head, which the gate stops waiting for: then it has looked at all of its connections.
+    let (mut dawdler, _) = world.connector(None).tls(Protocol::H1).await.unwrap();
+    dawdler.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    world.clock.advance_ms(10_000);
+    world.clock.advance_ms(10_000);
+    let mut rest = Vec::new();
+    let _ = soon("the end of the dawdler", dawdler.read_to_end(&mut rest)).await;
+    go.send(()).unwrap();
+    assert_eq!(soon("the answer", answer).await.unwrap().unwrap().status, 200);
 }
