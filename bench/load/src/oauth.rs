@@ -52,8 +52,21 @@ impl Issuer {
         key: &Key,
         config: &Arc<ClientConfig>,
     ) -> Result<(String, String)> {
+        self.token_on(&mut Exchange::open(self.address, config)?, client, key, None)
+    }
+
+    /// The same on a connection that stands, with the nonce that came the last time.
+    pub fn token_on(
+        &self,
+        exchange: &mut Exchange,
+        client: &str,
+        key: &Key,
+        nonce: Option<String>,
+    ) -> Result<(String, String)> {
         let mut prover = Prover::new(key.again()?, "POST", self.token_endpoint(), None);
-        let mut exchange = Exchange::open(self.address, config)?;
+        if let Some(nonce) = nonce {
+            prover.take_nonce(nonce);
+        }
         for _ in 0..3 {
             let body = self.assertion_form(client, key, ASSERTION_SECONDS)?;
             let proof = prover.sign()?;

@@ -4,7 +4,7 @@ mod callers;
 mod operator;
 mod samples;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -26,7 +26,7 @@ pub struct Line {
     /// One minute: to see that it works
     #[arg(long)]
     short: bool,
-    /// Requests a second, of all kinds together
+    /// Requests a second, of all kinds together; while it warms up, tokens come on top
     #[arg(long, default_value_t = 300.0)]
     rate: f64,
     #[arg(long, default_value_t = 0)]
@@ -58,10 +58,14 @@ pub fn run(line: &Line) -> Result<bool> {
     let upstream = Upstream::start(&folder, cores.load, false)?;
     let url = format!("http://{}", upstream.address);
     let mut portcullis = Portcullis::start_with(&folder, &binary, cores, &url, TOKEN_SECONDS)?;
-    let callers = Callers::start(&portcullis, line.rate)?;
+    let callers = Callers::start(&portcullis, line.rate, samples::warm_up(soak))?;
     let samples = watch(&folder, &portcullis, &callers, soak);
     let tally = callers.stop();
-    let samples = samples?;
+    let samples = samples.inspect_err(|_| {
+        let log = portcullis.running.log();
+        let last: Vec<_> = log.lines().rev().take(5).collect();
+        last.iter().rev().for_each(|line| eprintln!("the gate's log: {line}"));
+    })?;
     let stopped = portcullis.running.stop();
     let step = if soak <= SHOWN_WHOLE_MAX { SAMPLE_EVERY } else { Duration::from_secs(60) };
     println!("{}", samples::table(&samples, step).text());
@@ -71,23 +75,24 @@ pub fn run(line: &Line) -> Result<bool> {
         println!("the gate's log: {line}");
     }
     stopped?;
-    let verdict = Verdict::of(&samples, soak);
+    let verdict = Verdict::of(&samples, soak, mapped_max(&binary)?);
     println!("{}", verdict.text());
-    let flat = verdict.is_flat();
+    let (flat, errors) = (verdict.is_flat(), tally.errors());
     println!(
-        "soak of {minutes:.1} min at {:.0} requests/s, {}: {} errors of honest clients, {}",
+        "soak of {minutes:.1} min at {:.0} requests/s, {}: {errors} errors of honest clients, {}: {}",
         tally.per_second(soak),
         portcullis.version(),
-        tally.errors(),
-        if flat && tally.errors() == 0 {
-            "flat: pass"
-        } else if flat {
-            "flat, but MISS"
-        } else {
-            "not flat: MISS"
-        },
+        if flat { "flat" } else { "not flat" },
+        if flat && errors == 0 { "pass" } else { "MISS" },
     );
-    Ok(flat && tally.errors() == 0)
+    Ok(flat && errors == 0)
+}
+
+/// Of files, the gate maps itself and, for its one core, the segment of the decision log that it
+/// writes and the next.
+fn mapped_max(binary: &Path) -> Result<u64> {
+    const SEGMENT_BYTES: u64 = 16 << 20;
+    Ok(binary.metadata()?.len() + 2 * SEGMENT_BYTES)
 }
 
 /// Samples, and in between what operators do, until the soak is over.

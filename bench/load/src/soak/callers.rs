@@ -17,6 +17,11 @@ use portcullis_bench_load::portcullis::{Binding, Portcullis};
 use honest::Caller;
 use strangers::Stranger;
 
+/// The gate's tables of what was used have their room from the start, and the kernel gives each page
+/// when it is first written: random places of the largest table, 17 MB, want so many before hardly a
+/// page is left.
+const FILL_GRANTS: usize = 16_000;
+const FILLING: &str = "token, while it warms up";
 const KEPT_THREADS: usize = 3;
 /// Tokens are got anew long before they expire.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(40);
@@ -47,7 +52,7 @@ struct Kind {
 }
 
 impl Callers {
-    pub fn start(portcullis: &Portcullis, rate: f64) -> Result<Self> {
+    pub fn start(portcullis: &Portcullis, rate: f64, warm_up: Duration) -> Result<Self> {
         let mut callers = Self { board: Arc::default(), threads: Vec::new() };
         let caller = |binding: Binding, number: usize| {
             let machine = portcullis.machines(binding).nth(number).context("there are machines")?;
@@ -77,6 +82,9 @@ impl Callers {
         });
         let stranger = Stranger::new(&portcullis.issuer)?;
         callers.thread("stranger, refused", rate * 0.05, move |turn| stranger.try_it(turn));
+        let fill_rate = FILL_GRANTS as f64 / warm_up.mul_f64(0.7).as_secs_f64();
+        let mut filler = honest::Filler::new(caller(eddsa, 7)?);
+        callers.thread_for(Some(FILL_GRANTS), FILLING, fill_rate, move |_| filler.ask());
         Ok(callers)
     }
 
@@ -95,7 +103,14 @@ impl Callers {
         self.board.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn thread<F>(&mut self, kind: &'static str, per_second: f64, mut work: F)
+    fn thread<F>(&mut self, kind: &'static str, per_second: f64, work: F)
+    where
+        F: FnMut(usize) -> Result<Done> + Send + 'static,
+    {
+        self.thread_for(None, kind, per_second, work);
+    }
+
+    fn thread_for<F>(&mut self, turns: Option<usize>, kind: &'static str, per_second: f64, mut work: F)
     where
         F: FnMut(usize) -> Result<Done> + Send + 'static,
     {
@@ -105,7 +120,7 @@ impl Callers {
         let first = pause.mul_f64(self.threads.len() as f64 / 16.0);
         self.threads.push(std::thread::spawn(move || {
             let mut due = Instant::now() + first;
-            for turn in 0.. {
+            for turn in 0..turns.unwrap_or(usize::MAX) {
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 if board.is_over.load(Ordering::Relaxed) {
                     return;
@@ -152,8 +167,10 @@ impl Tally {
         self.0.values().map(|kind| kind.errors).sum()
     }
 
+    /// Of all that goes on all the time.
     pub fn per_second(&self, soak: Duration) -> f64 {
-        self.0.values().map(|kind| kind.done).sum::<u64>() as f64 / soak.as_secs_f64()
+        let lasting = self.0.iter().filter(|(name, _)| **name != FILLING);
+        lasting.map(|(_, kind)| kind.done).sum::<u64>() as f64 / soak.as_secs_f64()
     }
 
     pub fn table(&self, soak: Duration) -> Table {

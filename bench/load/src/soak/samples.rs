@@ -107,11 +107,20 @@ const GROWTH_BYTES: f64 = 4e6;
 const GROWTH_SHARE: f64 = 0.05;
 const DESCRIPTORS_MORE: usize = 16;
 
+/// What comes before the samples that are judged.
+pub fn warm_up(soak: Duration) -> Duration {
+    (soak / WARM_UP_SHARE).max(WARM_UP_LEAST)
+}
+
 /// How the process changed after the warm-up.
 #[derive(Debug)]
 pub struct Verdict {
+    /// Heap and mapped files: to be read, while each of the two is judged by itself. What is mapped
+    /// goes up and down by whole segments of the decision log, which is no trend.
     resident: Trend,
     heap: Trend,
+    mapped: u64,
+    mapped_max: u64,
     /// At the end of the warm-up, and at the end.
     descriptors: (usize, usize),
 }
@@ -124,8 +133,8 @@ struct Trend {
 }
 
 impl Verdict {
-    pub fn of(samples: &[Sample], soak: Duration) -> Self {
-        let warm_up = (soak / WARM_UP_SHARE).max(WARM_UP_LEAST);
+    pub fn of(samples: &[Sample], soak: Duration, mapped_max: u64) -> Self {
+        let warm_up = warm_up(soak);
         let warm: Vec<_> = samples.iter().filter(|sample| sample.at >= warm_up).collect();
         let trend = |bytes: fn(&Memory) -> u64| {
             let points = warm.iter().map(|sample| (sample.at.as_secs_f64(), bytes(&sample.memory) as f64));
@@ -135,12 +144,18 @@ impl Verdict {
         Self {
             resident: trend(|memory| memory.resident),
             heap: trend(|memory| memory.anonymous),
+            mapped: samples.iter().map(|sample| sample.memory.file).max().unwrap_or_default(),
+            mapped_max,
             descriptors: (descriptors(warm.first()), descriptors(warm.last())),
         }
     }
 
     pub fn is_flat(&self) -> bool {
-        self.resident.is_flat() && self.heap.is_flat() && self.descriptors_are_flat()
+        self.heap.is_flat() && self.mapped_is_bounded() && self.descriptors_are_flat()
+    }
+
+    fn mapped_is_bounded(&self) -> bool {
+        self.mapped <= self.mapped_max
     }
 
     fn descriptors_are_flat(&self) -> bool {
@@ -149,20 +164,21 @@ impl Verdict {
 
     pub fn text(&self) -> String {
         let word = |flat| if flat { "flat" } else { "NOT FLAT" };
-        let trend = |name: &str, trend: &Trend| {
-            format!(
-                "{name}: level {} MB, trend {:+.1} MB over the soak (at most {}): {}",
-                megabytes(trend.level),
-                trend.growth / 1e6,
-                megabytes(trend.growth_max()),
-                word(trend.is_flat()),
-            )
-        };
         let (first, last) = self.descriptors;
         format!(
-            "{}\n{}\ndescriptors: {first} after the warm-up, {last} at the end (at most {}): {}",
-            trend("resident", &self.resident),
-            trend("heap", &self.heap),
+            "heap: level {} MB, trend {:+.1} MB over the soak (at most {}): {}\n\
+             mapped: {} MB at most (program and two segments of the decision log: {}): {}\n\
+             resident, the two together: level {} MB, trend {:+.1} MB\n\
+             descriptors: {first} after the warm-up, {last} at the end (at most {}): {}",
+            megabytes(self.heap.level),
+            self.heap.growth / 1e6,
+            megabytes(self.heap.growth_max()),
+            word(self.heap.is_flat()),
+            megabytes(self.mapped as f64),
+            megabytes(self.mapped_max as f64),
+            word(self.mapped_is_bounded()),
+            megabytes(self.resident.level),
+            self.resident.growth / 1e6,
             first + DESCRIPTORS_MORE,
             word(self.descriptors_are_flat()),
         )
@@ -207,7 +223,7 @@ mod tests {
     #[test]
     fn growth_is_told_from_noise() {
         let check = |samples: Vec<Sample>, expect: bool| {
-            let verdict = Verdict::of(&samples, Duration::from_secs(100));
+            let verdict = Verdict::of(&samples, Duration::from_secs(100), 9_000_000);
             assert_eq!(verdict.is_flat(), expect, "{}", verdict.text());
         };
         check(samples(|_| 50_000_000, |_| 20), true);
@@ -220,6 +236,13 @@ mod tests {
         check(samples(|number| 50_000_000 - number * 1_000_000, |_| 20), true);
         check(samples(|_| 50_000_000, |number| if number == 20 { 36 } else { 20 }), true);
         check(samples(|_| 50_000_000, |number| if number == 20 { 37 } else { 20 }), false);
+        let mapped = |most: u64| {
+            let mut samples = samples(|_| 50_000_000, |_| 20);
+            samples[10].memory.file = most;
+            samples
+        };
+        check(mapped(9_000_000), true);
+        check(mapped(9_000_001), false);
         check(Vec::new(), false);
     }
 

@@ -167,6 +167,31 @@ impl Kept {
     }
 }
 
+/// Gets tokens by assertions on one connection, and uses none of them.
+pub struct Filler {
+    caller: Caller,
+    exchange: Option<Exchange>,
+}
+
+impl Filler {
+    pub fn new(caller: Caller) -> Self {
+        Self { caller, exchange: None }
+    }
+
+    pub fn ask(&mut self) -> Result<Done> {
+        let mut exchange = match self.exchange.take() {
+            Some(exchange) => exchange,
+            None => Exchange::open(self.caller.issuer.address, &self.caller.config)?,
+        };
+        let nonce = self.caller.nonce.take();
+        let key = self.caller.key.as_ref().context("it has a key")?;
+        let (_, nonce) = self.caller.issuer.token_on(&mut exchange, &self.caller.name, key, nonce)?;
+        self.caller.nonce = Some(nonce).filter(|nonce| !nonce.is_empty());
+        self.exchange = Some(exchange);
+        Ok(Done::Well)
+    }
+}
+
 /// A caller on one HTTP/2 connection, two requests at a time.
 pub struct Streams {
     caller: Caller,
