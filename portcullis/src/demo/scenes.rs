@@ -300,7 +300,12 @@ async fn drain(answer: &mut Answer) -> bool {
 
 /// One more request that must be refused, at the gate or at the token endpoint.
 async fn refused_now(machine: &Machine, path: &str) -> Result<(String, Option<String>)> {
-    match machine.request(&get(path)).await {
+    let mut answered = machine.request(&get(path)).await;
+    if matches!(answered, Err(MachineError::Unreachable { .. })) {
+        // The connection that the cut resets may be the one that this request was put on.
+        answered = machine.request(&get(path)).await;
+    }
+    match answered {
         Ok(mut answer) => {
             let decision = answer.decision().map(str::to_owned);
             ensure!(!answer.status().is_success(), "{} still gets in", machine.client());
