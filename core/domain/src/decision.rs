@@ -357,7 +357,9 @@ fn append<T: Serialize>(record: &'static str, value: &T, to: &mut Vec<u8>) -> Re
 }
 
 fn written<T: Serialize>(record: &'static str, value: &T) -> Result<Vec<u8>, PayloadError> {
-    postcard::to_stdvec(value).map_err(|source| PayloadError { record, done: "written", source })
+    let mut bytes = Vec::new();
+    append(record, value, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Bytes that are left over are refused too: they belong to some other version.

@@ -22,6 +22,7 @@ use portcullis_tokens::thumbprint::Thumbprint;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Mutex, Notify};
 
+use crate::core::Core;
 use crate::departures::Departures;
 use crate::identify::Identified;
 use crate::io::Valve;
@@ -173,6 +174,15 @@ impl Connection {
     /// The peer's address as the decision log writes it.
     pub fn peer_text(&self) -> &str {
         self.peer_text.get_or_init(|| self.peer.get().to_string())
+    }
+
+    /// The kernel has taken everything that could be written: the records in it have departed.
+    pub fn settle(&self, core: &Core) {
+        if !self.departures.is_empty() {
+            // They leave now, and not when this task was woken.
+            core.look_at_clocks();
+        }
+        self.departures.settle(self.is_http2(), core.monotonic_ms());
     }
 
     pub fn take_place(&self, place: Place) {

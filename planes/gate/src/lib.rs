@@ -11,6 +11,7 @@ mod body;
 mod connection;
 mod core;
 mod counting;
+mod decimal;
 mod departures;
 mod exchange;
 mod filter;

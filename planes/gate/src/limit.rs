@@ -7,6 +7,7 @@ use portcullis_policy::evaluate::Permit;
 use portcullis_policy::meters::{Place, RecordWindows};
 
 use crate::core::Core;
+use crate::decimal::Decimal;
 use crate::refusal::{RATE_LEFT, RATE_POLICY, Refusal};
 
 use Word::{Number, Text};
@@ -117,37 +118,7 @@ fn write(to: &mut String, words: &[Word]) {
     for word in words {
         match word {
             Text(text) => to.push_str(text),
-            Number(number) => push_number(to, *number),
-        }
-    }
-}
-
-/// Digits of `number`, in decimal.
-pub fn push_number(to: &mut String, mut number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    for (place, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        start = place;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    let digits = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
-    to.push_str(digits.unwrap_or_default());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_in_decimal() {
-        for number in [0, 7, 10, 99, 100, 50_000, u64::MAX] {
-            let mut text = String::new();
-            push_number(&mut text, number);
-            assert_eq!(text, number.to_string());
+            Number(number) => to.push_str(Decimal::of(*number).as_str()),
         }
     }
 }

@@ -79,11 +79,7 @@ async fn settled<P: Future>(
     poll_fn(|context| {
         let polled = protocol.as_mut().poll(context);
         if connection.valve.is_clear() {
-            if !connection.departures.is_empty() {
-                // They leave now, and not when this task was woken.
-                core.look_at_clocks();
-            }
-            connection.departures.settle(connection.is_http2(), core.monotonic_ms());
+            connection.settle(core);
             if connection.closing_by_ms().is_some()
                 && connection.departures.is_empty()
                 && connection.is_http2()

@@ -131,10 +131,7 @@ impl Tunnel {
                 return Poll::Ready(self.gone(End(Ending::ClientGone, Reason::ClientGone)));
             }
             let exchange = &self.outlet.exchange;
-            if !exchange.connection.departures.is_empty() {
-                exchange.core.look_at_clocks();
-            }
-            exchange.connection.departures.settle(false, exchange.core.monotonic_ms());
+            exchange.connection.settle(&exchange.core);
             self.outlet.follow();
             if let Some(end) = self.ending {
                 return Poll::Ready(end);

@@ -7,18 +7,15 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use portcullis_wire::http1::{BodyDecoder, BodyFault};
 use tokio_rustls::server::TlsStream;
 
 use super::head::trailers_of;
-use super::wire::Wire;
+use super::wire::{Piece, Wire};
 use crate::body::BoxError;
 use crate::io::ValvedIo;
 
-/// Room for one read of a body.
-pub const BODY_READ_BYTES: usize = 32 * 1024;
 /// What may be read of a body that nobody wants, so that the connection can serve on.
 const UNWANTED_BYTES_MAX: u64 = 64 * 1024;
 
@@ -88,22 +85,11 @@ impl VendorWire {
         if !self.wire.is_drained() {
             ready!(self.wire.poll_drain(context))?;
         }
-        loop {
-            if self.decoder.is_ended() {
-                return Poll::Ready(None);
-            }
-            let step = self.decoder.decode(&self.wire.read).map_err(BodyError::from)?;
-            let piece = self.wire.read.split_to(step.consumed);
-            if !step.data.is_empty() {
-                return Poll::Ready(Some(Ok(piece.freeze().slice(step.data))));
-            }
-            if self.decoder.is_ended() {
-                continue;
-            }
-            if ready!(self.wire.poll_fill(BODY_READ_BYTES, context))? == 0 {
-                return Poll::Ready(Some(Err(BodyError::Gone)));
-            }
-        }
+        Poll::Ready(match ready!(self.wire.poll_piece::<BodyError>(&mut self.decoder, context))? {
+            Piece::Data(data) => Some(Ok(data)),
+            Piece::Ended => None,
+            Piece::Closed => Some(Err(BodyError::Gone)),
+        })
     }
 
     /// Reads what is left of a body that nobody asked for; true when the connection can serve on.
@@ -140,13 +126,12 @@ impl VendorWire {
 pub struct Http1Body {
     wire: Weak<RefCell<VendorWire>>,
     turn: u64,
-    trailers_passed: bool,
 }
 
 impl Http1Body {
     pub fn new(wire: &SharedWire) -> Self {
         let turn = wire.borrow().turn;
-        Self { wire: Rc::downgrade(wire), turn, trailers_passed: false }
+        Self { wire: Rc::downgrade(wire), turn }
     }
 
     /// The connection, as long as this is the body of its request.
@@ -175,31 +160,28 @@ impl Body for Http1Body {
         match ready!(polled) {
             Some(Ok(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
-            None if this.trailers_passed => Poll::Ready(None),
-            None => {
-                this.trailers_passed = true;
-                let trailers: HeaderMap = trailers_of(wire.decoder.take_trailers());
-                Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))))
-            }
+            None => Poll::Ready(trailers_of(&mut wire.decoder).map(|fields| Ok(Frame::trailers(fields)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.wire().is_none_or(|wire| {
-            let wire = wire.borrow();
-            wire.decoder.is_ended() && (self.trailers_passed || !wire.decoder.has_trailers())
-        })
+        self.wire().is_none_or(|wire| is_end_stream(&wire.borrow().decoder))
     }
 
     fn size_hint(&self) -> SizeHint {
-        let Some(wire) = self.wire() else { return SizeHint::with_exact(0) };
-        let wire = wire.borrow();
-        match wire.decoder.remaining_length() {
-            Some(bytes) => SizeHint::with_exact(bytes),
-            None if wire.decoder.is_ended() => SizeHint::with_exact(0),
-            None => SizeHint::default(),
-        }
+        self.wire().map_or_else(|| SizeHint::with_exact(0), |wire| size_hint(&wire.borrow().decoder))
     }
+}
+
+/// Whether neither data nor trailers are to come.
+pub fn is_end_stream(decoder: &BodyDecoder) -> bool {
+    decoder.is_ended() && !decoder.has_trailers()
+}
+
+/// How much is to come, as far as it was said. A body of known length has no room for trailers.
+pub fn size_hint(decoder: &BodyDecoder) -> SizeHint {
+    let known = decoder.remaining_length().filter(|_| !decoder.has_trailers());
+    known.map_or_else(SizeHint::default, SizeHint::with_exact)
 }
 
 impl Drop for VendorWire {

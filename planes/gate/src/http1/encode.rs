@@ -6,6 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::decimal::Decimal;
 use crate::upstream_fields::UpstreamFields;
 
 /// How a body that follows is framed.
@@ -91,7 +92,7 @@ fn put_frames(head: &mut BytesMut, frames: Frames) {
         Frames::Nothing | Frames::AsTold => {}
         Frames::Length(bytes) => {
             head.put_slice(b"content-length: ");
-            put_number(head, bytes);
+            head.put_slice(Decimal::of(bytes).as_str().as_bytes());
             head.put_slice(b"\r\n");
         }
         Frames::Chunked => head.put_slice(b"transfer-encoding: chunked\r\n"),
@@ -105,14 +106,10 @@ fn put_field(to: &mut BytesMut, name: &str, value: &[u8]) {
     to.put_slice(b"\r\n");
 }
 
-fn put_number(to: &mut BytesMut, number: u64) {
-    // Writing to memory doesn't fail.
-    let _ = write!(to.writer(), "{number}");
-}
-
 /// What stands before the data of a chunk.
 pub fn chunk_start(bytes: usize) -> Bytes {
     let mut start = BytesMut::with_capacity(18);
+    // Writing to memory doesn't fail.
     let _ = write!((&mut start).writer(), "{bytes:x}\r\n");
     start.freeze()
 }

@@ -1,8 +1,10 @@
 //! From a head on the wire to the types that the pipeline reads.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use portcullis_wire::http1::{Field, RequestHead, ResponseHead};
+use portcullis_wire::http1::{BodyDecoder, Field, RequestHead, ResponseHead};
 
 /// The request of a head that was found good. `None` if it has a target that the types can't hold.
 pub fn request_of(bytes: &Bytes, head: &RequestHead, fields: &[Field]) -> Option<Request<()>> {
@@ -34,13 +36,22 @@ fn shared(bytes: &Bytes, span: portcullis_wire::http1::Span) -> Bytes {
     if part.is_empty() { Bytes::new() } else { bytes.slice_ref(part) }
 }
 
-/// Trailers as fields; the codec has refused what may not be there.
-pub fn trailers_of(trailers: Vec<(String, Vec<u8>)>) -> HeaderMap {
+/// The trailers of a body that has ended, once, if there are any; the codec has refused what may not be there.
+pub fn trailers_of(decoder: &mut BodyDecoder) -> Option<HeaderMap> {
     let mut fields = HeaderMap::new();
-    for (name, value) in trailers {
+    for (name, value) in decoder.take_trailers() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             fields.append(name, value);
         }
     }
-    fields
+    (!fields.is_empty()).then_some(fields)
+}
+
+thread_local! {
+    static PLACES: RefCell<Vec<Field>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Parses a head without allocating for each: the places of its fields go where those of the last one were.
+pub fn with_places<T>(parse: impl FnOnce(&mut Vec<Field>) -> T) -> T {
+    PLACES.with_borrow_mut(parse)
 }

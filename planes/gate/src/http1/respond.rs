@@ -92,11 +92,7 @@ impl Writing<'_> {
                 if ready!(wire.borrow_mut().wire.poll_drain(context)).is_err() {
                     return Poll::Ready(Sent::Broken);
                 }
-                if !self.connection.departures.is_empty() {
-                    // They leave now, and not when this task was woken.
-                    self.core.look_at_clocks();
-                }
-                self.connection.departures.settle(false, self.core.monotonic_ms());
+                self.connection.settle(self.core);
             }
             if self.ended {
                 return Poll::Ready(self.ending());

@@ -9,15 +9,15 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use portcullis_wire::http_rules::HeadFault;
 use portcullis_wire::http1::{
-    BodyDecoder, BodyFault, Field, HeadFinder, HeadLimits, ResponseFraming, parse_response,
+    BodyDecoder, BodyFault, HeadFinder, HeadLimits, ResponseFraming, parse_response,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use super::body::BODY_READ_BYTES;
+use super::body::{is_end_stream, size_hint};
 use super::encode::{CHUNK_END, Frames, LAST_CHUNK, chunk_start, last_chunk};
-use super::head::{answer_of, trailers_of};
-use super::wire::Wire;
+use super::head::{answer_of, trailers_of, with_places};
+use super::wire::{Piece, Wire};
 use crate::body::BoxError;
 use crate::io::ValvedIo;
 use crate::request_body::RequestBody;
@@ -113,7 +113,7 @@ impl UpstreamWire {
                     let Some(wire) = this.take() else { return Poll::Pending };
                     let Read { status, fields, decoder, keep_alive } = read;
                     let sending = std::mem::replace(&mut sending, Sending::nothing());
-                    let body = ResponseBody { wire, decoder, sending, keep_alive, trailers: None };
+                    let body = ResponseBody { wire, decoder, sending, keep_alive };
                     return Poll::Ready(Ok(Answer { status, fields, body }));
                 }
                 match ready!(known.wire.poll_fill(0, context)) {
@@ -137,14 +137,8 @@ struct Read {
     keep_alive: bool,
 }
 
-thread_local! {
-    /// Where heads are parsed to, without allocating for each.
-    static FIELDS: std::cell::RefCell<Vec<Field>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
 fn read_answer(bytes: &Bytes, is_head: bool) -> Result<Read, SendError> {
-    FIELDS.with_borrow_mut(|places| {
-        places.clear();
+    with_places(|places| {
         let head = parse_response(bytes, is_head, &HeadLimits::default(), places)?;
         let (status, fields) = answer_of(bytes, &head, places).ok_or(SendError::Unusable)?;
         let keep_alive = head.keep_alive && head.framing != ResponseFraming::UntilClose;
@@ -234,8 +228,6 @@ pub struct ResponseBody {
     decoder: BodyDecoder,
     sending: Sending,
     keep_alive: bool,
-    /// None before its end; empty when there were none, or when they were given.
-    trailers: Option<HeaderMap>,
 }
 
 impl ResponseBody {
@@ -244,54 +236,24 @@ impl ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let _ = self.sending.poll(&mut self.wire.wire, context).map_err(AnswerError::from)?;
-        let wire = &mut self.wire.wire;
-        loop {
-            if self.decoder.is_ended() {
-                return Poll::Ready(self.trailers().map(Ok));
+        Poll::Ready(match ready!(self.wire.wire.poll_piece(&mut self.decoder, context)) {
+            Ok(Piece::Data(data)) => Some(Ok(Frame::data(data))),
+            Ok(Piece::Ended) => trailers_of(&mut self.decoder).map(|fields| Ok(Frame::trailers(fields))),
+            Ok(Piece::Closed) if self.decoder.may_end_at_close() => {
+                self.decoder = BodyDecoder::empty();
+                None
             }
-            let step = self.decoder.decode(&wire.read).map_err(AnswerError::from)?;
-            let piece = wire.read.split_to(step.consumed);
-            if self.decoder.is_ended() {
-                self.trailers = Some(trailers_of(self.decoder.take_trailers()));
-            }
-            if !step.data.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(piece.freeze().slice(step.data)))));
-            }
-            if self.decoder.is_ended() {
-                continue;
-            }
-            if ready!(wire.poll_fill(BODY_READ_BYTES, context))? == 0 {
-                if self.decoder.may_end_at_close() {
-                    self.decoder = BodyDecoder::empty();
-                    continue;
-                }
-                return Poll::Ready(Some(Err(AnswerError::Closed)));
-            }
-        }
+            Ok(Piece::Closed) => Some(Err(AnswerError::Closed)),
+            Err(error) => Some(Err(error)),
+        })
     }
 
-    fn trailers(&mut self) -> Option<Frame<Bytes>> {
-        let fields = std::mem::take(self.trailers.as_mut()?);
-        (!fields.is_empty()).then(|| Frame::trailers(fields))
-    }
-
-    /// Whether neither data nor trailers are to come.
     pub fn is_end_stream(&self) -> bool {
-        self.decoder.is_ended() && !self.has_trailers()
-    }
-
-    fn has_trailers(&self) -> bool {
-        self.trailers.as_ref().is_some_and(|fields| !fields.is_empty())
+        is_end_stream(&self.decoder)
     }
 
     pub fn size_hint(&self) -> SizeHint {
-        match self.decoder.remaining_length() {
-            // A body of known length has no room for them.
-            _ if self.has_trailers() => SizeHint::default(),
-            Some(bytes) => SizeHint::with_exact(bytes),
-            None if self.decoder.is_ended() => SizeHint::with_exact(0),
-            None => SizeHint::default(),
-        }
+        size_hint(&self.decoder)
     }
 
     /// The connection, if another exchange may use it: everything was sent, the answer was read to its

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{Method, Request, Response};
 use portcullis_wire::http_rules::HeadFault;
-use portcullis_wire::http1::{BodyDecoder, Field, HeadFinder, HeadLimits, RequestHead, parse_request};
+use portcullis_wire::http1::{BodyDecoder, HeadFinder, HeadLimits, RequestHead, parse_request};
 use tokio::io::AsyncWrite as _;
 use tokio_rustls::server::TlsStream;
 
 use super::body::{Http1Body, SharedWire, VendorWire};
-use super::head::request_of;
+use super::head::{request_of, with_places};
 use super::respond::{Sent, send};
 use crate::body::GateBody;
 use crate::connection::Connection;
@@ -145,14 +145,8 @@ async fn next(core: &Core, connection: &Connection, wire: &SharedWire) -> Next {
     }
 }
 
-thread_local! {
-    /// Where heads are parsed to, without allocating for each.
-    static FIELDS: RefCell<Vec<Field>> = const { RefCell::new(Vec::new()) };
-}
-
 fn read_request(bytes: &Bytes, wire: &SharedWire) -> Result<(Request<VendorBody>, bool), HeadFault> {
-    let (head, request) = FIELDS.with_borrow_mut(|places| {
-        places.clear();
+    let (head, request) = with_places(|places| {
         let head: RequestHead = parse_request(bytes, &HeadLimits::default(), places)?;
         let request = request_of(bytes, &head, places).ok_or(HeadFault::TargetMalformed)?;
         Ok((head, request))

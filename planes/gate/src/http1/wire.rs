@@ -8,18 +8,30 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use portcullis_wire::http1::{BodyDecoder, BodyFault};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// A TLS record holds no more.
 const SCRATCH_BYTES: usize = 16 * 1024;
 /// With less room in its own buffer, a connection reads into the thread's.
 const ROOM_BYTES_MIN: usize = 2 * 1024;
+/// Room for one read of a body.
+const BODY_READ_BYTES: usize = 32 * 1024;
 /// Parts that one write takes.
 const SLICES_MAX: usize = 8;
 
 thread_local! {
     /// Where connections without a buffer of their own read to: those that are idle need none.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+}
+
+/// What a look for more of a body brings.
+pub enum Piece {
+    Data(Bytes),
+    /// The body has come to its end.
+    Ended,
+    /// The connection has, and the body has not.
+    Closed,
 }
 
 pub struct Wire<T> {
@@ -57,6 +69,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             self.read.extend_from_slice(buffer.filled());
             Poll::Ready(Ok(buffer.filled().len()))
         })
+    }
+
+    /// The next piece of the body that `decoder` reads here.
+    pub fn poll_piece<E: From<io::Error> + From<BodyFault>>(
+        &mut self,
+        decoder: &mut BodyDecoder,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Piece, E>> {
+        loop {
+            if decoder.is_ended() {
+                return Poll::Ready(Ok(Piece::Ended));
+            }
+            let step = decoder.decode(&self.read)?;
+            let piece = self.read.split_to(step.consumed);
+            if !step.data.is_empty() {
+                return Poll::Ready(Ok(Piece::Data(piece.freeze().slice(step.data))));
+            }
+            if !decoder.is_ended() && ready!(self.poll_fill(BODY_READ_BYTES, context))? == 0 {
+                return Poll::Ready(Ok(Piece::Closed));
+            }
+        }
     }
 
     /// Puts `bytes` behind what is to be written.

@@ -22,6 +22,7 @@ mod speech;
 #[path = "../gate/support"]
 #[allow(dead_code, reason = "made for the gate's other tests, which use all of it")]
 mod support {
+    pub mod basics;
     pub mod bystander;
     pub mod client;
     pub mod clock;
@@ -31,16 +32,5 @@ mod support {
     pub mod upstream;
     pub mod world;
 
-    use std::time::Duration;
-
-    /// Longer than anything here takes on a busy machine: a test that waits longer has failed.
-    pub const PATIENCE: Duration = Duration::from_secs(20);
-
-    /// Awaits `future`, or fails.
-    pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("waited too long for {what}"),
-        }
-    }
+    pub use basics::{listen, soon};
 }

@@ -1,7 +1,7 @@
 //! gRPC's frames and an upstream that speaks them over HTTP/2, as the path of a call says.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::client::{Body, With, request};
+use super::listen;
 
 /// A message with its prefix.
 pub fn message(payload: &[u8]) -> Bytes {
@@ -107,22 +108,13 @@ pub struct Log {
 
 impl GrpcUpstream {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let this = Self { address: listener.local_addr().unwrap(), log: Arc::default() };
-        let log = Arc::clone(&this.log);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    tcp.set_nodelay(true).unwrap();
-                    log.connections.fetch_add(1, Ordering::SeqCst);
-                    tokio::spawn(serve(tcp, Arc::clone(&log)));
-                }
-            });
+        let log = Arc::<Log>::default();
+        let kept = Arc::clone(&log);
+        let address = listen(move |tcp| {
+            log.connections.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(serve(tcp, Arc::clone(&log)));
         });
-        this
+        Self { address, log: kept }
     }
 
     pub async fn cancelled(&self, streams: u64) {

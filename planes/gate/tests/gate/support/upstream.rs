@@ -17,6 +17,8 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
+use super::listen;
+
 /// A running upstream; it ends with the test.
 #[derive(Clone)]
 pub struct Upstream {
@@ -39,26 +41,17 @@ pub struct Log {
 
 impl Upstream {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let this = Self { address: listener.local_addr().unwrap(), log: Arc::default() };
-        let log = Arc::clone(&this.log);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    tcp.set_nodelay(true).unwrap();
-                    let log = Arc::clone(&log);
-                    let service = service_fn(move |request| answer(request, Arc::clone(&log)));
-                    tokio::spawn(async move {
-                        let connection = hyper::server::conn::http1::Builder::new();
-                        let _ = connection.serve_connection(TokioIo::new(tcp), service).await;
-                    });
-                }
+        let log = Arc::<Log>::default();
+        let kept = Arc::clone(&log);
+        let address = listen(move |tcp| {
+            let log = Arc::clone(&log);
+            let service = service_fn(move |request| answer(request, Arc::clone(&log)));
+            tokio::spawn(async move {
+                let connection = hyper::server::conn::http1::Builder::new();
+                let _ = connection.serve_connection(TokioIo::new(tcp), service).await;
             });
         });
-        this
+        Self { address, log: kept }
     }
 
     /// Answers every connection with `bytes`, then closes it; without bytes it stays open and silent.

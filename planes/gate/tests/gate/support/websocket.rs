@@ -1,7 +1,7 @@
 //! WebSocket (RFC 6455) by hand: a client over TLS, and an upstream that does as its path says.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::client::{Connector, Protocol};
+use super::listen;
 use super::tap::{Tap, TappedIo};
 
 pub const TEXT: u8 = 0x81;
@@ -176,25 +177,16 @@ pub struct Log {
 
 impl WebSocketUpstream {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let this = Self { address: listener.local_addr().unwrap(), log: Arc::default() };
-        let log = Arc::clone(&this.log);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    tcp.set_nodelay(true).unwrap();
-                    let log = Arc::clone(&log);
-                    tokio::spawn(async move {
-                        serve(Socket { io: tcp, buffer: Vec::new() }, &log).await;
-                        log.ended.fetch_add(1, Ordering::SeqCst);
-                    });
-                }
+        let log = Arc::<Log>::default();
+        let kept = Arc::clone(&log);
+        let address = listen(move |tcp| {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                serve(Socket { io: tcp, buffer: Vec::new() }, &log).await;
+                log.ended.fetch_add(1, Ordering::SeqCst);
             });
         });
-        this
+        Self { address, log: kept }
     }
 
     pub fn last_head(&self) -> String {
