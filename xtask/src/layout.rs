@@ -16,6 +16,7 @@ const FOLDERS: [&str; 13] = [
     "core/ledger",
     "adapters/store",
     "adapters/decision_log",
+    "adapters/archive",
     "planes/gate",
     "planes/control",
     "api",

@@ -1,0 +1,1 @@
+//! The sealed part of the decision log: Parquet files by the hour, each with its digest in the ledger.
