@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod decisions;
 pub mod enroll;
+pub mod findings;
 pub mod ledger;
 pub mod manifest;
 pub mod openapi;

@@ -10,6 +10,7 @@ mod enroll;
 mod examples;
 mod explain;
 pub(crate) mod failure;
+mod findings;
 mod follow;
 mod get;
 mod key;
@@ -148,6 +149,9 @@ enum Verb {
     /// Look at the ledger of everything that was changed, and verify it
     #[command(subcommand)]
     Ledger(ledger::Verb),
+    /// List what is wrong, or about to be, and what to do about it
+    #[command(after_help = examples::FINDINGS)]
+    Findings(output::Watch),
     /// Read settings, certificates and identities anew, while everything serves on
     Reload,
     /// Check folder, disk, certificates, server, clock and ledger
@@ -224,6 +228,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Schema(arguments) => local::schema(&out, &arguments),
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
+        Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor => doctor::doctor(&place, &out).await,
         Verb::Completion(arguments) => local::completion(&out, &arguments),

@@ -5,6 +5,7 @@ use schemars::{Schema, SchemaGenerator};
 use crate::apply::{ApplyReport, ApplyRequest};
 use crate::decisions::{DecisionView, ReasonView};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
+use crate::findings::Finding;
 use crate::ledger::{EventView, LedgerHead, LedgerReport};
 use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
@@ -152,6 +153,8 @@ fn observing() -> Vec<Route> {
             .answers::<LedgerReport>(200, "What was found."),
         read("/v1/reasons", "list_reasons", "The table of reason codes")
             .answers::<Vec<ReasonView>>(200, "All of them."),
+        read("/v1/findings", "list_findings", "What is wrong, or about to be, the most pressing first")
+            .answers::<Vec<Finding>>(200, "All of them; none where all is well."),
     ]
 }
 

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_api::apply::ApplyReport;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
+use portcullis_api::findings::Finding;
 use portcullis_api::ledger::{EventView, LedgerHead, LedgerReport};
 use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
 use portcullis_domain::command::{Command, Prepared, Refusal, Seen};
@@ -34,7 +35,7 @@ use crate::execute::{Executed, Job, Writer};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
 use crate::process::{Process, Started};
 use crate::severing::{Held, SeenKeys, Times};
-use crate::{apply, projection, restoring, severing};
+use crate::{apply, findings, projection, restoring, severing};
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
@@ -268,6 +269,12 @@ impl Control {
         self.restore(Command::ConfirmRestore { proposal, target, by }).await
     }
 
+    /// What somebody should look at, the most pressing first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        findings::findings(&self.state(), &self.runtime(), self.clock().now())
+    }
+
     /// # Errors
     /// The store is closed.
     pub async fn head(&self) -> Result<LedgerHead, StoreError> {
@@ -372,6 +379,12 @@ impl Control {
 
     fn facts(&self, state: &State) -> SnapshotFacts {
         projection::facts(state, &self.0.issuer, &self.0.public_origins, self.clock().now())
+    }
+
+    /// What this process has seen, for the findings.
+    #[expect(clippy::unused_self, reason = "what it has seen is in there")]
+    fn runtime(&self) -> findings::Runtime {
+        findings::Runtime {}
     }
 
     fn now_ms(&self) -> u64 {

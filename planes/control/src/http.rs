@@ -4,6 +4,7 @@
 
 mod authorize;
 mod decisions;
+mod findings;
 mod ledger;
 mod once;
 mod operators;
@@ -50,6 +51,7 @@ pub fn router(control: Control) -> Router {
         .route("/v1/ledger/head", get(ledger::head))
         .route("/v1/ledger/verify", post(ledger::verify))
         .route("/v1/reasons", get(decisions::reasons))
+        .route("/v1/findings", get(findings::list))
         // Outermost last: who asks comes before what was asked already.
         .route_layer(from_fn_with_state((control.clone(), answers), once::once))
         .route_layer(from_fn_with_state(control.clone(), authorize::authorize));

@@ -11,6 +11,7 @@ mod core;
 mod decisions;
 pub mod error;
 mod execute;
+pub mod findings;
 pub mod http;
 pub mod link;
 pub mod oauth;

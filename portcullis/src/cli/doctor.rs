@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use portcullis_api::operators::OperatorView;
+use portcullis_api::findings::Severity;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
@@ -87,7 +87,7 @@ async fn of_server(server: &Server, now: Timestamp) -> Vec<Check> {
     checks.push(clock(now, their_time));
     if answers {
         checks.push(verified(server).await);
-        checks.push(operators(server).await);
+        checks.push(findings(server).await);
     }
     checks
 }
@@ -127,17 +127,26 @@ async fn verified(server: &Server) -> Check {
     }
 }
 
-async fn operators(server: &Server) -> Check {
-    let found: Result<Vec<OperatorView>> = server.get(&["v1", "operators"]).await;
-    match found.map(|operators| operators.len()) {
-        Ok(1) => Check::new(
-            "operators",
-            Finding::Warning,
-            "there is one operator only: a restoration has no second person who looks at it",
-        )
-        .hint("`portcullis operator add NAME`"),
-        Ok(many) => Check::new("operators", Finding::Good, format!("{many} operators")),
-        Err(error) => Check::new("operators", Finding::Bad, format!("can't be listed: {error:#}")),
+/// The findings in short; `portcullis findings` tells them in full.
+async fn findings(server: &Server) -> Check {
+    let name = "findings";
+    let found: Result<Vec<portcullis_api::findings::Finding>> = server.get(&["v1", "findings"]).await;
+    match found {
+        Ok(found) => match found.first() {
+            None => Check::new(name, Finding::Good, "none"),
+            Some(first) => {
+                let finding = match first.severity {
+                    Severity::Critical | Severity::High => Finding::Bad,
+                    Severity::Medium | Severity::Low => Finding::Warning,
+                    Severity::Info => Finding::Good,
+                };
+                let many =
+                    if found.len() == 1 { String::new() } else { format!("{}, the first: ", found.len()) };
+                let message = format!("{many}{}", first.message);
+                Check::new(name, finding, message).hint("`portcullis findings` lists them, with what to do")
+            }
+        },
+        Err(error) => Check::new(name, Finding::Bad, format!("can't be listed: {error:#}")),
     }
 }
 

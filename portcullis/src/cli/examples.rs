@@ -110,6 +110,11 @@ pub(super) const SEVERANCES: &str = "\
 Examples:
   portcullis severances --watch";
 
+pub(super) const FINDINGS: &str = "\
+Examples:
+  portcullis findings
+  portcullis findings -o json";
+
 pub(super) const ERASE: &str = "\
 Examples:
   portcullis erase 61ae37cb-5fe7-4b91-83d3-14b07d5a513e

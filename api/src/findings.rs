@@ -1,0 +1,117 @@
+//! What is wrong, or about to be, and what to do about it.
+//!
+//! `docs/reference/findings.md` lists the codes; a test compares the two.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How much it matters, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// To be done in the coming weeks.
+    Low,
+    /// To be done this week.
+    Medium,
+    /// To be done today: something fails, or will soon.
+    High,
+    /// To be done now: something that must hold doesn't.
+    Critical,
+}
+
+impl Severity {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $title:literal;)+) => {
+        /// What was found. A code is stable: never renamed, and never given another meaning.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FindingCode { $(#[doc = $title] $variant,)+ }
+
+        impl FindingCode {
+            /// Every code, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable code.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// What it means, as a short sentence without full stop.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    OneOperator "one_operator" "one operator only: a restoration has no second person who looks at it";
+    ContractEnds "contract_ends" "a contract ends within 30 days, or has ended while integrations hang on it";
+    GrantEnds "grant_ends" "an integration's grant ends within 30 days and before its contract, or has ended";
+    SeveranceOpen "severance_open" "something has been severed for more than a day";
+    SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
+}
+
+/// One thing that somebody should look at.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    pub severity: Severity,
+    pub code: FindingCode,
+    /// What it is about, such as `contract/NAME`, `client/NAME` or `installation`.
+    pub about: String,
+    /// Lower case, no full stop.
+    pub message: String,
+    /// The next step.
+    pub hint: String,
+    /// When it comes true, or came true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub due: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_stable_and_described() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/findings.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows: BTreeSet<_> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|row| row.0)
+            .collect();
+        let codes: BTreeSet<_> = FindingCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), FindingCode::ALL.len());
+        assert_eq!(rows, codes, "docs/reference/findings.md lists other codes");
+        for code in FindingCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!(page.contains(&format!("| `{}` | {} |", code.as_str(), code.title())), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn severities_are_in_their_order() {
+        assert!(Severity::Critical > Severity::High && Severity::Low > Severity::Info);
+        assert_eq!(serde_json::to_value(Severity::Medium).unwrap(), Severity::Medium.as_str());
+    }
+}

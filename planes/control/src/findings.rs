@@ -1,0 +1,62 @@
+//! What is wrong, or about to be: a pure computation over what is in force and what the process
+//! has seen. Each file here finds things of one sort.
+
+mod people;
+mod severances;
+mod terms;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use portcullis_api::findings::{Finding, Severity};
+use portcullis_domain::state::State;
+
+const DAY_SECONDS: i64 = 86_400;
+/// How long before its end a thing is told of.
+const SOON_DAYS: i64 = 30;
+const VERY_SOON_DAYS: i64 = 7;
+
+/// What no ledger knows: seen by the running process.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Runtime {}
+
+/// Everything that somebody should look at, the most pressing first.
+#[must_use]
+pub fn findings(state: &State, _runtime: &Runtime, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    people::find(state, &mut found);
+    terms::find(state, now, &mut found);
+    severances::find(state, now, &mut found);
+    found.sort_by(|one, other| {
+        let key = |finding: &Finding| {
+            (Reverse(finding.severity), finding.due.unwrap_or(Timestamp::MAX), finding.code)
+        };
+        key(one).cmp(&key(other)).then_with(|| one.about.cmp(&other.about))
+    });
+    found
+}
+
+/// How much it matters that something ends at `end`; nothing while that is far.
+pub(crate) fn ending(end: Timestamp, now: Timestamp) -> Option<Severity> {
+    let left = end.as_second().saturating_sub(now.as_second());
+    match left {
+        ..=0 => Some(Severity::High),
+        _ if left <= VERY_SOON_DAYS * DAY_SECONDS => Some(Severity::Medium),
+        _ if left <= SOON_DAYS * DAY_SECONDS => Some(Severity::Low),
+        _ => None,
+    }
+}
+
+/// `ends in 3 days`, or `has ended`.
+pub(crate) fn ends_in(end: Timestamp, now: Timestamp) -> String {
+    let left = end.as_second().saturating_sub(now.as_second());
+    match (left, left / DAY_SECONDS) {
+        (..=0, _) => "has ended".to_owned(),
+        (_, 0) => format!("ends in {} h", left / 3_600),
+        (_, 1) => "ends in 1 day".to_owned(),
+        (_, days) => format!("ends in {days} days"),
+    }
+}
