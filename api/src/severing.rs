@@ -175,6 +175,10 @@ pub enum CauseView {
     },
     /// A response passed the records limit.
     RecordLimit { decision: DecisionId },
+    /// Keys were revoked, for good.
+    Revoked { operator: String, reason: String },
+    /// A key that had been replaced tried to register another one.
+    KeyTheft { key: String, next_key: String },
 }
 
 /// Everything that is closed, and what is proposed to be opened.

@@ -5,10 +5,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::decision::DecisionId;
-use crate::event::RegisteredKey;
+use crate::event::{PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
-use crate::spec::{Declaration, Kind};
+use crate::spec::{ClientSpec, Declaration, Kind};
 use crate::target::TargetName;
 
 /// A command with all that `decide` needs; what a person typed is parsed before.
@@ -65,6 +65,52 @@ pub enum Command {
     EraseSubject {
         subject: SubjectId,
     },
+    /// A client that has proved both keys puts `next` in the place of `current`.
+    RotateKey {
+        client: ClientId,
+        current: String,
+        next: PublicKey,
+    },
+    /// What follows from [`KeyRefusal::Theft`].
+    SuspectTheft {
+        client: ClientId,
+        key: String,
+        next_key: String,
+    },
+    /// All keys of a client, or one, for good.
+    RevokeKeys {
+        client: String,
+        key: Option<String>,
+        by: OperatorId,
+        reason: String,
+        seen: Seen,
+    },
+    OpenEnrolment {
+        name: String,
+        /// What a new client is made of; without it, an enrolled one gets another way in.
+        new: Option<Box<NewClient>>,
+        code_sha256: String,
+        expires_at: Timestamp,
+        by: OperatorId,
+    },
+    UseEnrolment {
+        /// Name of the client, as whoever has the code says it.
+        name: String,
+        code_sha256: String,
+        key: PublicKey,
+    },
+    SignOut {
+        target: TargetName,
+        by: OperatorId,
+        reason: String,
+    },
+}
+
+/// A client that has no key yet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewClient {
+    pub spec: ClientSpec,
+    pub labels: std::collections::BTreeMap<String, String>,
 }
 
 /// What the gates have seen of a target, and the registry doesn't know.
@@ -145,6 +191,62 @@ pub enum Refusal {
     SamePerson(String),
     #[error("a reason is needed\nhint: say in a few words why, for those who read it at night")]
     ReasonMissing,
+    #[error(transparent)]
+    Key(#[from] KeyRefusal),
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentRefusal),
+    #[error("`{0}` has no tokens of its own to sign out\nhint: name a vendor, an integration or a client")]
+    NoTokens(String),
     #[error("the installation was founded already")]
     AlreadyFounded,
+}
+
+/// Why a client can't put another key in the place of one.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum KeyRefusal {
+    #[error(
+        "key `{0}` is not registered for the client\nhint: `portcullis client keys NAME` lists those that are"
+    )]
+    NotRegistered(String),
+    #[error(
+        "the key has ended\nhint: use the one that replaced it, or ask our operators for a new enrolment"
+    )]
+    Ended,
+    #[error("the key has lapsed\nhint: ask our operators for a new enrolment")]
+    Lapsed,
+    #[error("the next key is the one in use\nhint: make a new key pair")]
+    Same,
+    #[error("the next key is or was registered already\nhint: make a new key pair")]
+    Taken,
+    #[error("two keys are live already, and there is no third{}\nhint: wait until one of them has ended", until(*.0))]
+    TooMany(Option<Timestamp>),
+    /// The caller severs the client.
+    #[error(
+        "the key was replaced, and can't register another one\nhint: somebody else may have your key: call our operators"
+    )]
+    Theft,
+}
+
+fn until(first_ends: Option<Timestamp>) -> String {
+    first_ends.map(|ends| format!(" before {ends}")).unwrap_or_default()
+}
+
+/// Why nobody can enrol.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EnrolmentRefusal {
+    /// Unknown, expired, replaced by a newer one, or used long ago: all the same to whoever has it.
+    #[error("the enrolment is not open\nhint: ask our operators for a new link")]
+    NotOpen,
+    #[error(
+        "the enrolment was used by another key\nhint: somebody else may have had the link: call our operators"
+    )]
+    Reused,
+    #[error(
+        "client `{name}` was given {given} further enrolments, which is all\nhint: delete it and enroll a new client"
+    )]
+    Spent { name: String, given: u32 },
+    #[error(
+        "client `{0}` is trusted through its authority\nhint: its certificates are renewed there, not here"
+    )]
+    BySubject(String),
 }

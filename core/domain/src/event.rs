@@ -16,6 +16,7 @@ use crate::target::Target;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most are definitions, and few are held at a time")]
 pub enum Event {
     /// The first event of a ledger.
     InstallationFounded {
@@ -27,6 +28,9 @@ pub enum Event {
         id: Uuid,
         declaration: Declaration,
         keys: Vec<RegisteredKey>,
+        /// From when on keys that are new in it count; the ledger's own time where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        time: Option<Timestamp>,
     },
     ResourceRemoved {
         id: Uuid,
@@ -58,6 +62,46 @@ pub enum Event {
     SubjectErased {
         subject: SubjectId,
     },
+    /// A client has put a new key in the place of one of its own.
+    ClientKeyRegistered {
+        client: ClientId,
+        key: PublicKey,
+        /// Thumbprint of the key that it replaces, and the first moment in which that is refused.
+        replaces: String,
+        replaced_ends_at: Timestamp,
+        time: Timestamp,
+    },
+    /// Whoever has the code may register the client's key, once.
+    EnrolmentOpened {
+        client: ClientId,
+        /// Lower-case hex; the code itself is nowhere.
+        code_sha256: String,
+        expires_at: Timestamp,
+        /// The keys that the client had are refused from now on.
+        recovery: bool,
+        by: OperatorId,
+        time: Timestamp,
+    },
+    EnrolmentUsed {
+        client: ClientId,
+        key: PublicKey,
+        time: Timestamp,
+    },
+    /// Somebody came with a code that another key had used: one of the two has stolen it.
+    EnrolmentReused {
+        client: ClientId,
+        thumbprint: String,
+        time: Timestamp,
+    },
+    /// Every token of a target is dead; new ones may be had at once.
+    SignedOut {
+        target: Target,
+        /// Epoch of the target from now on.
+        epoch: u64,
+        by: OperatorId,
+        reason: String,
+        time: Timestamp,
+    },
 }
 
 impl Event {
@@ -65,7 +109,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 11] = [
+    pub const KINDS: [&'static str; 16] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -77,6 +121,11 @@ impl Event {
         "restore_proposed",
         "restored",
         "subject_erased",
+        "client_key_registered",
+        "enrolment_opened",
+        "enrolment_used",
+        "enrolment_reused",
+        "signed_out",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -94,6 +143,11 @@ impl Event {
             Self::RestoreProposed(_) => "restore_proposed",
             Self::Restored(_) => "restored",
             Self::SubjectErased { .. } => "subject_erased",
+            Self::ClientKeyRegistered { .. } => "client_key_registered",
+            Self::EnrolmentOpened { .. } => "enrolment_opened",
+            Self::EnrolmentUsed { .. } => "enrolment_used",
+            Self::EnrolmentReused { .. } => "enrolment_reused",
+            Self::SignedOut { .. } => "signed_out",
         }
     }
 
@@ -111,6 +165,11 @@ impl Event {
             Self::RestoreProposed(proposal) => proposal.id.0,
             Self::Restored(restoration) => restoration.id.0,
             Self::SubjectErased { subject } => subject.0,
+            Self::ClientKeyRegistered { client, .. }
+            | Self::EnrolmentOpened { client, .. }
+            | Self::EnrolmentUsed { client, .. }
+            | Self::EnrolmentReused { client, .. } => client.0,
+            Self::SignedOut { target, .. } => target.id(),
         }
     }
 }
@@ -121,6 +180,15 @@ pub struct RegisteredKey {
     /// Base64url of the RFC 7638 or RFC 8705 SHA-256 thumbprint.
     pub thumbprint: String,
     pub form: KeyForm,
+}
+
+/// A public key or certificate that a client has registered by itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PublicKey {
+    pub thumbprint: String,
+    pub form: KeyForm,
+    /// The JSON Web Key, or the PEM of the certificate.
+    pub public: Value,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -155,6 +223,27 @@ pub enum Cause {
     RecordLimit {
         decision: DecisionId,
     },
+    /// An operator has revoked keys: no restoration opens them again.
+    Revoked {
+        operator: OperatorId,
+        reason: String,
+    },
+    /// A key that had been replaced tried to register another one: two hold it. The keys stay refused
+    /// when the client is restored.
+    KeyTheft {
+        /// Thumbprint of the key that had been replaced.
+        key: String,
+        /// Thumbprint of the key that it was to register.
+        next_key: String,
+    },
+}
+
+impl Cause {
+    /// Whether the keys stay refused whatever is restored.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        matches!(self, Self::Revoked { .. } | Self::KeyTheft { .. })
+    }
 }
 
 /// Somebody wants a target open again.

@@ -128,6 +128,11 @@ reasons! {
     HandshakeSlow "handshake_slow" 408 VendorDeveloper "the TLS handshake was not complete in time" "begin the handshake as soon as the connection is open";
     ProxyHeader "proxy_header" 400 Operator "the connection lacks the PROXY protocol header of a balancer that is listed" "have the balancer send PROXY protocol version 1 or 2, and list its network in the gate's settings";
     Http2Flood "http2_flood" 429 VendorDeveloper "the HTTP/2 connection made more work than its requests need" "don't reset, ping or change settings over and over; send headers in few frames";
+    ClientKeyEnded "client_key_ended" 401 VendorDeveloper "the client key was replaced, and its time is over" "use the key that replaced it; without one, ask our operators for a new enrolment";
+    ClientKeyLapsed "client_key_lapsed" 401 VendorDeveloper "the client key has reached its maximum age" "ask our operators for a new enrolment, and register the next key before this one lapses";
+    ClientKeyTheft "client_key_theft" 403 Operator "a client key that had been replaced tried to register another one, so two hold it" "call the contact of our company that your contract names: the client is closed until it is enrolled again";
+    EnrolmentNotOpen "enrolment_not_open" 400 Operator "the enrolment is not open" "ask our operators for a new link: they are good once, and for a short time";
+    EnrolmentReused "enrolment_reused" 400 Operator "the enrolment was used by another key" "call the contact of our company that your contract names: somebody else may have had the link";
     ClientGone "client_gone" 499 VendorDeveloper "the client went away before the answer was complete" "nothing to do";
 }
 

@@ -4,7 +4,9 @@
 //! one, after erasures too (checked by `adapters` and `planes/control` tests).
 
 mod apply;
+mod client_keys;
 mod decide;
+mod enrolment;
 mod resources;
 mod severing;
 
@@ -22,6 +24,8 @@ use crate::spec::{
     ClientSpec, ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, VendorSpec,
 };
 use crate::target::{Target, TargetName};
+pub use client_keys::{ClientKey, KeyEnd, KeySource, KeyTerm, Keyring, ROTATION_SECONDS};
+pub use enrolment::{Enrolment, RECOVERIES_MAX};
 
 /// Everything that is known, and in force.
 #[derive(Clone, PartialEq, Default, Debug)]
@@ -43,6 +47,12 @@ pub struct State {
     pub lifted: BTreeMap<String, u64>,
     /// Revoked tokens, expired ones too: id → expiry.
     pub revoked_tokens: BTreeMap<String, Timestamp>,
+    /// Every key that a client has or had.
+    pub keyrings: BTreeMap<ClientId, Keyring>,
+    /// Thumbprints that were replaced, or left behind in a recovery: they never come back.
+    pub spent_keys: BTreeMap<String, ClientId>,
+    /// The newest enrolment of each client, by the digest of its code.
+    pub enrolments: BTreeMap<String, ClientId>,
     /// Everybody whose texts some event holds, also where no resource names them any more.
     pub subjects: BTreeSet<SubjectId>,
 }
@@ -58,6 +68,7 @@ pub struct Installation {
 pub struct Resource {
     pub id: Uuid,
     pub declaration: Declaration,
+    /// Of a client: what it may still prove itself by, or could until lately.
     pub keys: Vec<RegisteredKey>,
     /// Ledger size when it was last changed: its version.
     pub version: u64,

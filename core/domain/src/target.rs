@@ -33,6 +33,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// The id of the resource that it is, or is of.
+    #[must_use]
+    pub fn id(&self) -> uuid::Uuid {
+        match self {
+            Self::Vendor { id } => id.0,
+            Self::Integration { id } => id.0,
+            Self::Client { id } | Self::Key { client: id, .. } | Self::Session { client: id, .. } => id.0,
+        }
+    }
+
     /// Whether restoring it takes two people, and new keys.
     #[must_use]
     pub fn needs_two(&self) -> bool {

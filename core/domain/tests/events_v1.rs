@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
-    Cause, Event, KeyForm, RegisteredKey, Restoration, RestoreProposal, Severance,
+    Cause, Event, KeyForm, PublicKey, RegisteredKey, Restoration, RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
     ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
@@ -63,6 +63,7 @@ fn one_of_each() -> Vec<Event> {
         id: id(2),
         declaration: serde_json::from_value(declaration).unwrap(),
         keys,
+        time: None,
     };
     let marked = |text: &str| json!({ "$personal": { "subject": subject, "text": text } });
     let severed = |target, keys: &[&str], cause| {
@@ -78,6 +79,7 @@ fn one_of_each() -> Vec<Event> {
     let operator = OperatorId(id(3));
     let by_operator = || Cause::Operator { operator, reason: "stolen laptop".into() };
     let client = ClientId(id(6));
+    let public = |thumbprint: &str, form, public| PublicKey { thumbprint: thumbprint.into(), form, public };
     vec![
         Event::InstallationFounded { installation: id(1), issuer: "https://gate.example".into() },
         defined(
@@ -178,5 +180,47 @@ fn one_of_each() -> Vec<Event> {
             time,
         }),
         Event::SubjectErased { subject },
+        Event::ResourceDefined {
+            id: id(2),
+            declaration: serde_json::from_value(json!({ "kind": "Client", "name": "robot",
+                "spec": { "integration": "feed" } }))
+            .unwrap(),
+            keys: vec![],
+            time: Some(time),
+        },
+        Event::ClientKeyRegistered {
+            client,
+            key: public("key-2", KeyForm::Jwk, json!({ "kty": "OKP" })),
+            replaces: "key-1".into(),
+            replaced_ends_at: time,
+            time,
+        },
+        Event::EnrolmentOpened {
+            client,
+            code_sha256: "cd".repeat(32),
+            expires_at: time,
+            recovery: true,
+            by: operator,
+            time,
+        },
+        Event::EnrolmentUsed { client, key: public("key-3", KeyForm::Certificate, json!("PEM")), time },
+        Event::EnrolmentReused { client, thumbprint: "key-4".into(), time },
+        Event::SignedOut {
+            target: Target::Integration { id: IntegrationId(id(5)) },
+            epoch: 4,
+            by: operator,
+            reason: "stolen laptop".into(),
+            time,
+        },
+        severed(
+            Target::Key { client, thumbprint: "key-1".into() },
+            &["key-1"],
+            Cause::Revoked { operator, reason: "stolen laptop".into() },
+        ),
+        severed(
+            Target::Client { id: client },
+            &["key-1", "key-2"],
+            Cause::KeyTheft { key: "key-1".into(), next_key: "key-9".into() },
+        ),
     ]
 }

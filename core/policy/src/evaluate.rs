@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
 use portcullis_domain::reason::Reason;
 
-use crate::liveness::Liveness;
+use crate::liveness::{KeyCell, Liveness};
 use crate::snapshot::{Client, Route, Snapshot};
 
 /// What was learnt about the caller from its token, and checked.
@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub epochs: [u64; 3],
     /// Thumbprints of the registered key and of the keys that the token is bound to.
     pub keys: &'a [String],
+    /// The term of the registered key.
+    pub key: &'a KeyCell,
     pub session: &'a str,
     pub token_id: &'a str,
     pub scope: &'a [String],
@@ -74,25 +76,43 @@ pub fn evaluate(
     Ok(Permit { client: Arc::clone(client), route: Arc::clone(route) })
 }
 
-/// Whether the caller may have anything at all: looked at again before forwarding and before each chunk.
+/// Whether the caller may have anything at all: looked at again before forwarding.
 ///
 /// # Errors
 /// Why not.
 pub fn standing(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: i64) -> Result<(), Reason> {
     client.lifeline.check(now_us)?;
-    let Err(reason) = not_refused(client, liveness, facts) else { return Ok(()) };
+    let refused =
+        not_refused(client, liveness, facts, now_us).and_then(|()| token_stands(client, liveness, facts));
+    let Err(reason) = refused else { return Ok(()) };
     // A severance that came between the two looks is the first reason, not what follows from it.
     client.lifeline.check(now_us)?;
     Err(reason)
 }
 
-fn not_refused(client: &Client, liveness: &Liveness, facts: &Facts<'_>) -> Result<(), Reason> {
+/// Whether what has begun may go on: looked at before each chunk that leaves. The token's own end, its
+/// revocation and a sign-out end nothing that has begun.
+///
+/// # Errors
+/// Why not.
+pub fn may_go_on(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: i64) -> Result<(), Reason> {
+    client.lifeline.check(now_us)?;
+    let Err(reason) = not_refused(client, liveness, facts, now_us) else { return Ok(()) };
+    client.lifeline.check(now_us)?;
+    Err(reason)
+}
+
+fn not_refused(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: i64) -> Result<(), Reason> {
     if facts.keys.iter().any(|key| liveness.key_refused(key)) {
         return Err(Reason::KeySevered);
     }
     if liveness.session_refused(facts.session) {
         return Err(Reason::SessionSevered);
     }
+    client.lifeline.check_key(facts.key, now_us)
+}
+
+fn token_stands(client: &Client, liveness: &Liveness, facts: &Facts<'_>) -> Result<(), Reason> {
     if liveness.token_revoked(facts.token_id) {
         return Err(Reason::TokenRevoked);
     }

@@ -67,6 +67,22 @@ pub struct ClientFacts {
     pub integration: IntegrationId,
     pub name: String,
     pub epoch: u64,
+    /// What it may prove itself by, and could until lately.
+    pub keys: Vec<ClientKeyFacts>,
+    /// Certificates that aren't among them are trusted through an authority.
+    pub by_subject: bool,
+}
+
+/// One key of a client. Times are microseconds since the Unix epoch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientKeyFacts {
+    pub thumbprint: String,
+    /// The first moment in which it is refused.
+    pub until_us: i64,
+    /// It ends by its age.
+    pub lapses: bool,
+    /// From when on answers say so.
+    pub warn_from_us: i64,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

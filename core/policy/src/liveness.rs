@@ -4,14 +4,17 @@
 //! snapshots come and go. An exchange registers first, then looks at its cells, and looks again
 //! before it forwards and before each chunk that leaves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use portcullis_domain::ids::ClientId;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use uuid::Uuid;
+
+use crate::facts::{ClientFacts, ClientKeyFacts};
 
 /// Epoch above, severed below: a newer epoch always wins, so an older snapshot changes nothing.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Cell {
     /// First instant no longer in force.
     contract_ends_us: AtomicI64,
     grant_ends_us: AtomicI64,
+    /// Of a client: certificates that aren't registered may be its own.
+    by_subject: AtomicBool,
 }
 
 impl Cell {
@@ -34,6 +39,7 @@ impl Cell {
             starts_us: AtomicI64::new(i64::MIN),
             contract_ends_us: AtomicI64::new(i64::MAX),
             grant_ends_us: AtomicI64::new(i64::MAX),
+            by_subject: AtomicBool::new(false),
         }
     }
 
@@ -56,10 +62,70 @@ impl Cell {
         self.present.store(present, Ordering::SeqCst);
     }
 
+    pub fn set_by_subject(&self, by_subject: bool) {
+        self.by_subject.store(by_subject, Ordering::SeqCst);
+    }
+
     pub fn set_term(&self, starts_us: i64, contract_ends_us: i64, grant_ends_us: i64) {
         self.starts_us.store(starts_us, Ordering::SeqCst);
         self.contract_ends_us.store(contract_ends_us, Ordering::SeqCst);
         self.grant_ends_us.store(grant_ends_us, Ordering::SeqCst);
+    }
+}
+
+/// The term of one key of one client, for the life of the process.
+#[derive(Debug)]
+pub struct KeyCell {
+    /// The first moment in which the key is refused, in microseconds since the Unix epoch.
+    until_us: AtomicI64,
+    /// From when on its holder is told.
+    warn_from_us: AtomicI64,
+    /// The snapshot knows it; else it can only be a certificate that its authority stands for.
+    registered: AtomicBool,
+    lapses: AtomicBool,
+}
+
+impl KeyCell {
+    fn new() -> Self {
+        Self {
+            until_us: AtomicI64::new(i64::MIN),
+            warn_from_us: AtomicI64::new(i64::MAX),
+            registered: AtomicBool::new(false),
+            lapses: AtomicBool::new(false),
+        }
+    }
+
+    fn set(&self, facts: &ClientKeyFacts) {
+        self.lapses.store(facts.lapses, Ordering::SeqCst);
+        self.warn_from_us.store(facts.warn_from_us, Ordering::SeqCst);
+        self.registered.store(true, Ordering::SeqCst);
+        self.until_us.store(facts.until_us, Ordering::SeqCst);
+    }
+
+    fn forget(&self) {
+        self.until_us.store(i64::MIN, Ordering::SeqCst);
+        self.warn_from_us.store(i64::MAX, Ordering::SeqCst);
+        self.registered.store(false, Ordering::SeqCst);
+    }
+
+    /// One load for a key that is good.
+    fn check(&self, client: &Cell, now_us: i64) -> Result<(), Reason> {
+        if now_us < self.until_us.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let registered = self.registered.load(Ordering::SeqCst);
+        if !registered && client.by_subject.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let lapsed = registered && self.lapses.load(Ordering::SeqCst);
+        Err(if lapsed { Reason::ClientKeyLapsed } else { Reason::ClientKeyEnded })
+    }
+
+    /// When the key is over, if its holder is to be told by now.
+    #[must_use]
+    pub fn warning(&self, now_us: i64) -> Option<i64> {
+        let told = now_us >= self.warn_from_us.load(Ordering::Relaxed);
+        told.then(|| self.until_us.load(Ordering::Relaxed))
     }
 }
 
@@ -72,6 +138,14 @@ pub struct Lifeline {
 }
 
 impl Lifeline {
+    /// Whether the client's own key is good now.
+    ///
+    /// # Errors
+    /// It has ended, or lapsed.
+    pub fn check_key(&self, key: &KeyCell, now_us: i64) -> Result<(), Reason> {
+        key.check(&self.client, now_us)
+    }
+
     /// # Errors
     /// Why the exchange may not go on.
     pub fn check(&self, now_us: i64) -> Result<(), Reason> {
@@ -105,6 +179,8 @@ impl Lifeline {
 pub struct Liveness {
     // Locked only where a snapshot is compiled or a severance arrives, never on the request path.
     cells: Mutex<HashMap<Uuid, Arc<Cell>>>,
+    /// Client and thumbprint → term. Locked as seldom: a known token holds the cell of its key.
+    keys: Mutex<HashMap<ClientId, BTreeMap<String, Arc<KeyCell>>>>,
     refused_keys: ArcSwap<HashSet<String>>,
     refused_sessions: ArcSwap<HashSet<String>>,
     revoked_tokens: ArcSwap<HashMap<String, i64>>,
@@ -130,6 +206,50 @@ impl Liveness {
     pub fn cell(&self, id: Uuid) -> Arc<Cell> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(id).or_insert_with(|| Arc::new(Cell::new())))
+    }
+
+    /// The cell of a client's key. One that no snapshot knows yet is refused until one does.
+    pub fn key(&self, client: ClientId, thumbprint: &str) -> Arc<KeyCell> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_client = keys.entry(client).or_default();
+        if let Some(known) = of_client.get(thumbprint) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(KeyCell::new());
+        of_client.insert(thumbprint.to_owned(), Arc::clone(&new));
+        new
+    }
+
+    /// Takes over the terms of all clients' keys. Those that are gone are refused from now on, and
+    /// forgotten once no token holds them.
+    pub fn set_keys(&self, clients: &[ClientFacts]) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: HashMap<ClientId, &[ClientKeyFacts]> = HashMap::with_capacity(clients.len());
+        for client in clients {
+            known.insert(client.id, &client.keys);
+            let of_client = keys.entry(client.id).or_default();
+            for key in &client.keys {
+                match of_client.get(&key.thumbprint) {
+                    Some(cell) => cell.set(key),
+                    None => {
+                        let cell = KeyCell::new();
+                        cell.set(key);
+                        of_client.insert(key.thumbprint.clone(), Arc::new(cell));
+                    }
+                }
+            }
+        }
+        keys.retain(|client, cells| {
+            let known = known.get(client).copied().unwrap_or_default();
+            cells.retain(|thumbprint, cell| {
+                let stays = known.iter().any(|key| key.thumbprint == *thumbprint);
+                if !stays {
+                    cell.forget();
+                }
+                stays || Arc::strong_count(cell) > 1
+            });
+            !cells.is_empty()
+        });
     }
 
     /// Marks every cell that is not among `present` as gone.

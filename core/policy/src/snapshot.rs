@@ -235,7 +235,9 @@ fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64)
     }
     for client in &facts.clients {
         take(client.id.0, client.epoch);
+        liveness.cell(client.id.0).set_by_subject(client.by_subject);
     }
+    liveness.set_keys(&facts.clients);
     for integration in &facts.integrations {
         take(integration.id.0, integration.epoch);
         liveness.cell(integration.id.0).set_term(

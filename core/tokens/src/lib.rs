@@ -13,6 +13,7 @@ pub mod dpop;
 pub mod json;
 pub mod jwk;
 pub mod jws;
+pub mod next_key;
 pub mod nonce;
 pub mod replay;
 pub mod session;

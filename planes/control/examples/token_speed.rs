@@ -47,7 +47,7 @@ fn main() {
         signing_key,
         clock: Clock::new(|| Timestamp::from_second(NOW).unwrap(), || Duration::ZERO),
         state: Arc::new(move || Arc::clone(&state)),
-        revoke: Arc::new(|_| Box::pin(std::future::ready(Ok(())))),
+        execute: Arc::new(|_| Box::pin(std::future::ready(Ok(Vec::new())))),
     })
     .unwrap();
     let mut number = 0;
@@ -183,5 +183,6 @@ fn state(key: &SigningKey, certificate: &[u8]) -> State {
 fn defined(id: u128, name: &str, spec: Value, keys: Vec<RegisteredKey>) -> Event {
     let spec: Spec = serde_json::from_value(spec).unwrap();
     let declaration = Declaration { name: name.to_owned(), labels: BTreeMap::new(), spec };
-    Event::ResourceDefined { id: Uuid::from_u128(id), declaration, keys }
+    let time = Timestamp::from_second(NOW).ok();
+    Event::ResourceDefined { id: Uuid::from_u128(id), declaration, keys, time }
 }

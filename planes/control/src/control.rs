@@ -412,12 +412,24 @@ impl Control {
         let closed = self.0.core.close(Command::CutKey { client, keys, decision }, &self.0.seen);
         let Ok(Some(closed)) = closed else { return };
         let control = self.clone();
-        self.0.core.runtime.spawn(async move {
-            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
-            if held == Held::Nothing || !reports.silent.is_empty() {
-                tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a cut key is not closed everywhere, or not recorded");
-            }
-        });
+        self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await });
+    }
+
+    /// Severs for no operator. Goes on to the end even when the caller has gone.
+    async fn close_and_enforce(&self, command: Command) -> Result<(), Refusal> {
+        let Some(closed) = self.0.core.close(command, &self.0.seen)? else { return Ok(()) };
+        let control = self.clone();
+        // Broken off only with the process.
+        let _ = self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await }).await;
+        Ok(())
+    }
+
+    /// Nobody waits for a receipt.
+    async fn enforce_alone(&self, closed: severing::Closed) {
+        let (reports, held) = self.0.core.enforce(&self.0.gates, &closed.severance).await;
+        if held == Held::Nothing || !reports.silent.is_empty() {
+            tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a severance does not hold everywhere, or is not recorded");
+        }
     }
 
     async fn session_of(&self, target: &TargetName) -> Option<ClientId> {

@@ -18,6 +18,7 @@ mod distinguished_name;
 mod form;
 mod issued;
 mod metadata;
+mod register;
 mod resource;
 mod standing;
 mod token;
@@ -28,7 +29,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use portcullis_domain::command::Command;
+use portcullis_domain::command::{Command, Refusal};
+use portcullis_domain::event::Event;
 use portcullis_domain::state::State;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{RelayAnswer, RelayRequest};
@@ -39,6 +41,7 @@ use portcullis_tokens::signing::{SigningError, SigningKey};
 use answer::{Answer, Failure};
 use client_keys::ClientKeys;
 use form::Form;
+use register::Registering;
 use used_assertions::UsedAssertions;
 use vendor_rates::VendorRates;
 
@@ -47,18 +50,25 @@ pub const JWKS_PATH: &str = "/oauth/jwks";
 pub const TOKEN_PATH: &str = "/oauth/token";
 pub const INTROSPECTION_PATH: &str = "/oauth/introspect";
 pub const REVOCATION_PATH: &str = "/oauth/revoke";
+pub const KEYS_PATH: &str = "/oauth/keys";
+pub const ENROLMENT_PATH: &str = "/oauth/enroll";
 
 /// The state that decides now.
 pub type CurrentState = Arc<dyn Fn() -> Arc<State> + Send + Sync>;
 
-/// Executes [`Command::RevokeToken`], and resolves when it is in the ledger.
-pub type Revoke =
-    Arc<dyn Fn(Command) -> Pin<Box<dyn Future<Output = Result<(), NotRecorded>> + Send>> + Send + Sync>;
+/// Executes what clients may command, and resolves with the events when they are in the ledger and
+/// gates decide by them.
+pub type Execute =
+    Arc<dyn Fn(Command) -> Pin<Box<dyn Future<Output = Result<Vec<Event>, NotDone>> + Send>> + Send + Sync>;
 
-/// A revocation didn't get into the ledger, so it doesn't hold.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the revocation was not recorded: {0}")]
-pub struct NotRecorded(pub String);
+/// What a client commanded doesn't hold.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    #[error(transparent)]
+    Refused(Refusal),
+    #[error("it was not recorded: {0}")]
+    NotRecorded(String),
+}
 
 pub struct Options {
     /// Written into metadata and tokens exactly as it stands here.
@@ -68,7 +78,7 @@ pub struct Options {
     pub signing_key: Arc<SigningKey>,
     pub clock: Clock,
     pub state: CurrentState,
-    pub revoke: Revoke,
+    pub execute: Execute,
 }
 
 pub struct Server {
@@ -79,7 +89,7 @@ pub struct Server {
     own_keys: TokenKeys,
     clock: Clock,
     state: CurrentState,
-    revoke: Revoke,
+    execute: Execute,
     token_endpoint: String,
     client_keys: ClientKeys,
     /// What an assertion is verified with for a client that has no key.
@@ -87,6 +97,7 @@ pub struct Server {
     used_assertions: UsedAssertions,
     issues: VendorRates,
     revocations: VendorRates,
+    registrations: VendorRates,
     /// The first whole second of which no earlier process has seen anything.
     started_seconds: i64,
 }
@@ -105,6 +116,7 @@ enum Outcome {
     Answer(Answer),
     /// Answer once the command is in the ledger.
     Revoke(Box<Command>),
+    Register(Box<Registering>),
 }
 
 impl Server {
@@ -114,7 +126,7 @@ impl Server {
     /// # Errors
     /// The public half of the signing key isn't usable.
     pub fn new(options: Options) -> Result<Self, SigningError> {
-        let Options { issuer, public_origins, signing_key, clock, state, revoke } = options;
+        let Options { issuer, public_origins, signing_key, clock, state, execute } = options;
         let mut own_keys = TokenKeys::new();
         own_keys.insert_signing_key(&signing_key)?;
         let started_seconds = first_whole_second(clock.now());
@@ -128,12 +140,13 @@ impl Server {
             own_keys,
             clock,
             state,
-            revoke,
+            execute,
             client_keys: ClientKeys::default(),
             decoy,
             used_assertions: UsedAssertions::default(),
             issues: VendorRates::new(vendor_rates::TOKENS),
             revocations: VendorRates::new(vendor_rates::REVOCATIONS),
+            registrations: VendorRates::new(vendor_rates::REGISTRATIONS),
             started_seconds,
         })
     }
@@ -142,8 +155,9 @@ impl Server {
     pub async fn answer(&self, request: &RelayRequest) -> RelayAnswer {
         let answer = match self.decide(request) {
             Ok(Outcome::Answer(answer)) => answer,
-            Ok(Outcome::Revoke(command)) => match (self.revoke)(*command).await {
-                Ok(()) => Answer::empty(),
+            Ok(Outcome::Register(registering)) => self.register(*registering).await,
+            Ok(Outcome::Revoke(command)) => match (self.execute)(*command).await {
+                Ok(_) => Answer::empty(),
                 Err(error) => {
                     tracing::error!(%error, "a token could not be revoked");
                     Failure::unavailable("the revocation could not be recorded").into()
@@ -168,6 +182,8 @@ impl Server {
             TOKEN_PATH => token::issue,
             INTROSPECTION_PATH => issued::introspect,
             REVOCATION_PATH => issued::revoke,
+            KEYS_PATH => register::rotate,
+            ENROLMENT_PATH => register::enroll,
             _ => return Err(Box::new(Failure::not_found(path))),
         };
         check_method(request, &["POST"])?;

@@ -7,8 +7,8 @@ use portcullis_domain::spec::{ContractSpec, IntegrationSpec, Kind, Spec};
 use portcullis_domain::state::{Resource, State};
 use portcullis_domain::target::Target;
 use portcullis_policy::facts::{
-    ClientFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts, UpstreamFacts,
-    VendorFacts,
+    ClientFacts, ClientKeyFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts,
+    UpstreamFacts, VendorFacts,
 };
 
 /// The snapshot of `state`. Tokens that have expired at `now` need no revocation any more.
@@ -97,6 +97,17 @@ fn client(state: &State, name: &str, resource: &Resource) -> Option<ClientFacts>
         integration: standing.integration_id(),
         name: name.to_owned(),
         epoch: state.epoch(resource.id),
+        keys: state
+            .key_terms(&standing)
+            .filter(|(_, term)| term.until > Timestamp::MIN)
+            .map(|(key, term)| ClientKeyFacts {
+                thumbprint: key.thumbprint.clone(),
+                until_us: term.until.as_microsecond(),
+                lapses: term.lapses,
+                warn_from_us: term.warn_from.as_microsecond(),
+            })
+            .collect(),
+        by_subject: standing.client_spec.subject.is_some(),
     })
 }
 

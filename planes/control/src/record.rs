@@ -47,7 +47,7 @@ pub(crate) fn canonical_declaration(declaration: Declaration) -> Declaration {
 /// # Errors
 /// It is of a kind or version that this code doesn't know, or contradicts its envelope.
 pub(crate) fn fold(stored: StoredEvent) -> Result<Event, FoldError> {
-    let StoredEvent { sequence, kind, version, payload, .. } = stored;
+    let StoredEvent { sequence, kind, version, payload, time, .. } = stored;
     if !Event::KINDS.contains(&kind.as_str()) {
         return Err(FoldError::Kind { sequence, kind });
     }
@@ -55,6 +55,10 @@ pub(crate) fn fold(stored: StoredEvent) -> Result<Event, FoldError> {
         return Err(FoldError::Version { sequence, kind, version, known: Event::VERSION });
     }
     match serde_json::from_value::<Event>(payload) {
+        // Written before events said so themselves: the envelope's time is as good.
+        Ok(Event::ResourceDefined { id, declaration, keys, time: None }) if kind == "resource_defined" => {
+            Ok(Event::ResourceDefined { id, declaration, keys, time: Some(time) })
+        }
         Ok(event) if event.kind() == kind => Ok(event),
         Ok(event) => Err(FoldError::Contradiction { sequence, kind, payload: event.kind().to_owned() }),
         Err(source) => Err(FoldError::Payload { sequence, kind, source }),

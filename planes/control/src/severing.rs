@@ -177,7 +177,7 @@ fn reserve_entry(severance: &Severance, bytes_max: usize) -> Option<Vec<u8>> {
     let whole = ReserveEntry { severance: severance.clone(), keys_of_registry: false };
     let mut short = whole.severance.clone();
     short.keys.clear();
-    if let Cause::Operator { reason, .. } = &mut short.cause {
+    if let Cause::Operator { reason, .. } | Cause::Revoked { reason, .. } = &mut short.cause {
         *reason = reason.chars().take(RESERVED_REASON_MAX).collect();
     }
     let short = ReserveEntry { severance: short, keys_of_registry: true };
@@ -243,6 +243,12 @@ pub fn severance_view(state: &State, severance: &Severance) -> SeveranceView {
                 CauseView::Operator { operator: operator_name(state, *operator), reason: reason.clone() }
             }
             Cause::RecordLimit { decision } => CauseView::RecordLimit { decision: *decision },
+            Cause::Revoked { operator, reason } => {
+                CauseView::Revoked { operator: operator_name(state, *operator), reason: reason.clone() }
+            }
+            Cause::KeyTheft { key, next_key } => {
+                CauseView::KeyTheft { key: key.clone(), next_key: next_key.clone() }
+            }
         },
         time: severance.time,
     }
@@ -273,7 +279,13 @@ pub(crate) fn receipt(state: &State, closed: Closed, reports: Reports, held: Hel
         Held::Reserve => SeverAnswer::SeveredReserved,
     };
     let (by, reason) = match &severance.cause {
-        Cause::Operator { operator, reason } => (operator_name(state, *operator), reason.clone()),
+        Cause::Operator { operator, reason } | Cause::Revoked { operator, reason } => {
+            (operator_name(state, *operator), reason.clone())
+        }
+        Cause::KeyTheft { key, next_key } => (
+            "the authorization server".to_owned(),
+            format!("theft suspected: key {key} had been replaced, and tried to register {next_key}"),
+        ),
         Cause::RecordLimit { decision } => {
             ("the gate".to_owned(), format!("a response passed the records limit, decision {decision}"))
         }

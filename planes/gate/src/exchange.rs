@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecord};
 use portcullis_domain::reason::Reason;
-use portcullis_policy::evaluate::{Permit, standing};
+use portcullis_policy::evaluate::{Permit, may_go_on, standing};
 use portcullis_policy::meters::Place;
 use tokio::time::Instant;
 
@@ -71,7 +71,16 @@ impl Exchange {
         self.id_text.as_str()
     }
 
-    /// Looks at liveness again; on the request path this costs a few atomic loads.
+    /// Looks at liveness again before something is forwarded: a few atomic loads.
+    pub fn check_admitted(&self) -> Result<(), Reason> {
+        if self.connection.is_cut() {
+            return self.check();
+        }
+        let shared = &self.core.shared;
+        standing(self.permit.client(), &shared.liveness, &self.caller.facts(), self.core.now_us())
+    }
+
+    /// Looks at what ends an exchange that has begun.
     pub fn check(&self) -> Result<(), Reason> {
         if self.connection.is_cut() {
             // The order that cut it has raised an epoch or refused a key: liveness says which.
@@ -82,7 +91,7 @@ impl Exchange {
 
     fn standing(&self) -> Result<(), Reason> {
         let shared = &self.core.shared;
-        standing(self.permit.client(), &shared.liveness, &self.caller.facts(), self.core.now_us())
+        may_go_on(self.permit.client(), &shared.liveness, &self.caller.facts(), self.core.now_us())
     }
 
     /// The client waits no longer than until then.

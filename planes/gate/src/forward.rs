@@ -164,7 +164,7 @@ async fn over_http1(
             None => Box::pin(connect(&route.upstream, upstream_tls(ready, &route.upstream)?)).await?,
         };
         exchange.connection.use_upstream(exchange.id, Rc::clone(&valve));
-        exchange.check()?;
+        exchange.check_admitted()?;
         match wire.send(bytes.clone(), body.take(), frames, head.method == Method::HEAD).await {
             Ok(answer) => {
                 let mut response = Response::new(UpstreamBody::Http1 { body: answer.body, valve });

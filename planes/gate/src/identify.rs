@@ -7,11 +7,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Facts;
+use portcullis_policy::liveness::KeyCell;
 use portcullis_tokens::access_token::{AccessClaims, TokenError, verify};
 use portcullis_tokens::dpop::{ExpectedProof, NewHeader, Proof, ProofError, canonical_url};
 use portcullis_tokens::replay::{Acceptance, ClientShare};
@@ -46,6 +48,7 @@ impl Caller {
             client: claims.lineage.client,
             epochs: [epochs.vendor, epochs.integration, epochs.client],
             keys,
+            key: &self.token.key,
             session: &self.session,
             token_id: &claims.token_id,
             scope: &claims.scope,
@@ -60,6 +63,8 @@ pub struct KnownToken {
     /// Thumbprints that may close it: of the registered key and of the keys it is bound to.
     pub keys: Vec<String>,
     pub client_key: String,
+    /// The term of the registered key: resolved once, one load for each request.
+    pub key: Arc<KeyCell>,
     generation: u64,
 }
 
@@ -211,7 +216,9 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
     let mut keys = vec![client_key.clone()];
     keys.extend(confirmed.into_iter().flatten().map(|key| key.to_string()));
     keys.dedup();
-    let known = Rc::new(KnownToken { claims, keys, client_key, generation: ready.token_keys_generation });
+    let key = core.shared.liveness.key(claims.lineage.client, &client_key);
+    let generation = ready.token_keys_generation;
+    let known = Rc::new(KnownToken { claims, keys, client_key, key, generation });
     let mut cache = core.tokens.by_digest.borrow_mut();
     if cache.len() >= TOKENS_MAX {
         cache.clear();

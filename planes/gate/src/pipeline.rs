@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
+use jiff::Timestamp;
 use portcullis_decision_log::AppendError;
 use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
@@ -21,7 +22,7 @@ use crate::identify::{Caller, identify};
 use crate::limit;
 use crate::read::{check_head, other_reading};
 use crate::record::{decision, method_kept};
-use crate::refusal::{Challenge, DECISION, DPOP_NONCE, Refusal, put};
+use crate::refusal::{Challenge, DECISION, DPOP_NONCE, KEY_EXPIRES, Refusal, put};
 use crate::relay::{is_reserved, relay};
 use crate::shared::Ready;
 use crate::vendor_body::VendorBody;
@@ -124,7 +125,17 @@ async fn pass(
         put(response.headers_mut(), DPOP_NONCE, &nonce);
     }
     limit::describe(core, &exchange.permit, response.headers_mut());
+    if let Some(until_us) = exchange.caller.token.key.warning(core.now_us()) {
+        warn_of_key(until_us, response.headers_mut());
+    }
     Ok(response)
+}
+
+/// Rounded down: the key is good until then, and no longer.
+fn warn_of_key(until_us: i64, headers: &mut HeaderMap) {
+    if let Ok(until) = Timestamp::from_second(until_us.div_euclid(1_000_000)) {
+        put(headers, KEY_EXPIRES, &until.to_string());
+    }
 }
 
 fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<std::sync::Arc<Route>, Refusal> {

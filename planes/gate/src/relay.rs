@@ -186,7 +186,14 @@ impl Told {
         let about = self.about.as_ref();
         let base = decision(core, connection, id, ready.snapshot.version, self.verdict, self.reason);
         // Only names of our own: what strangers make up is not written down.
-        let known = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/jwks"];
+        let known = [
+            "/oauth/token",
+            "/oauth/introspect",
+            "/oauth/revoke",
+            "/oauth/jwks",
+            "/oauth/keys",
+            "/oauth/enroll",
+        ];
         DecisionDraft {
             vendor: about.map(|about| about.vendor),
             integration: about.map(|about| about.integration),

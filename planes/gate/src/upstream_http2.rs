@@ -37,7 +37,7 @@ pub async fn over_http2(
     loop {
         let (mut upstream, reused) = upstream(exchange, facts, tls).await?;
         exchange.connection.use_upstream(exchange.id, Rc::clone(&upstream.valve));
-        exchange.check()?;
+        exchange.check_admitted()?;
         let Some(body) = tries.begin() else { return Err(Reason::UpstreamFailed.into()) };
         let error = match send(&mut upstream, request.clone(), body).await {
             Ok(response) => {

@@ -127,6 +127,8 @@ pub(super) fn cause(cause: &CauseView) -> String {
     match cause {
         CauseView::Operator { operator, reason } => format!("{operator}: {reason}"),
         CauseView::RecordLimit { decision } => format!("records {decision}"),
+        CauseView::Revoked { operator, reason } => format!("{operator}, for good: {reason}"),
+        CauseView::KeyTheft { .. } => "theft of a key suspected".to_owned(),
     }
 }
 

@@ -28,10 +28,40 @@ pub struct IntegrationSpec {
     pub token_seconds: u32,
     #[serde(default)]
     pub limits: Limits,
+    /// How long the keys of its clients are good, and how they follow each other.
+    #[serde(default, skip_serializing_if = "KeyRules::is_default")]
+    pub keys: KeyRules,
 }
 
 fn token_seconds() -> u32 {
     300
+}
+
+/// The life of the keys that its clients register. A change holds for the keys that are there, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyRules {
+    /// Days after its registration on which a key lapses.
+    #[schemars(range(min = 1, max = 3_650))]
+    pub age_days_max: u32,
+    /// Days before it lapses from which on answers and findings say so.
+    #[schemars(range(max = 3_650))]
+    pub warn_days: u32,
+    /// How long a key that was replaced is good beside the new one.
+    #[schemars(range(max = 604_800))]
+    pub overlap_seconds: u32,
+}
+
+impl KeyRules {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for KeyRules {
+    fn default() -> Self {
+        Self { age_days_max: 90, warn_days: 14, overlap_seconds: 86_400 }
+    }
 }
 
 /// Who calls whom.

@@ -3,7 +3,9 @@
 use jiff::{Timestamp, ToSpan};
 
 use crate::event::{Event, Restoration, Severance};
+use crate::ids::ClientId;
 use crate::personal::Personal;
+use crate::spec::Kind;
 use crate::state::{Installation, Operator, PublishedKey, Resource, State};
 use crate::target::Target;
 
@@ -17,7 +19,7 @@ impl State {
             Event::InstallationFounded { installation, issuer } => {
                 self.installation = Some(Installation { id: *installation, issuer: issuer.clone() });
             }
-            Event::ResourceDefined { id, declaration, keys } => {
+            Event::ResourceDefined { id, declaration, keys, time } => {
                 for personal in declaration.spec.clone().personal_mut() {
                     self.hold(personal);
                 }
@@ -30,9 +32,13 @@ impl State {
                         version: self.size,
                     },
                 );
+                if declaration.spec.kind() == Kind::Client {
+                    self.apply_declared_keys(ClientId(*id), &declaration.name, keys, *time);
+                }
             }
-            Event::ResourceRemoved { kind, name, .. } => {
+            Event::ResourceRemoved { id, kind, name } => {
                 self.resources.remove(&(*kind, name.clone()));
+                self.forget_keyring(ClientId(*id));
             }
             Event::OperatorAdded { id, name, token_sha256 } => {
                 self.hold(name);
@@ -56,6 +62,15 @@ impl State {
                 self.proposals.insert(proposal.id, proposal.clone());
             }
             Event::Restored(restoration) => self.apply_restored(restoration),
+            Event::ClientKeyRegistered { client, key, replaces, replaced_ends_at, time } => {
+                self.apply_rotated(*client, key, replaces, *replaced_ends_at, *time);
+            }
+            Event::EnrolmentOpened { client, code_sha256, expires_at, recovery, by, time } => {
+                self.apply_enrolment_opened(*client, code_sha256, *expires_at, *recovery, *by, *time);
+            }
+            Event::EnrolmentUsed { client, key, time } => self.apply_enrolled(*client, key, *time),
+            Event::EnrolmentReused { client, .. } => self.apply_enrolment_reused(*client),
+            Event::SignedOut { target, epoch, .. } => self.raise_epoch(target, *epoch),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
                 for resource in self.resources.values_mut() {
@@ -98,11 +113,13 @@ impl State {
         self.severances.insert(severance.id, severance.clone());
     }
 
-    /// Whether a vendor's or an integration's severance closed the key: no later one may take it
-    /// over, since restoring that would open it again. Such a severance may itself be over already.
+    /// Whether the key was revoked, or closed by a vendor's or an integration's severance: no later one
+    /// may take it over, since restoring that would open it again. Such a severance may itself be over already.
     fn refused_for_good(&self, key: &str) -> bool {
         self.refused_keys.get(key).is_some_and(|closed_by| {
-            self.severances.get(closed_by).is_none_or(|severance| severance.target.needs_two())
+            self.severances
+                .get(closed_by)
+                .is_none_or(|severance| severance.target.needs_two() || severance.cause.is_for_good())
         })
     }
 

@@ -62,6 +62,22 @@ impl State {
                 }
                 Ok(vec![Event::SubjectErased { subject }])
             }
+            Command::RotateKey { client, current, next } => {
+                self.decide_rotate(client, &current, next, context)
+            }
+            Command::SuspectTheft { client, key, next_key } => {
+                self.decide_theft(client, key, next_key, context)
+            }
+            Command::RevokeKeys { client, key, by, reason, seen } => {
+                self.decide_revoke_keys(&client, key, (by, reason), seen, context)
+            }
+            Command::OpenEnrolment { name, new, code_sha256, expires_at, by } => {
+                self.decide_open_enrolment(name, new, code_sha256, expires_at, by, context)
+            }
+            Command::UseEnrolment { name, code_sha256, key } => {
+                self.decide_use_enrolment(&name, &code_sha256, key, context)
+            }
+            Command::SignOut { target, by, reason } => self.decide_sign_out(&target, by, reason, context),
         }
     }
 

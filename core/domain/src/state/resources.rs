@@ -1,6 +1,6 @@
 //! Declaring resources: all of a batch or none, and nothing when nothing changed.
 
-mod check;
+pub(super) mod check;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +19,7 @@ impl State {
     ) -> Result<Vec<Event>, Refusal> {
         // Those that others refer to come first, so that the ledger reads in a sensible order.
         resources.sort_by_key(|prepared| prepared.declaration.spec.kind());
-        let faults = check::faults(self, &resources);
+        let faults = check::faults(self, &resources, check::Keyless::Refused);
         if !faults.is_empty() {
             return Err(Refusal::Invalid(faults));
         }
@@ -27,7 +27,7 @@ impl State {
     }
 
     /// `None` when the declaration says what is known already.
-    fn define(&self, prepared: Prepared, context: &mut Context<'_>) -> Option<Event> {
+    pub(super) fn define(&self, prepared: Prepared, context: &mut Context<'_>) -> Option<Event> {
         let Prepared { mut declaration, keys } = prepared;
         let known = self.resource(declaration.spec.kind(), &declaration.name);
         if let Some(known) = known
@@ -37,7 +37,7 @@ impl State {
         }
         hold_personal(&mut declaration.spec, known.map(|known| &known.declaration.spec), context);
         let id = known.map_or_else(|| (context.new_id)(), |known| known.id);
-        Some(Event::ResourceDefined { id, declaration, keys })
+        Some(Event::ResourceDefined { id, declaration, keys, time: Some(context.now) })
     }
 
     /// The resources that refer to this one, as a person would write them.

@@ -154,6 +154,7 @@ impl State {
             severances
                 .iter()
                 .filter_map(|severance| self.severances.get(severance))
+                .filter(|severance| !severance.cause.is_for_good())
                 .flat_map(|severance| severance.keys.iter().cloned())
                 .filter(|key| {
                     self.refused_keys.get(key).is_some_and(|closed_by| severances.contains(closed_by))
@@ -172,10 +173,12 @@ impl State {
         })
     }
 
-    /// The open severances that restoring `target` lifts: its own, and for a client those of its keys and sessions.
+    /// The open severances that restoring `target` lifts: its own, and for a client those of its keys and
+    /// sessions. What was revoked stays so.
     fn lifted_by(&self, target: &Target) -> Vec<SeveranceId> {
         self.severances
             .values()
+            .filter(|severance| !matches!(severance.cause, Cause::Revoked { .. }))
             .filter(|severance| match (&severance.target, target) {
                 (own, asked) if own == asked => true,
                 (Target::Key { client, .. } | Target::Session { client, .. }, Target::Client { id }) => {
@@ -222,7 +225,7 @@ impl State {
         keys
     }
 
-    fn next_epoch(&self, target: &Target) -> u64 {
+    pub(super) fn next_epoch(&self, target: &Target) -> u64 {
         match target {
             Target::Vendor { id } => self.epoch(id.0) + 1,
             Target::Integration { id } => self.epoch(id.0) + 1,

@@ -9,7 +9,9 @@
 
 mod applying;
 mod case;
+mod client_keys;
 mod erasing;
+mod keyring_model;
 mod operators;
 mod restoring;
 mod severing;

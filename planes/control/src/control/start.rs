@@ -115,21 +115,46 @@ impl Control {
 
     /// The authorization server, which decides by what is in force.
     pub(super) fn authorization_server(&self) -> Result<oauth::Server, SigningError> {
-        let (core, revoker) = (Arc::clone(&self.0.core), Arc::downgrade(&self.0));
+        let (core, executor) = (Arc::clone(&self.0.core), Arc::downgrade(&self.0));
         oauth::Server::new(oauth::Options {
             issuer: self.0.issuer.clone(),
             public_origins: self.0.public_origins.clone(),
             signing_key: Arc::clone(&self.0.signing_key),
             clock: self.clock().clone(),
             state: Arc::new(move || core.state()),
-            revoke: Arc::new(move |command| {
-                let control = revoker.upgrade().map(Self);
+            execute: Arc::new(move |command| {
+                let control = executor.upgrade().map(Self);
                 Box::pin(async move {
-                    let Some(control) = control else { return Err(oauth::NotRecorded("stopping".into())) };
-                    let executed = control.execute(command).await;
-                    executed.map(|_| ()).map_err(|error| oauth::NotRecorded(error.to_string()))
+                    let Some(control) = control else {
+                        return Err(oauth::NotDone::NotRecorded("stopping".into()));
+                    };
+                    control.execute_for_client(command).await
                 })
             }),
         })
+    }
+
+    /// What a client commands by itself. Keys hold at every gate when it returns: otherwise a client that
+    /// turns to its new key at once would be refused.
+    async fn execute_for_client(&self, command: Command) -> Result<Vec<Event>, oauth::NotDone> {
+        let not_done = |error: ExecuteError| match error {
+            ExecuteError::Refused(refusal) => oauth::NotDone::Refused(refusal),
+            other => oauth::NotDone::NotRecorded(other.to_string()),
+        };
+        if matches!(command, Command::SuspectTheft { .. }) {
+            return self
+                .close_and_enforce(command)
+                .await
+                .map(|()| Vec::new())
+                .map_err(oauth::NotDone::Refused);
+        }
+        let of_keys = matches!(command, Command::RotateKey { .. } | Command::UseEnrolment { .. });
+        let executed = self.execute(command).await.map_err(not_done)?;
+        if of_keys {
+            for gate in self.0.gates.wait_for(executed.size, super::APPLY_WAIT).await {
+                tracing::warn!(gate, "a gate doesn't decide by a client's new key yet");
+            }
+        }
+        Ok(executed.events)
     }
 }

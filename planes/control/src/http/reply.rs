@@ -85,6 +85,9 @@ impl From<Refusal> for Refused {
             Refusal::SamePerson(_) => (403, "another person is needed"),
             Refusal::ReasonMissing => (422, "a reason is needed"),
             Refusal::AlreadyFounded => (409, "founded already"),
+            Refusal::Key(_) => (409, "the key can't be changed"),
+            Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
+            Refusal::NoTokens(_) => (422, "not a target"),
         };
         Problem::of_message(status, title, &refusal.to_string()).into()
     }

@@ -53,6 +53,11 @@ impl Answer {
         Self { cache_control: "public, max-age=300", ..Self::json(body) }
     }
 
+    pub(super) fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     pub(super) fn empty() -> Self {
         Self { body: None, ..Self::json(Value::Null) }
     }
@@ -112,6 +117,11 @@ impl Failure {
 
     pub(super) fn bad_request(error: &'static str, description: impl Into<String>) -> Self {
         Self::new(400, error, description)
+    }
+
+    /// What is asked for can't be done yet.
+    pub(super) fn conflict() -> Self {
+        Self::new(409, "invalid_request", "")
     }
 
     pub(super) fn invalid_client(description: impl Into<String>) -> Self {

@@ -3,10 +3,11 @@
 //! A client that doesn't exist and one whose proof isn't good get the same answer. Only what anybody
 //! can see from the request alone — a wrong audience, an expired assertion, a secret — is explained.
 
+use jiff::Timestamp;
 use portcullis_domain::event::KeyForm;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::{AssertionAudience, Authentication};
-use portcullis_domain::state::Standing;
+use portcullis_domain::state::{KeyTerm, Standing};
 use portcullis_tokens::assertion::{
     Assertion, AssertionError, ExpectedAssertion, RegisteredKey, VerifiedAssertion,
 };
@@ -31,6 +32,7 @@ pub(super) struct Caller<'a> {
     pub standing: Standing<'a>,
     /// The registered key, or the certificate, that it proved itself by.
     pub key: Thumbprint,
+    pub term: KeyTerm,
     pub by: Authentication,
 }
 
@@ -92,7 +94,10 @@ fn authenticate_by_assertion<'a>(
     let verified = verify(exchange, &assertion, name, standing.as_ref())?;
     let Some(standing) = standing else { return Err(Failure::authentication_failed().into()) };
     take(exchange, &standing, &verified)?;
-    Ok(Caller { standing, key: verified.key, by: Authentication::PrivateKeyJwt })
+    let Some(term) = term_of(exchange, &standing, &verified.key.to_string(), KeyForm::Jwk) else {
+        return Err(Failure::authentication_failed().into());
+    };
+    Ok(Caller { standing, key: verified.key, term, by: Authentication::PrivateKeyJwt })
 }
 
 /// The signature first with either audience, and only then with the one that the client has chosen:
@@ -105,7 +110,8 @@ fn verify(
 ) -> Result<VerifiedAssertion, Box<Failure>> {
     let server = exchange.server;
     let (issuer, token_endpoint) = (server.issuer.as_str(), server.token_endpoint.as_str());
-    let registered = standing.map(|standing| server.client_keys.of(standing)).unwrap_or_default();
+    let registered =
+        standing.map(|standing| server.client_keys.of(exchange.state, standing)).unwrap_or_default();
     // A client without keys costs a signature check like any other.
     let keys: &[RegisteredKey] = if registered.is_empty() { &server.decoy } else { &registered };
     let expected = ExpectedAssertion {
@@ -200,19 +206,29 @@ fn authenticate_by_certificate<'a>(exchange: &Exchange<'a>) -> Result<Caller<'a>
         return Err(Failure::authentication_failed().into());
     };
     let key = Thumbprint::of_certificate(leaf);
-    let thumbprint = key.to_string();
-    let registered = standing
-        .client
-        .keys
-        .iter()
-        .any(|known| known.form == KeyForm::Certificate && known.thumbprint == thumbprint);
-    if registered {
-        return Ok(Caller { standing, key, by: Authentication::SelfSignedTlsClientAuth });
+    if let Some(term) = term_of(exchange, &standing, &key.to_string(), KeyForm::Certificate) {
+        return Ok(Caller { standing, key, term, by: Authentication::SelfSignedTlsClientAuth });
     }
     if let Some(subject) = &standing.client_spec.subject
         && certificate::is_of(subject, leaf, intermediates, exchange.now)
     {
-        return Ok(Caller { standing, key, by: Authentication::TlsClientAuth });
+        // Its authority has said how long it is good.
+        let until = certificate::not_after(leaf).unwrap_or(Timestamp::MIN);
+        let term = KeyTerm { until, lapses: true, warn_from: Timestamp::MAX };
+        return Ok(Caller { standing, key, term, by: Authentication::TlsClientAuth });
     }
     Err(Failure::authentication_failed().into())
+}
+
+/// The term of a key that the client has, or had until lately; whether it is over is looked at with all
+/// else that may stand against the client.
+fn term_of(
+    exchange: &Exchange<'_>,
+    standing: &Standing<'_>,
+    thumbprint: &str,
+    form: KeyForm,
+) -> Option<KeyTerm> {
+    let mut keys = exchange.state.key_terms(standing);
+    let known = keys.find(|(key, _)| key.form == form && key.thumbprint == thumbprint);
+    known.map(|(_, term)| term).filter(|term| term.until > Timestamp::MIN)
 }

@@ -3,15 +3,22 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use portcullis_domain::spec::CertificateSubject;
+use portcullis_tokens::jwk::{Jwk, VerifyingKey};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use serde_json::json;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+use x509_parser::public_key::PublicKey;
 
 use super::distinguished_name::DistinguishedName;
 
+/// RFC 8410.
+const ED25519: &str = "1.3.101.112";
 /// Authorities in a registered PEM text, and intermediates of a connection, that are looked at.
 const AUTHORITIES_MAX: usize = 4;
 const INTERMEDIATES_MAX: usize = 8;
@@ -26,6 +33,64 @@ pub(super) fn is_of(
 ) -> bool {
     // The subject first: comparing costs less than verifying.
     names(subject, leaf) && chains(&subject.certificate_authority, leaf, intermediates, now)
+}
+
+/// The key of a certificate that is valid at `now`, and its PEM.
+pub(super) fn public_key(der: &[u8], now: Timestamp) -> Option<(VerifyingKey, String)> {
+    let Ok(([], certificate)) = x509_parser::parse_x509_certificate(der) else { return None };
+    let validity = certificate.validity();
+    if !(validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now.as_second()) {
+        return None;
+    }
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let public = certificate.public_key();
+    let jwk = match public.parsed().ok()? {
+        PublicKey::RSA(rsa) => {
+            let whole = |number: &[u8]| {
+                encode(
+                    number
+                        .iter()
+                        .position(|byte| *byte != 0)
+                        .and_then(|at| number.get(at..))
+                        .unwrap_or(number),
+                )
+            };
+            json!({ "kty": "RSA", "n": whole(rsa.modulus), "e": whole(rsa.exponent) })
+        }
+        // Uncompressed, and of 32 bytes each; a point of another curve of that size isn't on this one.
+        PublicKey::EC(point) => match point.data().split_first()? {
+            (4, halves) if halves.len() == 64 => {
+                let (x, y) = halves.split_at_checked(32)?;
+                json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y) })
+            }
+            _ => return None,
+        },
+        PublicKey::Unknown(x) if public.algorithm.algorithm.to_id_string() == ED25519 => {
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) })
+        }
+        _ => return None,
+    };
+    let key = VerifyingKey::new(&Jwk::parse(&jwk.to_string()).ok()?).ok()?;
+    Some((key, pem(der)))
+}
+
+fn pem(der: &[u8]) -> String {
+    const LINE_CHARACTERS: usize = 64;
+    let mut pem = "-----BEGIN CERTIFICATE-----".to_owned();
+    for (place, character) in STANDARD.encode(der).chars().enumerate() {
+        if place % LINE_CHARACTERS == 0 {
+            pem.push('\n');
+        }
+        pem.push(character);
+    }
+    pem.push_str("\n-----END CERTIFICATE-----\n");
+    pem
+}
+
+/// The first second in which the certificate is no longer valid.
+pub(super) fn not_after(leaf: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(leaf).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp().checked_add(1)?).ok()
 }
 
 fn chains(authorities_pem: &str, leaf: &[u8], intermediates: &[Vec<u8>], now: Timestamp) -> bool {

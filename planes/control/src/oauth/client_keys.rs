@@ -1,11 +1,13 @@
-//! The registered keys of clients, prepared for verifying: reading a key set costs more than all else
-//! at the token endpoint but the signatures.
+//! The registered keys of clients, prepared for verifying: reading a key costs more than all else at
+//! the token endpoint but the signatures.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+use portcullis_domain::event::KeyForm;
 use portcullis_domain::ids::ClientId;
-use portcullis_domain::state::Standing;
+use portcullis_domain::state::{Standing, State};
 use portcullis_tokens::assertion::RegisteredKey;
 use portcullis_tokens::jwk::{Jwk, JwkSet, VerifyingKey};
 use serde_json::Value;
@@ -13,48 +15,61 @@ use serde_json::Value;
 /// Clients whose keys are held; full, all are forgotten, which costs each one reading.
 const CLIENTS_MAX: usize = 4_096;
 
-/// Keys by client, each with the key set that they were made of: a client with another set now is
-/// read anew, whatever changed it.
+/// Keys by client, each with the version of the client that they are of: whatever changes its keys
+/// gives it another one.
 #[derive(Default)]
 pub(super) struct ClientKeys(Mutex<HashMap<ClientId, Prepared>>);
 
 struct Prepared {
-    of: Value,
+    version: u64,
     keys: Arc<[RegisteredKey]>,
 }
 
 impl ClientKeys {
-    /// The keys that the client has in the state that `standing` is of; none for a client without.
-    pub(super) fn of(&self, standing: &Standing<'_>) -> Arc<[RegisteredKey]> {
-        let Some(jwks) = &standing.client_spec.jwks else { return Arc::default() };
+    /// The keys of the client that `standing` is of, those too that are over by now: who holds one is
+    /// told so. None for a client without.
+    pub(super) fn of(&self, state: &State, standing: &Standing<'_>) -> Arc<[RegisteredKey]> {
         let client = standing.client_id();
+        let version = standing.client.version;
         let known = self
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&client)
-            .and_then(|known| (known.of == *jwks).then(|| Arc::clone(&known.keys)));
+            .and_then(|known| (known.version == version).then(|| Arc::clone(&known.keys)));
         known.unwrap_or_else(|| {
             // Without the lock: it takes as long as a signature check for each key.
-            let keys: Arc<[RegisteredKey]> = prepare(jwks).into();
+            let keys: Arc<[RegisteredKey]> = prepare(state, standing).into();
             let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if held.len() >= CLIENTS_MAX {
                 held.clear();
             }
-            held.insert(client, Prepared { of: jwks.clone(), keys: Arc::clone(&keys) });
+            held.insert(client, Prepared { version, keys: Arc::clone(&keys) });
             keys
         })
     }
 }
 
-fn prepare(jwks: &Value) -> Vec<RegisteredKey> {
-    let Ok(set) = JwkSet::parse(&jwks.to_string()) else { return Vec::new() };
-    let registered = |key: &Jwk| {
+/// The newest first: only so many are tried.
+fn prepare(state: &State, standing: &Standing<'_>) -> Vec<RegisteredKey> {
+    let declared = standing.client_spec.jwks.as_ref().and_then(|jwks| JwkSet::parse(&jwks.to_string()).ok());
+    let terms = state.key_terms(standing).filter(|(_, term)| term.until > Timestamp::MIN);
+    let mut keys: Vec<_> = terms.map(|(key, _)| key).filter(|key| key.form == KeyForm::Jwk).collect();
+    keys.reverse();
+    let registered = |jwk: &Jwk| {
         Some(RegisteredKey {
-            key: VerifyingKey::new(key).ok()?,
-            kid: key.kid().map(str::to_owned),
-            thumbprint: key.thumbprint(),
+            key: VerifyingKey::new(jwk).ok()?,
+            kid: jwk.kid().map(str::to_owned),
+            thumbprint: jwk.thumbprint(),
         })
     };
-    set.keys().iter().filter_map(registered).collect()
+    let of_declared = |thumbprint: &str| {
+        let set = declared.as_ref()?;
+        set.keys().iter().find(|jwk| jwk.thumbprint().to_string() == thumbprint).cloned()
+    };
+    let read = |public: &Value| Jwk::parse(&public.to_string()).ok();
+    keys.into_iter()
+        .filter_map(|key| of_declared(&key.thumbprint).or_else(|| key.public.as_ref().and_then(read)))
+        .filter_map(|jwk| registered(&jwk))
+        .collect()
 }

@@ -4,7 +4,7 @@ use portcullis_domain::state::State;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::{INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, Server, TOKEN_PATH};
+use super::{ENROLMENT_PATH, INTROSPECTION_PATH, JWKS_PATH, KEYS_PATH, REVOCATION_PATH, Server, TOKEN_PATH};
 
 const AUTHENTICATION_METHODS: [&str; 3] =
     ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
@@ -17,6 +17,9 @@ pub(super) fn document(server: &Server) -> Answer {
         "token_endpoint": server.url(TOKEN_PATH),
         "introspection_endpoint": server.url(INTROSPECTION_PATH),
         "revocation_endpoint": server.url(REVOCATION_PATH),
+        // Our own: a client registers its next key, or its first.
+        "portcullis_key_endpoint": server.url(KEYS_PATH),
+        "portcullis_enrolment_endpoint": server.url(ENROLMENT_PATH),
     });
     let mut document = json!({
         "issuer": server.issuer,

@@ -16,7 +16,7 @@ use super::authenticate::Caller;
 
 /// What a caller in good standing has.
 pub(super) struct Permit {
-    /// The first second in which contract or grant is over.
+    /// The first second in which contract, grant or key is over.
     pub ends_at: i64,
     /// JA4 context key and network.
     pub context: String,
@@ -28,6 +28,34 @@ pub(super) fn check(
     exchange: &Exchange<'_>,
     caller: &Caller<'_>,
     confirmation: &Confirmation,
+) -> Result<Permit, Box<Failure>> {
+    judged(exchange, caller, confirmation, &over(exchange, caller))
+}
+
+/// The same for a caller whose key may have ended: it asks what became of it.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_open(
+    exchange: &Exchange<'_>,
+    caller: &Caller<'_>,
+    confirmation: &Confirmation,
+) -> Result<Permit, Box<Failure>> {
+    judged(exchange, caller, confirmation, &[])
+}
+
+fn over(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Vec<Reason> {
+    if exchange.now < caller.term.until {
+        return Vec::new();
+    }
+    vec![if caller.term.lapses { Reason::ClientKeyLapsed } else { Reason::ClientKeyEnded }]
+}
+
+fn judged(
+    exchange: &Exchange<'_>,
+    caller: &Caller<'_>,
+    confirmation: &Confirmation,
+    over: &[Reason],
 ) -> Result<Permit, Box<Failure>> {
     let Ok(address) = exchange.request.address.parse() else {
         tracing::error!(address = %exchange.request.address, "the gate relayed no address");
@@ -43,6 +71,7 @@ pub(super) fn check(
     if keys.into_iter().flatten().any(refused) {
         reasons.push(Reason::KeySevered);
     }
+    reasons.extend(over);
     // Fails closed: a term that can't be computed is none.
     let ends = match term(standing) {
         Ok(term) => {
@@ -60,6 +89,7 @@ pub(super) fn check(
         }
     };
     if reasons.is_empty() {
+        let ends = ends.min(caller.term.until);
         return Ok(Permit { ends_at: ends.as_second(), context: context_of(ja4_context, &network) });
     }
     Err(Box::new(refusal(reasons)))
@@ -70,7 +100,9 @@ pub(super) fn refusal(reasons: Vec<Reason>) -> Failure {
     let first = reasons.first().copied().unwrap_or(Reason::ClientUnknown);
     // A closed key proves nobody any more; all else is about what the client may have.
     let failure = match first {
-        Reason::KeySevered => Failure::invalid_client(first.title()),
+        Reason::KeySevered | Reason::ClientKeyEnded | Reason::ClientKeyLapsed => {
+            Failure::invalid_client(first.title())
+        }
         _ => Failure::bad_request("unauthorized_client", first.title()),
     };
     failure.hint(first.how()).reasons(reasons)

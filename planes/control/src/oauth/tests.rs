@@ -5,6 +5,8 @@ mod certificates;
 mod endpoints;
 mod hostile;
 mod issuing;
+mod key_terms;
 mod liveness;
 mod private_key_jwt;
+mod registering;
 mod world;

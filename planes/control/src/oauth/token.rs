@@ -3,6 +3,7 @@
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::state::Standing;
 use portcullis_policy::link::RelayAbout;
@@ -33,7 +34,7 @@ pub(super) fn issue(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
     }
 }
 
-fn about(caller: &Caller<'_>) -> RelayAbout {
+pub(super) fn about(caller: &Caller<'_>) -> RelayAbout {
     RelayAbout {
         vendor: caller.standing.vendor_id(),
         integration: caller.standing.integration_id(),
@@ -61,7 +62,18 @@ fn grant(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Result<(Answer, Vec<St
         "expires_in": claims.expires_at - claims.issued_at,
         "scope": claims.scope.join(" "),
     }));
-    Ok((answer, claims.scope))
+    Ok((warned(answer, caller, exchange.now), claims.scope))
+}
+
+/// Tells the holder of a key that will soon be over; the gate says the same with each of its answers.
+fn warned(answer: Answer, caller: &Caller<'_>, now: Timestamp) -> Answer {
+    if now < caller.term.warn_from {
+        return answer;
+    }
+    match Timestamp::from_second(caller.term.until.as_second()) {
+        Ok(until) => answer.header("portcullis-key-expires", until.to_string()),
+        Err(_) => answer,
+    }
 }
 
 /// `DPoP` if a proof must come with it (RFC 9449, section 5); a certificate alone makes no type.
@@ -141,8 +153,11 @@ fn claims(
     let lifetime = standing.integration_spec.token_seconds.min(LIFETIME_SECONDS_MAX);
     let expires_at = issued_at.saturating_add(lifetime.into()).min(permit.ends_at);
     if expires_at <= issued_at {
-        // Less than a second is left of the contract or grant.
-        return Err(standing::refusal(vec![Reason::ContractNotInForce]).into());
+        // Less than a second is left of the key, the contract or the grant.
+        let key_first = caller.term.until.as_second() <= issued_at;
+        let of_key = if caller.term.lapses { Reason::ClientKeyLapsed } else { Reason::ClientKeyEnded };
+        let reason = if key_first { of_key } else { Reason::ContractNotInForce };
+        return Err(standing::refusal(vec![reason]).into());
     }
     let name = standing.client.declaration.name.clone();
     Ok(AccessClaims {

@@ -14,6 +14,9 @@ pub(super) const REVOCATIONS: RateLimit = RateLimit { per_second: 1, burst: 100 
 /// comes near it, as tokens live for minutes; and one that doesn't stop leaves the others theirs.
 pub(super) const TOKENS: RateLimit = RateLimit { per_second: 10_000, burst: 100_000 };
 
+/// Keys: each time the ledger grows for good too, and an honest client does it four times a year.
+pub(super) const REGISTRATIONS: RateLimit = RateLimit { per_second: 1, burst: 100 };
+
 /// What each vendor took, over all its clients. As many entries as vendors were ever declared.
 pub(super) struct VendorRates {
     limit: RateLimit,

@@ -1,5 +1,6 @@
 //! What must hold before a batch of declarations is taken: every fault at once, each with its place.
 
+mod client;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,18 +9,27 @@ use serde_json::Value;
 
 use super::{fault, references};
 use crate::command::{Fault, Prepared};
-use crate::spec::{
-    ClientSpec, ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, is_name,
-};
+use crate::spec::{ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, is_name};
 use crate::state::State;
 
 /// The paths at the gate's address that are its own.
 pub const RESERVED: [&str; 2] = ["/oauth/", "/.well-known/"];
 
+const KEY_DAYS_MAX: u32 = 3_650;
+const KEY_OVERLAP_SECONDS_MAX: u32 = 604_800;
+
 /// The registry as it would be.
 type After<'a> = BTreeMap<(Kind, &'a str), &'a Spec>;
 
-pub fn faults(state: &State, resources: &[Prepared]) -> Vec<Fault> {
+/// Whether a client may be declared without anything to prove itself by: only when it is enrolled by a
+/// code does it get its key later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keyless {
+    Allowed,
+    Refused,
+}
+
+pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut after: After<'_> = state
         .resources
@@ -35,7 +45,7 @@ pub fn faults(state: &State, resources: &[Prepared]) -> Vec<Fault> {
         after.insert(key, &declaration.spec);
     }
     for prepared in resources {
-        check_one(state, &after, prepared, &mut faults);
+        check_one(state, &after, prepared, keyless, &mut faults);
     }
     together::check_keys(state, resources, &mut faults);
     together::check_paths(&after, resources, &mut faults);
@@ -43,7 +53,13 @@ pub fn faults(state: &State, resources: &[Prepared]) -> Vec<Fault> {
     faults
 }
 
-fn check_one(state: &State, after: &After<'_>, prepared: &Prepared, faults: &mut Vec<Fault>) {
+fn check_one(
+    state: &State,
+    after: &After<'_>,
+    prepared: &Prepared,
+    keyless: Keyless,
+    faults: &mut Vec<Fault>,
+) {
     let declaration = &prepared.declaration;
     if !is_name(&declaration.name) {
         faults.push(fault(
@@ -78,7 +94,7 @@ fn check_one(state: &State, after: &After<'_>, prepared: &Prepared, faults: &mut
         Spec::Upstream(spec) => check_upstream(declaration, spec, faults),
         Spec::Route(spec) => check_route(declaration, spec, faults),
         Spec::Integration(spec) => check_integration(state, after, declaration, spec, faults),
-        Spec::Client(spec) => check_client(state, declaration, spec, prepared, faults),
+        Spec::Client(spec) => client::check(state, spec, prepared, keyless, faults),
     }
 }
 
@@ -252,6 +268,19 @@ fn check_integration(
             ));
         }
     }
+    let days = 1..=KEY_DAYS_MAX;
+    if !days.contains(&spec.keys.age_days_max) {
+        let message = format!("keys must live 1 to {KEY_DAYS_MAX} days");
+        faults.push(fault(declaration, "/spec/keys/age_days_max", message, None));
+    }
+    if spec.keys.warn_days > KEY_DAYS_MAX {
+        let message = format!("it must be at most {KEY_DAYS_MAX}");
+        faults.push(fault(declaration, "/spec/keys/warn_days", message, None));
+    }
+    if spec.keys.overlap_seconds > KEY_OVERLAP_SECONDS_MAX {
+        let message = format!("two keys may be live for {KEY_OVERLAP_SECONDS_MAX} seconds at most");
+        faults.push(fault(declaration, "/spec/keys/overlap_seconds", message, None));
+    }
     let limits = &spec.limits;
     let numbers = [
         ("requests/per_second", limits.requests.per_second),
@@ -285,61 +314,6 @@ fn check_integration(
             format!("an integration can't go over from vendor `{}` to another", vendor.declaration.name),
             Some("declare a new integration under another name"),
         ));
-    }
-}
-
-fn check_client(
-    state: &State,
-    declaration: &Declaration,
-    spec: &ClientSpec,
-    prepared: &Prepared,
-    faults: &mut Vec<Fault>,
-) {
-    if spec.authentication().is_empty() {
-        faults.push(fault(
-            declaration,
-            "/spec",
-            "the client has no way to prove who it is".into(),
-            Some("register public keys (`jwks`), a certificate (`certificates`) or a subject (`subject`); secrets and API keys are not accepted"),
-        ));
-    }
-    if spec.certificates.len() > 2 {
-        let message = "at most two certificates may be registered, while one replaces the other".into();
-        faults.push(fault(declaration, "/spec/certificates/2", message, None));
-    }
-    if let Some(subject) = &spec.subject {
-        let forms = [&subject.dn, &subject.san_dns, &subject.san_uri, &subject.san_ip, &subject.san_email];
-        if forms.into_iter().flatten().count() != 1 {
-            faults.push(fault(
-                declaration,
-                "/spec/subject",
-                "exactly one form of the subject must be given".into(),
-                Some("set one of `dn`, `san_dns`, `san_uri`, `san_ip`, `san_email` (RFC 8705 §2.1.2)"),
-            ));
-        }
-    }
-    if let Some(Spec::Client(known)) =
-        state.resource(Kind::Client, &declaration.name).map(|known| &known.declaration.spec)
-        && known.integration != spec.integration
-    {
-        faults.push(fault(
-            declaration,
-            "/spec/integration",
-            format!("a client can't go over from integration `{}` to another", known.integration),
-            Some("enroll a new client"),
-        ));
-    }
-    for key in &prepared.keys {
-        let known = state.resource(Kind::Client, &declaration.name);
-        let unchanged = known.is_some_and(|known| known.keys.contains(key));
-        if let (false, Some(severance)) = (unchanged, state.refused_keys.get(&key.thumbprint)) {
-            faults.push(fault(
-                declaration,
-                "/spec",
-                format!("key `{}` was closed by severance {severance}", key.thumbprint),
-                Some("register a new key; a severed one stays refused"),
-            ));
-        }
     }
 }
 

@@ -34,6 +34,8 @@ fn metadata_says_what_is_served() {
         "token_endpoint": TOKEN_ENDPOINT,
         "introspection_endpoint": "https://gate.example/oauth/introspect",
         "revocation_endpoint": "https://gate.example/oauth/revoke",
+        "portcullis_key_endpoint": "https://gate.example/oauth/keys",
+        "portcullis_enrolment_endpoint": "https://gate.example/oauth/enroll",
     });
     expect["mtls_endpoint_aliases"] = endpoints.clone();
     expect.as_object_mut().unwrap().extend(endpoints.as_object().unwrap().clone());

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_domain::command::Command;
+use portcullis_domain::command::{Command, Context as DecideContext};
 use portcullis_domain::event::{Cause, Event, KeyForm, RegisteredKey, Severance};
 use portcullis_domain::ids::{ClientId, IntegrationId, OperatorId, SeveranceId, VendorId};
 use portcullis_domain::spec::{Declaration, Spec};
@@ -18,6 +18,7 @@ use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{RelayAnswer, RelayRequest};
 use portcullis_tokens::access_token::{self, AccessClaims, TokenKeys};
 use portcullis_tokens::assertion::{self, NewAssertion};
+use portcullis_tokens::jwk::JwkSet;
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -25,7 +26,7 @@ use rcgen::{CertificateParams, IsCa, KeyPair};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::oauth::{NotRecorded, Options, Revoke, Server};
+use crate::oauth::{Execute, NotDone, Options, Server};
 
 pub const ISSUER: &str = "https://gate.example";
 pub const TOKEN_ENDPOINT: &str = "https://gate.example/oauth/token";
@@ -75,7 +76,7 @@ impl World {
                 || Duration::ZERO,
             ),
             state: Arc::new(move || Arc::clone(&current.lock().unwrap())),
-            revoke: recording(&state, &revoked),
+            execute: recording(&state, &revoked, &seconds),
         })
         .unwrap();
         Self { server, signing_key, state, seconds, revoked, key, certificate, assertions: AtomicU64::new(0) }
@@ -96,8 +97,14 @@ impl World {
         *state = Arc::new(next);
     }
 
-    /// Declares a client with these members of its spec.
-    pub fn enroll(&self, id: u128, name: &str, spec: Value, keys: Vec<RegisteredKey>) {
+    /// Declares a client with these members of its spec; the keys of its set are registered by themselves.
+    pub fn enroll(&self, id: u128, name: &str, spec: Value, mut keys: Vec<RegisteredKey>) {
+        let set = JwkSet::parse(&spec["jwks"].to_string()).ok();
+        keys.extend(
+            set.iter()
+                .flat_map(JwkSet::keys)
+                .map(|jwk| RegisteredKey { thumbprint: jwk.thumbprint().to_string(), form: KeyForm::Jwk }),
+        );
         let mut members = json!({ "integration": "feed" });
         members.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         self.change(defined(id, name, json!({ "kind": "Client", "spec": members }), keys));
@@ -306,22 +313,32 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Applies the first revocation to the state; then the disk is full.
-fn recording(state: &Arc<Mutex<Arc<State>>>, revoked: &Arc<Mutex<Vec<(String, Timestamp)>>>) -> Revoke {
-    let (state, revoked) = (Arc::clone(state), Arc::clone(revoked));
+/// Applies what is commanded to the state, but only the first revocation: then the disk is full.
+fn recording(
+    state: &Arc<Mutex<Arc<State>>>,
+    revoked: &Arc<Mutex<Vec<(String, Timestamp)>>>,
+    seconds: &Arc<AtomicI64>,
+) -> Execute {
+    let (state, revoked, seconds) = (Arc::clone(state), Arc::clone(revoked), Arc::clone(seconds));
     Arc::new(move |command| {
-        let Command::RevokeToken { client, token_id, expires_at } = command else { panic!("{command:?}") };
-        let outcome = if revoked.lock().unwrap().len() == 1 {
-            Err(NotRecorded("the disk is full".to_owned()))
-        } else {
-            revoked.lock().unwrap().push((token_id.clone(), expires_at));
-            let mut state = state.lock().unwrap();
+        if let Command::RevokeToken { token_id, expires_at, .. } = &command {
+            if revoked.lock().unwrap().len() == 1 {
+                let full = NotDone::NotRecorded("the disk is full".to_owned());
+                return Box::pin(std::future::ready(Err(full)));
+            }
+            revoked.lock().unwrap().push((token_id.clone(), *expires_at));
+        }
+        let mut state = state.lock().unwrap();
+        let now = Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap();
+        let size = u128::from(state.size);
+        let mut new_id = || Uuid::from_u128(1_000 + size);
+        let decided = state.decide(command, &mut DecideContext { now, new_id: &mut new_id });
+        if let Ok(events) = &decided {
             let mut next = State::clone(&state);
-            next.apply(&Event::TokenRevoked { client, token_id, expires_at });
+            events.iter().for_each(|event| next.apply(event));
             *state = Arc::new(next);
-            Ok(())
-        };
-        Box::pin(std::future::ready(outcome))
+        }
+        Box::pin(std::future::ready(decided.map_err(NotDone::Refused)))
     })
 }
 
@@ -378,5 +395,6 @@ fn route(name: &str, path: &str, scope: &str) -> Event {
 fn defined(id: u128, name: &str, spec: Value, keys: Vec<RegisteredKey>) -> Event {
     let spec: Spec = serde_json::from_value(spec).unwrap();
     let declaration = Declaration { name: name.to_owned(), labels: BTreeMap::new(), spec };
-    Event::ResourceDefined { id: Uuid::from_u128(id), declaration, keys }
+    let time = Timestamp::from_second(START - 1).ok();
+    Event::ResourceDefined { id: Uuid::from_u128(id), declaration, keys, time }
 }

@@ -311,6 +311,9 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
             integration: first.integration,
             name: format!("{name}-machine-{client}"),
             epoch: 1,
+            keys: Vec::new(),
+            // Tests of keys say which there are.
+            by_subject: true,
         });
     }
 }

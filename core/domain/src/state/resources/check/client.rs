@@ -1,0 +1,76 @@
+//! What must hold for a client.
+
+use super::Keyless;
+use crate::command::{Fault, Prepared};
+use crate::ids::ClientId;
+use crate::spec::{ClientSpec, Kind, Spec};
+use crate::state::resources::fault;
+use crate::state::{Keyring, State};
+
+/// # Faults
+/// Keys that are closed or were replaced may stand in a declaration where they stood before: they stay
+/// what they are, and the rest of it holds.
+pub fn check(
+    state: &State,
+    spec: &ClientSpec,
+    prepared: &Prepared,
+    keyless: Keyless,
+    faults: &mut Vec<Fault>,
+) {
+    let declaration = &prepared.declaration;
+    let known = state.resource(Kind::Client, &declaration.name);
+    let self_kept =
+        known.and_then(|known| state.keyring(ClientId(known.id))).is_some_and(Keyring::is_self_kept);
+    if spec.authentication().is_empty() && keyless == Keyless::Refused && !self_kept {
+        faults.push(fault(
+            declaration,
+            "/spec",
+            "the client has no way to prove who it is".into(),
+            Some("register public keys (`jwks`), a certificate (`certificates`) or a subject (`subject`); secrets and API keys are not accepted"),
+        ));
+    }
+    if spec.certificates.len() > 2 {
+        let message = "at most two certificates may be registered, while one replaces the other".into();
+        faults.push(fault(declaration, "/spec/certificates/2", message, None));
+    }
+    if let Some(subject) = &spec.subject {
+        let forms = [&subject.dn, &subject.san_dns, &subject.san_uri, &subject.san_ip, &subject.san_email];
+        if forms.into_iter().flatten().count() != 1 {
+            faults.push(fault(
+                declaration,
+                "/spec/subject",
+                "exactly one form of the subject must be given".into(),
+                Some("set one of `dn`, `san_dns`, `san_uri`, `san_ip`, `san_email` (RFC 8705 §2.1.2)"),
+            ));
+        }
+    }
+    if let Some(Spec::Client(known)) =
+        state.resource(Kind::Client, &declaration.name).map(|known| &known.declaration.spec)
+        && known.integration != spec.integration
+    {
+        faults.push(fault(
+            declaration,
+            "/spec/integration",
+            format!("a client can't go over from integration `{}` to another", known.integration),
+            Some("enroll a new client"),
+        ));
+    }
+    for key in &prepared.keys {
+        let unchanged = known.is_some_and(|known| known.keys.contains(key));
+        if let (false, Some(severance)) = (unchanged, state.refused_keys.get(&key.thumbprint)) {
+            faults.push(fault(
+                declaration,
+                "/spec",
+                format!("key `{}` was closed by severance {severance}", key.thumbprint),
+                Some("register a new key; a severed one stays refused"),
+            ));
+        } else if !unchanged && state.spent_keys.contains_key(&key.thumbprint) {
+            faults.push(fault(
+                declaration,
+                "/spec",
+                format!("key `{}` was replaced, and never comes back", key.thumbprint),
+                Some("take it out: `portcullis client keys NAME` shows the client's keys"),
+            ));
+        }
+    }
+}
