@@ -35,7 +35,12 @@ pub fn state(operators: usize, role: &str, contract_ends: &str, grant_ends: Opti
 pub fn define(state: &mut State, id: u128, kind: &str, spec: Value) {
     let declaration = json!({ "name": "acme", "kind": kind, "spec": spec });
     let declaration = serde_json::from_value(declaration).unwrap();
-    state.apply(&Event::ResourceDefined { id: Uuid::from_u128(id), declaration, keys: Vec::new() });
+    state.apply(&Event::ResourceDefined {
+        id: Uuid::from_u128(id),
+        declaration,
+        keys: Vec::new(),
+        time: None,
+    });
 }
 
 pub fn at(text: &str) -> Timestamp {
