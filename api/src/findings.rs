@@ -66,6 +66,8 @@ codes! {
     ContractEnds "contract_ends" "a contract ends within 30 days, or has ended while integrations hang on it";
     GrantEnds "grant_ends" "an integration's grant ends within 30 days and before its contract, or has ended";
     SeveranceOpen "severance_open" "something has been severed for more than a day";
+    ServiceLevelBroken "service_level_broken" "the error budget of a contract's promise is spent";
+    ServiceLevelBurning "service_level_burning" "the error budget of a contract's promise is spent too fast";
     SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
 }
 

@@ -8,6 +8,7 @@ pub mod enroll;
 pub mod findings;
 pub mod ledger;
 pub mod manifest;
+pub mod metrics;
 pub mod openapi;
 pub mod operators;
 pub mod page;

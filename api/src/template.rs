@@ -76,6 +76,8 @@ spec:
   ends: {ENDS}
   time_zone: UTC
   # reference: number of the paper
+  # What we have promised about our side; `portcullis describe vendor` shows what is left of it.
+  # service_levels: { availability_percent: 99.9, latency_p99_ms: 500 }
 ---
 kind: Upstream
 name: {NAME}-upstream

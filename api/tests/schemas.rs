@@ -25,6 +25,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         other => panic!("type `{other}` is not known to this test"),
     }
 }
@@ -109,6 +110,12 @@ fn parser_and_schema_take_and_refuse_the_same() {
         spec[name] = value;
         json!({ "kind": "Route", "name": "r", "spec": spec })
     };
+    let contract = |levels: Value| {
+        let mut spec =
+            json!({ "vendor": "v", "starts": "2026-01-01", "ends": "2026-12-31", "time_zone": "UTC" });
+        spec["service_levels"] = levels;
+        json!({ "kind": "Contract", "name": "c", "spec": spec })
+    };
     let vendor = |name: &str| json!({ "kind": "Vendor", "name": name, "spec": { "legal_name": "V" } });
     for (manifest, expect) in [
         (vendor("a"), true),
@@ -122,6 +129,11 @@ fn parser_and_schema_take_and_refuse_the_same() {
         (client(json!({ "subject": { "san_dns": "y" } })), false),
         (client(json!({ "certificates": "x" })), false),
         (client(json!({ "client_secret": "x" })), false),
+        (contract(json!({ "availability_percent": 99.9, "latency_p99_ms": 300 })), true),
+        (contract(json!({ "availability_percent": 99 })), true),
+        (contract(json!({ "availability_percent": "99" })), false),
+        (contract(json!({ "latency_p99_ms": 0.5 })), false),
+        (contract(json!({ "uptime": 99.9 })), false),
         (client(json!({ "assertion_audience": "token_endpoint" })), true),
         (client(json!({ "assertion_audience": "anything" })), false),
         (route("impact", json!("high")), true),

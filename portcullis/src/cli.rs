@@ -16,6 +16,7 @@ mod get;
 mod key;
 mod ledger;
 mod local;
+mod metrics;
 mod operators;
 mod output;
 #[cfg(test)]
@@ -149,6 +150,9 @@ enum Verb {
     /// Look at the ledger of everything that was changed, and verify it
     #[command(subcommand)]
     Ledger(ledger::Verb),
+    /// Show what is counted of a vendor, its integrations and their routes
+    #[command(after_help = examples::METRICS)]
+    Metrics(metrics::Arguments),
     /// List what is wrong, or about to be, and what to do about it
     #[command(after_help = examples::FINDINGS)]
     Findings(output::Watch),
@@ -228,6 +232,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Schema(arguments) => local::schema(&out, &arguments),
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
+        Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor => doctor::doctor(&place, &out).await,
@@ -282,6 +287,7 @@ mod tests {
             "portcullis new integration --template push acme",
             "portcullis completion bash",
             "portcullis doctor",
+            "portcullis metrics acme --window 24h --watch",
             "portcullis reload --dir D",
         ] {
             check(line, true);
@@ -303,6 +309,7 @@ mod tests {
             "portcullis client enroll a --integration i --jwks F --algorithm ES256",
             "portcullis decisions --since yesterday",
             "portcullis explain 123",
+            "portcullis metrics acme --window 2h",
             "portcullis demon",
         ] {
             check(line, false);

@@ -24,10 +24,38 @@ pub struct Settings {
     /// How strangers are met; the part that a reload reads anew.
     #[serde(default, skip_serializing_if = "is_default")]
     pub gate: GateSettings,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub metrics: MetricsSettings,
 }
 
-fn is_default(settings: &GateSettings) -> bool {
-    *settings == GateSettings::default()
+/// Who may read what is counted, and how much of it there is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSettings {
+    pub access: MetricsAccess,
+    /// Series of each family; what is beyond is counted together.
+    pub series_max: usize,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricsAccess {
+    /// Operators, and who holds the token of `metrics.token`.
+    #[default]
+    Token,
+    /// Everybody who reaches control.
+    Open,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self { access: MetricsAccess::Token, series_max: portcullis_control::metrics::SERIES_MAX }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(settings: &T) -> bool {
+    *settings == T::default()
 }
 
 impl Settings {

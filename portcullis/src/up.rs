@@ -14,6 +14,7 @@ use portcullis_api::apply::{ApplyReport, ManifestText};
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
+use portcullis_control::process::MetricsAccess;
 use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::command::Command;
 use portcullis_domain::personal::Personal;
@@ -30,7 +31,7 @@ use reload::Reloader;
 
 use crate::clock::{entropy, system_clock};
 use crate::pki::Keys;
-use crate::settings::{Settings, write_whole};
+use crate::settings::{self, MetricsSettings, Settings, write_whole};
 
 /// Messages that may wait on the link, each way.
 const LINK_MESSAGES_MAX: usize = 4_096;
@@ -99,7 +100,8 @@ impl Installation {
         let held = Settings::read(&settings_path)?.unwrap_or_else(|| settings.clone());
         let ca = std::path::absolute(keys.path("ca.crt"))?;
         let reloader = Arc::new(Reloader::new(settings_path, held, keys, gate.reloads(), serving.tls())?);
-        control.serve_with(reload::process(Arc::clone(&reloader), gate.strangers()));
+        let metrics_access = metrics_access(settings.metrics.access, &directory)?;
+        control.serve_with(reload::process(Arc::clone(&reloader), gate.strangers(), metrics_access));
         let endpoints = Endpoints {
             control: format!("https://{}", serving.address()),
             gate: settings.public_url.clone(),
@@ -252,6 +254,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         listen_gate,
         listen_control,
         gate: GateSettings::default(),
+        metrics: MetricsSettings::default(),
     };
     settings.write(&path)?;
     Ok(settings)
@@ -320,6 +323,7 @@ async fn start_control(
         issuer: settings.public_url.clone(),
         public_origins: vec![settings.public_url.clone()],
         signing_key: Arc::new(keys.signing_key()?),
+        series_max: Some(settings.metrics.series_max),
     };
     Ok((Control::start(options).await?, store))
 }
@@ -364,10 +368,36 @@ async fn ensure_admin(control: &Control, directory: &DataDirectory) -> Result<Pa
     Ok(path)
 }
 
+/// Makes the token for Prometheus, unless it is there: it reads the metrics and nothing else. Deleting the file
+/// and starting again makes another.
+fn metrics_access(access: settings::MetricsAccess, directory: &DataDirectory) -> Result<MetricsAccess> {
+    if access == settings::MetricsAccess::Open {
+        return Ok(MetricsAccess::Open);
+    }
+    let path = directory.join("metrics.token");
+    let token = match std::fs::read_to_string(&path) {
+        Ok(token) => token.trim().to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let token = new_token("pcm");
+            write_whole(&path, format!("{token}\n").as_bytes(), 0o600)?;
+            token
+        }
+        Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
+    };
+    if token.len() < 32 {
+        bail!("`{}` holds no token\nhint: delete it, and the next start makes another", path.display());
+    }
+    Ok(MetricsAccess::Token { sha256: portcullis_control::control::token_digest(&token) })
+}
+
 /// `pcl_` and 32 random bytes.
 pub fn new_operator_token() -> String {
+    new_token("pcl")
+}
+
+fn new_token(prefix: &str) -> String {
     use base64::Engine as _;
     let mut bytes = [0; 32];
     entropy()(&mut bytes);
-    format!("pcl_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    format!("{prefix}_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }

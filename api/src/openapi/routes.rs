@@ -7,6 +7,7 @@ use crate::decisions::{DecisionView, ReasonView};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::findings::Finding;
 use crate::ledger::{EventView, LedgerHead, LedgerReport};
+use crate::metrics::VendorMetrics;
 use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
 };
@@ -57,6 +58,8 @@ const VERDICT: (&str, &str, &str) = ("verdict", "What was decided.", "verdict");
 const REASON: (&str, &str, &str) = ("reason", "Reason code of the decision or of its outcome.", "text");
 const SINCE: (&str, &str, &str) = ("since", "Not older than this instant.", "instant");
 const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, PAGE[0], PAGE[1]];
+const WINDOW: &[(&str, &str, &str)] =
+    &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
 const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON];
 const STREAM: &str = "Server-sent events as they happen, with a comment every 15 seconds while nothing does. `Last-Event-ID` is ignored: what was missed while away is in the list. A reader that is too slow gets an event `missed` with how many it did not get.";
 
@@ -151,8 +154,15 @@ fn observing() -> Vec<Route> {
         read("/v1/ledger/verify", "verify_ledger", "Check every stored event against the ledger's tree")
             .by("post")
             .answers::<LedgerReport>(200, "What was found."),
+        read("/metrics", "metrics", "Counters in the Prometheus text format")
+            .about("Takes the token of `metrics.token` too; none where the settings say `open`.")
+            .answers_as_text(200, "The counters.", "text/plain; version=0.0.4"),
         read("/v1/reasons", "list_reasons", "The table of reason codes")
             .answers::<Vec<ReasonView>>(200, "All of them."),
+        read("/v1/vendors/{name}/metrics", "vendor_metrics", "What is counted of a vendor")
+            .about("Of the vendor called so, or of this id: its integrations, their routes, and where its service levels stand.")
+            .query(WINDOW)
+            .answers::<VendorMetrics>(200, "What is in the window."),
         read("/v1/findings", "list_findings", "What is wrong, or about to be, the most pressing first")
             .answers::<Vec<Finding>>(200, "All of them; none where all is well."),
     ]
@@ -166,8 +176,6 @@ fn public() -> Vec<Route> {
         read("/schemas/{kind}.json", "manifest_schema", "JSON Schema of manifests of a kind")
             .open("The schema.", "application/schema+json"),
         read("/openapi.json", "openapi", "This document").open("The document.", JSON),
-        read("/metrics", "metrics", "Counters in the Prometheus text format")
-            .open("The counters.", "text/plain; version=0.0.4"),
     ]
 }
 
@@ -232,6 +240,11 @@ impl Route {
     ) -> Self {
         let schema: SchemaOf = SchemaGenerator::subschema_for::<T>;
         self.answers.push(Answer { status, description, media, schema: Some(schema) });
+        self
+    }
+
+    fn answers_as_text(mut self, status: u16, description: &'static str, media: &'static str) -> Self {
+        self.answers.push(Answer { status, description, media, schema: None });
         self
     }
 

@@ -222,6 +222,23 @@ pub struct DecisionDraft<'a> {
     pub scope: &'a [String],
 }
 
+/// The first fields of a [`DecisionRecord`], read from its payload without copying anything: all that
+/// counting needs.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+pub struct DecisionGlance<'a> {
+    pub id: DecisionId,
+    #[serde(with = "instant")]
+    pub time: Timestamp,
+    pub verdict: Verdict,
+    pub reason: Reason,
+    pub gate: &'a str,
+    pub snapshot: u64,
+    pub vendor: Option<VendorId>,
+    pub integration: Option<IntegrationId>,
+    pub client: Option<ClientId>,
+    pub route: Option<RouteId>,
+}
+
 /// How an exchange that was allowed came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -276,6 +293,17 @@ impl DecisionDraft<'_> {
     /// None that is known: every field has a form.
     pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
         append("decision", self, to)
+    }
+}
+
+impl<'a> DecisionGlance<'a> {
+    /// Reads as much of a payload as it needs; what stands behind isn't looked at.
+    ///
+    /// # Errors
+    /// The bytes don't begin like the payload of a decision of [`PAYLOAD_VERSION`].
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, PayloadError> {
+        let refused = |source| PayloadError { record: "decision", done: "read", source };
+        postcard::take_from_bytes(bytes).map(|(glance, _)| glance).map_err(refused)
     }
 }
 
@@ -434,6 +462,15 @@ mod tests {
         let mut drafted = vec![9];
         record.draft().write(&mut drafted).unwrap();
         assert_eq!(drafted[1..], bytes, "a draft is written as the record is read");
+        let glance = DecisionGlance::from_bytes(&bytes).unwrap();
+        assert_eq!(
+            (glance.id, glance.time, glance.verdict, glance.reason, glance.gate, glance.snapshot),
+            (record.id, record.time, record.verdict, record.reason, record.gate.as_str(), record.snapshot)
+        );
+        assert_eq!(
+            (glance.vendor, glance.integration, glance.client, glance.route),
+            (record.vendor, record.integration, record.client, record.route)
+        );
         let json = serde_json::to_string(&record).unwrap();
         assert!(json.contains("2026-11-21T10:20:30.123456789Z") && json.contains(&record.id.to_string()));
         assert_eq!(serde_json::from_str::<DecisionRecord>(&json).unwrap(), record);

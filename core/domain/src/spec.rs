@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::personal::Personal;
 
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec};
-pub use contract::{ContractSpec, Signer};
+pub use contract::{ContractSpec, ServiceLevels, Signer};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
 pub use route::{Impact, RouteSpec};
 pub use upstream::{UpstreamProtocol, UpstreamSpec, UpstreamTls};

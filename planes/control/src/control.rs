@@ -10,9 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_api::apply::ApplyReport;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
-use portcullis_api::findings::Finding;
+use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::{EventView, LedgerHead, LedgerReport};
 use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
+use portcullis_decision_log::Reader;
 use portcullis_domain::command::{Command, Prepared, Refusal, Seen};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
@@ -33,7 +34,8 @@ use crate::decisions::Decisions;
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
-use crate::process::{Process, Started};
+use crate::metrics::{Metrics, Surroundings};
+use crate::process::{MetricsAccess, Process, Started};
 use crate::severing::{Held, SeenKeys, Times};
 use crate::{apply, findings, projection, restoring, severing};
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub issuer: String,
     pub public_origins: Vec<String>,
     pub signing_key: Arc<SigningKey>,
+    /// Series of each family of metrics; 500 without a word.
+    pub series_max: Option<usize>,
 }
 
 /// The control plane. Cheap to clone.
@@ -66,6 +70,7 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     gates: Arc<Gates>,
     decisions: Arc<Decisions>,
+    metrics: Arc<Metrics>,
     seen: SeenKeys,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
@@ -83,12 +88,23 @@ impl Control {
     /// # Errors
     /// The ledger or the reserve can't be read, or the first events can't be written.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { store, reserve, decision_log_dir, clock, entropy, issuer, public_origins, signing_key } =
-            options;
+        let Options {
+            store,
+            reserve,
+            decision_log_dir,
+            clock,
+            entropy,
+            issuer,
+            public_origins,
+            signing_key,
+            series_max,
+        } = options;
         let reserve = Arc::new(reserve);
         let start::Folded { book, done, erased, replayed } = start::fold(&*store, &reserve).await?;
         let core = Arc::new(Core::new(book, store, reserve, clock, entropy));
         core.clear(done);
+        let metrics = Arc::new(Metrics::new(series_max, core.clock.now()));
+        count_history(&metrics, decision_log_dir.clone(), core.clock.now());
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
         tokio::spawn(Writer::new(Arc::clone(&core), waiting).run());
         let control = Self(Arc::new(Shared {
@@ -96,6 +112,7 @@ impl Control {
             jobs,
             gates: Arc::default(),
             decisions: Arc::new(Decisions::new(decision_log_dir)),
+            metrics,
             seen: SeenKeys::default(),
             relay: OnceLock::new(),
             process: Started::new(),
@@ -310,9 +327,50 @@ impl Control {
         &self.0.core.store
     }
 
-    /// How many decisions had each verdict, since the start.
-    pub(crate) fn decision_counts(&self) -> [(portcullis_domain::decision::Verdict, u64); 4] {
-        self.0.decisions.counts()
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Operators may, and who holds the metrics' own token.
+    pub(crate) fn may_read_metrics(&self, token: Option<&str>) -> bool {
+        let access =
+            self.process().map_or(MetricsAccess::Operators, |process| process.metrics_access.clone());
+        match (access, token) {
+            (MetricsAccess::Open, _) => true,
+            (_, None) => false,
+            (MetricsAccess::Operators, Some(token)) => self.operator_by_token(token).is_some(),
+            (MetricsAccess::Token { sha256 }, Some(token)) => {
+                let digest = token_digest(token);
+                let own =
+                    aws_lc_rs::constant_time::verify_slices_are_equal(sha256.as_bytes(), digest.as_bytes());
+                own.is_ok() || self.operator_by_token(token).is_some()
+            }
+        }
+    }
+
+    /// Everything that is counted, in Prometheus' text format.
+    pub(crate) fn prometheus(&self) -> String {
+        let (state, now) = (self.state(), self.clock().now());
+        self.0.metrics.tidy(&state, now);
+        let found = self.findings();
+        let severities =
+            [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+        let findings = severities.map(|severity| {
+            (severity.as_str(), found.iter().filter(|finding| finding.severity == severity).count())
+        });
+        let mut text = String::new();
+        let around = Surroundings {
+            state: &state,
+            gates: self.gates().len(),
+            decisions: self.0.decisions.counts(),
+            findings: findings.to_vec(),
+            now,
+        };
+        self.0.metrics.write(&mut text, &around);
+        if let Some(process) = self.process() {
+            (process.metrics)(&mut text);
+        }
+        text
     }
 
     /// The newest first. **Blocks** where the recent ones don't suffice: call it from a thread that may.
@@ -382,9 +440,8 @@ impl Control {
     }
 
     /// What this process has seen, for the findings.
-    #[expect(clippy::unused_self, reason = "what it has seen is in there")]
     fn runtime(&self) -> findings::Runtime {
-        findings::Runtime {}
+        findings::Runtime { promises: self.0.metrics.promises(&self.state(), self.clock().now()) }
     }
 
     fn now_ms(&self) -> u64 {
@@ -396,7 +453,12 @@ impl Control {
             FromGate::SnapshotInUse { version } => gate.uses(version),
             FromGate::Severed(report) => gate.reported(report),
             FromGate::Relay(request) => gate.relay(request, self.0.relay.get().cloned()),
-            FromGate::Decisions(batch) => self.0.decisions.take(batch, &self.state()),
+            FromGate::Decisions(batch) => {
+                let state = self.state();
+                self.0.metrics.take(&batch);
+                self.0.metrics.tidy(&state, self.clock().now());
+                self.0.decisions.take(batch, &state);
+            }
             FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
             FromGate::CertificateSeen { client, thumbprint } => {
                 // Only of clients that exist: a gate can't make this grow.
@@ -487,6 +549,16 @@ impl Control {
             }
         });
     }
+}
+
+/// Reads what was decided before the start, in the background.
+fn count_history(metrics: &Arc<Metrics>, log: PathBuf, start: jiff::Timestamp) {
+    let metrics = Arc::clone(metrics);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = metrics.read_history(&Reader::new(log), start) {
+            tracing::warn!(%error, "metrics begin anew: the decision log can't be read");
+        }
+    });
 }
 
 /// How the ledger keeps a token: lower-case hex of its SHA-256.

@@ -2,17 +2,20 @@
 //! has seen. Each file here finds things of one sort.
 
 mod people;
+mod service_levels;
 mod severances;
 mod terms;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_domain::state::State;
+
+use crate::metrics::PromiseStanding;
 
 const DAY_SECONDS: i64 = 86_400;
 /// How long before its end a thing is told of.
@@ -21,15 +24,19 @@ const VERY_SOON_DAYS: i64 = 7;
 
 /// What no ledger knows: seen by the running process.
 #[derive(Clone, PartialEq, Default, Debug)]
-pub struct Runtime {}
+pub struct Runtime {
+    /// Where the service levels of contracts stand.
+    pub(crate) promises: Vec<PromiseStanding>,
+}
 
 /// Everything that somebody should look at, the most pressing first.
 #[must_use]
-pub fn findings(state: &State, _runtime: &Runtime, now: Timestamp) -> Vec<Finding> {
+pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
     people::find(state, &mut found);
     terms::find(state, now, &mut found);
     severances::find(state, now, &mut found);
+    service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {
             (Reverse(finding.severity), finding.due.unwrap_or(Timestamp::MAX), finding.code)

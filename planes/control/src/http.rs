@@ -6,6 +6,7 @@ mod authorize;
 mod decisions;
 mod findings;
 mod ledger;
+mod metrics;
 mod once;
 mod operators;
 pub mod prepare;
@@ -51,18 +52,18 @@ pub fn router(control: Control) -> Router {
         .route("/v1/ledger/head", get(ledger::head))
         .route("/v1/ledger/verify", post(ledger::verify))
         .route("/v1/reasons", get(decisions::reasons))
+        .route("/v1/vendors/{name}/metrics", get(metrics::vendor))
         .route("/v1/findings", get(findings::list))
         // Outermost last: who asks comes before what was asked already.
         .route_layer(from_fn_with_state((control.clone(), answers), once::once))
         .route_layer(from_fn_with_state(control.clone(), authorize::authorize));
-    let metrics = get(ledger::metrics).with_state(control.clone());
     Router::new()
         .merge(v1)
         .route("/healthz", get(ledger::healthz))
         .route("/readyz", get(ledger::readyz))
         .route("/schemas/{file}", get(resources::schema))
         .route("/openapi.json", get(ledger::openapi))
-        .route("/metrics", metrics)
+        .route("/metrics", get(metrics::prometheus))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(control)

@@ -14,6 +14,7 @@ mod execute;
 pub mod findings;
 pub mod http;
 pub mod link;
+pub mod metrics;
 pub mod oauth;
 pub mod process;
 pub mod projection;

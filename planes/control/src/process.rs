@@ -14,6 +14,19 @@ pub struct Process {
     pub reload: Box<dyn Fn() -> Reloading + Send + Sync>,
     /// Adds to the metrics what is counted outside of control, as Prometheus' text format 0.0.4.
     pub metrics: Box<dyn Fn(&mut String) + Send + Sync>,
+    pub metrics_access: MetricsAccess,
+}
+
+/// Who may read the metrics, which name vendors and their volumes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MetricsAccess {
+    /// Everybody who reaches control.
+    Open,
+    Operators,
+    /// Operators, and who holds the token with this digest (lower-case hex of its SHA-256).
+    Token {
+        sha256: String,
+    },
 }
 
 /// The process, once it has started.

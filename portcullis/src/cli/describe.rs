@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use portcullis_api::metrics::VendorMetrics;
 use portcullis_api::resource::ResourceView;
 use portcullis_api::severing::{SeveranceView, SeverancesView};
 use portcullis_domain::spec::Kind;
@@ -15,7 +16,7 @@ use super::output::{Format, Output, Paint, Style, json as as_json, width_max};
 use super::restore::cause;
 use super::server::{Server, text_of, texts_of};
 use super::table::Table;
-use super::{Outcome, Place, get, time};
+use super::{Outcome, Place, get, metrics, time};
 use crate::clock::system_clock;
 
 #[derive(clap::Args)]
@@ -31,6 +32,8 @@ pub(super) struct Arguments {
 struct World {
     of: BTreeMap<Kind, Vec<ResourceView>>,
     open: Vec<SeveranceView>,
+    /// Of a vendor.
+    health: Option<VendorMetrics>,
 }
 
 pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
@@ -42,7 +45,11 @@ pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) 
         of.insert(kind, get::all(&server, kind).await?);
     }
     let severances: SeverancesView = server.get(&["v1", "severances"]).await?;
-    let world = World { of, open: severances.open };
+    let health = match arguments.kind {
+        Kind::Vendor => Some(metrics::look(&server, &arguments.name, "1h").await?),
+        _ => None,
+    };
+    let world = World { of, open: severances.open, health };
     let text = match out.format {
         Format::Table => told(&world, &view, out.paint, system_clock().now())?,
         Format::Json => as_json(&whole(&world, &view))?,
@@ -123,6 +130,9 @@ fn whole(world: &World, view: &ResourceView) -> Value {
             members.insert(get::plural(*kind), json!(views));
         }
         members.insert("severances".to_owned(), json!(severances));
+        if let Some(health) = &world.health {
+            members.insert("metrics".to_owned(), json!(health));
+        }
     }
     whole
 }
@@ -142,6 +152,10 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
     }
     for (name, value) in facts {
         text.push_str(&format!("  {name:<9} {value}\n"));
+    }
+    if let Some(health) = &world.health {
+        text.push_str(&paint.paint(&format!("\nhealth, last {}\n", health.window), Style::Dim));
+        text.push_str(&metrics::health(health, paint, now));
     }
     text.push_str(&paint.paint("\nspec\n", Style::Dim));
     for line in portcullis_api::render::yaml(&view.spec)?.lines() {
@@ -266,7 +280,7 @@ mod tests {
             cause: CauseView::Operator { operator: "jo".into(), reason: "leak".into() },
             time: "2026-11-21T02:00:00Z".parse().unwrap(),
         }];
-        World { of, open }
+        World { of, open, health: None }
     }
 
     #[test]

@@ -110,6 +110,11 @@ pub(super) const SEVERANCES: &str = "\
 Examples:
   portcullis severances --watch";
 
+pub(super) const METRICS: &str = "\
+Examples:
+  portcullis metrics quillmere
+  portcullis metrics quillmere --window 24h --watch";
+
 pub(super) const FINDINGS: &str = "\
 Examples:
   portcullis findings

@@ -1,13 +1,13 @@
 //! Reading settings, certificates and identities anew, while everything serves on.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
-use portcullis_control::process::Process;
+use portcullis_control::metrics::write_metric;
+use portcullis_control::process::{MetricsAccess, Process};
 use portcullis_gate::{GateSettings, Reloads, Strangers, TlsMaterial};
 use rustls::ServerConfig;
 use serde_json::Value;
@@ -91,13 +91,14 @@ impl Reloader {
 }
 
 /// What control can ask of this process.
-pub fn process(reloader: Arc<Reloader>, strangers: Arc<Strangers>) -> Process {
+pub fn process(reloader: Arc<Reloader>, strangers: Arc<Strangers>, metrics_access: MetricsAccess) -> Process {
     Process {
         reload: Box::new(move || {
             let reloader = Arc::clone(&reloader);
             Box::pin(async move { reloader.reload().await.map_err(|error| Box::new(problem(&error))) })
         }),
         metrics: Box::new(move |text| metrics(&strangers, text)),
+        metrics_access,
     }
 }
 
@@ -109,14 +110,8 @@ fn problem(error: &anyhow::Error) -> Problem {
 }
 
 fn metrics(strangers: &Strangers, text: &mut String) {
-    // Writing to a string can't fail.
-    let _ = writeln!(
-        text,
-        "# HELP portcullis_strangers_refused_total Connections that the gate refused before a request, since the start.\n# TYPE portcullis_strangers_refused_total counter"
-    );
-    for (reason, count) in strangers.refused() {
-        let _ = writeln!(text, "portcullis_strangers_refused_total{{reason=\"{}\"}} {count}", reason.code());
-    }
+    let refused = strangers.refused().map(|(reason, count)| (vec![reason.code().to_owned()], count as f64));
+    write_metric(text, "portcullis_strangers_refused_total", refused);
 }
 
 /// A line for each setting whose value is another.

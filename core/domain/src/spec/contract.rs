@@ -24,6 +24,30 @@ pub struct ContractSpec {
     pub reference: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<Signer>,
+    /// What we have promised about our side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_levels: Option<ServiceLevels>,
+}
+
+/// What a contract promises about our answers to the vendor's machines, over all its integrations.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceLevels {
+    /// The share of exchanges that our side serves, in percent, such as 99.9; at least 50, below 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability_percent: Option<f64>,
+    /// 99 of 100 complete answers come within so many milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub latency_p99_ms: Option<u32>,
+    /// The days over which both are counted, up to now.
+    #[serde(default = "window_days")]
+    #[schemars(range(min = 1, max = 30))]
+    pub window_days: u8,
+}
+
+fn window_days() -> u8 {
+    30
 }
 
 /// Someone who signed.

@@ -26,12 +26,12 @@ pub async fn authorize(State(control): State<Control>, mut request: Request, nex
     next.run(request).await
 }
 
-fn bearer(value: &str) -> Option<&str> {
+pub(super) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
 }
 
-fn refused(detail: &str) -> Refused {
+pub(super) fn refused(detail: &str) -> Refused {
     Problem::new(401, "an operator's token is needed", detail)
         .hint("send `Authorization: Bearer TOKEN`; the first one is in `admin.token` of the data folder, another operator makes others by `portcullis operator add NAME`")
         .into()

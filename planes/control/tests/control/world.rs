@@ -106,6 +106,7 @@ impl World {
             issuer: ISSUER.to_owned(),
             public_origins: vec![ISSUER.to_owned()],
             signing_key: Arc::clone(&self.signing_key),
+            series_max: None,
         })
         .await?;
         Ok(Process { control, store })

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{fault, references};
 use crate::command::{Fault, Prepared};
-use crate::spec::{ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, is_name};
+use crate::spec::{
+    ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, ServiceLevels, Spec, UpstreamSpec, is_name,
+};
 use crate::state::State;
 
 /// The paths at the gate's address that are its own.
@@ -131,6 +133,32 @@ fn inexact_numbers(declaration: &Declaration) -> Vec<String> {
     found
 }
 
+fn check_service_levels(declaration: &Declaration, levels: &ServiceLevels, faults: &mut Vec<Fault>) {
+    let mut wrong = |name: &str, message: String, hint| {
+        faults.push(fault(declaration, &format!("/spec/service_levels{name}"), message, Some(hint)));
+    };
+    if levels.availability_percent.is_none() && levels.latency_p99_ms.is_none() {
+        let hint = "set `availability_percent`, `latency_p99_ms`, or both";
+        wrong("", "the service levels promise nothing".into(), hint);
+    }
+    // At 100 there is no budget, and one failure would break the promise for good.
+    if let Some(percent) = levels.availability_percent.filter(|percent| !(50.0..100.0).contains(percent)) {
+        let message = format!("`{percent}` can't be promised");
+        wrong(
+            "/availability_percent",
+            message,
+            "promise at least 50 and less than 100 percent, such as 99.9",
+        );
+    }
+    if let Some(limit) = levels.latency_p99_ms.filter(|limit| !(1..=3_600_000).contains(limit)) {
+        wrong("/latency_p99_ms", format!("`{limit}` can't be promised"), "promise 1 to 3600000 milliseconds");
+    }
+    if !(1..=30).contains(&levels.window_days) {
+        let message = format!("`{}` days can't be looked back", levels.window_days);
+        wrong("/window_days", message, "count over 1 to 30 days");
+    }
+}
+
 fn check_contract(state: &State, declaration: &Declaration, spec: &ContractSpec, faults: &mut Vec<Fault>) {
     match spec.term() {
         Err(error) => {
@@ -144,6 +172,9 @@ fn check_contract(state: &State, declaration: &Declaration, spec: &ContractSpec,
             faults.push(fault(declaration, "/spec/ends", "the contract ends before it starts".into(), None));
         }
         Ok(_) => {}
+    }
+    if let Some(levels) = &spec.service_levels {
+        check_service_levels(declaration, levels, faults);
     }
     if let Some(Spec::Contract(known)) =
         state.resource(Kind::Contract, &declaration.name).map(|known| &known.declaration.spec)

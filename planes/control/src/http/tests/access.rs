@@ -1,11 +1,14 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use portcullis_api::openapi::routes::routes;
+use portcullis_api::reload::ReloadAnswer;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::world::*;
+use crate::control::token_digest;
 use crate::http::read::BODY_BYTES_MAX;
+use crate::process::{MetricsAccess, Process};
 
 fn filled(path: &str) -> String {
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -108,9 +111,49 @@ async fn what_is_public_is_there() {
     assert_eq!(schema.headers["content-type"], "application/schema+json");
     assert_eq!(schema.body["properties"]["kind"]["const"], "Vendor");
     assert_eq!(world.get("/openapi.json").await.body["openapi"], "3.1.0");
-    let metrics = world.get("/metrics").await.text;
-    assert!(metrics.contains("\nportcullis_ledger_size 3\n"), "{metrics}");
-    assert!(metrics.contains("\nportcullis_decisions_total{verdict=\"deny\"} 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn metrics_are_for_operators_and_for_who_holds_their_token() {
+    let world = World::new().await;
+    let metrics = world.get("/metrics").await;
+    assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4");
+    assert!(metrics.text.contains("\nportcullis_ledger_size 3\n"), "{}", metrics.text);
+    assert!(metrics.text.contains("\nportcullis_decisions_total{verdict=\"deny\"} 0\n"), "{}", metrics.text);
+    let as_with = |token: &'static str| world.raw(request("GET", "/metrics", token, None));
+    assert_eq!(as_with("pcm_prometheus").await.status(), StatusCode::UNAUTHORIZED);
+    world.control.serve_with(Process {
+        reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
+        metrics: Box::new(|_| {}),
+        metrics_access: MetricsAccess::Token { sha256: token_digest("pcm_prometheus") },
+    });
+    for (token, expect) in [("pcm_prometheus", 200), (ADMIN, 200), ("pcm_other", 401), ("", 401)] {
+        assert_eq!(as_with(token).await.status(), expect, "{token}");
+    }
+    let other = world.raw(request("GET", "/v1/findings", "pcm_prometheus", None)).await;
+    assert_eq!(other.status(), StatusCode::UNAUTHORIZED, "it opens nothing else");
+}
+
+#[tokio::test]
+async fn open_metrics_are_for_everybody() {
+    let world = World::new().await;
+    world.control.serve_with(Process {
+        reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
+        metrics: Box::new(|_| {}),
+        metrics_access: MetricsAccess::Open,
+    });
+    assert_eq!(world.raw(request("GET", "/metrics", "", None)).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_vendor_s_metrics_are_found_by_name_and_by_id() {
+    let world = World::with_integration().await;
+    let by_name = world.get("/v1/vendors/acme/metrics?window=5m").await;
+    assert_eq!(by_name.expect(StatusCode::OK)["integrations"][0]["routes"][0]["name"], "acme-read");
+    let id = world.get("/v1/resources/vendor/acme").await.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.get(&format!("/v1/vendors/{id}/metrics?window=5m")).await.body, by_name.body);
+    world.get("/v1/vendors/nobody/metrics").await.refused(404, "there is no vendor `nobody`", "");
+    world.get("/v1/vendors/acme/metrics?window=2h").await.refused(400, "`2h` can't be", "`1h`");
 }
 
 /// JSON of any shape, with the names that bodies have.

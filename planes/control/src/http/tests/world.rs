@@ -74,6 +74,7 @@ impl World {
             issuer: "https://gate.example".into(),
             public_origins: vec!["https://gate.example".into()],
             signing_key: Arc::new(SigningKey::generate(Algorithm::ES256).unwrap()),
+            series_max: None,
         })
         .await
         .unwrap();
