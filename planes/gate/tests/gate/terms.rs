@@ -27,6 +27,7 @@ fn term(starts: &str, ends: &str, time_zone: &str) -> (Timestamp, Timestamp) {
         time_zone: time_zone.to_owned(),
         reference: None,
         signed_by: Vec::new(),
+        service_levels: None,
     };
     spec.term().unwrap()
 }
