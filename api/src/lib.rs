@@ -6,6 +6,7 @@ pub mod apply;
 pub mod decisions;
 pub mod enroll;
 pub mod findings;
+pub mod keys;
 pub mod ledger;
 pub mod manifest;
 pub mod metrics;

@@ -14,6 +14,7 @@ mod findings;
 mod follow;
 mod get;
 mod key;
+mod keys;
 mod ledger;
 mod local;
 mod metrics;
@@ -147,6 +148,9 @@ enum Verb {
     /// Print the reason codes of refusals, and who can fix each
     #[command(after_help = examples::REASONS)]
     Reasons(local::ReasonsArguments),
+    /// Look at the keys that tokens are signed with, replace and withdraw them
+    #[command(subcommand)]
+    Keys(keys::Verb),
     /// Look at the ledger of everything that was changed, and verify it
     #[command(subcommand)]
     Ledger(ledger::Verb),
@@ -231,6 +235,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::New(new) => local::new(&out, new),
         Verb::Schema(arguments) => local::schema(&out, &arguments),
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
+        Verb::Keys(verb) => keys::keys(&place, &out, verb).await,
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
@@ -286,6 +291,8 @@ mod tests {
             "portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000001",
             "portcullis new integration --template push acme",
             "portcullis completion bash",
+            "portcullis keys rotate --now",
+            "portcullis keys withdraw KID --reason leak",
             "portcullis doctor",
             "portcullis metrics acme --window 24h --watch",
             "portcullis reload --dir D",
@@ -311,6 +318,7 @@ mod tests {
             "portcullis explain 123",
             "portcullis metrics acme --window 2h",
             "portcullis demon",
+            "portcullis keys withdraw KID",
         ] {
             check(line, false);
         }

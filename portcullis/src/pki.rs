@@ -16,6 +16,10 @@ use rcgen::{
 
 use crate::settings::write_whole;
 
+mod signing;
+
+pub use signing::SigningFiles;
+
 const AUTHORITY_DAYS: i64 = 3_650;
 const SERVER_DAYS: i64 = 397;
 /// A certificate with fewer days left is replaced at the next start.
@@ -41,11 +45,9 @@ impl Keys {
                 keys.make_server(server, hosts, now)?;
             }
         }
-        for (name, algorithm) in [("signing.pem", Algorithm::ES256), ("checkpoint.pem", Algorithm::EdDSA)] {
-            if !keys.path(name).exists() {
-                let pem = SigningKey::generate(algorithm)?.to_pkcs8()?.to_pem();
-                write_whole(&keys.path(name), pem.as_bytes(), 0o600)?;
-            }
+        if !keys.path("checkpoint.pem").exists() {
+            let pem = SigningKey::generate(Algorithm::EdDSA)?.to_pkcs8()?.to_pem();
+            write_whole(&keys.path("checkpoint.pem"), pem.as_bytes(), 0o600)?;
         }
         Ok(keys)
     }
@@ -66,20 +68,14 @@ impl Keys {
         })
     }
 
-    /// The key that tokens are signed with.
-    pub fn signing_key(&self) -> Result<SigningKey> {
-        self.private_key("signing.pem")
+    /// The keys that tokens are signed with.
+    pub fn signing(&self) -> Result<SigningFiles> {
+        SigningFiles::open(self.path("signing"), &self.path("signing.pem"))
     }
 
     /// The key that checkpoints are signed with, as PKCS#8.
     pub fn checkpoint_key(&self) -> Result<SigningKey> {
-        self.private_key("checkpoint.pem")
-    }
-
-    fn private_key(&self, name: &str) -> Result<SigningKey> {
-        let path = self.path(name);
-        let pem = String::from_utf8(read(&path)?)?;
-        SigningKey::from_pkcs8_pem(&pem).with_context(|| format!("`{}` can't be used", path.display()))
+        read_signing_key(&self.path("checkpoint.pem"))
     }
 
     fn make_authority(&self, now: Timestamp) -> Result<()> {
@@ -158,6 +154,11 @@ fn alternative_name(host: &str) -> Result<SanType> {
             host.try_into().map_err(|_| anyhow!("`{host}` can't stand in a certificate"))?,
         )),
     }
+}
+
+fn read_signing_key(path: &Path) -> Result<SigningKey> {
+    let pem = String::from_utf8(read(path)?)?;
+    SigningKey::from_pkcs8_pem(&pem).with_context(|| format!("`{}` can't be used", path.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

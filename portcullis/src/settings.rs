@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use jiff::SignedDuration;
+use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,9 @@ pub struct Settings {
     pub gate: GateSettings,
     #[serde(default, skip_serializing_if = "is_default")]
     pub metrics: MetricsSettings,
+    /// How long keys live.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keys: KeySettings,
 }
 
 /// Who may read what is counted, and how much of it there is.
@@ -51,6 +56,45 @@ pub enum MetricsAccess {
 impl Default for MetricsSettings {
     fn default() -> Self {
         Self { access: MetricsAccess::Token, series_max: portcullis_control::metrics::SERIES_MAX }
+    }
+}
+
+/// How long keys live.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySettings {
+    /// How long one key signs tokens.
+    pub signing_days: u32,
+    /// How long a key is published before it signs.
+    pub publish_ahead_seconds: u32,
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { signing_days: 30, publish_ahead_seconds: 3_600 }
+    }
+}
+
+impl KeySettings {
+    /// How long copies of the key set may live: its `max-age`.
+    const AHEAD_SECONDS_MIN: u32 = 300;
+
+    pub fn signing_plan(&self) -> Result<SigningPlan> {
+        let Self { signing_days, publish_ahead_seconds } = self;
+        if !(1..=366).contains(signing_days) {
+            bail!("`keys.signing_days` is `{signing_days}`\nhint: it may be 1 to 366");
+        }
+        if !(Self::AHEAD_SECONDS_MIN..=86_400).contains(publish_ahead_seconds) {
+            bail!(
+                "`keys.publish_ahead_seconds` is `{publish_ahead_seconds}`\nhint: it may be {} to 86400; copies of the key set live {} seconds",
+                Self::AHEAD_SECONDS_MIN,
+                Self::AHEAD_SECONDS_MIN
+            );
+        }
+        Ok(SigningPlan {
+            life: SignedDuration::from_hours(i64::from(*signing_days) * 24),
+            publish_ahead: SignedDuration::from_secs(i64::from(*publish_ahead_seconds)),
+        })
     }
 }
 

@@ -31,7 +31,7 @@ use reload::Reloader;
 
 use crate::clock::{entropy, system_clock};
 use crate::pki::Keys;
-use crate::settings::{self, MetricsSettings, Settings, write_whole};
+use crate::settings::{self, KeySettings, MetricsSettings, Settings, write_whole};
 
 /// Messages that may wait on the link, each way.
 const LINK_MESSAGES_MAX: usize = 4_096;
@@ -255,6 +255,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         listen_control,
         gate: GateSettings::default(),
         metrics: MetricsSettings::default(),
+        keys: KeySettings::default(),
     };
     settings.write(&path)?;
     Ok(settings)
@@ -322,8 +323,9 @@ async fn start_control(
         entropy: entropy(),
         issuer: settings.public_url.clone(),
         public_origins: vec![settings.public_url.clone()],
-        signing_key: Arc::new(keys.signing_key()?),
         series_max: Some(settings.metrics.series_max),
+        key_ring: Arc::new(keys.signing()?),
+        signing_plan: settings.keys.signing_plan()?,
     };
     Ok((Control::start(options).await?, store))
 }

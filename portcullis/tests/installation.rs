@@ -16,6 +16,8 @@ mod contract;
 mod crash;
 #[path = "installation/disk.rs"]
 mod disk;
+#[path = "installation/keys.rs"]
+mod keys;
 #[path = "installation/reload.rs"]
 mod reload;
 #[path = "installation/start.rs"]

@@ -6,6 +6,7 @@ use crate::apply::{ApplyReport, ApplyRequest};
 use crate::decisions::{DecisionView, ReasonView};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::findings::Finding;
+use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
 use crate::ledger::{EventView, LedgerHead, LedgerReport};
 use crate::metrics::VendorMetrics;
 use crate::operators::{
@@ -68,6 +69,7 @@ const STREAM: &str = "Server-sent events as they happen, with a comment every 15
 pub fn routes() -> Vec<Route> {
     let mut routes = resources();
     routes.extend(people());
+    routes.extend(keys());
     routes.extend(observing());
     routes.extend(public());
     routes
@@ -129,6 +131,27 @@ fn people() -> Vec<Route> {
         command("/v1/reload", "reload", "Read settings, certificates and identities anew")
             .about("Holds for connections from now on; those that stand are not touched. When anything can't be used, all stays as it was.")
             .answers::<ReloadAnswer>(200, "What has changed."),
+    ]
+}
+
+fn keys() -> Vec<Route> {
+    vec![
+        read("/v1/keys", "list_keys", "The keys that tokens are signed with, and when the next one comes")
+            .answers::<KeysView>(200, "The one that signs first."),
+        command("/v1/keys/rotate", "rotate_key", "Publish a new signing key, which signs later or now")
+            .takes::<RotateRequest>()
+            .answers::<RotateAnswer>(200, "The new key, and when the old one is refused."),
+        command(
+            "/v1/keys/withdraw",
+            "withdraw_key",
+            "Refuse a signing key at once, and every token under it",
+        )
+        .takes::<WithdrawRequest>()
+        .answers::<WithdrawAnswer>(200, "Every gate refuses it, and the ledger holds it.")
+        .answers::<WithdrawAnswer>(
+            202,
+            "`cut, not recorded` or `recorded, not confirmed`: something is still to be done.",
+        ),
     ]
 }
 

@@ -33,8 +33,21 @@ pub enum Command {
         name: String,
     },
     PublishSigningKey {
+        key: NewKey,
+    },
+    ActivateSigningKey {
         kid: String,
-        jwk: Value,
+    },
+    RetireSigningKey {
+        kid: String,
+    },
+    WithdrawSigningKey {
+        kid: String,
+        /// None where the program does it by itself.
+        by: Option<OperatorId>,
+        reason: String,
+        /// Signs from then on, if the withdrawn one signed.
+        successor: Option<NewKey>,
     },
     RevokeToken {
         client: ClientId,
@@ -111,6 +124,13 @@ pub enum Command {
 pub struct NewClient {
     pub spec: ClientSpec,
     pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// The public half of a key that tokens are to be signed with.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewKey {
+    pub kid: String,
+    pub jwk: Value,
 }
 
 /// What the gates have seen of a target, and the registry doesn't know.
@@ -197,6 +217,18 @@ pub enum Refusal {
     Enrolment(#[from] EnrolmentRefusal),
     #[error("`{0}` has no tokens of its own to sign out\nhint: name a vendor, an integration or a client")]
     NoTokens(String),
+    #[error(
+        "signing key `{kid}` waits already to be used\nhint: `portcullis keys list` says from when on; `portcullis keys rotate --now` uses it at once"
+    )]
+    KeyWaits { kid: String },
+    #[error(
+        "{most} signing keys verify tokens now, which is the most\nhint: those that were replaced are retired eleven minutes later; rotate again then"
+    )]
+    KeysMany { most: usize },
+    #[error("signing key `{kid}` is gone since {time}\nhint: `portcullis keys list` lists those in use")]
+    KeyGone { kid: String, time: Timestamp },
+    #[error("signing key `{kid}` signs now, so it can't be retired\nhint: activate another one before")]
+    KeySigns { kid: String },
     #[error("the installation was founded already")]
     AlreadyFounded,
 }

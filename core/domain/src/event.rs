@@ -49,6 +49,9 @@ pub enum Event {
     SigningKeyPublished {
         kid: String,
         jwk: Value,
+        /// Earlier versions of this program wrote none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        time: Option<Timestamp>,
     },
     TokenRevoked {
         client: ClientId,
@@ -102,6 +105,24 @@ pub enum Event {
         reason: String,
         time: Timestamp,
     },
+    /// Tokens are signed with this key from now on, and with no other.
+    SigningKeyActivated {
+        kid: String,
+        time: Timestamp,
+    },
+    /// Nothing that the key has signed can still be valid.
+    SigningKeyRetired {
+        kid: String,
+        time: Timestamp,
+    },
+    /// The key may be in other hands, or its private half is lost: whatever it has signed is void.
+    SigningKeyWithdrawn {
+        kid: String,
+        /// None where the program did it by itself.
+        by: Option<OperatorId>,
+        reason: String,
+        time: Timestamp,
+    },
 }
 
 impl Event {
@@ -109,7 +130,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 16] = [
+    pub const KINDS: [&'static str; 19] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -126,6 +147,9 @@ impl Event {
         "enrolment_used",
         "enrolment_reused",
         "signed_out",
+        "signing_key_activated",
+        "signing_key_retired",
+        "signing_key_withdrawn",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -148,6 +172,9 @@ impl Event {
             Self::EnrolmentUsed { .. } => "enrolment_used",
             Self::EnrolmentReused { .. } => "enrolment_reused",
             Self::SignedOut { .. } => "signed_out",
+            Self::SigningKeyActivated { .. } => "signing_key_activated",
+            Self::SigningKeyRetired { .. } => "signing_key_retired",
+            Self::SigningKeyWithdrawn { .. } => "signing_key_withdrawn",
         }
     }
 
@@ -159,7 +186,10 @@ impl Event {
             Self::ResourceDefined { id, .. } | Self::ResourceRemoved { id, .. } => *id,
             Self::OperatorAdded { id, .. } | Self::OperatorRemoved { id } => id.0,
             // Signing keys belong to the installation, which has no other id here.
-            Self::SigningKeyPublished { .. } => Uuid::nil(),
+            Self::SigningKeyPublished { .. }
+            | Self::SigningKeyActivated { .. }
+            | Self::SigningKeyRetired { .. }
+            | Self::SigningKeyWithdrawn { .. } => Uuid::nil(),
             Self::TokenRevoked { client, .. } => client.0,
             Self::Severed(severance) => severance.id.0,
             Self::RestoreProposed(proposal) => proposal.id.0,

@@ -9,12 +9,12 @@ mod decide;
 mod enrolment;
 mod resources;
 mod severing;
+pub mod signing_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::event::{RegisteredKey, RestoreProposal, Severance};
@@ -26,6 +26,7 @@ use crate::spec::{
 use crate::target::{Target, TargetName};
 pub use client_keys::{ClientKey, KeyEnd, KeySource, KeyTerm, Keyring, ROTATION_SECONDS};
 pub use enrolment::{Enrolment, RECOVERIES_MAX};
+use signing_keys::{FormerKey, PublishedKey};
 
 /// Everything that is known, and in force.
 #[derive(Clone, PartialEq, Default, Debug)]
@@ -35,7 +36,10 @@ pub struct State {
     pub installation: Option<Installation>,
     pub resources: BTreeMap<(Kind, String), Resource>,
     pub operators: BTreeMap<OperatorId, Operator>,
+    /// Those that tokens verify with.
     pub signing_keys: Vec<PublishedKey>,
+    /// Those that none verifies with any more, by kid.
+    pub former_signing_keys: BTreeMap<String, FormerKey>,
     /// Epochs of vendors, integrations and clients by id; absent means 1.
     pub epochs: BTreeMap<Uuid, u64>,
     /// Open severances.
@@ -80,12 +84,6 @@ pub struct Operator {
     pub name: Personal,
     #[serde(skip)]
     pub token_sha256: String,
-}
-
-#[derive(Clone, PartialEq, Debug)]
-pub struct PublishedKey {
-    pub kid: String,
-    pub jwk: Value,
 }
 
 /// A client with all that it hangs on.

@@ -141,7 +141,11 @@ fn one_of_each() -> Vec<Event> {
             token_sha256: "ab".repeat(32),
         },
         Event::OperatorRemoved { id: operator },
-        Event::SigningKeyPublished { kid: "kid-1".into(), jwk: json!({ "kty": "OKP", "kid": "kid-1" }) },
+        Event::SigningKeyPublished {
+            kid: "kid-1".into(),
+            jwk: json!({ "kty": "OKP", "kid": "kid-1" }),
+            time: None,
+        },
         Event::TokenRevoked { client, token_id: "token-1".into(), expires_at: time },
         severed(Target::Vendor { id: VendorId(id(4)) }, &["key-1", "key-2"], by_operator()),
         severed(Target::Integration { id: IntegrationId(id(5)) }, &[], by_operator()),
@@ -222,5 +226,19 @@ fn one_of_each() -> Vec<Event> {
             &["key-1", "key-2"],
             Cause::KeyTheft { key: "key-1".into(), next_key: "key-9".into() },
         ),
+        Event::SigningKeyPublished {
+            kid: "kid-2".into(),
+            jwk: json!({ "kty": "OKP", "kid": "kid-2" }),
+            time: Some(time),
+        },
+        Event::SigningKeyActivated { kid: "kid-2".into(), time },
+        Event::SigningKeyRetired { kid: "kid-1".into(), time },
+        Event::SigningKeyWithdrawn {
+            kid: "kid-2".into(),
+            by: Some(operator),
+            reason: "stolen laptop".into(),
+            time,
+        },
+        Event::SigningKeyWithdrawn { kid: "kid-2".into(), by: None, reason: "lost".into(), time },
     ]
 }

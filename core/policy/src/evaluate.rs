@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub keys: &'a [String],
     /// The term of the registered key.
     pub key: &'a KeyCell,
+    /// `kid` of the issuer's key that signed the token; refused once that key is withdrawn.
+    pub signed_by: &'a str,
     pub session: &'a str,
     pub token_id: &'a str,
     pub scope: &'a [String],
@@ -113,7 +115,7 @@ fn not_refused(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: 
 }
 
 fn token_stands(client: &Client, liveness: &Liveness, facts: &Facts<'_>) -> Result<(), Reason> {
-    if liveness.token_revoked(facts.token_id) {
+    if liveness.token_revoked(facts.token_id) || liveness.key_refused(facts.signed_by) {
         return Err(Reason::TokenRevoked);
     }
     let line = &client.lifeline;

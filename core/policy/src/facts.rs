@@ -35,6 +35,9 @@ pub struct SnapshotFacts {
 pub struct SigningKeyFacts {
     pub kid: String,
     pub jwk: Value,
+    /// From when on nothing under it is valid, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_from: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -111,7 +111,25 @@ pub enum TokenError {
 /// The keys of the issuer, by `kid`, each pinned to one algorithm.
 #[derive(Clone, Debug, Default)]
 pub struct TokenKeys {
-    keys: HashMap<String, (Algorithm, VerifyingKey)>,
+    keys: HashMap<String, TokenKey>,
+}
+
+#[derive(Clone, Debug)]
+struct TokenKey {
+    algorithm: Algorithm,
+    key: VerifyingKey,
+    /// Seconds since the Unix epoch.
+    refused_from: Option<i64>,
+}
+
+/// A token whose signature was good.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub claims: AccessClaims,
+    /// `kid` of the key that signed it.
+    pub signed_by: String,
+    /// When that key is refused, in seconds since the Unix epoch.
+    pub refused_from: Option<i64>,
 }
 
 impl TokenKeys {
@@ -133,7 +151,14 @@ impl TokenKeys {
 
     /// Adds or replaces the key named `kid`.
     pub fn insert(&mut self, kid: String, algorithm: Algorithm, key: VerifyingKey) {
-        self.keys.insert(kid, (algorithm, key));
+        self.keys.insert(kid, TokenKey { algorithm, key, refused_from: None });
+    }
+
+    /// From `seconds` (since the Unix epoch) on, the key counts as unknown.
+    pub fn refuse_from(&mut self, kid: &str, seconds: i64) {
+        if let Some(key) = self.keys.get_mut(kid) {
+            key.refused_from = Some(seconds);
+        }
     }
 
     /// Adds the public half of a signing key.
@@ -185,18 +210,34 @@ pub fn verify(
     issuer: &str,
     now_seconds: i64,
 ) -> Result<AccessClaims, TokenError> {
+    Ok(verify_signed(token, keys, issuer, now_seconds)?.claims)
+}
+
+/// The same, with the key that signed it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_signed(
+    token: &str,
+    keys: &TokenKeys,
+    issuer: &str,
+    now_seconds: i64,
+) -> Result<Verified, TokenError> {
     let permitted = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256];
     let compact = Compact::parse(token, TOKEN_BYTES_MAX, &permitted)?;
     check_type(compact.header.typ.as_deref())?;
     let kid = compact.header.kid.as_deref().ok_or(TokenError::KidMissing)?;
-    let (algorithm, key) = keys.keys.get(kid).ok_or_else(|| TokenError::KeyUnknown { kid: shown(kid) })?;
-    if *algorithm != compact.header.algorithm {
+    let known = keys.keys.get(kid);
+    let in_time = |known: &&TokenKey| known.refused_from.is_none_or(|from| now_seconds < from);
+    let known = known.filter(in_time).ok_or_else(|| TokenError::KeyUnknown { kid: shown(kid) })?;
+    if known.algorithm != compact.header.algorithm {
         return Err(SignatureError::AlgorithmMismatch { algorithm: compact.header.algorithm }.into());
     }
-    compact.verify(key)?;
+    compact.verify(&known.key)?;
+    let (signed_by, refused_from) = (kid.to_owned(), known.refused_from);
     let wire: Wire = serde_json::from_value(Value::Object(compact.claims()?)).map_err(malformed)?;
     wire.check(issuer, now_seconds)?;
-    wire.into_claims()
+    Ok(Verified { claims: wire.into_claims()?, signed_by, refused_from })
 }
 
 /// Whether the token is for one of `accepted`.

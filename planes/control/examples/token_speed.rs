@@ -16,6 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_control::keys::SigningKeys;
 use portcullis_control::oauth::{Options, Server};
 use portcullis_domain::event::{Event, KeyForm, RegisteredKey};
 use portcullis_domain::spec::{Declaration, Spec};
@@ -36,15 +37,15 @@ const TOKENS: u32 = 1_000;
 
 fn main() {
     let key = SigningKey::generate(Algorithm::ES256).unwrap();
-    let signing_key = Arc::new(SigningKey::generate(Algorithm::ES256).unwrap());
+    let signing_key = SigningKey::generate(Algorithm::ES256).unwrap();
     let certificate = rcgen::generate_simple_self_signed(vec!["machine".to_owned()]).unwrap();
     let certificate = certificate.cert.der().to_vec();
     floor(&key, &signing_key);
-    let state = Arc::new(state(&key, &certificate));
+    let state = Arc::new(state(&key, &certificate, &signing_key));
     let server = Server::new(Options {
         issuer: ISSUER.to_owned(),
         public_origins: vec![ISSUER.to_owned()],
-        signing_key,
+        signing_keys: Arc::new(SigningKeys::new([signing_key])),
         clock: Clock::new(|| Timestamp::from_second(NOW).unwrap(), || Duration::ZERO),
         state: Arc::new(move || Arc::clone(&state)),
         execute: Arc::new(|_| Box::pin(std::future::ready(Ok(Vec::new())))),
@@ -148,8 +149,12 @@ fn request(body: &str, certificates: &[Vec<u8>]) -> RelayRequest {
 }
 
 /// A hundred clients of ten vendors; `machine` is one of them.
-fn state(key: &SigningKey, certificate: &[u8]) -> State {
+fn state(key: &SigningKey, certificate: &[u8], signing_key: &SigningKey) -> State {
     let mut state = State::default();
+    let (kid, time) = (signing_key.kid().to_owned(), Timestamp::from_second(NOW).unwrap());
+    let jwk = json!(signing_key.public_jwk());
+    state.apply(&Event::SigningKeyPublished { kid: kid.clone(), jwk, time: Some(time) });
+    state.apply(&Event::SigningKeyActivated { kid, time });
     let route =
         json!({ "upstream": "core", "methods": ["GET"], "path": "/records/{id}", "scope": "records.read" });
     state.apply(&defined(1, "records", json!({ "kind": "Route", "spec": route }), vec![]));

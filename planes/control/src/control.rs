@@ -1,5 +1,6 @@
 //! The handle on the control plane that the HTTP API and the binary hold.
 
+mod parts;
 mod start;
 
 use std::path::PathBuf;
@@ -19,13 +20,13 @@ use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
 use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SubjectId};
 use portcullis_domain::spec::Kind;
+use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_domain::state::{Operator, State};
 use portcullis_domain::target::TargetName;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::FromGate;
 use portcullis_store::{EventStore, ReserveFile, StoreError};
-use portcullis_tokens::signing::SigningKey;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::core::Core;
@@ -33,6 +34,7 @@ pub use crate::core::Entropy;
 use crate::decisions::Decisions;
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
+use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
 use crate::metrics::{Metrics, Surroundings};
 use crate::process::{MetricsAccess, Process, Started};
@@ -56,9 +58,11 @@ pub struct Options {
     pub entropy: Entropy,
     pub issuer: String,
     pub public_origins: Vec<String>,
-    pub signing_key: Arc<SigningKey>,
     /// Series of each family of metrics; 500 without a word.
     pub series_max: Option<usize>,
+    /// Where private halves of signing keys lie.
+    pub key_ring: Arc<dyn KeyRing>,
+    pub signing_plan: SigningPlan,
 }
 
 /// The control plane. Cheap to clone.
@@ -77,7 +81,11 @@ struct Shared {
     process: Started,
     issuer: String,
     public_origins: Vec<String>,
-    signing_key: Arc<SigningKey>,
+    signing_keys: Arc<SigningKeys>,
+    key_ring: Arc<dyn KeyRing>,
+    signing_plan: SigningPlan,
+    /// Keys are changed by one at a time.
+    key_turn: tokio::sync::Mutex<()>,
 }
 
 impl Control {
@@ -96,9 +104,14 @@ impl Control {
             entropy,
             issuer,
             public_origins,
-            signing_key,
             series_max,
+            key_ring,
+            signing_plan,
         } = options;
+        let held = {
+            let ring = Arc::clone(&key_ring);
+            tokio::task::spawn_blocking(move || ring.keys()).await.map_err(|_| StoreError::Closed)??
+        };
         let reserve = Arc::new(reserve);
         let start::Folded { book, done, erased, replayed } = start::fold(&*store, &reserve).await?;
         let core = Arc::new(Core::new(book, store, reserve, clock, entropy));
@@ -118,7 +131,10 @@ impl Control {
             process: Started::new(),
             issuer,
             public_origins,
-            signing_key,
+            signing_keys: Arc::new(SigningKeys::new(held)),
+            key_ring,
+            signing_plan,
+            key_turn: tokio::sync::Mutex::default(),
         }));
         let server = Arc::new(control.authorization_server()?);
         control.0.relay.get_or_init(|| {
@@ -132,6 +148,7 @@ impl Control {
         for subject in erased {
             control.erase_in_background(subject, Duration::ZERO);
         }
+        control.keep_turning();
         Ok(control)
     }
 

@@ -25,6 +25,13 @@ pub enum StartError {
     Signing(#[from] portcullis_tokens::signing::SigningError),
     #[error("the signing key can't be published")]
     SigningKey(#[source] Box<ExecuteError>),
+    #[error("the signing keys can't be read")]
+    KeyRing(#[from] crate::keys::KeyRingError),
+    /// Signing with another one without a word would void every token out there.
+    #[error(
+        "the private half of signing key `{kid}`, which signs, is not here\nhint: restore the folder `keys`; if it is lost, `portcullis keys replace-lost --confirm` founds a new one"
+    )]
+    SigningKeyLost { kid: String },
 }
 
 /// An event of the ledger that this code doesn't understand. What follows from it is unknown, so
@@ -72,6 +79,9 @@ pub enum ExecuteError {
         #[source]
         source: StoreError,
     },
+    /// Nothing has changed.
+    #[error("the place of the signing keys can't be used")]
+    KeyRing(#[from] crate::keys::KeyRingError),
     #[error("the event can't be written as JSON")]
     Serialise(#[source] serde_json::Error),
     #[error("control is stopping")]

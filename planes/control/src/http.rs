@@ -5,6 +5,7 @@
 mod authorize;
 mod decisions;
 mod findings;
+mod keys;
 mod ledger;
 mod metrics;
 mod once;
@@ -45,6 +46,9 @@ pub fn router(control: Control) -> Router {
         .route("/v1/operators/{name}", delete(operators::remove))
         .route("/v1/erase", post(operators::erase))
         .route("/v1/reload", post(reload::reload))
+        .route("/v1/keys", get(keys::list))
+        .route("/v1/keys/rotate", post(keys::rotate))
+        .route("/v1/keys/withdraw", post(keys::withdraw))
         .route("/v1/decisions", get(decisions::list))
         .route("/v1/decisions/stream", get(decisions::follow))
         .route("/v1/decisions/{id}", get(decisions::explain))

@@ -34,8 +34,8 @@ use portcullis_domain::event::Event;
 use portcullis_domain::state::State;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{RelayAnswer, RelayRequest};
-use portcullis_tokens::access_token::TokenKeys;
 use portcullis_tokens::assertion::RegisteredKey;
+use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::{SigningError, SigningKey};
 
 use answer::{Answer, Failure};
@@ -44,6 +44,8 @@ use form::Form;
 use register::Registering;
 use used_assertions::UsedAssertions;
 use vendor_rates::VendorRates;
+
+use crate::keys::SigningKeys;
 
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 pub const JWKS_PATH: &str = "/oauth/jwks";
@@ -75,7 +77,8 @@ pub struct Options {
     pub issuer: String,
     /// Origins that `resource` may name; the first is the audience of tokens that were asked without.
     pub public_origins: Vec<String>,
-    pub signing_key: Arc<SigningKey>,
+    /// The state says which of them signs.
+    pub signing_keys: Arc<SigningKeys>,
     pub clock: Clock,
     pub state: CurrentState,
     pub execute: Execute,
@@ -84,9 +87,7 @@ pub struct Options {
 pub struct Server {
     issuer: String,
     public_origins: Vec<String>,
-    signing_key: Arc<SigningKey>,
-    /// The public half of the signing key.
-    own_keys: TokenKeys,
+    signing_keys: Arc<SigningKeys>,
     clock: Clock,
     state: CurrentState,
     execute: Execute,
@@ -124,20 +125,18 @@ impl Server {
     /// process may have taken them, and what it had seen is gone.
     ///
     /// # Errors
-    /// The public half of the signing key isn't usable.
+    /// The cryptographic library refuses to make a key.
     pub fn new(options: Options) -> Result<Self, SigningError> {
-        let Options { issuer, public_origins, signing_key, clock, state, execute } = options;
-        let mut own_keys = TokenKeys::new();
-        own_keys.insert_signing_key(&signing_key)?;
+        let Options { issuer, public_origins, signing_keys, clock, state, execute } = options;
         let started_seconds = first_whole_second(clock.now());
-        let thumbprint = signing_key.public_jwk().thumbprint();
-        let decoy = [RegisteredKey { key: signing_key.verifying_key()?, kid: None, thumbprint }];
+        let nobodys = SigningKey::generate(Algorithm::ES256)?;
+        let thumbprint = nobodys.public_jwk().thumbprint();
+        let decoy = [RegisteredKey { key: nobodys.verifying_key()?, kid: None, thumbprint }];
         Ok(Self {
             token_endpoint: url(&issuer, TOKEN_PATH),
             issuer,
             public_origins,
-            signing_key,
-            own_keys,
+            signing_keys,
             clock,
             state,
             execute,
@@ -175,8 +174,7 @@ impl Server {
             METADATA_PATH | JWKS_PATH => {
                 check_method(request, &["GET", "HEAD"])?;
                 let state = (self.state)();
-                let shown =
-                    if path == JWKS_PATH { metadata::jwks(self, &state) } else { metadata::document(self) };
+                let shown = if path == JWKS_PATH { metadata::jwks(&state) } else { metadata::document(self) };
                 return Ok(Outcome::Answer(shown));
             }
             TOKEN_PATH => token::issue,

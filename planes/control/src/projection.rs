@@ -25,7 +25,11 @@ pub fn facts(state: &State, issuer: &str, public_origins: &[String], now: Timest
         signing_keys: state
             .signing_keys
             .iter()
-            .map(|key| SigningKeyFacts { kid: key.kid.clone(), jwk: key.jwk.clone() })
+            .map(|key| SigningKeyFacts {
+                kid: key.kid.clone(),
+                jwk: key.jwk.clone(),
+                refused_from: key.refused_from().map(|from| from.as_second()),
+            })
             .collect(),
         vendors: state.of_kind(Kind::Vendor).filter_map(|(name, found)| vendor(state, name, found)).collect(),
         clients: state.of_kind(Kind::Client).filter_map(|(name, found)| client(state, name, found)).collect(),
@@ -33,7 +37,7 @@ pub fn facts(state: &State, issuer: &str, public_origins: &[String], now: Timest
         upstreams: state.of_kind(Kind::Upstream).filter_map(|(name, found)| upstream(name, found)).collect(),
         integrations,
         severed: severed(state),
-        refused_keys: state.refused_keys.keys().cloned().collect(),
+        refused_keys: refused_keys(state),
         refused_sessions: refused_sessions(state),
         revoked_tokens: state
             .revoked_tokens
@@ -150,6 +154,13 @@ fn severed(state: &State) -> Vec<SeveredFacts> {
     })
     .map(|severance| SeveredFacts { target: severance.target.clone(), epoch: severance.epoch })
     .collect()
+}
+
+/// Those of clients, and withdrawn ones of ours: an exchange hangs on both.
+fn refused_keys(state: &State) -> Vec<String> {
+    let former = state.former_signing_keys.iter();
+    let withdrawn = former.filter(|(_, key)| key.withdrawn).map(|(kid, _)| kid);
+    state.refused_keys.keys().chain(withdrawn).cloned().collect()
 }
 
 fn refused_sessions(state: &State) -> Vec<String> {

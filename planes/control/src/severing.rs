@@ -317,7 +317,7 @@ pub(crate) fn receipt(state: &State, closed: Closed, reports: Reports, held: Hel
     }
 }
 
-fn gate_receipt(
+pub(crate) fn gate_receipt(
     report: portcullis_policy::link::SeverReport,
     names: &BTreeMap<ClientId, String>,
 ) -> GateReceipt {

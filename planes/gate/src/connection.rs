@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::core::Core;
 use crate::departures::Departures;
-use crate::identify::Identified;
+use crate::identify::{Identified, KnownToken};
 use crate::io::Valve;
 use crate::strangers::Place;
 use crate::stream_task::{self, StreamEnd};
@@ -216,10 +216,10 @@ impl Connection {
     }
 
     /// Whether `client` owns it already, and is known to use these keys in this session.
-    pub fn is_claimed(&self, client: ClientId, keys: &[String], session: &str) -> bool {
+    pub fn is_claimed(&self, client: ClientId, token: &KnownToken, session: &str) -> bool {
         self.owner.borrow().as_ref().is_some_and(|owner| {
             owner.client == client
-                && keys.iter().all(|key| owner.keys.contains(key))
+                && token.is_closed_by(&owner.keys)
                 && owner.sessions.iter().any(|known| known == session)
         })
     }

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::Facts;
 use portcullis_policy::liveness::KeyCell;
-use portcullis_tokens::access_token::{AccessClaims, TokenError, verify};
+use portcullis_tokens::access_token::{AccessClaims, TokenError, Verified, verify_signed};
 use portcullis_tokens::dpop::{ExpectedProof, NewHeader, Proof, ProofError, canonical_url};
 use portcullis_tokens::replay::{Acceptance, ClientShare};
 use portcullis_tokens::session::session_id;
@@ -49,6 +49,7 @@ impl Caller {
             epochs: [epochs.vendor, epochs.integration, epochs.client],
             keys,
             key: &self.token.key,
+            signed_by: &self.token.signed_by,
             session: &self.session,
             token_id: &claims.token_id,
             scope: &claims.scope,
@@ -65,10 +66,24 @@ pub struct KnownToken {
     pub client_key: String,
     /// The term of the registered key: resolved once, one load for each request.
     pub key: Arc<KeyCell>,
+    /// `kid` of the issuer's key that signed it.
+    signed_by: String,
+    /// When that key is refused, in seconds since the Unix epoch.
+    refused_from: Option<i64>,
     generation: u64,
 }
 
 impl KnownToken {
+    /// What may close a connection that it came on: its keys, and the one that signed it.
+    pub fn closed_by(&self) -> Vec<String> {
+        self.keys.iter().chain([&self.signed_by]).cloned().collect()
+    }
+
+    /// Whether all of [`Self::closed_by`] is among `known`.
+    pub fn is_closed_by(&self, known: &[String]) -> bool {
+        self.keys.iter().chain([&self.signed_by]).all(|key| known.contains(key))
+    }
+
     pub fn is_dpop(&self) -> bool {
         self.claims.confirmation.jkt.is_some()
     }
@@ -201,16 +216,17 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
         in_time(&known, now)?;
         return Ok(known);
     }
-    let claims =
-        verify(text, &ready.token_keys, &ready.snapshot.issuer, now).map_err(|error| match error {
-            TokenError::Expired { .. } => invalid_token(Reason::TokenExpired, false),
-            TokenError::Signature(_) | TokenError::KeyUnknown { .. } | TokenError::Issuer { .. } => {
-                invalid_token(Reason::TokenSignature, false)
-            }
-            other => {
-                Refusal { detail: Some(other.to_string()), ..invalid_token(Reason::TokenMalformed, false) }
-            }
-        })?;
+    let verified = verify_signed(text, &ready.token_keys, &ready.snapshot.issuer, now);
+    let Verified { claims, signed_by, refused_from } = verified.map_err(|error| match error {
+        TokenError::Expired { .. } => invalid_token(Reason::TokenExpired, false),
+        TokenError::KeyUnknown { kid } if core.shared.liveness.key_refused(&kid) => {
+            invalid_token(Reason::TokenRevoked, false)
+        }
+        TokenError::Signature(_) | TokenError::KeyUnknown { .. } | TokenError::Issuer { .. } => {
+            invalid_token(Reason::TokenSignature, false)
+        }
+        other => Refusal { detail: Some(other.to_string()), ..invalid_token(Reason::TokenMalformed, false) },
+    })?;
     let client_key = claims.lineage.client_key.to_string();
     let confirmed = [claims.confirmation.jkt, claims.confirmation.x5t_s256];
     let mut keys = vec![client_key.clone()];
@@ -218,7 +234,7 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
     keys.dedup();
     let key = core.shared.liveness.key(claims.lineage.client, &client_key);
     let generation = ready.token_keys_generation;
-    let known = Rc::new(KnownToken { claims, keys, client_key, key, generation });
+    let known = Rc::new(KnownToken { claims, keys, client_key, key, signed_by, refused_from, generation });
     let mut cache = core.tokens.by_digest.borrow_mut();
     if cache.len() >= TOKENS_MAX {
         cache.clear();
@@ -228,10 +244,13 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
 }
 
 fn in_time(token: &KnownToken, now: i64) -> Result<(), Refusal> {
-    if now < token.claims.expires_at {
-        return Ok(());
+    if now >= token.claims.expires_at {
+        return Err(invalid_token(Reason::TokenExpired, token.is_dpop()));
     }
-    Err(invalid_token(Reason::TokenExpired, token.is_dpop()))
+    if token.refused_from.is_some_and(|from| now >= from) {
+        return Err(invalid_token(Reason::TokenSignature, token.is_dpop()));
+    }
+    Ok(())
 }
 
 fn digest_of(text: &str) -> [u8; 32] {

@@ -162,7 +162,7 @@ fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<std::sync:
 
 fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool, Refusal> {
     let lineage = &caller.token.claims.lineage;
-    if connection.is_claimed(lineage.client, &caller.token.keys, &caller.session) {
+    if connection.is_claimed(lineage.client, &caller.token, &caller.session) {
         return Ok(false);
     }
     let client = ready.snapshot.client(lineage.client).ok_or_else(|| {
@@ -173,7 +173,7 @@ fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool
         integration: client.integration.id,
         client: client.id,
         lifeline: client.lifeline.clone(),
-        keys: caller.token.keys.clone(),
+        keys: caller.token.closed_by(),
         sessions: vec![caller.session.as_ref().to_owned()],
     };
     connection.claim(owner).map_err(|reason| Refusal::from(reason).and_close())

@@ -226,7 +226,12 @@ impl Snapshots {
             .iter()
             .map(|key| Jwk::parse(&key.jwk.to_string()))
             .collect::<Result<_, _>>()?;
-        let token_keys = TokenKeys::of_set(&JwkSet::new(keys)?)?;
+        let mut token_keys = TokenKeys::of_set(&JwkSet::new(keys)?)?;
+        for key in &facts.signing_keys {
+            if let Some(refused_from) = key.refused_from {
+                token_keys.refuse_from(&key.kid, refused_from);
+            }
+        }
         let mut pointers = HashMap::new();
         for route in &facts.routes {
             if let Some(pointer) = &route.records {

@@ -131,6 +131,23 @@ Examples:
   portcullis new integration acme > acme.yaml
   portcullis new integration --template push acme > acme.yaml";
 
+pub(super) const KEYS_LIST: &str = "\
+Examples:
+  portcullis keys list";
+
+pub(super) const KEYS_ROTATE: &str = "\
+Examples:
+  portcullis keys rotate
+  portcullis keys rotate --now
+
+No request fails: tokens under the old key run out, while new ones are signed with the new one.";
+
+pub(super) const KEYS_WITHDRAW: &str = "\
+Examples:
+  portcullis keys withdraw 2pS0vGkOZmPv6dTqgkV4YgKkR3c5kqS9mZkqQeyLJ4E --reason 'backup stolen'
+
+It needs no approval, and answers when every gate has confirmed. Clients need new tokens at once.";
+
 pub(super) const SCHEMA: &str = "\
 Examples:
   portcullis schema integration > integration.schema.json";

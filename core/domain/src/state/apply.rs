@@ -6,7 +6,7 @@ use crate::event::{Event, Restoration, Severance};
 use crate::ids::ClientId;
 use crate::personal::Personal;
 use crate::spec::Kind;
-use crate::state::{Installation, Operator, PublishedKey, Resource, State};
+use crate::state::{Installation, Operator, Resource, State};
 use crate::target::Target;
 
 /// Much more than any access token is given.
@@ -50,9 +50,10 @@ impl State {
             Event::OperatorRemoved { id } => {
                 self.operators.remove(id);
             }
-            Event::SigningKeyPublished { kid, jwk } => {
-                self.signing_keys.push(PublishedKey { kid: kid.clone(), jwk: jwk.clone() });
-            }
+            Event::SigningKeyPublished { kid, jwk, time } => self.apply_published(kid, jwk, *time),
+            Event::SigningKeyActivated { kid, time } => self.apply_activated(kid, *time),
+            Event::SigningKeyRetired { kid, time } => self.apply_gone(kid, *time, false),
+            Event::SigningKeyWithdrawn { kid, time, .. } => self.apply_gone(kid, *time, true),
             Event::TokenRevoked { token_id, expires_at, .. } => {
                 self.forget_expired_before(*expires_at);
                 self.revoked_tokens.insert(token_id.clone(), *expires_at);

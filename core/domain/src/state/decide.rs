@@ -38,9 +38,11 @@ impl State {
                 }
                 Ok(vec![Event::OperatorRemoved { id: operator.id }])
             }
-            Command::PublishSigningKey { kid, jwk } => {
-                let known = self.signing_keys.iter().any(|key| key.kid == kid);
-                Ok(if known { Vec::new() } else { vec![Event::SigningKeyPublished { kid, jwk }] })
+            Command::PublishSigningKey { key } => self.decide_publish_key(key, context),
+            Command::ActivateSigningKey { kid } => self.decide_activate_key(kid, context),
+            Command::RetireSigningKey { kid } => self.decide_retire_key(kid, context),
+            Command::WithdrawSigningKey { kid, by, reason, successor } => {
+                self.decide_withdraw_key(kid, by, reason, successor, context)
             }
             Command::RevokeToken { client, token_id, expires_at } => {
                 let dead = self.revoked_tokens.contains_key(&token_id) || expires_at <= context.now;

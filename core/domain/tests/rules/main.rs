@@ -15,3 +15,4 @@ mod keyring_model;
 mod operators;
 mod restoring;
 mod severing;
+mod signing;

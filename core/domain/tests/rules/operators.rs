@@ -1,5 +1,5 @@
 use jiff::SignedDuration;
-use portcullis_domain::command::{Command, Refusal};
+use portcullis_domain::command::{Command, NewKey, Refusal};
 use portcullis_domain::event::Event;
 use portcullis_domain::ids::ClientId;
 use serde_json::json;
@@ -28,7 +28,7 @@ fn an_installation_is_founded_once() {
 #[test]
 fn publishing_and_revoking_again_change_nothing() {
     let case = given();
-    let publish = Command::PublishSigningKey { kid: "k".into(), jwk: json!({}) };
+    let publish = Command::PublishSigningKey { key: NewKey { kid: "k".into(), jwk: json!({}) } };
     let case = case.after(publish.clone());
     assert_eq!(case.when(publish).unwrap(), []);
     let revoke = |case: &Case, seconds| Command::RevokeToken {

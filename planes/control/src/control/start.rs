@@ -84,17 +84,7 @@ impl Control {
             }
             Some(_) => {}
         }
-        let key = self.0.signing_key.public_jwk();
-        let jwk = serde_json::to_value(key).map_err(ExecuteError::Serialise);
-        let published = match jwk {
-            Ok(jwk) if !self.state().signing_keys.iter().any(|key| key.kid == self.0.signing_key.kid()) => {
-                let command = Command::PublishSigningKey { kid: self.0.signing_key.kid().to_owned(), jwk };
-                self.execute(command).await.map(|_| ())
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        published.map_err(|error| StartError::SigningKey(Box::new(error)))
+        self.found_signing_key().await
     }
 
     /// Gives the ledger a moment to take what the reserve holds; it is in force either way.
@@ -119,7 +109,7 @@ impl Control {
         oauth::Server::new(oauth::Options {
             issuer: self.0.issuer.clone(),
             public_origins: self.0.public_origins.clone(),
-            signing_key: Arc::clone(&self.0.signing_key),
+            signing_keys: Arc::clone(self.signing_keys()),
             clock: self.clock().clone(),
             state: Arc::new(move || core.state()),
             execute: Arc::new(move |command| {

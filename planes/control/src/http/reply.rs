@@ -84,6 +84,10 @@ impl From<Refusal> for Refused {
             }
             Refusal::SamePerson(_) => (403, "another person is needed"),
             Refusal::ReasonMissing => (422, "a reason is needed"),
+            Refusal::KeyWaits { .. } => (409, "a key waits already"),
+            Refusal::KeyGone { .. } => (409, "the key is gone"),
+            Refusal::KeySigns { .. } => (409, "the key signs now"),
+            Refusal::KeysMany { .. } => (409, "too many keys"),
             Refusal::AlreadyFounded => (409, "founded already"),
             Refusal::Key(_) => (409, "the key can't be changed"),
             Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
@@ -115,6 +119,7 @@ impl From<ExecuteError> for Refused {
         let (status, title) = match error {
             ExecuteError::Refused(refusal) => return refusal.into(),
             ExecuteError::Store(_) => (503, "the ledger can't be written"),
+            ExecuteError::KeyRing(_) => (503, "the signing keys' place can't be used"),
             ExecuteError::Contended => (503, "the ledger is busy"),
             ExecuteError::Erasure { .. } => (503, "erased here, but the key is not destroyed yet"),
             ExecuteError::Stopping => (503, "control is stopping"),

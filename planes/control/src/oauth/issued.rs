@@ -96,16 +96,16 @@ fn is_live(exchange: &Exchange<'_>, caller: &Caller<'_>, claims: &AccessClaims) 
         && !bound_to.into_iter().flatten().any(refused)
 }
 
-/// The key that signs now, and every other that the ledger has published.
+/// Every key that is not gone.
 fn token_keys(exchange: &Exchange<'_>) -> TokenKeys {
-    let mut keys = exchange.server.own_keys.clone();
+    let mut keys = TokenKeys::new();
     for published in &exchange.state.signing_keys {
-        if published.kid == exchange.server.signing_key.kid() {
-            continue;
-        }
         let Ok(jwk) = Jwk::parse(&published.jwk.to_string()) else { continue };
         if let (Some(algorithm), Ok(key)) = (jwk.algorithm(), VerifyingKey::new(&jwk)) {
             keys.insert(published.kid.clone(), algorithm, key);
+        }
+        if let Some(refused_from) = published.refused_from() {
+            keys.refuse_from(&published.kid, refused_from.as_second());
         }
     }
     keys

@@ -1,6 +1,7 @@
 //! What anybody may know of the server: metadata (RFC 8414) and the keys that tokens verify with.
 
 use portcullis_domain::state::State;
+use portcullis_domain::state::signing_keys::KeyStage;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
@@ -44,11 +45,10 @@ pub(super) fn document(server: &Server) -> Answer {
     Answer::public(document)
 }
 
-/// Every key that the ledger has published, and the one that signs now.
-pub(super) fn jwks(server: &Server, state: &State) -> Answer {
-    let own = server.signing_key.kid();
-    let mut keys: Vec<Value> =
-        state.signing_keys.iter().filter(|key| key.kid != own).map(|key| key.jwk.clone()).collect();
-    keys.insert(0, json!(server.signing_key.public_jwk()));
+/// Every key that tokens verify with, the one that signs now first; and the one that will.
+pub(super) fn jwks(state: &State) -> Answer {
+    let mut keys: Vec<_> = state.signing_keys.iter().collect();
+    keys.sort_by_key(|key| !matches!(key.stage, KeyStage::Active { .. }));
+    let keys: Vec<&Value> = keys.into_iter().map(|key| &key.jwk).collect();
     Answer::public(json!({ "keys": keys }))
 }

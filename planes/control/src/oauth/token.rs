@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::state::Standing;
+use portcullis_domain::state::signing_keys::TOKEN_SECONDS_MAX;
 use portcullis_policy::link::RelayAbout;
 use portcullis_tokens::access_token::{self, AccessClaims, Confirmation, Epochs, Lineage, TokenError};
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -16,9 +17,6 @@ use super::authenticate::{Caller, authenticate};
 use super::form::shown;
 use super::standing::{self, Permit};
 use super::{Exchange, Outcome, resource};
-
-/// Whatever an integration says.
-const LIFETIME_SECONDS_MAX: u32 = 600;
 
 pub(super) fn issue(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
     check_grant_type(exchange.form.one("grant_type"))?;
@@ -54,7 +52,10 @@ fn grant(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Result<(Answer, Vec<St
     let server = exchange.server;
     server.issues.take(caller.standing.vendor_id(), server.now_ns()).map_err(Failure::too_many)?;
     let claims = claims(exchange, caller, confirmation, permit, scope, audience)?;
-    let token = access_token::mint(&server.signing_key, &claims).map_err(not_minted)?;
+    let active = exchange.state.active_signing_key();
+    let signing_key = active.and_then(|key| server.signing_keys.usable(&key.kid));
+    let signing_key = signing_key.ok_or_else(|| Failure::unavailable("the signing key is being replaced"))?;
+    let token = access_token::mint(&signing_key, &claims).map_err(not_minted)?;
     tracing::debug!(client = %claims.client_id, by = ?caller.by, token = %claims.token_id, "token issued");
     let answer = Answer::json(json!({
         "access_token": token,
@@ -150,7 +151,7 @@ fn claims(
 ) -> Result<AccessClaims, Box<Failure>> {
     let standing = &caller.standing;
     let issued_at = exchange.now.as_second();
-    let lifetime = standing.integration_spec.token_seconds.min(LIFETIME_SECONDS_MAX);
+    let lifetime = standing.integration_spec.token_seconds.min(TOKEN_SECONDS_MAX);
     let expires_at = issued_at.saturating_add(lifetime.into()).min(permit.ends_at);
     if expires_at <= issued_at {
         // Less than a second is left of the key, the contract or the grant.

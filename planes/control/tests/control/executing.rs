@@ -19,7 +19,10 @@ fn operator(name: &str) -> Command {
 async fn the_first_start_founds_and_later_ones_add_nothing() {
     let world = World::new();
     let process = world.start().await;
-    assert_eq!(kinds(&*process.store).await, ["installation_founded", "signing_key_published"]);
+    assert_eq!(
+        kinds(&*process.store).await,
+        ["installation_founded", "signing_key_published", "signing_key_activated"]
+    );
     let state = process.control.state();
     assert_eq!(state.installation.as_ref().unwrap().issuer, ISSUER);
     process.stop().await;

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use portcullis_control::keys::MemoryRing;
 use portcullis_control::{Control, Executed, GateLink, Options, StartError};
 use portcullis_domain::command::{Command, Prepared};
 use portcullis_domain::event::{KeyForm, RegisteredKey};
 use portcullis_domain::ids::{ClientId, OperatorId};
 use portcullis_domain::personal::Personal;
 use portcullis_domain::spec::Kind;
+use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_ledger::Hash;
 use portcullis_ledger::note::NoteSigner;
 use portcullis_policy::clock::Clock;
@@ -28,6 +30,8 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 pub const ISSUER: &str = "https://gate.example";
+pub const PLAN: SigningPlan =
+    SigningPlan { life: SignedDuration::from_hours(720), publish_ahead: SignedDuration::from_hours(1) };
 const ORIGIN: &str = "ledger.example";
 
 /// Outlives the processes that are started in it.
@@ -35,7 +39,7 @@ pub struct World {
     pub directory: tempfile::TempDir,
     pub ledger_dir: PathBuf,
     pub reserve_slots: usize,
-    signing_key: Arc<SigningKey>,
+    pub key_ring: Arc<MemoryRing>,
     now_us: Arc<AtomicI64>,
 }
 
@@ -52,7 +56,7 @@ impl World {
             ledger_dir: directory.path().to_owned(),
             directory,
             reserve_slots: 8,
-            signing_key: Arc::new(SigningKey::generate(Algorithm::EdDSA).unwrap()),
+            key_ring: Arc::new(MemoryRing::with(&SigningKey::generate(Algorithm::EdDSA).unwrap())),
             now_us: Arc::new(AtomicI64::new(1_795_000_000_000_000)),
         }
     }
@@ -105,8 +109,9 @@ impl World {
             }),
             issuer: ISSUER.to_owned(),
             public_origins: vec![ISSUER.to_owned()],
-            signing_key: Arc::clone(&self.signing_key),
             series_max: None,
+            key_ring: self.key_ring.clone(),
+            signing_plan: PLAN,
         })
         .await?;
         Ok(Process { control, store })

@@ -25,6 +25,7 @@ mod refusing;
 mod reloading;
 mod severing;
 mod shares;
+mod signing;
 mod stalling;
 mod support;
 mod terms;

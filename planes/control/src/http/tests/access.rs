@@ -118,7 +118,7 @@ async fn metrics_are_for_operators_and_for_who_holds_their_token() {
     let world = World::new().await;
     let metrics = world.get("/metrics").await;
     assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4");
-    assert!(metrics.text.contains("\nportcullis_ledger_size 3\n"), "{}", metrics.text);
+    assert!(metrics.text.contains("\nportcullis_ledger_size 4\n"), "{}", metrics.text);
     assert!(metrics.text.contains("\nportcullis_decisions_total{verdict=\"deny\"} 0\n"), "{}", metrics.text);
     let as_with = |token: &'static str| world.raw(request("GET", "/metrics", token, None));
     assert_eq!(as_with("pcm_prometheus").await.status(), StatusCode::UNAUTHORIZED);

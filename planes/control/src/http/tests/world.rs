@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use jiff::Timestamp;
 use portcullis_domain::command::Command;
 use portcullis_domain::personal::Personal;
+use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_ledger::note::NoteSigner;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{CutConnection, FromGate, SeverReport, ToGate};
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
 use crate::control::{Control, Options, token_digest};
+use crate::keys::MemoryRing;
 use crate::link::GateLink;
 
 pub const START: i64 = 1_800_000_000;
@@ -73,8 +75,12 @@ impl World {
             }),
             issuer: "https://gate.example".into(),
             public_origins: vec!["https://gate.example".into()],
-            signing_key: Arc::new(SigningKey::generate(Algorithm::ES256).unwrap()),
             series_max: None,
+            key_ring: Arc::new(MemoryRing::default()),
+            signing_plan: SigningPlan {
+                life: jiff::SignedDuration::from_hours(720),
+                publish_ahead: jiff::SignedDuration::from_hours(1),
+            },
         })
         .await
         .unwrap();

@@ -56,15 +56,15 @@ fn the_key_set_holds_the_key_that_signs_and_those_that_signed() {
     };
     let own = world.signing_key.kid();
     assert_eq!(kids(), [own]);
-    let publish = |key: &SigningKey| {
-        let jwk = json!(key.public_jwk());
-        world.change(Event::SigningKeyPublished { kid: key.kid().to_owned(), jwk });
-    };
-    publish(&world.signing_key);
-    assert_eq!(kids(), [own]);
-    let earlier = SigningKey::generate(Algorithm::EdDSA).unwrap();
-    publish(&earlier);
-    assert_eq!(kids(), [own, earlier.kid()]);
+    let next = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let (kid, time) = (next.kid().to_owned(), Timestamp::from_second(world.now()).unwrap());
+    let jwk = json!(next.public_jwk());
+    world.change(Event::SigningKeyPublished { kid: kid.clone(), jwk, time: Some(time) });
+    assert_eq!(kids(), [own, next.kid()], "published before it is used");
+    world.change(Event::SigningKeyActivated { kid, time });
+    assert_eq!(kids(), [next.kid(), own]);
+    world.change(Event::SigningKeyRetired { kid: own.to_owned(), time });
+    assert_eq!(kids(), [next.kid()]);
 }
 
 #[test]
@@ -168,6 +168,7 @@ fn tokens_of_an_earlier_key_are_known_until_they_expire() {
     world.change(Event::SigningKeyPublished {
         kid: earlier.kid().to_owned(),
         jwk: json!(earlier.public_jwk()),
+        time: None,
     });
     assert_eq!(introspect(&world, &token).body["active"], true);
     world.pass(10);

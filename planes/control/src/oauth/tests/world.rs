@@ -26,6 +26,7 @@ use rcgen::{CertificateParams, IsCa, KeyPair};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::keys::SigningKeys;
 use crate::oauth::{Execute, NotDone, Options, Server};
 
 pub const ISSUER: &str = "https://gate.example";
@@ -70,7 +71,7 @@ impl World {
         let server = Server::new(Options {
             issuer: ISSUER.to_owned(),
             public_origins: vec![ISSUER.to_owned(), "https://other.example:8443".to_owned()],
-            signing_key: Arc::clone(&signing_key),
+            signing_keys: Arc::new(SigningKeys::new([copy(&signing_key)])),
             clock: Clock::new(
                 move || Timestamp::from_second(hand.load(Ordering::SeqCst)).unwrap(),
                 || Duration::ZERO,
@@ -79,7 +80,22 @@ impl World {
             execute: recording(&state, &revoked, &seconds),
         })
         .unwrap();
-        Self { server, signing_key, state, seconds, revoked, key, certificate, assertions: AtomicU64::new(0) }
+        let world = Self {
+            server,
+            signing_key,
+            state,
+            seconds,
+            revoked,
+            key,
+            certificate,
+            assertions: AtomicU64::new(0),
+        };
+        let kid = world.signing_key.kid().to_owned();
+        let time = Timestamp::from_second(START).unwrap();
+        let jwk = json!(world.signing_key.public_jwk());
+        world.change(Event::SigningKeyPublished { kid: kid.clone(), jwk, time: Some(time) });
+        world.change(Event::SigningKeyActivated { kid, time });
+        world
     }
 
     pub fn now(&self) -> i64 {
@@ -397,4 +413,8 @@ fn defined(id: u128, name: &str, spec: Value, keys: Vec<RegisteredKey>) -> Event
     let declaration = Declaration { name: name.to_owned(), labels: BTreeMap::new(), spec };
     let time = Timestamp::from_second(START - 1).ok();
     Event::ResourceDefined { id: Uuid::from_u128(id), declaration, keys, time }
+}
+
+pub fn copy(key: &SigningKey) -> SigningKey {
+    SigningKey::from_pkcs8_der(key.to_pkcs8().unwrap().as_der()).unwrap()
 }

@@ -268,7 +268,7 @@ fn first_facts(signing_key: &SigningKey, main: SocketAddr) -> SnapshotFacts {
         version: 10,
         issuer: ORIGIN.to_owned(),
         public_origins: vec![ORIGIN.to_owned()],
-        signing_keys: vec![SigningKeyFacts { kid: signing_key.kid().to_owned(), jwk }],
+        signing_keys: vec![SigningKeyFacts { kid: signing_key.kid().to_owned(), jwk, refused_from: None }],
         routes,
         upstreams: vec![
             upstream(MAIN, main),
