@@ -266,6 +266,8 @@ fn read_spec(tree: &Node, kind: Kind) -> Result<Spec, ReadError> {
         Kind::Route => Spec::Route(required(tree, "spec")?),
         Kind::Integration => Spec::Integration(required(tree, "spec")?),
         Kind::Client => Spec::Client(required(tree, "spec")?),
+        Kind::Issuer => Spec::Issuer(required(tree, "spec")?),
+        Kind::TrustDomain => Spec::TrustDomain(required(tree, "spec")?),
     })
 }
 

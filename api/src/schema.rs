@@ -1,7 +1,8 @@
 //! JSON Schema (2020-12) of manifests: what editors complete from, served at `/schemas/KIND.json`.
 
 use portcullis_domain::spec::{
-    ClientSpec, ContractSpec, IntegrationSpec, Kind, RouteSpec, UpstreamSpec, VendorSpec,
+    ClientSpec, ContractSpec, IntegrationSpec, IssuerSpec, Kind, RouteSpec, TrustDomainSpec, UpstreamSpec,
+    VendorSpec,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub fn schema(kind: Kind) -> Value {
         Kind::Route => manifest::<RouteSpec>(kind),
         Kind::Integration => manifest::<IntegrationSpec>(kind),
         Kind::Client => manifest::<ClientSpec>(kind),
+        Kind::Issuer => manifest::<IssuerSpec>(kind),
+        Kind::TrustDomain => manifest::<TrustDomainSpec>(kind),
     }
 }
 

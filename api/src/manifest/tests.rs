@@ -17,7 +17,8 @@ fn check(text: &str, expect: &[&str]) {
     assert_eq!(found, expect, "{text}");
 }
 
-const KINDS: &str = "known kinds: Vendor, Contract, Upstream, Route, Integration, Client";
+const KINDS: &str =
+    "known kinds: Vendor, Contract, Upstream, Route, Integration, Client, Issuer, TrustDomain";
 const SECRET: &str = "secrets and API keys can't be registered | register a public key (`jwks`) or a certificate (`certificates`); `portcullis client enroll NAME --generate DIR` makes one";
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::decision::DecisionId;
-use crate::event::{PublicKey, RegisteredKey};
+use crate::event::{ExternalKeys, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
 use crate::spec::{ClientSpec, Declaration, Kind};
@@ -116,6 +116,11 @@ pub enum Command {
         target: TargetName,
         by: OperatorId,
         reason: String,
+    },
+    /// What was fetched from an issuer or a trust domain.
+    ChangeIssuerKeys {
+        issuer: Uuid,
+        keys: ExternalKeys,
     },
 }
 

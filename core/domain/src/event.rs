@@ -123,6 +123,8 @@ pub enum Event {
         reason: String,
         time: Timestamp,
     },
+    /// An issuer, or a trust domain, has published other keys than those that were known.
+    IssuerKeysChanged(IssuerKeysChange),
 }
 
 impl Event {
@@ -130,7 +132,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 19] = [
+    pub const KINDS: [&'static str; 20] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -150,6 +152,7 @@ impl Event {
         "signing_key_activated",
         "signing_key_retired",
         "signing_key_withdrawn",
+        "issuer_keys_changed",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -175,6 +178,7 @@ impl Event {
             Self::SigningKeyActivated { .. } => "signing_key_activated",
             Self::SigningKeyRetired { .. } => "signing_key_retired",
             Self::SigningKeyWithdrawn { .. } => "signing_key_withdrawn",
+            Self::IssuerKeysChanged(_) => "issuer_keys_changed",
         }
     }
 
@@ -200,6 +204,7 @@ impl Event {
             | Self::EnrolmentUsed { client, .. }
             | Self::EnrolmentReused { client, .. } => client.0,
             Self::SignedOut { target, .. } => target.id(),
+            Self::IssuerKeysChanged(change) => change.issuer,
         }
     }
 }
@@ -301,4 +306,23 @@ pub struct Restoration {
     /// Thumbprints that are accepted again: none for vendor and integration, which need new keys.
     pub keys: Vec<String>,
     pub time: Timestamp,
+}
+
+/// The keys of an issuer or a trust domain, as they were fetched and read.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct IssuerKeysChange {
+    /// Id of the `Issuer` or `TrustDomain`.
+    pub issuer: Uuid,
+    pub keys: ExternalKeys,
+    pub time: Timestamp,
+}
+
+/// Public keys and roots from outside, in the one form that they were read to.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct ExternalKeys {
+    /// Public keys as JSON Web Keys, each with its `kid`.
+    pub jwks: Vec<Value>,
+    /// Base64 of the DER of root certificates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<String>,
 }

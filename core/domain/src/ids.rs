@@ -53,4 +53,6 @@ ids! {
     SubjectId,
     /// A proposal to restore, waiting for its second person.
     RestoreId,
+    /// A vendor's own authorization server, or its trust domain.
+    IssuerId,
 }

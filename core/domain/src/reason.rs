@@ -134,6 +134,12 @@ reasons! {
     EnrolmentNotOpen "enrolment_not_open" 400 Operator "the enrolment is not open" "ask our operators for a new link: they are good once, and for a short time";
     EnrolmentReused "enrolment_reused" 400 Operator "the enrolment was used by another key" "call the contact of our company that your contract names: somebody else may have had the link";
     ClientGone "client_gone" 499 VendorDeveloper "the client went away before the answer was complete" "nothing to do";
+    IssuerUnknown "issuer_unknown" 401 Operator "the token is of an issuer that isn't known here" "get a token from the issuer that this gate names, or ask our operators to declare your issuer";
+    IssuerKeysStale "issuer_keys_stale" 503 Operator "the keys of the token's issuer could not be fetched for too long" "make sure that the issuer's keys can be reached from our side, and try again";
+    IssuerTokenRefused "issuer_token_refused" 401 VendorDeveloper "the issuer's token is not one that is taken here" "the answer's `detail` says what to change at the issuer";
+    IssuerClientUnmapped "issuer_client_unmapped" 401 Operator "the token, or the certificate, is of no client that is mapped here" "ask our operators to map the client by the claims of its tokens, or by its SPIFFE ID";
+    TokenUnbound "token_unbound" 401 VendorDeveloper "the token is bound to no key and to no certificate" "have your issuer bind it to your DPoP key (`cnf.jkt`) or certificate (`cnf.x5t#S256`)";
+    CertificateUntrusted "certificate_untrusted" 401 VendorDeveloper "the connection's certificate is not one of a trust domain that is known here" "connect with a current X.509-SVID and its intermediates, or send a token";
 }
 
 impl Reason {

@@ -3,7 +3,9 @@
 pub mod client;
 pub mod contract;
 pub mod integration;
+pub mod issuer;
 pub mod route;
+pub mod trust_domain;
 pub mod upstream;
 pub mod vendor;
 
@@ -15,7 +17,9 @@ use crate::personal::Personal;
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec};
 pub use contract::{ContractSpec, ServiceLevels, Signer};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
-pub use route::{Impact, RouteSpec};
+pub use issuer::{AllowUnbound, ClaimMapping, IssuerSpec, KeysFrom, ScopeClaim, TokenAlgorithm};
+pub use route::{Impact, RouteSpec, UnboundTokens};
+pub use trust_domain::{TrustDomainSpec, WorkloadMapping};
 pub use upstream::{UpstreamProtocol, UpstreamSpec, UpstreamTls};
 pub use vendor::{Contact, VendorSpec};
 
@@ -28,12 +32,22 @@ pub enum Kind {
     Route,
     Integration,
     Client,
+    Issuer,
+    TrustDomain,
 }
 
 impl Kind {
     /// In the order in which one may refer to those before it.
-    pub const ALL: [Self; 6] =
-        [Self::Vendor, Self::Contract, Self::Upstream, Self::Route, Self::Integration, Self::Client];
+    pub const ALL: [Self; 8] = [
+        Self::Vendor,
+        Self::Contract,
+        Self::Upstream,
+        Self::Route,
+        Self::Integration,
+        Self::Client,
+        Self::Issuer,
+        Self::TrustDomain,
+    ];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -44,13 +58,15 @@ impl Kind {
             Self::Route => "Route",
             Self::Integration => "Integration",
             Self::Client => "Client",
+            Self::Issuer => "Issuer",
+            Self::TrustDomain => "TrustDomain",
         }
     }
 
-    /// `vendor`, `vendors` and `Vendor` all name the kind.
+    /// `vendor`, `vendors` and `Vendor` all name the kind; `trust-domain` is `TrustDomain`.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        let word = word.to_ascii_lowercase();
+        let word = word.to_ascii_lowercase().replace('-', "");
         Self::ALL.into_iter().find(|kind| {
             let name = kind.as_str().to_ascii_lowercase();
             word == name || word == format!("{name}s")
@@ -74,6 +90,8 @@ pub enum Spec {
     Route(RouteSpec),
     Integration(IntegrationSpec),
     Client(ClientSpec),
+    Issuer(Box<IssuerSpec>),
+    TrustDomain(Box<TrustDomainSpec>),
 }
 
 impl Spec {
@@ -86,6 +104,8 @@ impl Spec {
             Self::Route(_) => Kind::Route,
             Self::Integration(_) => Kind::Integration,
             Self::Client(_) => Kind::Client,
+            Self::Issuer(_) => Kind::Issuer,
+            Self::TrustDomain(_) => Kind::TrustDomain,
         }
     }
 

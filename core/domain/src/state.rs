@@ -7,6 +7,7 @@ mod apply;
 mod client_keys;
 mod decide;
 mod enrolment;
+mod issuers;
 mod resources;
 mod severing;
 pub mod signing_keys;
@@ -28,6 +29,8 @@ pub use client_keys::{ClientKey, KeyEnd, KeySource, KeyTerm, Keyring, ROTATION_S
 pub use enrolment::{Enrolment, RECOVERIES_MAX};
 use signing_keys::{FormerKey, PublishedKey};
 
+pub use issuers::IssuerKeys;
+
 /// Everything that is known, and in force.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct State {
@@ -42,6 +45,11 @@ pub struct State {
     pub former_signing_keys: BTreeMap<String, FormerKey>,
     /// Epochs of vendors, integrations and clients by id; absent means 1.
     pub epochs: BTreeMap<Uuid, u64>,
+    /// When the epoch of a vendor, integration or client was raised last: what was issued elsewhere
+    /// until then is dead.
+    pub cut_offs: BTreeMap<Uuid, Timestamp>,
+    /// Fetched keys of issuers and trust domains, by id.
+    pub issuer_keys: BTreeMap<Uuid, IssuerKeys>,
     /// Open severances.
     pub severances: BTreeMap<SeveranceId, Severance>,
     pub proposals: BTreeMap<RestoreId, RestoreProposal>,
@@ -133,6 +141,12 @@ impl State {
             .iter()
             .find(|(_, resource)| resource.id == id)
             .map(|((kind, name), resource)| (*kind, name.as_str(), resource))
+    }
+
+    /// The last moment whose tokens from elsewhere are dead, if there is one.
+    #[must_use]
+    pub fn cut_off(&self, id: Uuid) -> Option<Timestamp> {
+        self.cut_offs.get(&id).copied()
     }
 
     #[must_use]

@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
-    Cause, Event, KeyForm, PublicKey, RegisteredKey, Restoration, RestoreProposal, Severance,
+    Cause, Event, ExternalKeys, IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration,
+    RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
     ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
@@ -240,5 +241,33 @@ fn one_of_each() -> Vec<Event> {
             time,
         },
         Event::SigningKeyWithdrawn { kid: "kid-2".into(), by: None, reason: "lost".into(), time },
+        defined(
+            json!({ "kind": "Issuer", "name": "acme-idp", "spec": { "vendor": "acme",
+                "issuer": "https://idp.acme.example", "jwks_uri": "https://idp.acme.example/jwks",
+                "certificate_authority": "PEM", "algorithms": ["ES256", "EdDSA", "PS256", "RS256"],
+                "audiences": ["api://gate"], "token_types": ["JWT"], "scope_claim": "roles",
+                "scopes": { "Read": "read" },
+                "clients": [{ "client": "robot", "claims": { "azp": "exports" } }],
+                "lifetime_seconds_max": 600, "refresh_seconds": 60, "stale_seconds": 120,
+                "allow_unbound": "low_impact" } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "TrustDomain", "name": "acme-prod", "spec": { "vendor": "acme",
+                "trust_domain": "prod.acme.example", "bundle": { "keys": [] },
+                "clients": [{ "client": "robot", "spiffe_id": "spiffe://prod.acme.example/exports",
+                    "scopes": ["read"] }],
+                "lifetime_seconds_max": 3600, "refresh_seconds": 300, "stale_seconds": 3600,
+                "allow_unbound": "never" } }),
+            vec![],
+        ),
+        Event::IssuerKeysChanged(IssuerKeysChange {
+            issuer: id(11),
+            keys: ExternalKeys {
+                jwks: vec![json!({ "kty": "OKP", "kid": "kid-2" })],
+                roots: vec!["AAAA".into()],
+            },
+            time,
+        }),
     ]
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
 use portcullis_domain::reason::Reason;
+use portcullis_domain::spec::{Impact, UnboundTokens};
 
 use crate::liveness::{KeyCell, Liveness};
 use crate::snapshot::{Client, Route, Snapshot};
@@ -14,8 +15,9 @@ pub struct Facts<'a> {
     pub vendor: VendorId,
     pub integration: IntegrationId,
     pub client: ClientId,
-    /// Epochs at the token's issuance: vendor, integration, client.
-    pub epochs: [u64; 3],
+    pub issued: Issued,
+    /// Whether whoever holds the token must prove a key or a certificate.
+    pub bound: bool,
     /// Thumbprints of the registered key and of the keys that the token is bound to.
     pub keys: &'a [String],
     /// The term of the registered key.
@@ -26,6 +28,15 @@ pub struct Facts<'a> {
     pub token_id: &'a str,
     pub scope: &'a [String],
     pub audience: &'a [String],
+}
+
+/// From which time a token stems.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Issued {
+    /// By ourselves, in these epochs of vendor, integration and client.
+    In([u64; 3]),
+    /// Elsewhere, where nobody knows of epochs: in this second of the Unix epoch.
+    At(i64),
 }
 
 /// A pass for one exchange; only [`evaluate`] makes one.
@@ -75,6 +86,10 @@ pub fn evaluate(
     if !client.integration.scopes.contains(&route.facts.scope) || !facts.scope.contains(&route.facts.scope) {
         return Err(Reason::ScopeInsufficient);
     }
+    let open = route.facts.unbound == UnboundTokens::Allow && route.facts.impact == Impact::Low;
+    if !facts.bound && !open {
+        return Err(Reason::TokenUnbound);
+    }
     Ok(Permit { client: Arc::clone(client), route: Arc::clone(route) })
 }
 
@@ -119,11 +134,12 @@ fn token_stands(client: &Client, liveness: &Liveness, facts: &Facts<'_>) -> Resu
         return Err(Reason::TokenRevoked);
     }
     let line = &client.lifeline;
-    let epochs = [line.vendor.epoch(), line.integration.epoch(), line.client.epoch()];
-    if facts.epochs != epochs {
-        return Err(Reason::TokenSuperseded);
-    }
-    Ok(())
+    let cells = [&line.vendor, &line.integration, &line.client];
+    let current = match facts.issued {
+        Issued::In(epochs) => epochs == cells.map(|cell| cell.epoch()),
+        Issued::At(second) => cells.into_iter().all(|cell| second > cell.cut_off_seconds()),
+    };
+    if current { Ok(()) } else { Err(Reason::TokenSuperseded) }
 }
 
 /// Whether a token for `audience` (RFC 8707) opens `path` at one of our origins: an origin opens

@@ -1,10 +1,16 @@
 //! What a snapshot is compiled from: plain lists that can be sent to a gate in another process.
 
-use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
-use portcullis_domain::spec::{Impact, Limits, UpstreamProtocol, UpstreamTls};
+use std::collections::BTreeMap;
+
+use portcullis_domain::event::ExternalKeys;
+use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, RouteId, UpstreamId, VendorId};
+use portcullis_domain::spec::{
+    AllowUnbound, Impact, Limits, ScopeClaim, TokenAlgorithm, UnboundTokens, UpstreamProtocol, UpstreamTls,
+};
 use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Everything that the gate needs, as of one size of the ledger.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -29,6 +35,69 @@ pub struct SnapshotFacts {
     pub revoked_tokens: Vec<(String, i64)>,
     /// Restored keys and sessions, with the ledger's size after that.
     pub lifted: Vec<(String, u64)>,
+    /// Vendors, integrations and clients whose tokens from elsewhere are dead if they were issued
+    /// until this second of the Unix epoch, and including it.
+    #[serde(default)]
+    pub cut_offs: Vec<(Uuid, i64)>,
+    #[serde(default)]
+    pub issuers: Vec<IssuerFacts>,
+    #[serde(default)]
+    pub trust_domains: Vec<TrustDomainFacts>,
+}
+
+/// A vendor's own authorization server.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct IssuerFacts {
+    pub id: IssuerId,
+    pub name: String,
+    pub vendor: VendorId,
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    pub keys: FetchedKeys,
+    pub algorithms: Vec<TokenAlgorithm>,
+    pub audiences: Vec<String>,
+    pub token_types: Vec<String>,
+    pub scope_claim: ScopeClaim,
+    pub scopes: BTreeMap<String, String>,
+    pub clients: Vec<MappedClaims>,
+    pub lifetime_seconds_max: u32,
+    pub allow_unbound: AllowUnbound,
+}
+
+/// A vendor's SPIFFE trust domain.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TrustDomainFacts {
+    pub id: IssuerId,
+    pub name: String,
+    pub vendor: VendorId,
+    pub trust_domain: String,
+    pub keys: FetchedKeys,
+    pub audiences: Vec<String>,
+    pub clients: Vec<MappedWorkload>,
+    pub lifetime_seconds_max: u32,
+    pub allow_unbound: AllowUnbound,
+}
+
+/// Keys from outside, and until when they may be used.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct FetchedKeys {
+    pub keys: ExternalKeys,
+    /// The first second in which they are stale, unless a later message says otherwise.
+    pub good_until_seconds: i64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MappedClaims {
+    pub client: ClientId,
+    pub claims: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MappedWorkload {
+    pub client: ClientId,
+    pub spiffe_id: String,
+    /// Without any, those of its integration.
+    pub scopes: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -102,6 +171,8 @@ pub struct RouteFacts {
     pub page_max: Option<u64>,
     pub record_bytes: Option<u64>,
     pub websocket: bool,
+    #[serde(default)]
+    pub unbound: UnboundTokens,
     pub timeout_seconds: u32,
     pub request_bytes_max: u64,
 }

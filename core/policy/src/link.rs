@@ -2,7 +2,7 @@
 //! `portcullis up` and over mutual TLS where the planes run apart.
 
 use portcullis_domain::decision::DecisionId;
-use portcullis_domain::ids::{ClientId, IntegrationId, SeveranceId, VendorId};
+use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, SeveranceId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,17 @@ pub use batch::{LogBatch, LogEntry};
 pub enum ToGate {
     Snapshot(Box<SnapshotFacts>),
     Sever(SeverOrder),
-    RevokeToken { token_id: String, expires_at: i64 },
+    RevokeToken {
+        token_id: String,
+        expires_at: i64,
+    },
     RelayAnswer(RelayAnswer),
+    /// The keys of an issuer or a trust domain were fetched, and are good until this second of the
+    /// Unix epoch.
+    IssuerFresh {
+        issuer: IssuerId,
+        good_until_seconds: i64,
+    },
 }
 
 /// From a gate to control.
@@ -40,10 +49,14 @@ pub enum FromGate {
         keys: Vec<String>,
         decision: DecisionId,
     },
-    /// A client was seen with a certificate.
+    /// A client was seen with a certificate, or with a key that its own issuer vouches for.
     CertificateSeen {
         client: ClientId,
         thumbprint: String,
+    },
+    /// A token names a key that the issuer didn't have when it was asked last.
+    IssuerKeyUnknown {
+        issuer: IssuerId,
     },
 }
 

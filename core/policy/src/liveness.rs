@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use portcullis_domain::ids::ClientId;
+use portcullis_domain::ids::{ClientId, IssuerId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use uuid::Uuid;
@@ -29,6 +29,8 @@ pub struct Cell {
     grant_ends_us: AtomicI64,
     /// Of a client: certificates that aren't registered may be its own.
     by_subject: AtomicBool,
+    /// The last second whose tokens from elsewhere are dead.
+    cut_off_seconds: AtomicI64,
 }
 
 impl Cell {
@@ -40,7 +42,18 @@ impl Cell {
             contract_ends_us: AtomicI64::new(i64::MAX),
             grant_ends_us: AtomicI64::new(i64::MAX),
             by_subject: AtomicBool::new(false),
+            cut_off_seconds: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Tokens that were issued elsewhere until this second are dead; an earlier one is ignored.
+    pub fn cut_off(&self, seconds: i64) {
+        self.cut_off_seconds.fetch_max(seconds, Ordering::SeqCst);
+    }
+
+    #[must_use]
+    pub fn cut_off_seconds(&self) -> i64 {
+        self.cut_off_seconds.load(Ordering::SeqCst)
     }
 
     /// Takes over an epoch with what holds in it; an older one is ignored.
@@ -95,6 +108,14 @@ impl KeyCell {
         }
     }
 
+    /// A key that nobody registered: somebody else says how long it is good.
+    #[must_use]
+    pub fn vouched() -> Self {
+        let cell = Self::new();
+        cell.until_us.store(i64::MAX, Ordering::SeqCst);
+        cell
+    }
+
     fn set(&self, facts: &ClientKeyFacts) {
         self.lapses.store(facts.lapses, Ordering::SeqCst);
         self.warn_from_us.store(facts.warn_from_us, Ordering::SeqCst);
@@ -126,6 +147,44 @@ impl KeyCell {
     pub fn warning(&self, now_us: i64) -> Option<i64> {
         let told = now_us >= self.warn_from_us.load(Ordering::Relaxed);
         told.then(|| self.until_us.load(Ordering::Relaxed))
+    }
+}
+
+/// How long the keys of an issuer may be used without having been fetched again.
+#[derive(Debug)]
+pub struct Freshness {
+    good_until_seconds: AtomicI64,
+    /// When control was asked last to look for a new key.
+    asked_seconds: AtomicI64,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        let never = || AtomicI64::new(i64::MIN);
+        Self { good_until_seconds: never(), asked_seconds: never() }
+    }
+}
+
+impl Freshness {
+    /// Takes over what was learnt; an earlier end is ignored.
+    pub fn good_until(&self, seconds: i64) {
+        self.good_until_seconds.fetch_max(seconds, Ordering::SeqCst);
+    }
+
+    #[must_use]
+    pub fn is_good(&self, now_seconds: i64) -> bool {
+        now_seconds < self.good_until_seconds.load(Ordering::SeqCst)
+    }
+
+    /// Whether it is time to ask for new keys: once in `pause_seconds`, whoever wants it.
+    #[must_use]
+    pub fn may_ask(&self, now_seconds: i64, pause_seconds: i64) -> bool {
+        let asked = self.asked_seconds.load(Ordering::SeqCst);
+        now_seconds.saturating_sub(asked) >= pause_seconds
+            && self
+                .asked_seconds
+                .compare_exchange(asked, now_seconds, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
     }
 }
 
@@ -187,6 +246,7 @@ pub struct Liveness {
     /// What was closed here before a snapshot told of it: key or session → the version of the
     /// snapshot in use at that moment. An older snapshot that arrives late must not reopen it.
     ahead: Mutex<HashMap<String, u64>>,
+    fresh: Mutex<HashMap<IssuerId, Arc<Freshness>>>,
     version: AtomicU64,
 }
 
@@ -250,6 +310,12 @@ impl Liveness {
             });
             !cells.is_empty()
         });
+    }
+
+    /// How long the keys of an issuer are good, made at its first use.
+    pub fn freshness(&self, issuer: IssuerId) -> Arc<Freshness> {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(fresh.entry(issuer).or_default())
     }
 
     /// Marks every cell that is not among `present` as gone.
@@ -359,6 +425,18 @@ mod tests {
         assert!(!cell.severed());
         cell.raise(2, true);
         assert!(!cell.severed());
+    }
+
+    #[test]
+    fn keys_are_asked_for_once_in_a_while_and_an_earlier_end_changes_nothing() {
+        let fresh = Freshness::default();
+        assert!(!fresh.is_good(0));
+        fresh.good_until(100);
+        fresh.good_until(50);
+        assert!(fresh.is_good(99) && !fresh.is_good(100));
+        assert!(fresh.may_ask(7, 60));
+        assert!(!fresh.may_ask(66, 60));
+        assert!(fresh.may_ask(67, 60));
     }
 
     #[test]

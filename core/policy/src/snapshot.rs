@@ -225,6 +225,15 @@ fn compile_clients(
 fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64) {
     let severed: HashMap<_, _> =
         facts.severed.iter().map(|severed| (severed_id(&severed.target), severed.epoch)).collect();
+    // Before the epochs: what these reopen must not let older tokens of other issuers in.
+    for (id, seconds) in &facts.cut_offs {
+        liveness.cell(*id).cut_off(*seconds);
+    }
+    let issuers = facts.issuers.iter().map(|issuer| (issuer.id, &issuer.keys));
+    let domains = facts.trust_domains.iter().map(|domain| (domain.id, &domain.keys));
+    for (id, keys) in issuers.chain(domains) {
+        liveness.freshness(id).good_until(keys.good_until_seconds);
+    }
     let mut present = HashSet::new();
     let mut take = |id: uuid::Uuid, epoch: u64| {
         present.insert(id);

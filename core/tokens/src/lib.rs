@@ -10,6 +10,8 @@ pub mod assertion;
 mod base64url;
 pub mod claims;
 pub mod dpop;
+pub mod external_keys;
+pub mod external_token;
 pub mod json;
 pub mod jwk;
 pub mod jws;

@@ -34,6 +34,7 @@ pub use crate::core::Entropy;
 use crate::decisions::Decisions;
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
+use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
 use crate::metrics::{Metrics, Surroundings};
@@ -76,6 +77,7 @@ struct Shared {
     decisions: Arc<Decisions>,
     metrics: Arc<Metrics>,
     seen: SeenKeys,
+    pub(crate) issuers: Issuers,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     process: Started,
@@ -127,6 +129,7 @@ impl Control {
             decisions: Arc::new(Decisions::new(decision_log_dir)),
             metrics,
             seen: SeenKeys::default(),
+            issuers: Issuers::default(),
             relay: OnceLock::new(),
             process: Started::new(),
             issuer,
@@ -453,7 +456,9 @@ impl Control {
     }
 
     fn facts(&self, state: &State) -> SnapshotFacts {
-        projection::facts(state, &self.0.issuer, &self.0.public_origins, self.clock().now())
+        let fetched = |id| self.0.issuers.fetched(id);
+        let (issuer, origins) = (&self.0.issuer, &self.0.public_origins);
+        projection::facts(state, issuer, origins, &fetched, self.clock().now())
     }
 
     /// What this process has seen, for the findings.
@@ -477,6 +482,7 @@ impl Control {
                 self.0.decisions.take(batch, &state);
             }
             FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
+            FromGate::IssuerKeyUnknown { issuer } => self.0.issuers.wanted(issuer.0),
             FromGate::CertificateSeen { client, thumbprint } => {
                 // Only of clients that exist: a gate can't make this grow.
                 if self.state().by_id(client.0).is_some() {

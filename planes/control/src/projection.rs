@@ -1,5 +1,7 @@
 //! From what is known to what the gate needs.
 
+pub mod issuers;
+
 use jiff::Timestamp;
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
 use portcullis_domain::spec::integration::VENDOR_RECORDS_MAX;
@@ -10,10 +12,18 @@ use portcullis_policy::facts::{
     ClientFacts, ClientKeyFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts,
     UpstreamFacts, VendorFacts,
 };
+use uuid::Uuid;
 
 /// The snapshot of `state`. Tokens that have expired at `now` need no revocation any more.
+/// `fetched` says when the keys of an issuer were fetched last.
 #[must_use]
-pub fn facts(state: &State, issuer: &str, public_origins: &[String], now: Timestamp) -> SnapshotFacts {
+pub fn facts(
+    state: &State,
+    issuer: &str,
+    public_origins: &[String],
+    fetched: &dyn Fn(Uuid) -> Option<Timestamp>,
+    now: Timestamp,
+) -> SnapshotFacts {
     let integrations: Vec<_> = state
         .of_kind(Kind::Integration)
         .filter_map(|(name, found)| integration(state, name, found))
@@ -46,6 +56,9 @@ pub fn facts(state: &State, issuer: &str, public_origins: &[String], now: Timest
             .map(|(id, expires_at)| (id.clone(), expiry_seconds(*expires_at)))
             .collect(),
         lifted: state.lifted.iter().map(|(name, size)| (name.clone(), *size)).collect(),
+        cut_offs: state.cut_offs.iter().map(|(id, time)| (*id, expiry_seconds(*time))).collect(),
+        issuers: issuers::issuers(state, fetched),
+        trust_domains: issuers::trust_domains(state, fetched),
     }
 }
 
@@ -130,6 +143,7 @@ fn route(state: &State, name: &str, resource: &Resource) -> Option<RouteFacts> {
         page_max: spec.page_max,
         record_bytes: spec.record_bytes,
         websocket: spec.websocket,
+        unbound: spec.unbound,
         timeout_seconds: spec.timeout_seconds,
         request_bytes_max: spec.request_bytes_max,
     })

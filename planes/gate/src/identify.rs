@@ -4,6 +4,8 @@
 //! epochs and revocation are looked at on each request. Proofs are always verified; what their header
 //! says is remembered, which is the same in each of a client's proofs.
 
+mod external;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
-use portcullis_policy::evaluate::Facts;
+use portcullis_policy::evaluate::{Facts, Issued};
 use portcullis_policy::liveness::KeyCell;
 use portcullis_tokens::access_token::{AccessClaims, TokenError, Verified, verify_signed};
 use portcullis_tokens::dpop::{ExpectedProof, NewHeader, Proof, ProofError, canonical_url};
@@ -24,6 +26,7 @@ use crate::connection::{Connection, Greeting};
 use crate::core::Core;
 use crate::refusal::{Challenge, Refusal};
 use crate::shared::Ready;
+use external::External;
 
 /// How far a proof's time may be off: its nonce says how fresh it is.
 pub const PROOF_LEEWAY_SECONDS: i64 = 300;
@@ -40,13 +43,18 @@ pub struct Caller {
 
 impl Caller {
     pub fn facts(&self) -> Facts<'_> {
-        let KnownToken { claims, keys, .. } = &*self.token;
+        let KnownToken { claims, keys, external, .. } = &*self.token;
         let epochs = claims.lineage.epochs;
+        let issued = match external {
+            None => Issued::In([epochs.vendor, epochs.integration, epochs.client]),
+            Some(_) => Issued::At(claims.issued_at),
+        };
         Facts {
             vendor: claims.lineage.vendor,
             integration: claims.lineage.integration,
             client: claims.lineage.client,
-            epochs: [epochs.vendor, epochs.integration, epochs.client],
+            issued,
+            bound: !self.token.is_unbound(),
             keys,
             key: &self.token.key,
             signed_by: &self.token.signed_by,
@@ -70,7 +78,9 @@ pub struct KnownToken {
     signed_by: String,
     /// When that key is refused, in seconds since the Unix epoch.
     refused_from: Option<i64>,
+    /// Of the keys that verified it; of the snapshot, where somebody else vouches.
     generation: u64,
+    external: Option<External>,
 }
 
 impl KnownToken {
@@ -88,13 +98,32 @@ impl KnownToken {
         self.claims.confirmation.jkt.is_some()
     }
 
-    /// `dpop`, `certificate`, or both.
+    /// Whether whoever holds it may use it.
+    pub fn is_unbound(&self) -> bool {
+        self.external.as_ref().is_some_and(|external| external.unbound)
+    }
+
+    pub fn is_external(&self) -> bool {
+        self.external.is_some()
+    }
+
+    /// Whether what it was verified with is still in use.
+    fn is_of(&self, ready: &Ready) -> bool {
+        match self.external {
+            None => self.generation == ready.token_keys_generation,
+            // Who is mapped may have changed with anything else.
+            Some(_) => self.generation == ready.snapshot.version,
+        }
+    }
+
+    /// `dpop`, `certificate`, both, or `none`.
     pub fn binding(&self) -> &'static str {
         let confirmation = &self.claims.confirmation;
         match (confirmation.jkt.is_some(), confirmation.x5t_s256.is_some()) {
             (true, true) => "dpop+certificate",
             (true, false) => "dpop",
-            _ => "certificate",
+            (false, true) => "certificate",
+            (false, false) => "none",
         }
     }
 }
@@ -128,7 +157,7 @@ pub fn identify<B>(
         .as_ref()
         .filter(|known| Some(&known.authorization) == authorization)
         .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session)))
-        .filter(|(token, _)| token.generation == ready.token_keys_generation);
+        .filter(|(token, _)| token.is_of(ready));
     let (scheme, text) = credentials(request.headers(), again.is_some())?;
     let token = match &again {
         Some((token, _)) => {
@@ -211,11 +240,25 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
     let digest = digest_of(text);
     let known = core.tokens.by_digest.borrow().get(&digest).cloned();
     if let Some(known) = known
-        && known.generation == ready.token_keys_generation
+        && known.is_of(ready)
     {
         in_time(&known, now)?;
         return Ok(known);
     }
+    let known = match external::known(core, ready, text)? {
+        Some(known) => known,
+        None => own(core, ready, text, now)?,
+    };
+    let mut cache = core.tokens.by_digest.borrow_mut();
+    if cache.len() >= TOKENS_MAX {
+        cache.clear();
+    }
+    cache.insert(digest, Rc::clone(&known));
+    Ok(known)
+}
+
+/// A token of our own.
+fn own(core: &Core, ready: &Ready, text: &str, now: i64) -> Result<Rc<KnownToken>, Refusal> {
     let verified = verify_signed(text, &ready.token_keys, &ready.snapshot.issuer, now);
     let Verified { claims, signed_by, refused_from } = verified.map_err(|error| match error {
         TokenError::Expired { .. } => invalid_token(Reason::TokenExpired, false),
@@ -234,16 +277,15 @@ fn known_token(core: &Core, ready: &Ready, text: &str) -> Result<Rc<KnownToken>,
     keys.dedup();
     let key = core.shared.liveness.key(claims.lineage.client, &client_key);
     let generation = ready.token_keys_generation;
-    let known = Rc::new(KnownToken { claims, keys, client_key, key, signed_by, refused_from, generation });
-    let mut cache = core.tokens.by_digest.borrow_mut();
-    if cache.len() >= TOKENS_MAX {
-        cache.clear();
-    }
-    cache.insert(digest, Rc::clone(&known));
-    Ok(known)
+    let external = None;
+    let known = KnownToken { claims, keys, client_key, key, signed_by, refused_from, generation, external };
+    Ok(Rc::new(known))
 }
 
 fn in_time(token: &KnownToken, now: i64) -> Result<(), Refusal> {
+    if let Some(external) = &token.external {
+        external::check_fresh(external, now)?;
+    }
     if now >= token.claims.expires_at {
         return Err(invalid_token(Reason::TokenExpired, token.is_dpop()));
     }

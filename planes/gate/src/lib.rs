@@ -14,6 +14,7 @@ mod counting;
 mod decimal;
 mod departures;
 mod exchange;
+mod external;
 mod filter;
 mod forward;
 mod frame_guard;

@@ -54,6 +54,9 @@ impl Orders {
                 ToGate::RevokeToken { token_id, expires_at } => {
                     self.shared.liveness.revoke_token(&token_id, expires_at);
                 }
+                ToGate::IssuerFresh { issuer, good_until_seconds } => {
+                    self.shared.liveness.freshness(issuer).good_until(good_until_seconds);
+                }
                 ToGate::RelayAnswer(answer) => self.shared.relays.answer(answer),
             }
         }

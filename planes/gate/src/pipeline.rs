@@ -22,7 +22,7 @@ use crate::identify::{Caller, identify};
 use crate::limit;
 use crate::read::{check_head, other_reading};
 use crate::record::{decision, method_kept};
-use crate::refusal::{Challenge, DECISION, DPOP_NONCE, KEY_EXPIRES, Refusal, put};
+use crate::refusal::{BINDING, Challenge, DECISION, DPOP_NONCE, KEY_EXPIRES, Refusal, put};
 use crate::relay::{is_reserved, relay};
 use crate::shared::Ready;
 use crate::vendor_body::VendorBody;
@@ -115,6 +115,7 @@ async fn pass(
         return Err(Reason::DecisionLogUnavailable.into());
     }
     let fresh_nonce = caller.fresh_nonce.clone();
+    let unbound = caller.token.is_unbound();
     let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, granted.place);
     let mut response = match forward(&exchange, &ready, request, wishes, granted.reservation).await {
         Ok(response) => response,
@@ -123,6 +124,10 @@ async fn pass(
     put(response.headers_mut(), DECISION, exchange.id_text());
     if let Some(nonce) = fresh_nonce {
         put(response.headers_mut(), DPOP_NONCE, &nonce);
+    }
+    if unbound {
+        // Nobody shall overlook that a stolen token would have done.
+        put(response.headers_mut(), BINDING, "none");
     }
     limit::describe(core, &exchange.permit, response.headers_mut());
     if let Some(until_us) = exchange.caller.token.key.warning(core.now_us()) {
@@ -183,8 +188,10 @@ fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool
 fn tell_certificate(core: &Core, connection: &Connection, caller: &Caller) {
     let presented =
         connection.greeting().and_then(|greeting| greeting.certificate.as_ref().map(ToString::to_string));
-    if let Some(thumbprint) = presented {
-        let client = caller.token.claims.lineage.client;
+    // Nor are the keys registered that a vendor's own issuer vouches for.
+    let vouched = if caller.token.is_external() { caller.token.keys.as_slice() } else { &[] };
+    let client = caller.token.claims.lineage.client;
+    for thumbprint in presented.into_iter().chain(vouched.iter().cloned()) {
         // When control is behind, the next connection tells it again.
         let _ = core.shared.to_control.try_send(FromGate::CertificateSeen { client, thumbprint });
     }

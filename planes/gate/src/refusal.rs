@@ -14,6 +14,7 @@ pub const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub const RATE_LEFT: HeaderName = HeaderName::from_static("ratelimit");
 /// When the caller's own key is over (RFC 3339), told in time to replace it.
 pub const KEY_EXPIRES: HeaderName = HeaderName::from_static("portcullis-key-expires");
+pub const BINDING: HeaderName = HeaderName::from_static("portcullis-binding");
 pub const DECISION: HeaderName = HeaderName::from_static("portcullis-decision");
 
 /// The algorithms that proofs may be signed with.

@@ -17,6 +17,7 @@ use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::ReplayTables;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::external::Externals;
 use crate::settings::GateSettings;
 use crate::strangers::Strangers;
 use crate::tls::VendorTls;
@@ -28,6 +29,8 @@ pub struct Ready {
     pub token_keys: TokenKeys,
     /// Changes with the keys: tokens verified under another set are verified anew.
     pub token_keys_generation: u64,
+    /// Who may vouch for clients beside ourselves.
+    pub externals: Externals,
     pub pointers: HashMap<RouteId, JsonPointer>,
     /// How to speak TLS to each upstream; none where its settings can't be used, which closes that
     /// upstream only.

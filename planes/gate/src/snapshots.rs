@@ -15,6 +15,7 @@ use portcullis_tokens::jwk::{Jwk, JwkError, JwkSet};
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::external::{Externals, KnownKeys};
 use crate::shared::{Ready, Shared};
 use crate::upstream::{UpstreamTlsError, client_config};
 
@@ -29,6 +30,7 @@ pub struct Snapshots {
     /// The keys of the snapshot in use, and how often they have changed.
     signing_keys: Vec<SigningKeyFacts>,
     generation: u64,
+    issuer_keys: KnownKeys,
     /// What the identities in use were made from.
     digests: BTreeMap<String, [u8; 32]>,
 }
@@ -65,6 +67,7 @@ impl Snapshots {
             identities,
             signing_keys: Vec::new(),
             generation: 0,
+            issuer_keys: KnownKeys::default(),
             digests: BTreeMap::new(),
         }
     }
@@ -220,7 +223,7 @@ impl Snapshots {
             .collect()
     }
 
-    fn compile(&self, facts: SnapshotFacts, upstream_tls: UpstreamConfigs) -> Result<Ready, ReadyError> {
+    fn compile(&mut self, facts: SnapshotFacts, upstream_tls: UpstreamConfigs) -> Result<Ready, ReadyError> {
         let keys: Vec<Jwk> = facts
             .signing_keys
             .iter()
@@ -241,8 +244,10 @@ impl Snapshots {
             }
         }
         let shared = &self.shared;
+        let externals = Externals::new(&facts, &mut self.issuer_keys, &shared.liveness);
         let snapshot = Snapshot::compile(facts, &shared.liveness, &shared.meters, shared.now_seconds())?;
-        Ok(Ready { snapshot, token_keys, token_keys_generation: self.generation, pointers, upstream_tls })
+        let token_keys_generation = self.generation;
+        Ok(Ready { snapshot, token_keys, token_keys_generation, externals, pointers, upstream_tls })
     }
 }
 

@@ -63,7 +63,9 @@ impl<'a> UpstreamFields<'a> {
             ("portcullis-client", client.name.as_str()),
             ("portcullis-verdict", Verdict::Allow.as_str()),
         ];
-        encoding.into_iter().chain(ours.map(|(name, value)| (name, value.as_bytes())))
+        let token = &self.exchange.caller.token;
+        let binding = token.is_unbound().then_some(("portcullis-binding", token.binding().as_bytes()));
+        encoding.into_iter().chain(binding).chain(ours.map(|(name, value)| (name, value.as_bytes())))
     }
 
     /// The caller's cookie as one line: HTTP/2 may send it in pieces (RFC 9113, 8.2.3).

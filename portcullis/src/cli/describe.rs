@@ -21,7 +21,7 @@ use crate::clock::system_clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// vendor, contract, upstream, route, integration or client
+    /// vendor, contract, upstream, route, integration, client, issuer or trustdomain
     #[arg(value_parser = get::kind)]
     kind: Kind,
     /// Its name
@@ -75,7 +75,15 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             let contracts = among(Kind::Contract, "vendor", &own);
             let integrations = among(Kind::Integration, "contract", &names(&contracts));
             let clients = among(Kind::Client, "integration", &names(&integrations));
-            vec![(Kind::Contract, contracts), (Kind::Integration, integrations), (Kind::Client, clients)]
+            let (issuers, domains) =
+                (among(Kind::Issuer, "vendor", &own), among(Kind::TrustDomain, "vendor", &own));
+            vec![
+                (Kind::Contract, contracts),
+                (Kind::Integration, integrations),
+                (Kind::Client, clients),
+                (Kind::Issuer, issuers),
+                (Kind::TrustDomain, domains),
+            ]
         }
         Kind::Contract => {
             let integrations = among(Kind::Integration, "contract", &own);
@@ -93,7 +101,23 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             let granted = |spec: &Value| texts_of(spec, "routes").contains(&view.name);
             vec![(Kind::Integration, find(Kind::Integration, &granted))]
         }
-        Kind::Client => Vec::new(),
+        Kind::Client => {
+            let maps = |spec: &Value| {
+                let clients = spec.get("clients").and_then(Value::as_array);
+                clients.is_some_and(|all| all.iter().any(|mapping| text_of(mapping, "client") == view.name))
+            };
+            vec![
+                (Kind::Issuer, find(Kind::Issuer, &maps)),
+                (Kind::TrustDomain, find(Kind::TrustDomain, &maps)),
+            ]
+        }
+        Kind::Issuer | Kind::TrustDomain => {
+            let clients = view.spec.get("clients").and_then(Value::as_array);
+            let mapped: Vec<&str> =
+                clients.into_iter().flatten().map(|mapping| text_of(mapping, "client")).collect();
+            let all = world.of.get(&Kind::Client).map(Vec::as_slice).unwrap_or_default();
+            vec![(Kind::Client, all.iter().filter(|client| mapped.contains(&&*client.name)).collect())]
+        }
     }
 }
 
@@ -177,6 +201,10 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
     }
     let hanging = hanging(world, view);
     for (kind, views) in &hanging {
+        // Most vendors have none, and need not read so.
+        if views.is_empty() && matches!(kind, Kind::Issuer | Kind::TrustDomain) {
+            continue;
+        }
         let views: Vec<ResourceView> = views.iter().map(|view| (*view).clone()).collect();
         section(&mut text, &get::plural(*kind), &get::table_of(*kind, &views, now), paint);
     }

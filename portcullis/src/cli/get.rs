@@ -14,7 +14,7 @@ use crate::clock::system_clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// vendor, contract, upstream, route, integration or client; plurals too
+    /// vendor, contract, upstream, route, integration, client, issuer or trustdomain; plurals too
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Name of the one that is wanted; without it, all of the kind
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 
 #[derive(clap::Args)]
 pub(super) struct DeleteArguments {
-    /// vendor, contract, upstream, route, integration or client
+    /// vendor, contract, upstream, route, integration, client, issuer or trustdomain
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Its name
@@ -131,6 +131,16 @@ pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp)
         Kind::Client => rows(["NAME", "~INTEGRATION", "PROVES ITSELF BY", "STATE"], views, |view| {
             [text_of(&view.spec, "integration").into(), proofs(view).into(), state(view, now)]
         }),
+        Kind::Issuer => rows(["NAME", "~VENDOR", "~ISSUER", "CLIENTS", "UNBOUND"], views, |view| {
+            let text = |name| text_of(&view.spec, name).into();
+            [text("vendor"), text("issuer"), mapped(view).into(), unbound(view)]
+        }),
+        Kind::TrustDomain => {
+            rows(["NAME", "~VENDOR", "~TRUST DOMAIN", "CLIENTS", "UNBOUND"], views, |view| {
+                let text = |name| text_of(&view.spec, name).into();
+                [text("vendor"), text("trust_domain"), mapped(view).into(), unbound(view)]
+            })
+        }
     }
 }
 
@@ -174,6 +184,19 @@ fn keys_state(view: &ResourceView) -> Cell {
             Cell::styled("keys refused", Style::Bad)
         }
         (refused, _) => Cell::styled(format!("{refused} refused"), Style::Warning),
+    }
+}
+
+/// How many clients an issuer or a trust domain speaks for.
+fn mapped(view: &ResourceView) -> String {
+    view.spec.get("clients").and_then(Value::as_array).map_or(0, Vec::len).to_string()
+}
+
+/// Whether tokens may be bound to nothing: nobody shall overlook it.
+fn unbound(view: &ResourceView) -> Cell {
+    match text_of(&view.spec, "allow_unbound") {
+        "never" => Cell::styled("never", Style::Good),
+        other => Cell::styled(other, Style::Warning),
     }
 }
 
@@ -265,7 +288,7 @@ mod tests {
         }
         assert_eq!(
             kind("policy").unwrap_err(),
-            "the kinds are vendor, contract, upstream, route, integration, client"
+            "the kinds are vendor, contract, upstream, route, integration, client, issuer, trustdomain"
         );
     }
 }

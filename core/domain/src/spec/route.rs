@@ -36,6 +36,10 @@ pub struct RouteSpec {
     /// leaves is a record.
     #[serde(default, skip_serializing_if = "is_no")]
     pub websocket: bool,
+    /// Whether tokens that are bound to no key or certificate open it, of issuers that may have such.
+    /// Only where the impact is low.
+    #[serde(default, skip_serializing_if = "UnboundTokens::is_refuse")]
+    pub unbound: UnboundTokens,
     /// Longest wait for the first byte of the response, in seconds.
     #[serde(default = "timeout_seconds")]
     #[schemars(range(min = 1, max = 3_600))]
@@ -70,6 +74,22 @@ pub enum Impact {
     Moderate,
     High,
     Critical,
+}
+
+/// What a route makes of tokens that whoever holds them can use.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnboundTokens {
+    #[default]
+    Refuse,
+    Allow,
+}
+
+impl UnboundTokens {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
 }
 
 /// Whether `path` is a template that the router takes: literal segments, `{name}` segments, and

@@ -20,6 +20,7 @@ impl State {
                 self.installation = Some(Installation { id: *installation, issuer: issuer.clone() });
             }
             Event::ResourceDefined { id, declaration, keys, time } => {
+                self.forget_keys_of_other_source(*id, &declaration.spec);
                 for personal in declaration.spec.clone().personal_mut() {
                     self.hold(personal);
                 }
@@ -37,6 +38,7 @@ impl State {
                 }
             }
             Event::ResourceRemoved { id, kind, name } => {
+                self.issuer_keys.remove(id);
                 self.resources.remove(&(*kind, name.clone()));
                 self.forget_keyring(ClientId(*id));
             }
@@ -71,7 +73,8 @@ impl State {
             }
             Event::EnrolmentUsed { client, key, time } => self.apply_enrolled(*client, key, *time),
             Event::EnrolmentReused { client, .. } => self.apply_enrolment_reused(*client),
-            Event::SignedOut { target, epoch, .. } => self.raise_epoch(target, *epoch),
+            Event::SignedOut { target, epoch, time, .. } => self.raise_epoch(target, *epoch, *time),
+            Event::IssuerKeysChanged(change) => self.apply_issuer_keys(change),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
                 for resource in self.resources.values_mut() {
@@ -101,7 +104,7 @@ impl State {
     }
 
     fn apply_severed(&mut self, severance: &Severance) {
-        self.raise_epoch(&severance.target, severance.epoch);
+        self.raise_epoch(&severance.target, severance.epoch, severance.time);
         for key in &severance.keys {
             if !self.refused_for_good(key) {
                 self.refused_keys.insert(key.clone(), severance.id);
@@ -125,7 +128,7 @@ impl State {
     }
 
     fn apply_restored(&mut self, restoration: &Restoration) {
-        self.raise_epoch(&restoration.target, restoration.epoch);
+        self.raise_epoch(&restoration.target, restoration.epoch, restoration.time);
         for severance in &restoration.severances {
             if let Some(Severance { target: Target::Session { session, .. }, .. }) =
                 self.severances.remove(severance)
@@ -141,7 +144,7 @@ impl State {
         self.proposals.retain(|id, proposal| *id != restoration.id && proposal.target != restoration.target);
     }
 
-    fn raise_epoch(&mut self, target: &Target, epoch: u64) {
+    fn raise_epoch(&mut self, target: &Target, epoch: u64, time: Timestamp) {
         let id = match target {
             Target::Vendor { id } => id.0,
             Target::Integration { id } => id.0,
@@ -152,5 +155,7 @@ impl State {
         // Never lowered: an older event that arrives late must not revive a token.
         let current = self.epochs.entry(id).or_insert(1);
         *current = epoch.max(*current);
+        let cut_off = self.cut_offs.entry(id).or_insert(time);
+        *cut_off = time.max(*cut_off);
     }
 }

@@ -58,6 +58,9 @@ impl State {
             Command::ConfirmRestore { proposal, target, by } => {
                 self.decide_confirm(proposal, &target, by, context)
             }
+            Command::ChangeIssuerKeys { issuer, keys } => {
+                Ok(self.decide_issuer_keys(issuer, keys, context.now))
+            }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

@@ -68,6 +68,12 @@ fn references(spec: &Spec) -> Vec<(Kind, String, String)> {
         Spec::Contract(spec) => vec![(Kind::Vendor, spec.vendor.clone(), "/spec/vendor".into())],
         Spec::Route(spec) => vec![(Kind::Upstream, spec.upstream.clone(), "/spec/upstream".into())],
         Spec::Client(spec) => vec![(Kind::Integration, spec.integration.clone(), "/spec/integration".into())],
+        Spec::Issuer(spec) => {
+            mapped(&spec.vendor, spec.clients.iter().map(|mapping| mapping.client.as_str()))
+        }
+        Spec::TrustDomain(spec) => {
+            mapped(&spec.vendor, spec.clients.iter().map(|mapping| mapping.client.as_str()))
+        }
         Spec::Integration(spec) => {
             let routes = spec.routes.iter().enumerate();
             routes
@@ -76,6 +82,14 @@ fn references(spec: &Spec) -> Vec<(Kind, String, String)> {
                 .collect()
         }
     }
+}
+
+/// The vendor, and the clients that are mapped.
+fn mapped<'a>(vendor: &str, clients: impl Iterator<Item = &'a str>) -> Vec<(Kind, String, String)> {
+    let clients = clients.enumerate();
+    let clients = clients
+        .map(|(place, client)| (Kind::Client, client.to_owned(), format!("/spec/clients/{place}/client")));
+    std::iter::once((Kind::Vendor, vendor.to_owned(), "/spec/vendor".to_owned())).chain(clients).collect()
 }
 
 /// Gives each person a subject: the one that a text of theirs had before, or else a new one.

@@ -67,7 +67,8 @@ impl State {
         let Some(first) = keys.first().cloned() else { return Vec::new() };
         // A client that is trusted through its authority could come back with a new certificate at
         // once: the client itself is closed, not only the certificate it came with.
-        let (target, epoch) = if self.trusted_by_subject(client) {
+        // The same holds for one that comes with tokens of its own issuer.
+        let (target, epoch) = if self.trusted_without_key(client) {
             (Target::Client { id: client }, self.epoch(client.0) + 1)
         } else {
             (Target::Key { client, thumbprint: first }, 0)
@@ -82,9 +83,10 @@ impl State {
         })]
     }
 
-    fn trusted_by_subject(&self, client: ClientId) -> bool {
-        self.by_id(client.0).is_some_and(|(_, _, resource)| {
+    fn trusted_without_key(&self, client: ClientId) -> bool {
+        self.by_id(client.0).is_some_and(|(_, name, resource)| {
             matches!(&resource.declaration.spec, Spec::Client(spec) if spec.subject.is_some())
+                || self.is_mapped(name)
         })
     }
 

@@ -11,6 +11,7 @@ mod applying;
 mod case;
 mod client_keys;
 mod erasing;
+mod issuers;
 mod keyring_model;
 mod operators;
 mod restoring;

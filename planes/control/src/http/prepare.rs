@@ -7,10 +7,14 @@ use portcullis_domain::command::{Fault, Prepared};
 use portcullis_domain::event::{KeyForm, RegisteredKey};
 use portcullis_domain::spec::{CertificateSubject, ClientSpec, Declaration, Kind, Spec};
 use portcullis_domain::state::State;
+use portcullis_tokens::external_keys::Form;
 use portcullis_tokens::jwk::{Jwk, JwkError, JwkSet};
 use portcullis_tokens::thumbprint::Thumbprint;
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
+use serde_json::Value;
 use x509_parser::certificate::X509Certificate;
+
+use crate::issuers::read::read;
 
 /// The longest PEM text of one certificate that is read.
 const PEM_BYTES_MAX: usize = 32 * 1024;
@@ -27,15 +31,21 @@ pub fn prepare(
     let mut faults = Vec::new();
     let mut prepared = Vec::with_capacity(declarations.len());
     for declaration in declarations {
-        let keys = match &declaration.spec {
-            Spec::Client(spec) => {
-                let known = known_certificates(state, &declaration.name);
-                let mut found = Found { name: &declaration.name, faults: &mut faults, keys: Vec::new() };
-                found.client(spec, known, now);
-                found.keys
+        let kind = declaration.spec.kind();
+        let mut found = Found { kind, name: &declaration.name, faults: &mut faults, keys: Vec::new() };
+        match &declaration.spec {
+            Spec::Client(spec) => found.client(spec, known_certificates(state, &declaration.name), now),
+            Spec::Issuer(spec) => {
+                found.authority(spec.certificate_authority.as_deref());
+                found.published("/spec/jwks", spec.jwks.as_ref(), Form::KeySet, now);
             }
-            _ => Vec::new(),
-        };
+            Spec::TrustDomain(spec) => {
+                found.authority(spec.certificate_authority.as_deref());
+                found.published("/spec/bundle", spec.bundle.as_ref(), Form::Bundle, now);
+            }
+            _ => {}
+        }
+        let keys = found.keys;
         prepared.push(Prepared { declaration, keys });
     }
     if faults.is_empty() { Ok(prepared) } else { Err(faults) }
@@ -50,8 +60,9 @@ fn known_certificates<'a>(state: &'a State, name: &str) -> &'a [String] {
     }
 }
 
-/// What was found in one client.
+/// What was found in one declaration.
 struct Found<'a> {
+    kind: Kind,
     name: &'a str,
     faults: &'a mut Vec<Fault>,
     keys: Vec<RegisteredKey>,
@@ -81,6 +92,28 @@ impl Found<'_> {
         }
     }
 
+    fn authority(&mut self, pem: Option<&str>) {
+        if let Some(pem) = pem {
+            self.certificate("/spec/certificate_authority", pem, None);
+        }
+    }
+
+    /// Keys that a manifest gives in place of an address.
+    fn published(&mut self, pointer: &str, declared: Option<&Value>, form: Form, now: Timestamp) {
+        let Some(declared) = declared else { return };
+        let keys = declared.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let is_secret =
+            |key: &Value| key.get("d").is_some() || key.get("kty").is_some_and(|kty| kty == "oct");
+        if let Some(place) = keys.iter().position(is_secret) {
+            let hint = "give the public key, and replace this one, for it was shown";
+            return self.fault(&format!("{pointer}/keys/{place}"), "this is a secret".to_owned(), Some(hint));
+        }
+        if let Err(error) = read(declared.to_string().as_bytes(), form, Some(now)) {
+            let (message, hint) = split_hint(&error.to_string());
+            self.fault(pointer, message, hint.as_deref());
+        }
+    }
+
     fn key(&mut self, pointer: &str, thumbprint: Thumbprint, form: KeyForm) {
         let key = RegisteredKey { thumbprint: thumbprint.to_string(), form };
         if self.keys.contains(&key) {
@@ -91,7 +124,7 @@ impl Found<'_> {
     }
 
     /// A single key in place of a set is the most usual mistake: it gets a hint of its own.
-    fn jwk_error(&mut self, jwks: &serde_json::Value, error: &JwkError) {
+    fn jwk_error(&mut self, jwks: &Value, error: &JwkError) {
         if matches!(error, JwkError::MemberMissing { name: "keys" }) && Jwk::parse(&jwks.to_string()).is_ok()
         {
             let hint = "write `{\"keys\": [KEY]}`";
@@ -149,7 +182,7 @@ impl Found<'_> {
 
     fn fault(&mut self, pointer: &str, message: String, hint: Option<&str>) {
         self.faults.push(Fault {
-            kind: Kind::Client,
+            kind: self.kind,
             name: self.name.to_owned(),
             pointer: pointer.to_owned(),
             message,

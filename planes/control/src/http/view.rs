@@ -50,7 +50,15 @@ fn closing(state: &State, name: &str, resource: &Resource) -> Vec<Target> {
             targets
         }
         Spec::Contract(_) | Spec::Upstream(_) | Spec::Route(_) => Vec::new(),
+        Spec::Issuer(spec) => closing_vendor(state, &spec.vendor),
+        Spec::TrustDomain(spec) => closing_vendor(state, &spec.vendor),
     }
+}
+
+/// What closes a vendor closes whoever vouches for its clients.
+fn closing_vendor(state: &State, vendor: &str) -> Vec<Target> {
+    let vendor = state.resource(Kind::Vendor, vendor);
+    vendor.map(|vendor| Target::Vendor { id: VendorId(vendor.id) }).into_iter().collect()
 }
 
 fn term(resource: &Resource) -> Option<TermView> {

@@ -17,6 +17,7 @@ mod fapi;
 mod faults;
 mod grpc;
 mod handshakes;
+mod issuers;
 mod key_terms;
 mod listening;
 mod passing;

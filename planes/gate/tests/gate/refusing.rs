@@ -53,7 +53,7 @@ async fn a_token_must_be_ours_whole_and_of_now() {
             (
                 &bearer(&world, &token_of(&|claims| claims.issuer = "https://other.test".into())),
                 401,
-                "token_signature",
+                "issuer_unknown",
             ),
             (&bearer(&world, &token_of(&|claims| claims.scope.clear())), 403, "scope_insufficient"),
             (&bearer(&world, &token_of(&|claims| claims.lineage.epochs.vendor = 2)), 401, "token_superseded"),

@@ -6,6 +6,7 @@ pub mod client;
 pub mod clock;
 pub mod grpc;
 pub mod identity;
+pub mod idp;
 pub mod seen;
 pub mod tap;
 pub mod upstream;

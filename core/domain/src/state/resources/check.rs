@@ -1,6 +1,7 @@
 //! What must hold before a batch of declarations is taken: every fault at once, each with its place.
 
 mod client;
+mod issuers;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,8 @@ use serde_json::Value;
 use super::{fault, references};
 use crate::command::{Fault, Prepared};
 use crate::spec::{
-    ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, ServiceLevels, Spec, UpstreamSpec, is_name,
+    ContractSpec, Declaration, Impact, IntegrationSpec, Kind, RouteSpec, ServiceLevels, Spec, UnboundTokens,
+    UpstreamSpec, is_name,
 };
 use crate::state::State;
 
@@ -24,7 +26,7 @@ const KEY_OVERLAP_SECONDS_MAX: u32 = 604_800;
 type After<'a> = BTreeMap<(Kind, &'a str), &'a Spec>;
 
 /// Whether a client may be declared without anything to prove itself by: only when it is enrolled by a
-/// code does it get its key later.
+/// code does it get its key later, or when somebody else vouches for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Keyless {
     Allowed,
@@ -96,7 +98,13 @@ fn check_one(
         Spec::Upstream(spec) => check_upstream(declaration, spec, faults),
         Spec::Route(spec) => check_route(declaration, spec, faults),
         Spec::Integration(spec) => check_integration(state, after, declaration, spec, faults),
-        Spec::Client(spec) => client::check(state, spec, prepared, keyless, faults),
+        Spec::Client(spec) => {
+            let mapped = after.values().any(|other| crate::state::issuers::maps(other, &declaration.name));
+            let keyless = if mapped { Keyless::Allowed } else { keyless };
+            client::check(state, spec, prepared, keyless, faults);
+        }
+        Spec::Issuer(spec) => issuers::check_issuer(state, after, declaration, spec, faults),
+        Spec::TrustDomain(spec) => issuers::check_trust_domain(after, declaration, spec, faults),
     }
 }
 
@@ -257,6 +265,11 @@ fn check_route(declaration: &Declaration, spec: &RouteSpec, faults: &mut Vec<Fau
         let hint = "add `GET` to the methods: a WebSocket connection begins with it";
         let message = "WebSocket connections need the method `GET`";
         faults.push(fault(declaration, "/spec/websocket", message.into(), Some(hint)));
+    }
+    if spec.unbound == UnboundTokens::Allow && spec.impact != Impact::Low {
+        let hint = "set `impact: low` if a stolen token would cost next to nothing, or leave `unbound` out";
+        let message = "tokens that are bound to nothing are for routes of low impact only";
+        faults.push(fault(declaration, "/spec/unbound", message.into(), Some(hint)));
     }
     if !is_scope(&spec.scope) {
         faults.push(fault(declaration, "/spec/scope", format!("`{}` is not a scope", spec.scope), None));

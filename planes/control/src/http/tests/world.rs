@@ -206,7 +206,7 @@ fn attach_gate(control: &Control) -> mpsc::Sender<FromGate> {
                     took_us: 150,
                     connections: connections(&state),
                 }),
-                ToGate::RevokeToken { .. } | ToGate::RelayAnswer(_) => continue,
+                ToGate::RevokeToken { .. } | ToGate::RelayAnswer(_) | ToGate::IssuerFresh { .. } => continue,
             };
             if told.send(answer).await.is_err() {
                 return;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
-use portcullis_domain::ids::ClientId;
+use portcullis_domain::ids::{ClientId, IssuerId};
 use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, SeverReport, ToGate};
 use tokio::sync::{mpsc, watch};
 
@@ -19,6 +19,7 @@ pub struct Seen {
     pub ended: Vec<OutcomeRecord>,
     pub keys_cut: Vec<(ClientId, Vec<String>, DecisionId)>,
     pub certificates: Vec<(ClientId, String)>,
+    pub keys_unknown: Vec<IssuerId>,
     /// Sockets to look at the moment an order's report comes in.
     watched: Vec<(u64, Watched)>,
 }
@@ -102,6 +103,7 @@ impl ControlEnd {
             }
             FromGate::KeysCut { client, keys, decision } => seen.keys_cut.push((client, keys, decision)),
             FromGate::CertificateSeen { client, thumbprint } => seen.certificates.push((client, thumbprint)),
+            FromGate::IssuerKeyUnknown { issuer } => seen.keys_unknown.push(issuer),
         }
     }
 

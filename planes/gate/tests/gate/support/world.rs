@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::ids::{RouteId, UpstreamId};
-use portcullis_domain::spec::{Impact, Limits, RateLimit, UpstreamProtocol};
+use portcullis_domain::spec::{Impact, Limits, RateLimit, UnboundTokens, UpstreamProtocol};
 use portcullis_domain::target::Target;
 use portcullis_gate::link::ControlLink;
 use portcullis_gate::{Gate, GateOptions, GateSettings, HandshakeRate, TlsMaterial};
@@ -232,6 +232,7 @@ pub fn route(number: u128, upstream: u128, path: &str) -> RouteFacts {
         page_max: None,
         record_bytes: None,
         websocket: false,
+        unbound: UnboundTokens::default(),
         timeout_seconds: 30,
         request_bytes_max: 1 << 20,
     }

@@ -26,7 +26,7 @@ pub fn check(
             declaration,
             "/spec",
             "the client has no way to prove who it is".into(),
-            Some("register public keys (`jwks`), a certificate (`certificates`) or a subject (`subject`); secrets and API keys are not accepted"),
+            Some("register public keys (`jwks`), a certificate (`certificates`) or a subject (`subject`), or map it from an Issuer or a TrustDomain; secrets and API keys are not accepted"),
         ));
     }
     if spec.certificates.len() > 2 {

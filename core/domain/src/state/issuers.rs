@@ -1,0 +1,86 @@
+//! Issuers and trust domains of vendors: their fetched keys, and who is mapped by them.
+
+use jiff::{Timestamp, ToSpan};
+use uuid::Uuid;
+
+use super::State;
+use crate::event::{Event, ExternalKeys, IssuerKeysChange};
+use crate::spec::{KeysFrom, Kind, Spec};
+
+/// How often an issuer may change its keys: it must not fill the ledger.
+const CHANGE_SECONDS_MIN: i64 = 55;
+
+/// The keys that an issuer or a trust domain had when it could be asked last.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IssuerKeys {
+    pub keys: ExternalKeys,
+    /// When they were fetched first.
+    pub since: Timestamp,
+}
+
+impl State {
+    /// No event where nothing has changed, or too soon after the last change.
+    pub(super) fn decide_issuer_keys(&self, issuer: Uuid, keys: ExternalKeys, now: Timestamp) -> Vec<Event> {
+        let fetched = self.by_id(issuer).and_then(|(_, _, found)| source(&found.declaration.spec));
+        if !matches!(fetched, Some(KeysFrom::At(_) | KeysFrom::Discovered(_))) {
+            return Vec::new();
+        }
+        let known = self.issuer_keys.get(&issuer);
+        let too_soon = known.is_some_and(|known| {
+            known.since.checked_add(CHANGE_SECONDS_MIN.seconds()).is_ok_and(|next| now < next)
+        });
+        if too_soon || known.is_some_and(|known| known.keys == keys) {
+            return Vec::new();
+        }
+        vec![Event::IssuerKeysChanged(IssuerKeysChange { issuer, keys, time: now })]
+    }
+
+    pub(super) fn apply_issuer_keys(&mut self, change: &IssuerKeysChange) {
+        let keys = IssuerKeys { keys: change.keys.clone(), since: change.time };
+        self.issuer_keys.insert(change.issuer, keys);
+    }
+
+    /// Keys that were fetched from one place say nothing about another.
+    pub(super) fn forget_keys_of_other_source(&mut self, id: Uuid, spec: &Spec) {
+        let Some(new) = source_and_authority(spec) else { return };
+        let known = self.by_id(id).and_then(|(_, _, known)| source_and_authority(&known.declaration.spec));
+        if known.is_some_and(|known| known != new) {
+            self.issuer_keys.remove(&id);
+        }
+    }
+
+    /// Whether tokens or certificates from outside may speak for the client called `name`: it can come
+    /// with a new key at any time.
+    #[must_use]
+    pub fn is_mapped(&self, name: &str) -> bool {
+        let of = |kind| self.of_kind(kind).any(|(_, found)| maps(&found.declaration.spec, name));
+        of(Kind::Issuer) || of(Kind::TrustDomain)
+    }
+}
+
+/// Whether an issuer or a trust domain of this spec speaks for `client`.
+pub(super) fn maps(spec: &Spec, client: &str) -> bool {
+    match spec {
+        Spec::Issuer(spec) => spec.clients.iter().any(|mapping| mapping.client == client),
+        Spec::TrustDomain(spec) => spec.clients.iter().any(|mapping| mapping.client == client),
+        _ => false,
+    }
+}
+
+fn source(spec: &Spec) -> Option<KeysFrom<'_>> {
+    match spec {
+        Spec::Issuer(spec) => Some(spec.source()),
+        Spec::TrustDomain(spec) => spec.source(),
+        _ => None,
+    }
+}
+
+/// What the keys depend on: also whose they are, and by whom the place is trusted.
+fn source_and_authority(spec: &Spec) -> Option<(KeysFrom<'_>, Option<&str>, &str)> {
+    let (authority, whose) = match spec {
+        Spec::Issuer(spec) => (spec.certificate_authority.as_deref(), spec.issuer.as_str()),
+        Spec::TrustDomain(spec) => (spec.certificate_authority.as_deref(), spec.trust_domain.as_str()),
+        _ => return None,
+    };
+    Some((source(spec)?, authority, whose))
+}
