@@ -69,6 +69,7 @@ codes! {
     ServiceLevelBroken "service_level_broken" "the error budget of a contract's promise is spent";
     ServiceLevelBurning "service_level_burning" "the error budget of a contract's promise is spent too fast";
     SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
+    CheckpointNotPosted "checkpoint_not_posted" "a place outside does not take the ledger's checkpoints";
 }
 
 /// One thing that somebody should look at.

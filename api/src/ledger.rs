@@ -1,5 +1,6 @@
-//! The ledger's head, and what a verification found.
+//! The ledger's head, what a verification found, stored events and their proofs.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,74 @@ pub struct LedgerHead {
     /// Signed checkpoint (C2SP tlog-checkpoint), where a key to sign with is at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// Public key that checkpoints verify with, as Go's `sumdb/note` writes it. Compare it with the one that you keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Places outside that checkpoints are posted to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub posted: Vec<Posting>,
+}
+
+/// How posting checkpoints to one place goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Posting {
+    /// Path of the folder, or scheme and host of the webhook.
+    pub to: String,
+    /// Size of the newest checkpoint that arrived there since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// When it arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
+    /// Attempts that failed since then.
+    #[serde(default)]
+    pub failures: u32,
+    /// Why the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Events as they are stored, in their order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerEntries {
+    /// Number of the first one.
+    pub from: u64,
+    /// The end of the ledger is where there are none.
+    pub entries: Vec<LedgerEntry>,
+}
+
+/// The stored bytes of one event; both are canonical JSON (RFC 8785).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerEntry {
+    /// The leaf of the tree; it holds the payload's SHA-256.
+    pub envelope: String,
+    /// What happened, personal texts sealed.
+    pub payload: String,
+}
+
+/// That one event stands in the ledger, for whoever has the ledger's public key and nothing else.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerProof {
+    /// `portcullis-ledger-proof/1`.
+    pub format: String,
+    /// The key that the checkpoint verifies with: to be compared, not believed.
+    pub key: String,
+    #[serde(flatten)]
+    pub entry: LedgerEntry,
+    /// C2SP `tlog-proof`: index, path and signed checkpoint.
+    pub proof: String,
+}
+
+/// That an older ledger is the beginning of this one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerConsistency {
+    /// Number of events of the older one.
+    pub from: u64,
+    /// The newest signed checkpoint, which the proof leads to.
+    pub checkpoint: String,
+    /// Base64 of the hashes of the proof (RFC 6962, section 2.1.2).
+    pub hashes: Vec<String>,
 }
 
 /// What a verification of every stored event found.

@@ -112,6 +112,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
 fn query_schema(name: &str) -> Value {
     match name {
         "limit" => json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX }),
+        "number" => json!({ "type": "integer", "minimum": 0 }),
         "boolean" => json!({ "type": "boolean" }),
         "instant" => json!({ "type": "string", "format": "date-time" }),
         "verdict" => json!({ "type": "string", "enum": ["allow", "challenge", "deny", "sever"] }),

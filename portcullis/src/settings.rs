@@ -13,6 +13,8 @@ use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::up::CheckpointSettings;
+
 /// `settings.json` of a data directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,9 @@ pub struct Settings {
     /// How strangers are met; the part that a reload reads anew.
     #[serde(default, skip_serializing_if = "is_default")]
     pub gate: GateSettings,
+    /// Where checkpoints of the ledger go.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub checkpoints: CheckpointSettings,
     #[serde(default, skip_serializing_if = "is_default")]
     pub metrics: MetricsSettings,
     /// How long keys live.
@@ -133,8 +138,6 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).with_context(doing)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).with_context(doing)?;
     fs::rename(&new, path).with_context(doing)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)?;
-    }
-    Ok(())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).with_context(doing)
 }

@@ -1,6 +1,7 @@
 //! `portcullis up`: gate and control in one process, on embedded stores.
 
 mod endpoints;
+mod posting;
 mod reload;
 mod serve;
 
@@ -27,6 +28,8 @@ use portcullis_store::{DataDirectory, ReserveFile, SqliteOptions, SqliteStore};
 use tokio::sync::mpsc;
 
 pub use endpoints::Endpoints;
+pub use posting::CheckpointSettings;
+use posting::Postings;
 use reload::Reloader;
 
 use crate::clock::{entropy, system_clock};
@@ -101,7 +104,13 @@ impl Installation {
         let ca = std::path::absolute(keys.path("ca.crt"))?;
         let reloader = Arc::new(Reloader::new(settings_path, held, keys, gate.reloads(), serving.tls())?);
         let metrics_access = metrics_access(settings.metrics.access, &directory)?;
-        control.serve_with(reload::process(Arc::clone(&reloader), gate.strangers(), metrics_access));
+        let postings = Arc::new(Postings::start(&settings.checkpoints, &store, control.clock())?);
+        control.serve_with(reload::process(
+            Arc::clone(&reloader),
+            gate.strangers(),
+            metrics_access,
+            postings,
+        ));
         let endpoints = Endpoints {
             control: format!("https://{}", serving.address()),
             gate: settings.public_url.clone(),
@@ -256,6 +265,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         gate: GateSettings::default(),
         metrics: MetricsSettings::default(),
         keys: KeySettings::default(),
+        checkpoints: CheckpointSettings::default(),
     };
     settings.write(&path)?;
     Ok(settings)

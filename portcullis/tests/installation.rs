@@ -18,6 +18,8 @@ mod crash;
 mod disk;
 #[path = "installation/keys.rs"]
 mod keys;
+#[path = "installation/ledger.rs"]
+mod ledger;
 #[path = "installation/reload.rs"]
 mod reload;
 #[path = "installation/start.rs"]

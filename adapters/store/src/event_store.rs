@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 use portcullis_ledger::Hash;
+use portcullis_ledger::note::NoteVerifier;
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -69,6 +70,9 @@ pub trait EventStore: Send + Sync {
 
     /// The newest durable head, and a wake-up for each later one.
     fn watch(&self) -> watch::Receiver<Head>;
+
+    /// The public key that its checkpoints verify with.
+    fn verifier(&self) -> &NoteVerifier;
 
     /// The proof that event `sequence` is in the tree of `size` events.
     ///

@@ -106,12 +106,6 @@ impl SqliteStore {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// The public key that the checkpoints verify with.
-    #[must_use]
-    pub fn verifier(&self) -> &NoteVerifier {
-        &self.verifier
-    }
-
     /// Writes what is queued and closes both files. Later calls get
     /// [`StoreError::Closed`].
     pub async fn close(&self) {
@@ -177,6 +171,10 @@ impl EventStore for SqliteStore {
 
     fn watch(&self) -> watch::Receiver<Head> {
         self.head.clone()
+    }
+
+    fn verifier(&self) -> &NoteVerifier {
+        &self.verifier
     }
 
     fn prove_inclusion(&self, sequence: u64, size: u64) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {

@@ -7,7 +7,7 @@ use crate::decisions::{DecisionView, ReasonView};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::findings::Finding;
 use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
-use crate::ledger::{EventView, LedgerHead, LedgerReport};
+use crate::ledger::{EventView, LedgerConsistency, LedgerEntries, LedgerHead, LedgerProof, LedgerReport};
 use crate::metrics::VendorMetrics;
 use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
@@ -62,6 +62,11 @@ const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE,
 const WINDOW: &[(&str, &str, &str)] =
     &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
 const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON];
+const ENTRIES: &[(&str, &str, &str)] = &[
+    ("from", "Number of the first event; 0 without a word.", "number"),
+    ("limit", "How many events at most; 100 without a word.", "limit"),
+];
+const CONSISTENCY: &[(&str, &str, &str)] = &[("from", "Number of events of the older ledger.", "number")];
 const STREAM: &str = "Server-sent events as they happen, with a comment every 15 seconds while nothing does. `Last-Event-ID` is ignored: what was missed while away is in the list. A reader that is too slow gets an event `missed` with how many it did not get.";
 
 /// Every route.
@@ -180,6 +185,19 @@ fn observing() -> Vec<Route> {
         read("/metrics", "metrics", "Counters in the Prometheus text format")
             .about("Takes the token of `metrics.token` too; none where the settings say `open`.")
             .answers_as_text(200, "The counters.", "text/plain; version=0.0.4"),
+        read("/v1/ledger/entries", "ledger_entries", "Stored events of the ledger, byte for byte")
+            .about("A page ends after `limit` events or 4 MiB; go on behind its last one.")
+            .query(ENTRIES)
+            .answers::<LedgerEntries>(200, "Events in their order; none at the end of the ledger."),
+        read("/v1/ledger/proofs/{sequence}", "prove_event", "Prove that an event stands in the ledger")
+            .answers::<LedgerProof>(200, "A proof that is checked without the server."),
+        read(
+            "/v1/ledger/consistency",
+            "prove_consistency",
+            "Prove that an older ledger is the beginning of this one",
+        )
+        .query(CONSISTENCY)
+        .answers::<LedgerConsistency>(200, "The proof, up to the newest checkpoint."),
         read("/v1/reasons", "list_reasons", "The table of reason codes")
             .answers::<Vec<ReasonView>>(200, "All of them."),
         read("/v1/vendors/{name}/metrics", "vendor_metrics", "What is counted of a vendor")

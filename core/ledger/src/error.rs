@@ -32,6 +32,12 @@ pub enum LedgerError {
     /// A proof was asked for outside the tree.
     #[error("no proof from `{from}` within a tree of size `{size}`")]
     Range { from: u64, size: u64 },
+    /// A tile's file that isn't as long as its name says.
+    #[error("`{path}` has `{bytes}` bytes, not those of `{width}` hashes")]
+    Tile { path: String, bytes: usize, width: usize },
+    /// The text isn't a C2SP `tlog-proof`.
+    #[error("the proof is malformed: {what}")]
+    ProofText { what: &'static str },
     /// The proof doesn't connect leaf, sizes and roots.
     #[error("the proof doesn't verify")]
     Proof,

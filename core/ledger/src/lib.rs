@@ -2,19 +2,22 @@
 //! and signed checkpoints.
 //!
 //! Nothing here reads, writes, waits or asks for the time: a store hands in
-//! hashes and bytes and keeps what comes out. All three formats are public
+//! hashes and bytes and keeps what comes out. All formats are public
 //! ones, so that an export can be verified without our code:
 //!
 //! - leaves are RFC 8785 canonical JSON ([`leaf`], [`canonical`]);
 //! - the tree is that of RFC 6962 §2.1 ([`tree`]);
 //! - checkpoints are C2SP `tlog-checkpoint`s in C2SP `signed-note`s
-//!   ([`checkpoint`], [`note`]).
+//!   ([`checkpoint`], [`note`]);
+//! - an export is C2SP `tlog-tiles`, a single proof a C2SP `tlog-proof` ([`tiles`], [`proof`]).
 
 pub mod canonical;
 pub mod checkpoint;
 pub mod error;
 pub mod leaf;
 pub mod note;
+pub mod proof;
+pub mod tiles;
 pub mod tree;
 
 pub use error::LedgerError;

@@ -1,5 +1,6 @@
 //! The handle on the control plane that the HTTP API and the binary hold.
 
+mod ledger;
 mod parts;
 mod start;
 
@@ -7,12 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use portcullis_api::apply::ApplyReport;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
 use portcullis_api::findings::{Finding, Severity};
-use portcullis_api::ledger::{EventView, LedgerHead, LedgerReport};
+use portcullis_api::ledger::EventView;
 use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
 use portcullis_decision_log::Reader;
 use portcullis_domain::command::{Command, Prepared, Refusal, Seen};
@@ -312,36 +311,6 @@ impl Control {
         findings::findings(&self.state(), &self.runtime(), self.clock().now())
     }
 
-    /// # Errors
-    /// The store is closed.
-    pub async fn head(&self) -> Result<LedgerHead, StoreError> {
-        let head = self.0.core.store.head().await?;
-        Ok(LedgerHead {
-            size: head.size,
-            root: STANDARD.encode(head.root),
-            checkpoint: Some(head.checkpoint),
-        })
-    }
-
-    /// Computes the ledger anew from its stored bytes.
-    ///
-    /// # Errors
-    /// It can't be read at all; what doesn't fit stands in the report.
-    pub async fn verify_ledger(&self) -> Result<LedgerReport, StoreError> {
-        let begun = self.clock().monotonic();
-        let mut checked = 0;
-        let report = self.0.core.store.verify(&mut |progress| checked = progress.done).await?;
-        let took = self.clock().monotonic().saturating_sub(begun);
-        Ok(LedgerReport {
-            good: report.is_sound(),
-            size: report.size,
-            root: STANDARD.encode(report.root),
-            events_checked: if report.is_sound() { report.size } else { checked },
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            faults: report.fault.iter().map(ToString::to_string).collect(),
-        })
-    }
-
     #[must_use]
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.core.store
@@ -463,7 +432,9 @@ impl Control {
 
     /// What this process has seen, for the findings.
     fn runtime(&self) -> findings::Runtime {
-        findings::Runtime { promises: self.0.metrics.promises(&self.state(), self.clock().now()) }
+        let postings = self.process().map(|process| (process.postings)()).unwrap_or_default();
+        let promises = self.0.metrics.promises(&self.state(), self.clock().now());
+        findings::Runtime { promises, postings }
     }
 
     fn now_ms(&self) -> u64 {

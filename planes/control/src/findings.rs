@@ -1,6 +1,7 @@
 //! What is wrong, or about to be: a pure computation over what is in force and what the process
 //! has seen. Each file here finds things of one sort.
 
+mod checkpoints;
 mod people;
 mod service_levels;
 mod severances;
@@ -13,6 +14,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use portcullis_api::findings::{Finding, Severity};
+use portcullis_api::ledger::Posting;
 use portcullis_domain::state::State;
 
 use crate::metrics::PromiseStanding;
@@ -27,6 +29,8 @@ const VERY_SOON_DAYS: i64 = 7;
 pub struct Runtime {
     /// Where the service levels of contracts stand.
     pub(crate) promises: Vec<PromiseStanding>,
+    /// How posting checkpoints goes.
+    pub postings: Vec<Posting>,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -34,6 +38,7 @@ pub struct Runtime {
 pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
     people::find(state, &mut found);
+    checkpoints::find(runtime, &mut found);
     terms::find(state, now, &mut found);
     severances::find(state, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use portcullis_api::ledger::Posting;
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
 
@@ -14,6 +15,8 @@ pub struct Process {
     pub reload: Box<dyn Fn() -> Reloading + Send + Sync>,
     /// Adds to the metrics what is counted outside of control, as Prometheus' text format 0.0.4.
     pub metrics: Box<dyn Fn(&mut String) + Send + Sync>,
+    /// How posting checkpoints to places outside goes.
+    pub postings: Box<dyn Fn() -> Vec<Posting> + Send + Sync>,
     pub metrics_access: MetricsAccess,
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use portcullis_api::findings::Severity;
+use portcullis_api::ledger::Posting;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
@@ -87,6 +88,7 @@ async fn of_server(server: &Server, now: Timestamp) -> Vec<Check> {
     checks.push(clock(now, their_time));
     if answers {
         checks.push(verified(server).await);
+        checks.push(posted(server).await);
         checks.push(findings(server).await);
     }
     checks
@@ -124,6 +126,32 @@ async fn verified(server: &Server) -> Check {
                 .hint("keep the data folder as it is, and compare with the last backup")
         }
         Err(error) => Check::new("ledger", Finding::Bad, format!("can't be verified: {error:#}")),
+    }
+}
+
+async fn posted(server: &Server) -> Check {
+    let name = "checkpoints";
+    match ledger::head(server).await {
+        Ok(head) => postings(&head.posted),
+        Err(error) => Check::new(name, Finding::Bad, format!("can't be asked for: {error:#}")),
+    }
+}
+
+fn postings(posted: &[Posting]) -> Check {
+    let name = "checkpoints";
+    let failing = posted.iter().find_map(|posting| Some((posting, posting.error.as_ref()?)));
+    match failing {
+        Some((posting, error)) => Check::new(name, Finding::Bad, format!("`{}`: {error}", posting.to))
+            .hint("without a checkpoint outside, nobody notices a history that is rewritten"),
+        None if posted.is_empty() => Check::new(
+            name,
+            Finding::Warning,
+            "they are posted nowhere: a history that is rewritten here would be noticed nowhere",
+        )
+        .hint(
+            "set `checkpoints` in `settings.json`, or keep one from time to time: `portcullis ledger head`",
+        ),
+        None => Check::new(name, Finding::Good, format!("posted to {} places", posted.len())),
     }
 }
 
@@ -302,6 +330,22 @@ mod tests {
         check("2026-11-21T00:00:00Z", Some("2026-11-21T00:00:03Z"), Finding::Good);
         check("2026-11-21T00:00:00Z", Some("2026-11-20T23:59:50Z"), Finding::Bad);
         check("1970-01-01T00:00:00Z", None, Finding::Bad);
+    }
+
+    #[test]
+    fn a_place_that_takes_no_checkpoints_is_told() {
+        let check = |errors: &[Option<&str>], expect| {
+            let posting = |error: &Option<&str>| Posting {
+                to: "/kept".to_owned(),
+                error: error.map(str::to_owned),
+                ..Posting::default()
+            };
+            let posted: Vec<_> = errors.iter().map(posting).collect();
+            assert_eq!(postings(&posted).finding, expect, "{errors:?}");
+        };
+        check(&[], Finding::Warning);
+        check(&[None, None], Finding::Good);
+        check(&[None, Some("no")], Finding::Bad);
     }
 
     #[test]

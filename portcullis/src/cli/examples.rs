@@ -157,6 +157,29 @@ Examples:
   portcullis reasons
   portcullis reasons -o json";
 
+pub(super) const LEDGER_VERIFY: &str = "\
+Examples:
+  portcullis ledger verify
+  portcullis ledger verify --against kept.checkpoint
+
+With `--against` an older checkpoint, or the folder of an export, must still be the ledger's beginning.";
+
+pub(super) const LEDGER_EXPORT: &str = "\
+Examples:
+  portcullis ledger export ledger-2026
+
+C2SP tlog-tiles: whoever has the folder and the key of `portcullis ledger key` can verify all of it.";
+
+pub(super) const LEDGER_PROVE: &str = "\
+Examples:
+  portcullis ledger prove 41
+  portcullis ledger prove 41 --file 41.json";
+
+pub(super) const LEDGER_VERIFY_PROOF: &str = "\
+Examples:
+  portcullis ledger verify-proof event-41.proof.json
+  portcullis ledger verify-proof event-41.proof.json --key example.com/l+1866dc86+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
+
 pub(super) const COMPLETION: &str = "\
 Examples:
   portcullis completion bash > ~/.local/share/bash-completion/completions/portcullis

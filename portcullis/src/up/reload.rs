@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
+use super::posting::Postings;
 use super::serve::server_config;
 use crate::cli::failure::chain;
 use crate::pki::Keys;
@@ -91,13 +92,23 @@ impl Reloader {
 }
 
 /// What control can ask of this process.
-pub fn process(reloader: Arc<Reloader>, strangers: Arc<Strangers>, metrics_access: MetricsAccess) -> Process {
+pub fn process(
+    reloader: Arc<Reloader>,
+    strangers: Arc<Strangers>,
+    metrics_access: MetricsAccess,
+    postings: Arc<Postings>,
+) -> Process {
+    let posted = Arc::clone(&postings);
     Process {
         reload: Box::new(move || {
             let reloader = Arc::clone(&reloader);
             Box::pin(async move { reloader.reload().await.map_err(|error| Box::new(problem(&error))) })
         }),
-        metrics: Box::new(move |text| metrics(&strangers, text)),
+        metrics: Box::new(move |text| {
+            metrics(&strangers, text);
+            postings.metrics(text);
+        }),
+        postings: Box::new(move || posted.status()),
         metrics_access,
     }
 }

@@ -1,12 +1,15 @@
 //! The ledger, and what tells whether control is well.
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{Response, StatusCode};
 use portcullis_api::problem::Problem;
 
-use super::reply::{Reply, failed, json};
+use super::read::Parameters;
+use super::reply::{Reply, bad_request, failed, json, not_found};
 use crate::control::Control;
+
+const NUMBER: &str = "a number of events, such as `41`";
 
 pub async fn head(State(control): State<Control>) -> Reply {
     let head = control.head().await.map_err(|error| failed(503, "the ledger can't be read", &error))?;
@@ -17,6 +20,38 @@ pub async fn verify(State(control): State<Control>) -> Reply {
     let report =
         control.verify_ledger().await.map_err(|error| failed(503, "the ledger can't be read", &error))?;
     Ok(json(StatusCode::OK, &report))
+}
+
+pub async fn entries(State(control): State<Control>, RawQuery(query): RawQuery) -> Reply {
+    let mut parameters = Parameters::new(query.as_deref())?;
+    let from = parameters.parsed("from", NUMBER)?.unwrap_or(0);
+    let limit = parameters.limit()?;
+    parameters.finish()?;
+    let entries = control.ledger_entries(from, limit as usize).await;
+    let entries = entries.map_err(|error| failed(503, "the ledger can't be read", &error))?;
+    Ok(json(StatusCode::OK, &entries))
+}
+
+pub async fn prove_event(State(control): State<Control>, Path(sequence): Path<String>) -> Reply {
+    let sequence: u64 = sequence.parse().map_err(|_| {
+        let sequence: String = sequence.chars().take(60).collect();
+        bad_request(format!("`{sequence}` is no number of an event"), "events are counted from 0")
+    })?;
+    let proof = control.prove_event(sequence).await;
+    let proof = proof.map_err(|error| failed(503, "the ledger can't be read", &error))?;
+    let proof = proof.ok_or_else(|| not_found(format!("the ledger has no event `{sequence}`")))?;
+    Ok(json(StatusCode::OK, &proof))
+}
+
+pub async fn prove_consistency(State(control): State<Control>, RawQuery(query): RawQuery) -> Reply {
+    let mut parameters = Parameters::new(query.as_deref())?;
+    let from = parameters.parsed("from", NUMBER)?;
+    parameters.finish()?;
+    let from = from.ok_or_else(|| bad_request("the query parameter `from` is missing", NUMBER))?;
+    let proof = control.prove_consistency(from).await;
+    let proof = proof.map_err(|error| failed(503, "the ledger can't be read", &error))?;
+    let proof = proof.ok_or_else(|| not_found(format!("the ledger has fewer than `{from}` events")))?;
+    Ok(json(StatusCode::OK, &proof))
 }
 
 pub async fn openapi() -> Response<Body> {

@@ -138,7 +138,8 @@ fn a_vendor_is_told_with_integrations_routes_and_promises() {
 fn a_promise_that_burns_is_found() {
     let (state, metrics) = (acme(), Metrics::new(None, at(0)));
     let found = |metrics: &Metrics, now| {
-        let runtime = crate::findings::Runtime { promises: metrics.promises(&state, now) };
+        let runtime =
+            crate::findings::Runtime { promises: metrics.promises(&state, now), ..Default::default() };
         let found = crate::findings::findings(&state, &runtime, now);
         found.into_iter().map(|finding| (finding.code.as_str(), finding.message)).collect::<Vec<_>>()
     };

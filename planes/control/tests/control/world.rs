@@ -15,7 +15,7 @@ use portcullis_domain::personal::Personal;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_ledger::Hash;
-use portcullis_ledger::note::NoteSigner;
+use portcullis_ledger::note::{NoteSigner, NoteVerifier};
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder, SeverReport, ToGate};
@@ -261,6 +261,9 @@ impl EventStore for FaultyStore {
     }
     fn watch(&self) -> watch::Receiver<Head> {
         self.inner.watch()
+    }
+    fn verifier(&self) -> &NoteVerifier {
+        self.inner.verifier()
     }
     fn prove_inclusion(&self, sequence: u64, size: u64) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {
         self.inner.prove_inclusion(sequence, size)

@@ -125,6 +125,7 @@ async fn metrics_are_for_operators_and_for_who_holds_their_token() {
     world.control.serve_with(Process {
         reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
         metrics: Box::new(|_| {}),
+        postings: Box::new(Vec::new),
         metrics_access: MetricsAccess::Token { sha256: token_digest("pcm_prometheus") },
     });
     for (token, expect) in [("pcm_prometheus", 200), (ADMIN, 200), ("pcm_other", 401), ("", 401)] {
@@ -140,6 +141,7 @@ async fn open_metrics_are_for_everybody() {
     world.control.serve_with(Process {
         reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
         metrics: Box::new(|_| {}),
+        postings: Box::new(Vec::new),
         metrics_access: MetricsAccess::Open,
     });
     assert_eq!(world.raw(request("GET", "/metrics", "", None)).await.status(), StatusCode::OK);
