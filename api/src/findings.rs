@@ -68,6 +68,9 @@ codes! {
     SeveranceOpen "severance_open" "something has been severed for more than a day";
     ServiceLevelBroken "service_level_broken" "the error budget of a contract's promise is spent";
     ServiceLevelBurning "service_level_burning" "the error budget of a contract's promise is spent too fast";
+    ClientKeyLapses "client_key_lapses" "the newest key of a client lapses within the days that its integration warns, or has lapsed";
+    ClientKeyTheft "client_key_theft" "a client key that had been replaced tried to register another one";
+    EnrolmentReused "enrolment_reused" "another key came with the link of an enrolment that was used";
     SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
     CheckpointNotPosted "checkpoint_not_posted" "a place outside does not take the ledger's checkpoints";
 }

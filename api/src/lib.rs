@@ -3,6 +3,8 @@
 //! What the command line, the console and control have in common. Nothing here talks to anything.
 
 pub mod apply;
+pub mod client_keys;
+pub mod closing;
 pub mod decisions;
 pub mod enroll;
 pub mod findings;

@@ -97,6 +97,7 @@ fn answered(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
             "description": answer.description,
             "content": { answer.media: { "schema": value(schema(generator)) } },
         }),
+        None if answer.media.is_empty() => json!({ "description": answer.description }),
         None => json!({ "description": answer.description, "content": { answer.media: {} } }),
     }
 }

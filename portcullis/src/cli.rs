@@ -3,6 +3,7 @@
 mod apply;
 mod call;
 mod certificate;
+mod client;
 mod decisions;
 mod describe;
 mod doctor;
@@ -26,6 +27,7 @@ mod reload;
 mod restore;
 mod server;
 mod sever;
+mod sign_out;
 mod table;
 mod time;
 
@@ -109,7 +111,7 @@ enum Verb {
     /// Delete a resource that nothing refers to
     #[command(after_help = examples::DELETE)]
     Delete(get::DeleteArguments),
-    /// Register the machines of vendors
+    /// Register the machines of vendors, and look after their keys
     #[command(subcommand)]
     Client(ClientVerb),
     /// Get an access token as a client, for trying things
@@ -127,6 +129,9 @@ enum Verb {
     /// Close every path of a vendor, integration, client, key or session
     #[command(after_help = examples::SEVER)]
     Sever(sever::Arguments),
+    /// End every token of a vendor, an integration or a client; new ones may be had
+    #[command(after_help = examples::SIGN_OUT)]
+    SignOut(sign_out::Arguments),
     /// Propose to open a severed target again, or confirm a proposal
     #[command(after_help = examples::RESTORE)]
     Restore(restore::Arguments),
@@ -173,9 +178,21 @@ enum Verb {
 
 #[derive(Subcommand)]
 enum ClientVerb {
-    /// Register a client by its public key or certificate; secrets can't be registered
+    /// Register a client by its public key or certificate, or by a link; secrets can't be registered
     #[command(after_help = examples::ENROLL)]
     Enroll(enroll::Arguments),
+    /// Make a key on the vendor's machine, and register it by a link
+    #[command(after_help = examples::ACCEPT)]
+    Accept(client::AcceptArguments),
+    /// Put a new key in the place of the one in use, on the vendor's machine
+    #[command(after_help = examples::ROTATE)]
+    Rotate(client::RotateArguments),
+    /// List the keys that a client has or had, with their ends
+    #[command(after_help = examples::KEYS)]
+    Keys(client::KeysArguments),
+    /// Refuse the keys of a client, or one of them, for good
+    #[command(after_help = examples::CLIENT_REVOKE)]
+    Revoke(client::RevokeArguments),
 }
 
 /// How a command came out; a failure is an error instead.
@@ -222,7 +239,14 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Get(arguments) => get::get(&place, &out, arguments).await,
         Verb::Describe(arguments) => describe::describe(&place, &out, arguments).await,
         Verb::Delete(arguments) => get::delete(&place, &out, arguments).await,
-        Verb::Client(ClientVerb::Enroll(arguments)) => enroll::enroll(&place, &out, arguments).await,
+        Verb::Client(verb) => match verb {
+            ClientVerb::Enroll(arguments) => enroll::enroll(&place, &out, arguments).await,
+            ClientVerb::Accept(arguments) => client::accept(&place, &out, arguments).await,
+            ClientVerb::Rotate(arguments) => client::rotate(&place, &out, arguments).await,
+            ClientVerb::Keys(arguments) => client::keys(&place, &out, arguments).await,
+            ClientVerb::Revoke(arguments) => client::revoke(&place, &out, arguments).await,
+        },
+        Verb::SignOut(arguments) => sign_out::sign_out(&place, &out, arguments).await,
         Verb::Token(arguments) => call::token(&place, &out, arguments).await,
         Verb::Call(arguments) => call::call(&place, &out, arguments).await,
         Verb::Decisions(arguments) => decisions::decisions(&place, &out, arguments).await,
@@ -284,6 +308,15 @@ mod tests {
             "portcullis client enroll a --integration i --generate D --algorithm ES256",
             "portcullis token a --key F --scope x --scope y",
             "portcullis token a --cert F --cert-key G",
+            "portcullis token revoke eyJ",
+            "portcullis token revoke id --client a",
+            "portcullis client enroll a --integration i --link --expires 24h --file F",
+            "portcullis client enroll a --recover",
+            "portcullis client accept https://g/oauth/enroll#a.b --out D",
+            "portcullis client rotate a --key F --out D",
+            "portcullis client keys a",
+            "portcullis client revoke a --key T --reason leak",
+            "portcullis sign-out vendor/acme --reason leak",
             "portcullis call GET /x --client a --key F -d @F -i",
             "portcullis decisions --vendor v --verdict deny --since 15m --follow",
             "portcullis sever vendor/acme --reason leak",
@@ -310,6 +343,14 @@ mod tests {
             "portcullis sever vendor/ --reason leak",
             "portcullis restore vendor/acme --confirm 7",
             "portcullis token a",
+            "portcullis token revoke",
+            "portcullis sign-out acme --reason leak",
+            "portcullis sign-out vendor/acme",
+            "portcullis client revoke a",
+            "portcullis client enroll a --link",
+            "portcullis client enroll a --integration i --recover",
+            "portcullis client enroll a --integration i --link --jwks F",
+            "portcullis client enroll a --integration i --link --expires 3",
             "portcullis call GET /x --client a",
             "portcullis client enroll a --integration i",
             "portcullis client enroll a --integration i --generate D --jwks F",

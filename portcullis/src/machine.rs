@@ -7,6 +7,7 @@
 mod answer;
 mod error;
 mod identity;
+mod keys;
 mod request;
 mod token;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 pub use answer::{Answer, BrokenOff};
 pub use error::MachineError;
 pub use identity::{Identity, authorities, http_builder};
+pub use keys::Registered;
 pub use request::Call;
 pub use token::{Token, unverified_claims};
 

@@ -3,6 +3,10 @@
 use schemars::{Schema, SchemaGenerator};
 
 use crate::apply::{ApplyReport, ApplyRequest};
+use crate::client_keys::{ClientKeysView, EnrolmentAnswer, EnrolmentRequest};
+use crate::closing::{
+    GlobalTokenRevocationRequest, RevokeKeysRequest, RevokeTokenRequest, SignOutRequest, TokensEnded,
+};
 use crate::decisions::{DecisionView, ReasonView};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::findings::Finding;
@@ -102,6 +106,15 @@ fn resources() -> Vec<Route> {
         command("/v1/clients", "enroll_client", "Enroll a client by its public keys or certificates")
             .takes::<EnrollRequest>()
             .answers::<EnrollAnswer>(201, "What the vendor's developer needs to know."),
+        command("/v1/enrolments", "open_enrolment", "Make a code by which a client registers its own key")
+            .takes::<EnrolmentRequest>()
+            .answers::<EnrolmentAnswer>(201, "The link, said once."),
+        read("/v1/clients/{name}/keys", "client_keys", "Every key that a client has or had")
+            .answers::<ClientKeysView>(200, "The keys, and the newest enrolment."),
+        command("/v1/clients/{name}/revoke", "revoke_client_keys", "Refuse keys of a client, for good")
+            .takes::<RevokeKeysRequest>()
+            .answers::<Receipt>(200, "Refused at every gate, and held by ledger or reserve.")
+            .answers::<Receipt>(202, "Refused, but not confirmed or not recorded everywhere."),
     ]
 }
 
@@ -117,6 +130,15 @@ fn people() -> Vec<Route> {
                 202,
                 "`cut, not recorded`: closed, but nothing holds it over a restart yet; it is tried again.",
             ),
+        command("/v1/tokens/revoke", "revoke_token", "End one token")
+            .takes::<RevokeTokenRequest>()
+            .answers::<TokensEnded>(200, "Dead, as each gate has confirmed."),
+        command("/v1/sign-out", "sign_out", "End every token of a vendor, an integration or a client")
+            .takes::<SignOutRequest>()
+            .answers::<TokensEnded>(200, "Dead, as each gate has confirmed; new ones may be had."),
+        command("/v1/global-token-revocation", "global_token_revocation", "The same, by draft-parecki-oauth-global-token-revocation")
+            .takes::<GlobalTokenRevocationRequest>()
+            .answers_nothing(204, "Dead, as each gate has confirmed."),
         read("/v1/severances", "list_severances", "What is closed, and what is proposed to be opened")
             .answers::<SeverancesView>(200, "All of them."),
         command("/v1/restore", "restore", "Propose to open a target again, or confirm a proposal")
@@ -286,6 +308,11 @@ impl Route {
 
     fn answers_as_text(mut self, status: u16, description: &'static str, media: &'static str) -> Self {
         self.answers.push(Answer { status, description, media, schema: None });
+        self
+    }
+
+    fn answers_nothing(mut self, status: u16, description: &'static str) -> Self {
+        self.answers.push(Answer { status, description, media: "", schema: None });
         self
     }
 

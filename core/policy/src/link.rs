@@ -19,9 +19,17 @@ pub use batch::{LogBatch, LogEntry};
 pub enum ToGate {
     Snapshot(Box<SnapshotFacts>),
     Sever(SeverOrder),
+    /// One token is dead. Every core confirms, as with a severance, and nothing is cut.
     RevokeToken {
+        order: u64,
         token_id: String,
         expires_at: i64,
+    },
+    /// Tokens of an older epoch are dead. Likewise.
+    SignOut {
+        order: u64,
+        target: Target,
+        epoch: u64,
     },
     RelayAnswer(RelayAnswer),
     /// The keys of an issuer or a trust domain were fetched, and are good until this second of the
@@ -40,6 +48,7 @@ pub enum FromGate {
     SnapshotInUse {
         version: u64,
     },
+    /// Also the word on a revoked token and on a sign-out, which cut nothing.
     Severed(SeverReport),
     Relay(RelayRequest),
     Decisions(LogBatch),

@@ -341,6 +341,17 @@ impl Liveness {
         self.cut_keys(keys);
     }
 
+    /// Tokens of an older epoch of `target` are dead from now on.
+    pub fn sign_out(&self, target: &Target, epoch: u64) {
+        match target {
+            Target::Vendor { .. } | Target::Integration { .. } | Target::Client { .. } => {
+                self.cell(target.id()).raise(epoch, false);
+            }
+            // They have no epoch.
+            Target::Key { .. } | Target::Session { .. } => {}
+        }
+    }
+
     /// Closes keys at once, whatever the snapshot in use says.
     pub fn cut_keys(&self, keys: &[String]) {
         self.mark_ahead(keys);

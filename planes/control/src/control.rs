@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_api::apply::ApplyReport;
+use portcullis_api::closing::TokensEnded;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::EventView;
@@ -35,7 +36,7 @@ use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
 use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
-use crate::link::{Gate, GateLink, GateStatus, Gates, Relay};
+use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::{Metrics, Surroundings};
 use crate::process::{MetricsAccess, Process, Started};
 use crate::severing::{Held, SeenKeys, Times};
@@ -217,7 +218,47 @@ impl Control {
         let control = self.clone();
         // Goes on to the end when the caller has gone: a key must be destroyed once its erasure is recorded.
         let finish = self.0.core.runtime.spawn(async move { control.execute_whole(command).await });
-        finish.await.map_err(|_| ExecuteError::Stopping)?
+        Ok(finish.await.map_err(|_| ExecuteError::Stopping)??.0)
+    }
+
+    /// The same for what gates confirm: a token that is dead, or all of a target.
+    ///
+    /// # Errors
+    /// As [`Self::execute`]; nothing was told to any gate then.
+    pub async fn end_tokens(&self, command: Command) -> Result<TokensEnded, ExecuteError> {
+        let clock = self.clock().clone();
+        let (requested_at, arrived) = (clock.now(), clock.monotonic());
+        let control = self.clone();
+        let finish = self.0.core.runtime.spawn(async move { control.execute_whole(command).await });
+        let (executed, reports) = finish.await.map_err(|_| ExecuteError::Stopping)??;
+        let took = clock.monotonic().saturating_sub(arrived);
+        let times = Times { requested_at, finished_at: clock.now(), took };
+        Ok(severing::tokens_ended(&self.state(), &executed, reports, &times))
+    }
+
+    /// Refuses keys of a client for good: one, or all of them.
+    ///
+    /// # Errors
+    /// As [`Self::sever`].
+    pub async fn revoke_keys(
+        &self,
+        client: String,
+        key: Option<String>,
+        by: OperatorId,
+        reason: String,
+    ) -> Result<Receipt, ExecuteError> {
+        let command = Command::RevokeKeys { client, key, by, reason, seen: Seen::default() };
+        self.close_with_receipt(command).await
+    }
+
+    /// Executes, and waits up to 2 seconds for the gates to decide by it. Answers the ledger's size, and
+    /// the names of the gates that don't.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn execute_at_gates(&self, command: Command) -> Result<(u64, Vec<String>), ExecuteError> {
+        let executed = self.execute(command).await?;
+        Ok((executed.size, self.0.gates.wait_for(executed.size, APPLY_WAIT).await))
     }
 
     /// Applies all or nothing, and waits up to 2 seconds for the gates to decide by it.
@@ -251,11 +292,15 @@ impl Control {
         by: OperatorId,
         reason: String,
     ) -> Result<Receipt, ExecuteError> {
-        let clock = self.clock().clone();
-        let (requested_at, arrived) = (clock.now(), clock.monotonic());
         let session_of = self.session_of(&target).await;
         let seen = Seen { keys: Vec::new(), session_of };
-        let closed = self.0.core.close(Command::Sever { target, by, reason, seen }, &self.0.seen)?;
+        self.close_with_receipt(Command::Sever { target, by, reason, seen }).await
+    }
+
+    async fn close_with_receipt(&self, command: Command) -> Result<Receipt, ExecuteError> {
+        let clock = self.clock().clone();
+        let (requested_at, arrived) = (clock.now(), clock.monotonic());
+        let closed = self.0.core.close(command, &self.0.seen)?;
         // `decide` makes an event or a refusal.
         let Some(closed) = closed else { return Err(ExecuteError::Stopping) };
         let control = self.clone();
@@ -407,21 +452,29 @@ impl Control {
         found.first().map(|operator| (*operator).clone())
     }
 
-    async fn execute_whole(&self, command: Command) -> Result<Executed, ExecuteError> {
+    async fn execute_whole(&self, command: Command) -> Result<(Executed, Reports), ExecuteError> {
         let (answer, answered) = oneshot::channel();
         let job = Job { command, answer, attempts: 0 };
         self.0.jobs.send(job).await.map_err(|_| ExecuteError::Stopping)?;
         let executed = answered.await.map_err(|_| ExecuteError::Stopping)??;
+        let mut reports = Reports::default();
         for event in &executed.events {
             match event {
                 Event::TokenRevoked { token_id, expires_at, .. } => {
-                    self.0.gates.revoke(token_id, projection::expiry_seconds(*expires_at)).await;
+                    let expires_at = projection::expiry_seconds(*expires_at);
+                    reports = self.0.gates.revoke(token_id, expires_at).await;
+                }
+                Event::SignedOut { target, epoch, .. } => {
+                    reports = self.0.gates.sign_out(target, *epoch).await;
                 }
                 Event::SubjectErased { subject } => self.erase(*subject).await?,
                 _ => {}
             }
         }
-        Ok(executed)
+        if !reports.silent.is_empty() {
+            tracing::error!(silent = ?reports.silent, "gates did not confirm that tokens are dead");
+        }
+        Ok((executed, reports))
     }
 
     fn facts(&self, state: &State) -> SnapshotFacts {

@@ -2,6 +2,7 @@
 //! has seen. Each file here finds things of one sort.
 
 mod checkpoints;
+mod client_keys;
 mod people;
 mod service_levels;
 mod severances;
@@ -40,6 +41,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     people::find(state, &mut found);
     checkpoints::find(runtime, &mut found);
     terms::find(state, now, &mut found);
+    client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {

@@ -3,6 +3,8 @@
 //! `portcullis_api::openapi::routes` is the table of what is served here; a test compares the two.
 
 mod authorize;
+mod client_keys;
+mod closing;
 mod decisions;
 mod findings;
 mod keys;
@@ -39,6 +41,12 @@ pub fn router(control: Control) -> Router {
         .route("/v1/resources/{kind}", get(resources::list))
         .route("/v1/resources/{kind}/{name}", get(resources::show).delete(resources::delete))
         .route("/v1/clients", post(resources::enroll))
+        .route("/v1/enrolments", post(client_keys::open_enrolment))
+        .route("/v1/clients/{name}/keys", get(client_keys::list))
+        .route("/v1/clients/{name}/revoke", post(closing::revoke_keys))
+        .route("/v1/tokens/revoke", post(closing::revoke_token))
+        .route("/v1/sign-out", post(closing::sign_out))
+        .route("/v1/global-token-revocation", post(closing::global_token_revocation))
         .route("/v1/sever", post(severing::sever))
         .route("/v1/severances", get(severing::list))
         .route("/v1/restore", post(severing::restore))

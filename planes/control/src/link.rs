@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use portcullis_domain::event::Severance;
 use portcullis_domain::reason::Reason;
+use portcullis_domain::target::Target;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, SeverOrder, SeverReport, ToGate};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -101,15 +102,33 @@ impl Gates {
 
     /// Has every gate close what a severance names, and waits for each one's word.
     pub async fn sever(&self, severance: &Severance) -> Reports {
-        let asked = self.all().into_iter().map(|gate| {
-            let order = SeverOrder {
-                order: self.orders.fetch_add(1, Ordering::Relaxed),
+        self.order(|order| {
+            ToGate::Sever(SeverOrder {
+                order,
                 severance: severance.id,
                 target: severance.target.clone(),
                 epoch: severance.epoch,
                 keys: severance.keys.clone(),
-            };
-            async move { gate.sever(order).await.ok_or_else(|| gate.name.clone()) }
+            })
+        })
+        .await
+    }
+
+    /// Tells every gate of a token that is dead from now on; the next snapshot says so too.
+    pub async fn revoke(&self, token_id: &str, expires_at: i64) -> Reports {
+        self.order(|order| ToGate::RevokeToken { order, token_id: token_id.to_owned(), expires_at }).await
+    }
+
+    /// Tells every gate that tokens of an older epoch are dead; the next snapshot says so too.
+    pub async fn sign_out(&self, target: &Target, epoch: u64) -> Reports {
+        self.order(|order| ToGate::SignOut { order, target: target.clone(), epoch }).await
+    }
+
+    async fn order(&self, message: impl Fn(u64) -> ToGate) -> Reports {
+        let asked = self.all().into_iter().map(|gate| {
+            let order = self.orders.fetch_add(1, Ordering::Relaxed);
+            let message = message(order);
+            async move { gate.obey(order, message).await.ok_or_else(|| gate.name.clone()) }
         });
         let mut all = Reports::default();
         for answered in join_all(asked).await {
@@ -119,17 +138,6 @@ impl Gates {
             }
         }
         all
-    }
-
-    /// Tells every gate of a token that is dead from now on; the next snapshot says so too.
-    pub async fn revoke(&self, token_id: &str, expires_at: i64) {
-        join_all(self.all().into_iter().map(|gate| async move {
-            let message = ToGate::RevokeToken { token_id: token_id.to_owned(), expires_at };
-            if gate.to_gate.send_timeout(message, SEND_WAIT).await.is_err() {
-                tracing::warn!(gate = gate.name, "a gate can't be told of a revoked token");
-            }
-        }))
-        .await;
     }
 
     /// Waits until every gate decides by the snapshot of `version` or a later one. Answers the names
@@ -147,12 +155,11 @@ impl Gates {
 }
 
 impl Gate {
-    async fn sever(&self, order: SeverOrder) -> Option<SeverReport> {
+    async fn obey(&self, number: u64, message: ToGate) -> Option<SeverReport> {
         let (sender, report) = oneshot::channel();
-        let number = order.order;
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
         let answered = timeout(REPORT_WAIT, async {
-            self.to_gate.send(ToGate::Sever(order)).await.ok()?;
+            self.to_gate.send(message).await.ok()?;
             report.await.ok()
         })
         .await;

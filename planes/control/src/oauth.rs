@@ -46,6 +46,7 @@ use used_assertions::UsedAssertions;
 use vendor_rates::VendorRates;
 
 use crate::keys::SigningKeys;
+pub(crate) use register::code_digest;
 
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 pub const JWKS_PATH: &str = "/oauth/jwks";

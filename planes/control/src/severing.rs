@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use portcullis_api::closing::TokensEnded;
 use portcullis_api::severing::{
     AbsentArm, CauseView, CutConnectionView, GateReceipt, Receipt, Recorded, SeverAnswer, SeverPreview,
     SeveranceView,
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::core::Core;
+use crate::execute::Executed;
 use crate::link::{Gates, Reports};
 
 /// How long the ledger may take before the reserve file is used.
@@ -89,6 +91,11 @@ impl Core {
                 });
                 let keys = keys.unwrap_or_default();
                 Command::Sever { target, by, reason, seen: Seen { keys, session_of } }
+            }
+            Command::RevokeKeys { client, key, by, reason, seen: _ } => {
+                let target = book.tentative.target(&TargetName::Client(client.clone()));
+                let keys = target.map(|target| seen.under(&book.tentative, &target)).unwrap_or_default();
+                Command::RevokeKeys { client, key, by, reason, seen: Seen { keys, session_of: None } }
             }
             other => other,
         };
@@ -314,6 +321,33 @@ pub(crate) fn receipt(state: &State, closed: Closed, reports: Reports, held: Hel
         absent_arms: absent_arms(),
         single_operator: state.operators.len() == 1,
         target_id: severance.target,
+    }
+}
+
+/// What came of ending tokens.
+pub(crate) fn tokens_ended(
+    state: &State,
+    executed: &Executed,
+    reports: Reports,
+    times: &Times,
+) -> TokensEnded {
+    let of = executed.events.first();
+    let (what, epoch) = match of {
+        Some(Event::SignedOut { target, epoch, .. }) => (state.name_of(target), Some(*epoch)),
+        Some(Event::TokenRevoked { token_id, .. }) => (format!("token/{token_id}"), None),
+        _ => ("nothing: it was dead already".to_owned(), None),
+    };
+    let none = BTreeMap::new();
+    TokensEnded {
+        what,
+        changed: of.is_some(),
+        epoch,
+        requested_at: times.requested_at,
+        finished_at: times.finished_at,
+        took_us: u64::try_from(times.took.as_micros()).unwrap_or(u64::MAX),
+        ledger_size: executed.size,
+        gates: reports.reports.into_iter().map(|report| gate_receipt(report, &none)).collect(),
+        gates_silent: reports.silent,
     }
 }
 

@@ -25,6 +25,8 @@ use crate::upstream::Pool;
 pub enum CoreMessage {
     /// Cut every connection of the target and say which; liveness has changed already.
     Sever { order: Arc<SeverOrder>, arrived_us: u64, confirm: oneshot::Sender<Vec<CutConnection>> },
+    /// Confirm that what was decided before liveness changed has gone its way.
+    Confirm { confirm: oneshot::Sender<Vec<CutConnection>> },
     /// A key was closed by a record cut on some core.
     CutKeys { client: ClientId, keys: Arc<Vec<String>>, spared: Option<(u16, u64)> },
     /// Take no more connections; end when those that are open have ended, or at the latest when
@@ -155,6 +157,8 @@ impl Core {
                     let cut = self.registry.sever(&order, elapsed);
                     let _ = confirm.send(cut);
                 }
+                // No task of this core is in the middle of a step: each looks at liveness before its next.
+                CoreMessage::Confirm { confirm } => drop(confirm.send(Vec::new())),
                 CoreMessage::CutKeys { client, keys, spared } => {
                     let spared = spared.filter(|(core, _)| *core == self.number).map(|(_, number)| number);
                     self.registry.cut_keys(client, &keys, spared, self.monotonic_ms());

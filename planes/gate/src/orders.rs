@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_policy::clock::Clock;
-use portcullis_policy::link::{FromGate, SeverOrder, SeverReport, ToGate};
+use portcullis_policy::link::{CutConnection, FromGate, SeverOrder, SeverReport, ToGate};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::CoreMessage;
@@ -51,8 +51,15 @@ impl Orders {
                     newest.send_replace(Some(Arc::from(facts)));
                 }
                 ToGate::Sever(order) => self.sever(order),
-                ToGate::RevokeToken { token_id, expires_at } => {
+                ToGate::RevokeToken { order, token_id, expires_at } => {
+                    let arrived_us = monotonic_us(&self.shared.clock);
                     self.shared.liveness.revoke_token(&token_id, expires_at);
+                    self.confirm(order, arrived_us, |confirm| CoreMessage::Confirm { confirm });
+                }
+                ToGate::SignOut { order, target, epoch } => {
+                    let arrived_us = monotonic_us(&self.shared.clock);
+                    self.shared.liveness.sign_out(&target, epoch);
+                    self.confirm(order, arrived_us, |confirm| CoreMessage::Confirm { confirm });
                 }
                 ToGate::IssuerFresh { issuer, good_until_seconds } => {
                     self.shared.liveness.freshness(issuer).good_until(good_until_seconds);
@@ -68,11 +75,26 @@ impl Orders {
     fn sever(&self, order: SeverOrder) {
         let arrived_us = monotonic_us(&self.shared.clock);
         self.shared.liveness.sever(&order.target, order.epoch, &order.keys);
+        let number = order.order;
         let order = Arc::new(order);
+        self.confirm(number, arrived_us, |confirm| CoreMessage::Sever {
+            order: Arc::clone(&order),
+            arrived_us,
+            confirm,
+        });
+    }
+
+    /// Tells every core, and reports when all have confirmed.
+    fn confirm(
+        &self,
+        order: u64,
+        arrived_us: u64,
+        message: impl Fn(oneshot::Sender<Vec<CutConnection>>) -> CoreMessage,
+    ) {
         let mut confirmations = Vec::new();
         for core in &self.cores {
             let (confirm, confirmed) = oneshot::channel();
-            if core.send(CoreMessage::Sever { order: Arc::clone(&order), arrived_us, confirm }).is_ok() {
+            if core.send(message(confirm)).is_ok() {
                 confirmations.push(confirmed);
             }
         }
@@ -86,8 +108,7 @@ impl Orders {
                 cores += 1;
             }
             let took_us = monotonic_us(&shared.clock).saturating_sub(arrived_us);
-            let report =
-                SeverReport { order: order.order, gate: shared.name.clone(), cores, took_us, connections };
+            let report = SeverReport { order, gate: shared.name.clone(), cores, took_us, connections };
             let _ = shared.to_control.send(FromGate::Severed(report)).await;
         });
     }

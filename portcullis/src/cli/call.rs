@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::output::Output;
 use super::server::read;
-use super::{Outcome, Place, key, time};
+use super::{Outcome, Place, examples, key, sign_out, time};
 use crate::clock::system_clock;
 use crate::machine::{Answer, BrokenOff, Call, Identity, Machine, Options, authorities, unverified_claims};
 
@@ -36,10 +36,21 @@ struct MachineArguments {
     issuer: Option<String>,
 }
 
+#[derive(clap::Subcommand)]
+pub(super) enum TokenVerb {
+    /// End one token at every gate
+    #[command(after_help = examples::TOKEN_REVOKE)]
+    Revoke(sign_out::RevokeArguments),
+}
+
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct TokenArguments {
+    #[command(subcommand)]
+    verb: Option<TokenVerb>,
     /// Name of the client
-    client: String,
+    #[arg(required = true)]
+    client: Option<String>,
     #[command(flatten)]
     machine: MachineArguments,
 }
@@ -80,7 +91,10 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 }
 
 pub(super) async fn token(place: &Place, out: &Output, arguments: TokenArguments) -> Result<Outcome> {
-    let machine = machine(place, arguments.client, arguments.machine)?;
+    if let Some(TokenVerb::Revoke(arguments)) = arguments.verb {
+        return sign_out::revoke(place, out, arguments).await;
+    }
+    let machine = machine(place, arguments.client.unwrap_or_default(), arguments.machine)?;
     let token = machine.token().await?;
     let whole = json!({
         "access_token": token.access_token,

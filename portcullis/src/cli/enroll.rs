@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use portcullis_api::client_keys::{EnrolmentAnswer, EnrolmentRequest};
 use portcullis_api::enroll::{EnrollAnswer, EnrollRequest};
 use portcullis_domain::spec::AssertionAudience;
 use portcullis_tokens::jws::Algorithm;
@@ -11,7 +12,7 @@ use super::certificate::{Registration, registration};
 use super::key::{self, Generated};
 use super::output::{Output, Paint, Style};
 use super::server::Server;
-use super::{Outcome, Place};
+use super::{Outcome, Place, time};
 
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("proof").required(true).multiple(true))]
@@ -19,8 +20,8 @@ pub(super) struct Arguments {
     /// Name of the client: its `client_id`
     name: String,
     /// Integration that the client belongs to
-    #[arg(long)]
-    integration: String,
+    #[arg(long, required_unless_present = "recover", conflicts_with = "recover")]
+    integration: Option<String>,
     /// Public keys of the client, as a JSON Web Key Set
     #[arg(long, value_name = "FILE", group = "proof")]
     jwks: Option<PathBuf>,
@@ -33,12 +34,37 @@ pub(super) struct Arguments {
     /// Make a key pair in this folder, and register its public half
     #[arg(long, value_name = "DIR", group = "proof", conflicts_with = "jwks")]
     generate: Option<PathBuf>,
+    /// Print a link by which the vendor's machine registers its own key, once
+    #[arg(long, group = "proof", conflicts_with_all = ["jwks", "cert", "generate"])]
+    link: bool,
+    /// Print such a link for a client that has lost its keys; those it had end now
+    #[arg(long, group = "proof", conflicts_with_all = ["jwks", "cert", "generate", "link"])]
+    recover: bool,
+    /// How long the link is good, such as 1h, 24h or 7d; a day without it
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    expires: Option<u32>,
+    /// Write the link into this file, for its owner only, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Algorithm of the key pair: EdDSA or ES256
     #[arg(long, requires = "generate", conflicts_with = "jwks", default_value = "EdDSA", value_parser = algorithm)]
     algorithm: Algorithm,
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, String> {
+/// Minutes, hours or days, in seconds.
+fn span(text: &str) -> Result<u32, String> {
+    let refused = || "write a span such as `30m`, `24h` or `7d`".to_owned();
+    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
+    let unit = match text.bytes().last() {
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        Some(b'd') => 86_400,
+        _ => return Err(refused()),
+    };
+    number.and_then(|number| number.checked_mul(unit)).ok_or_else(refused)
+}
+
+pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
     [Algorithm::EdDSA, Algorithm::ES256]
         .into_iter()
         .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
@@ -48,9 +74,12 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
 pub(super) async fn enroll(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
     // Everything that can be refused here is, before anything is made or sent.
     let server = Server::find(place)?;
+    if arguments.link || arguments.recover {
+        return link(&server, out, arguments).await;
+    }
     let mut request = EnrollRequest {
         name: arguments.name.clone(),
-        integration: arguments.integration.clone(),
+        integration: arguments.integration.clone().unwrap_or_default(),
         labels: std::collections::BTreeMap::new(),
         jwks: arguments.jwks.as_deref().map(key::read_public_set).transpose()?,
         certificates: Vec::new(),
@@ -82,12 +111,51 @@ pub(super) async fn enroll(place: &Place, out: &Output, arguments: Arguments) ->
     Ok(Outcome::Done)
 }
 
+async fn link(server: &Server, out: &Output, arguments: Arguments) -> Result<Outcome> {
+    let request = EnrolmentRequest {
+        name: arguments.name,
+        integration: arguments.integration,
+        labels: std::collections::BTreeMap::new(),
+        expires_seconds: arguments.expires,
+    };
+    let (_, answer): (_, EnrolmentAnswer) = server.post(&["v1", "enrolments"], &request).await?;
+    let link = answer.link.0.as_str();
+    if let Some(file) = &arguments.file {
+        key::write_new(file, format!("{link}\n").as_bytes(), 0o600)?;
+    }
+    let name = &answer.client;
+    out.show(&answer, |_| match &arguments.file {
+        Some(_) => String::new(),
+        None => format!("{link}\n"),
+    })?;
+    if out.format == super::Format::Table {
+        let file = arguments.file.as_ref().map(|file| format!("the link is in {}\n", file.display()));
+        let ended = if arguments.recover {
+            format!(
+                "the keys that `{name}` had are refused now; it may be enrolled again {} more times\n",
+                answer.recoveries_left
+            )
+        } else {
+            String::new()
+        };
+        let behind =
+            answer.gates_behind.iter().map(|gate| format!("gate `{gate}` does not decide by it yet\n"));
+        out.note(&format!(
+            "{}{ended}{}good once, until {}, and for whoever has it: give it to nobody but the vendor's developer, who runs\n  portcullis client accept LINK --out keys",
+            file.unwrap_or_default(),
+            behind.collect::<String>(),
+            time::instant(answer.expires_at)
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
 fn told(answer: &EnrollAnswer, generated: Option<&Generated>, arguments: &Arguments, paint: Paint) -> String {
     let name = &answer.client.name;
     let mut text = format!(
         "{} client {name}, of integration {}\n\n",
         paint.paint("ENROLLED", Style::Good),
-        arguments.integration
+        arguments.integration.as_deref().unwrap_or_default()
     );
     let mut fact = |what: &str, value: &str| text.push_str(&format!("  {what:<14} {value}\n"));
     fact("issuer", &answer.issuer);

@@ -67,7 +67,44 @@ pub(super) const ENROLL: &str = "\
 Examples:
   portcullis client enroll acme-1 --integration acme --jwks acme-1.jwks.json
   portcullis client enroll acme-1 --integration acme --cert acme-1.crt
-  portcullis client enroll acme-1 --integration acme --generate keys";
+  portcullis client enroll acme-1 --integration acme --generate keys
+  portcullis client enroll acme-1 --integration acme --link --expires 4h
+  portcullis client enroll acme-1 --recover --file acme-1.link";
+
+pub(super) const ACCEPT: &str = "\
+Examples:
+  portcullis client accept 'https://gate.example.com/oauth/enroll#acme-1.CODE' --out keys
+  portcullis client accept acme-1.link --out keys
+
+It may be given again when the answer was lost: the key in the folder is the one that counts.";
+
+pub(super) const ROTATE: &str = "\
+Examples:
+  portcullis client rotate acme-1 --key keys/acme-1.pem --out keys
+  portcullis client rotate acme-1 --key keys/acme-1.pem --out keys --issuer https://gate.example.com
+
+It may be given again when the answer was lost. One machine rotates: two would look like a theft.";
+
+pub(super) const KEYS: &str = "\
+Examples:
+  portcullis client keys acme-1";
+
+pub(super) const CLIENT_REVOKE: &str = "\
+Examples:
+  portcullis client revoke acme-1 --reason 'laptop stolen'
+  portcullis client revoke acme-1 --key NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --reason 'key in a log'
+
+Nothing opens such a key again. `portcullis client enroll NAME --recover` gives the client another way in.";
+
+pub(super) const SIGN_OUT: &str = "\
+Examples:
+  portcullis sign-out vendor/acme --reason 'tokens in a log'
+  portcullis sign-out client/acme-1 --reason 'tokens in a log'";
+
+pub(super) const TOKEN_REVOKE: &str = "\
+Examples:
+  portcullis token revoke eyJhbGciOiJFUzI1NiJ9.eyJqdGkiOiJ4In0.c2ln
+  portcullis token revoke 3gP1dX5lT2a --client acme-1";
 
 pub(super) const TOKEN: &str = "\
 Examples:

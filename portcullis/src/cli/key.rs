@@ -25,6 +25,23 @@ pub(super) struct Generated {
     pub(super) public: Value,
 }
 
+/// The private key in `path`, made if it isn't there: what was made before is what may be known already.
+pub(super) fn kept(path: &Path, algorithm: Algorithm) -> Result<(SigningKey, bool)> {
+    if path.exists() {
+        return Ok((read_signing_key(path)?, false));
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("can't make `{}`", folder.display()))?;
+    }
+    let pair = SigningKey::generate(algorithm)?;
+    write_new(path, pair.to_pkcs8()?.to_pem().as_bytes(), 0o600)?;
+    Ok((pair, true))
+}
+
 /// Makes `DIR/NAME.pem`, which only its owner reads, and `DIR/NAME.jwks.json`. Overwrites nothing.
 pub(super) fn generate(directory: &Path, name: &str, algorithm: Algorithm) -> Result<Generated> {
     if !portcullis_domain::spec::is_name(name) {
@@ -57,7 +74,7 @@ impl Generated {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {

@@ -39,7 +39,8 @@ fn the_reference_names_every_verb_and_every_option() {
     let mut faults = Vec::new();
     let mut headings = BTreeSet::from(["Options of every verb".to_owned(), "Not yet".to_owned()]);
     for (path, command) in commands() {
-        if command.has_subcommands() {
+        // `token` does something by itself, too.
+        if command.has_subcommands() && command.get_positionals().next().is_none() {
             continue;
         }
         headings.insert(path.clone());

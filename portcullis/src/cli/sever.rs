@@ -98,6 +98,34 @@ fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
     text
 }
 
+/// Of `client revoke`: a severance that nothing lifts, in its own words.
+pub(super) fn revoked_told(receipt: &Receipt, client: &str, paint: Paint) -> String {
+    let (verdict, style) = match receipt.answer {
+        SeverAnswer::Severed => ("REVOKED", Style::Good),
+        SeverAnswer::SeveredReserved => ("REVOKED, RESERVED", Style::Warning),
+        SeverAnswer::CutNotRecorded => ("REVOKED, NOT RECORDED", Style::Bad),
+        SeverAnswer::RecordedNotConfirmed => ("RECORDED, NOT CONFIRMED", Style::Bad),
+    };
+    let took = time::milliseconds(receipt.took_us);
+    let keys = counted(receipt.keys_refused.len(), "key");
+    let verdict = paint.paint(verdict, style);
+    let mut text =
+        format!("{verdict} {keys} of client {client} in {took}\nrefused for good, wherever they turn up\n\n");
+    gates_told(&mut text, receipt, paint);
+    for key in &receipt.keys_refused {
+        text.push_str(&format!("  key        {key}\n"));
+    }
+    text.push_str(&format!("  reason     {}\n", receipt.reason));
+    text.push_str(&format!("  by         {} at {}\n", receipt.by, time::instant(receipt.requested_at)));
+    let place = receipt.recorded.ledger_sequence.map(|place| format!(", ledger event {place}"));
+    text.push_str(&format!("  severance  {}{}\n", receipt.severance, place.unwrap_or_default()));
+    notes(&mut text, &receipt.notes);
+    text.push_str(&format!(
+        "\nnext\n  portcullis client keys {client}\n  portcullis client enroll {client} --recover\n"
+    ));
+    text
+}
+
 fn gates_told(text: &mut String, receipt: &Receipt, paint: Paint) {
     for gate in &receipt.gates {
         let took = time::milliseconds(gate.took_us);

@@ -27,11 +27,14 @@ pub enum MachineError {
         "`{issuer}` answers with metadata that can't be used: {what}\nhint: is it the gate's public address?"
     )]
     Metadata { issuer: String, what: String },
-    #[error("{0}")]
+    #[error("no token: {0}")]
     NoToken(Box<NoToken>),
+    /// Anything else that was asked of the authorization server.
+    #[error("refused: {0}")]
+    Refused(Box<NoToken>),
 }
 
-/// What the token endpoint said instead of a token.
+/// What the authorization server said instead of a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NoToken {
     pub status: u16,
@@ -46,7 +49,7 @@ pub struct NoToken {
 
 impl std::fmt::Display for NoToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no token: {} {}", self.status, self.error)?;
+        write!(f, "{} {}", self.status, self.error)?;
         if !self.description.is_empty() {
             write!(f, ": {}", self.description)?;
         }

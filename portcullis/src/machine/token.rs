@@ -40,9 +40,13 @@ impl fmt::Debug for Token {
 /// What of the issuer's metadata is used.
 #[derive(Clone, Deserialize)]
 pub(super) struct Metadata {
-    issuer: String,
+    pub(super) issuer: String,
     token_endpoint: String,
     mtls_endpoint_aliases: Option<Aliases>,
+    #[serde(rename = "portcullis_key_endpoint")]
+    pub(super) key_endpoint: Option<String>,
+    #[serde(rename = "portcullis_enrolment_endpoint")]
+    pub(super) enrolment_endpoint: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -100,7 +104,7 @@ impl Machine {
     }
 
     async fn ask_token(&self) -> Result<Token, MachineError> {
-        let metadata = self.metadata.get_or_try_init(|| self.discover()).await?;
+        let metadata = self.metadata().await?;
         let endpoint = self.token_endpoint(metadata)?;
         let mut tries = 1;
         loop {
@@ -117,6 +121,30 @@ impl Machine {
         }
     }
 
+    pub(super) async fn metadata(&self) -> Result<&Metadata, MachineError> {
+        self.metadata.get_or_try_init(|| self.discover()).await
+    }
+
+    /// Adds the assertion of a machine that has a key.
+    pub(super) fn authenticate(
+        &self,
+        form: &mut Vec<(&'static str, String)>,
+        issuer: &str,
+    ) -> Result<(), MachineError> {
+        let Some(key) = &self.options.key else { return Ok(()) };
+        let now = self.options.clock.now().as_second();
+        let new = NewAssertion {
+            client_id: &self.options.client,
+            audience: issuer,
+            token_id: &unique(),
+            issued_at: now,
+            expires_at: now.saturating_add(ASSERTION_SECONDS),
+        };
+        form.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+        form.push(("client_assertion", assertion::create(key, &new).map_err(MachineError::Sign)?));
+        Ok(())
+    }
+
     async fn ask_token_once(&self, endpoint: &Url, issuer: &str) -> Result<Response, MachineError> {
         let client = self.options.client.as_str();
         let mut form =
@@ -124,18 +152,7 @@ impl Machine {
         if !self.options.scope.is_empty() {
             form.push(("scope", self.options.scope.join(" ")));
         }
-        if let Some(key) = &self.options.key {
-            let now = self.options.clock.now().as_second();
-            let new = NewAssertion {
-                client_id: client,
-                audience: issuer,
-                token_id: &unique(),
-                issued_at: now,
-                expires_at: now.saturating_add(ASSERTION_SECONDS),
-            };
-            form.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
-            form.push(("client_assertion", assertion::create(key, &new).map_err(MachineError::Sign)?));
-        }
+        self.authenticate(&mut form, issuer)?;
         let mut request = self.http.post(endpoint.clone()).form(&form);
         if let Some(proof) = self.proof("POST", endpoint, None)? {
             request = request.header("dpop", proof);
@@ -185,7 +202,7 @@ impl Machine {
         Url::parse(endpoint).map_err(|_| self.misshapen("its token endpoint is no address"))
     }
 
-    fn misshapen(&self, what: &str) -> MachineError {
+    pub(super) fn misshapen(&self, what: &str) -> MachineError {
         MachineError::Metadata { issuer: self.options.issuer.clone(), what: what.to_owned() }
     }
 }
@@ -198,7 +215,7 @@ fn metadata_url(issuer: &str) -> Option<Url> {
     Some(url)
 }
 
-async fn no_token(response: Response) -> NoToken {
+pub(super) async fn no_token(response: Response) -> NoToken {
     let status = response.status().as_u16();
     let decision = response.headers().get("portcullis-decision").and_then(|id| id.to_str().ok());
     let decision = decision.map(str::to_owned);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_api::findings::{Finding, FindingCode, Severity};
+use portcullis_domain::event::Cause;
 use portcullis_domain::state::State;
 
 use super::DAY_SECONDS;
@@ -9,7 +10,8 @@ use super::DAY_SECONDS;
 pub(super) fn find(state: &State, now: Timestamp, found: &mut Vec<Finding>) {
     for severance in state.severances.values() {
         let days = now.as_second().saturating_sub(severance.time.as_second()) / DAY_SECONDS;
-        if days < 1 {
+        // What was revoked is not meant to be restored.
+        if days < 1 || matches!(severance.cause, Cause::Revoked { .. }) {
             continue;
         }
         let target = state.name_of(&severance.target);

@@ -64,7 +64,7 @@ pub async fn restore(
     Ok(json(StatusCode::OK, &answer))
 }
 
-fn target(text: &str) -> Result<TargetName, Refused> {
+pub(super) fn target(text: &str) -> Result<TargetName, Refused> {
     text.parse().map_err(|error: portcullis_domain::target::TargetNameError| {
         portcullis_api::problem::Problem::of_message(400, "not a target", &error.to_string()).into()
     })

@@ -155,7 +155,7 @@ async fn snapshots_are_coalesced_and_revocations_are_told_at_once() {
     let expires = expires_at.as_second();
     assert_eq!(
         gate.others.lock().unwrap()[..],
-        [ToGate::RevokeToken { token_id: "t-1".into(), expires_at: expires }]
+        [ToGate::RevokeToken { order: 0, token_id: "t-1".into(), expires_at: expires }]
     );
     until("the snapshot", || gate.newest().revoked_tokens == [("t-1".to_owned(), expires)]).await;
     join_all((0..200).map(|number| process.control.execute(operator(&format!("op-{number}"))))).await;

@@ -349,7 +349,18 @@ impl FakeGate {
                             let _ = to_control.send(FromGate::Severed(report)).await;
                         }
                     }
-                    other => others.lock().unwrap().push(other),
+                    other => {
+                        let order = match &other {
+                            ToGate::RevokeToken { order, .. } | ToGate::SignOut { order, .. } => Some(*order),
+                            _ => None,
+                        };
+                        others.lock().unwrap().push(other);
+                        if let Some(order) = order.filter(|_| manners.reports) {
+                            let (gate, took_us) = (name.clone(), 150);
+                            let report = SeverReport { order, gate, cores: 2, took_us, connections: vec![] };
+                            let _ = to_control.send(FromGate::Severed(report)).await;
+                        }
+                    }
                 }
             }
         });

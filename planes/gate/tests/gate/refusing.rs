@@ -114,7 +114,7 @@ async fn a_cached_token_expires_and_is_revoked() {
     let revoked = world.mint(&AccessClaims { token_id: token_id.clone(), ..claims });
     assert_eq!(connection.ask(get("/records/1").bearer(&revoked)).await.unwrap().status, 200);
     let expires_at = i64::MAX;
-    let message = portcullis_policy::link::ToGate::RevokeToken { token_id, expires_at };
+    let message = portcullis_policy::link::ToGate::RevokeToken { order: 1, token_id, expires_at };
     world.to_gate.send(message).await.unwrap();
     world.publish(|_| {}).await;
     assert_eq!(connection.ask(get("/records/1").bearer(&revoked)).await.unwrap().reason(), "token_revoked");

@@ -206,7 +206,16 @@ fn attach_gate(control: &Control) -> mpsc::Sender<FromGate> {
                     took_us: 150,
                     connections: connections(&state),
                 }),
-                ToGate::RevokeToken { .. } | ToGate::RelayAnswer(_) | ToGate::IssuerFresh { .. } => continue,
+                ToGate::RevokeToken { order, .. } | ToGate::SignOut { order, .. } => {
+                    FromGate::Severed(SeverReport {
+                        order,
+                        gate: "gate-1".into(),
+                        cores: 2,
+                        took_us: 120,
+                        connections: vec![],
+                    })
+                }
+                ToGate::RelayAnswer(_) | ToGate::IssuerFresh { .. } => continue,
             };
             if told.send(answer).await.is_err() {
                 return;
