@@ -30,6 +30,8 @@ pub enum ToGate {
         order: u64,
         target: Target,
         epoch: u64,
+        /// The last second whose tokens from elsewhere are dead.
+        cut_off_seconds: i64,
     },
     RelayAnswer(RelayAnswer),
     /// The keys of an issuer or a trust domain were fetched, and are good until this second of the

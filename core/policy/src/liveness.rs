@@ -342,10 +342,12 @@ impl Liveness {
     }
 
     /// Tokens of an older epoch of `target` are dead from now on.
-    pub fn sign_out(&self, target: &Target, epoch: u64) {
+    pub fn sign_out(&self, target: &Target, epoch: u64, cut_off_seconds: i64) {
         match target {
             Target::Vendor { .. } | Target::Integration { .. } | Target::Client { .. } => {
-                self.cell(target.id()).raise(epoch, false);
+                let cell = self.cell(target.id());
+                cell.cut_off(cut_off_seconds);
+                cell.raise(epoch, false);
             }
             // They have no epoch.
             Target::Key { .. } | Target::Session { .. } => {}

@@ -464,8 +464,9 @@ impl Control {
                     let expires_at = projection::expiry_seconds(*expires_at);
                     reports = self.0.gates.revoke(token_id, expires_at).await;
                 }
-                Event::SignedOut { target, epoch, .. } => {
-                    reports = self.0.gates.sign_out(target, *epoch).await;
+                Event::SignedOut { target, epoch, time, .. } => {
+                    let cut_off = projection::expiry_seconds(*time);
+                    reports = self.0.gates.sign_out(target, *epoch, cut_off).await;
                 }
                 Event::SubjectErased { subject } => self.erase(*subject).await?,
                 _ => {}

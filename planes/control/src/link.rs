@@ -120,8 +120,8 @@ impl Gates {
     }
 
     /// Tells every gate that tokens of an older epoch are dead; the next snapshot says so too.
-    pub async fn sign_out(&self, target: &Target, epoch: u64) -> Reports {
-        self.order(|order| ToGate::SignOut { order, target: target.clone(), epoch }).await
+    pub async fn sign_out(&self, target: &Target, epoch: u64, cut_off_seconds: i64) -> Reports {
+        self.order(|order| ToGate::SignOut { order, target: target.clone(), epoch, cut_off_seconds }).await
     }
 
     async fn order(&self, message: impl Fn(u64) -> ToGate) -> Reports {

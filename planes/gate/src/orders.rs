@@ -56,9 +56,9 @@ impl Orders {
                     self.shared.liveness.revoke_token(&token_id, expires_at);
                     self.confirm(order, arrived_us, |confirm| CoreMessage::Confirm { confirm });
                 }
-                ToGate::SignOut { order, target, epoch } => {
+                ToGate::SignOut { order, target, epoch, cut_off_seconds } => {
                     let arrived_us = monotonic_us(&self.shared.clock);
-                    self.shared.liveness.sign_out(&target, epoch);
+                    self.shared.liveness.sign_out(&target, epoch, cut_off_seconds);
                     self.confirm(order, arrived_us, |confirm| CoreMessage::Confirm { confirm });
                 }
                 ToGate::IssuerFresh { issuer, good_until_seconds } => {

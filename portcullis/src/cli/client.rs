@@ -84,6 +84,16 @@ pub(super) async fn accept(place: &Place, out: &Output, arguments: AcceptArgumen
             if new && matches!(error, MachineError::Refused(_)) {
                 let _ = std::fs::remove_file(&path);
             }
+            if let MachineError::Refused(refused) = &error
+                && !new
+                && refused.error == "invalid_request"
+            {
+                bail!(
+                    "`{}` holds a key that is or was registered: {}\nhint: name another folder by `--out` for the new one",
+                    path.display(),
+                    refused.description
+                );
+            }
             return Err(error.into());
         }
     };

@@ -75,9 +75,12 @@ class Installation:
         assert done.returncode == 0, f"{words}: {done.stderr}"
         return done.stdout
 
-    def declare_client(self, name: str, **spec):
-        manifest = {"kind": "Client", "name": name, "spec": {"integration": "quillmere-parcels", **spec}}
+    def declare(self, kind: str, name: str, spec: dict):
+        manifest = {"kind": kind, "name": name, "spec": spec}
         self.command("apply", "-f", self.file(f"{name}.json", json.dumps(manifest)))
+
+    def declare_client(self, name: str, **spec):
+        self.declare("Client", name, {"integration": "quillmere-parcels", **spec})
 
 
 class _Parcels(BaseHTTPRequestHandler):

@@ -84,10 +84,10 @@ pub struct KeyTerm {
 }
 
 impl ClientKey {
-    /// When the key is over by these rules.
+    /// When the key is over by these rules: always at a whole second.
     #[must_use]
     pub fn term(&self, rules: &KeyRules) -> KeyTerm {
-        let lapses_at = later(self.registered_at, i64::from(rules.age_days_max) * DAY_SECONDS);
+        let lapses_at = whole(later(self.registered_at, i64::from(rules.age_days_max) * DAY_SECONDS));
         let warned = later(lapses_at, -i64::from(rules.warn_days) * DAY_SECONDS);
         let (until, lapses, warn_from) = match &self.end {
             None => (lapses_at, true, warned),
@@ -180,7 +180,7 @@ impl State {
         if live.len() >= LIVE_MAX {
             return Err(KeyRefusal::TooMany(live.into_iter().min()).into());
         }
-        let overlap_ends = later(context.now, rules.overlap_seconds.into());
+        let overlap_ends = whole(later(context.now, rules.overlap_seconds.into()));
         Ok(vec![Event::ClientKeyRegistered {
             client,
             key: next,
@@ -373,6 +373,11 @@ impl Keyring {
             });
         }
     }
+}
+
+/// The second that `time` is in, so that what is told in seconds is what holds.
+fn whole(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// `time` and so many seconds, within what a timestamp can say.

@@ -277,3 +277,13 @@ fn ages_are_bounded() {
     }
     let _: Timestamp = given().now;
 }
+
+#[test]
+fn keys_end_at_whole_seconds() {
+    let case = given().later(SignedDuration::from_millis(700));
+    let case = rotated(case, "key-1", "next");
+    let standing = case.state.standing("robot").unwrap();
+    for (key, term) in case.state.key_terms(&standing) {
+        assert_eq!(term.until.subsec_nanosecond(), 0, "{}", key.thumbprint);
+    }
+}

@@ -27,6 +27,7 @@ mod reloading;
 mod severing;
 mod shares;
 mod signing;
+mod signing_out;
 mod stalling;
 mod support;
 mod terms;
