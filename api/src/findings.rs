@@ -66,6 +66,8 @@ codes! {
     ContractEnds "contract_ends" "a contract ends within 30 days, or has ended while integrations hang on it";
     GrantEnds "grant_ends" "an integration's grant ends within 30 days and before its contract, or has ended";
     SeveranceOpen "severance_open" "something has been severed for more than a day";
+    IssuerUnreachable "issuer_unreachable" "the keys of a vendor's issuer or trust domain can't be fetched";
+    TokensUnbound "tokens_unbound" "an issuer may give tokens that are bound to no key or certificate";
     ServiceLevelBroken "service_level_broken" "the error budget of a contract's promise is spent";
     ServiceLevelBurning "service_level_burning" "the error budget of a contract's promise is spent too fast";
     ClientKeyLapses "client_key_lapses" "the newest key of a client lapses within the days that its integration warns, or has lapsed";

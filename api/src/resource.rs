@@ -55,6 +55,9 @@ pub struct StatusView {
     /// Of clients: the registered keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyView>,
+    /// Of issuers and trust domains: the keys that are known, and how they are had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceView>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +66,37 @@ pub struct TermView {
     pub starts: jiff::Timestamp,
     #[schemars(with = "String")]
     pub ends: jiff::Timestamp,
+}
+
+/// The keys of an issuer or a trust domain.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SourceView {
+    /// `kid` and algorithm or type of each key.
+    pub keys: Vec<String>,
+    /// Root certificates of a trust domain.
+    pub roots: u64,
+    /// Since when the keys are these; none for keys of a manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub changed: Option<jiff::Timestamp>,
+    /// When they were fetched last, since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub fetched: Option<jiff::Timestamp>,
+    /// When they are fetched next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub next: Option<jiff::Timestamp>,
+    /// From when on tokens are refused if nothing can be fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub good_until: Option<jiff::Timestamp>,
+    /// Why the last fetch failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What was published and can't be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// A registered public key or certificate.

@@ -6,7 +6,7 @@
 
 mod answer;
 mod error;
-mod identity;
+pub(crate) mod identity;
 mod keys;
 mod request;
 mod token;

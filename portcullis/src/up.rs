@@ -1,6 +1,7 @@
 //! `portcullis up`: gate and control in one process, on embedded stores.
 
 mod endpoints;
+mod fetch;
 mod posting;
 mod reload;
 mod serve;
@@ -93,6 +94,7 @@ impl Installation {
         let (to_gate, from_control) = mpsc::channel(LINK_MESSAGES_MAX);
         let (to_control, from_gate) = mpsc::channel(LINK_MESSAGES_MAX);
         let name = "gate".to_owned();
+        control.fetch_with(fetch::fetch());
         control.attach(GateLink { name: name.clone(), to_gate, from_gate });
         let gate = Gate::start(
             gate_options(name, arguments, &directory, &settings, &keys, clock)?,

@@ -131,6 +131,26 @@ pub struct ExternalClaims {
 }
 
 impl ExternalClaims {
+    /// What a certificate says that stands for a token: whom it is about, what it opens, from when to
+    /// when (in seconds), and which one it is.
+    #[must_use]
+    pub fn of_certificate(
+        subject: String,
+        audience: Vec<String>,
+        [issued_at, expires_at]: [i64; 2],
+        certificate: Thumbprint,
+    ) -> Self {
+        Self {
+            subject,
+            audience,
+            issued_at,
+            expires_at,
+            token_id: Some(certificate.to_string()),
+            confirmation: Confirmation { jkt: None, x5t_s256: Some(certificate) },
+            members: Map::new(),
+        }
+    }
+
     /// A claim, if it is a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

@@ -25,7 +25,7 @@ use portcullis_domain::state::{Operator, State};
 use portcullis_domain::target::TargetName;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
-use portcullis_policy::link::FromGate;
+use portcullis_policy::link::{FromGate, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -77,7 +77,7 @@ struct Shared {
     decisions: Arc<Decisions>,
     metrics: Arc<Metrics>,
     seen: SeenKeys,
-    pub(crate) issuers: Issuers,
+    issuers: Issuers,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     process: Started,
@@ -478,6 +478,23 @@ impl Control {
         Ok((executed, reports))
     }
 
+    pub(crate) fn issuers(&self) -> &Issuers {
+        &self.0.issuers
+    }
+
+    pub(crate) fn runtime_handle(&self) -> tokio::runtime::Handle {
+        self.0.core.runtime.clone()
+    }
+
+    /// A handle that keeps nothing alive.
+    pub(crate) fn weak(&self) -> WeakControl {
+        WeakControl(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) async fn tell_gates(&self, message: ToGate) {
+        self.0.gates.tell(&message).await;
+    }
+
     fn facts(&self, state: &State) -> SnapshotFacts {
         let fetched = |id| self.0.issuers.fetched(id);
         let (issuer, origins) = (&self.0.issuer, &self.0.public_origins);
@@ -488,7 +505,7 @@ impl Control {
     fn runtime(&self) -> findings::Runtime {
         let postings = self.process().map(|process| (process.postings)()).unwrap_or_default();
         let promises = self.0.metrics.promises(&self.state(), self.clock().now());
-        findings::Runtime { promises, postings }
+        findings::Runtime { promises, postings, issuers: self.0.issuers.failures() }
     }
 
     fn now_ms(&self) -> u64 {
@@ -607,6 +624,16 @@ fn count_history(metrics: &Arc<Metrics>, log: PathBuf, start: jiff::Timestamp) {
             tracing::warn!(%error, "metrics begin anew: the decision log can't be read");
         }
     });
+}
+
+/// Control, if it is still there.
+#[derive(Clone)]
+pub(crate) struct WeakControl(std::sync::Weak<Shared>);
+
+impl WeakControl {
+    pub fn upgrade(&self) -> Option<Control> {
+        self.0.upgrade().map(Control)
+    }
 }
 
 /// How the ledger keeps a token: lower-case hex of its SHA-256.

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod client_keys;
+mod issuers;
 mod people;
 mod service_levels;
 mod severances;
@@ -12,12 +13,15 @@ mod terms;
 pub(crate) mod tests;
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::Posting;
 use portcullis_domain::state::State;
+use uuid::Uuid;
 
+use crate::issuers::Failure;
 use crate::metrics::PromiseStanding;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -32,6 +36,8 @@ pub struct Runtime {
     pub(crate) promises: Vec<PromiseStanding>,
     /// How posting checkpoints goes.
     pub postings: Vec<Posting>,
+    /// Issuers and trust domains whose keys couldn't be fetched.
+    pub(crate) issuers: BTreeMap<Uuid, Failure>,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -43,6 +49,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     terms::find(state, now, &mut found);
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
+    issuers::find(state, runtime, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {

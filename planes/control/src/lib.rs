@@ -13,7 +13,7 @@ pub mod error;
 mod execute;
 pub mod findings;
 pub mod http;
-mod issuers;
+pub mod issuers;
 pub mod keys;
 pub mod link;
 pub mod metrics;

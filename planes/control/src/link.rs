@@ -140,6 +140,16 @@ impl Gates {
         all
     }
 
+    /// Tells every gate what the next snapshot would say too.
+    pub async fn tell(&self, message: &ToGate) {
+        join_all(self.all().into_iter().map(|gate| async move {
+            if gate.to_gate.send_timeout(message.clone(), SEND_WAIT).await.is_err() {
+                tracing::warn!(gate = gate.name, "a gate can't be told something");
+            }
+        }))
+        .await;
+    }
+
     /// Waits until every gate decides by the snapshot of `version` or a later one. Answers the names
     /// of those that don't in time.
     pub async fn wait_for(&self, version: u64, wait: Duration) -> Vec<String> {

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::core::Core;
 use crate::departures::Departures;
-use crate::identify::{Identified, KnownToken};
+use crate::identify::{Identified, KnownToken, Svid};
 use crate::io::Valve;
 use crate::strangers::Place;
 use crate::stream_task::{self, StreamEnd};
@@ -104,6 +104,8 @@ pub struct Connection {
     owner: RefCell<Option<Owner>>,
     /// Who identified last: most of a connection's requests come with the same token.
     identified: RefCell<Option<Identified>>,
+    /// The X.509-SVID that it has shown, once it was verified.
+    svid: RefCell<Option<Svid>>,
     /// Among its network's strangers, as long as it is nobody's.
     place: RefCell<Option<Place>>,
     /// A handful at most: over HTTP/1.1 one.
@@ -145,6 +147,7 @@ impl Connection {
             greeting: OnceCell::new(),
             owner: RefCell::new(None),
             identified: RefCell::new(None),
+            svid: RefCell::new(None),
             exchanges: RefCell::default(),
             departures: Departures::default(),
             ended: Notify::new(),
@@ -209,6 +212,14 @@ impl Connection {
 
     pub fn identified(&self) -> Ref<'_, Option<Identified>> {
         self.identified.borrow()
+    }
+
+    pub fn svid(&self) -> Option<Svid> {
+        self.svid.borrow().clone()
+    }
+
+    pub fn keep_svid(&self, svid: Svid) {
+        *self.svid.borrow_mut() = Some(svid);
     }
 
     pub fn remember(&self, identified: Identified) {

@@ -5,6 +5,7 @@
 //! says is remembered, which is the same in each of a client's proofs.
 
 mod external;
+mod svid;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ use crate::core::Core;
 use crate::refusal::{Challenge, Refusal};
 use crate::shared::Ready;
 use external::External;
+
+pub use svid::Svid;
 
 /// How far a proof's time may be off: its nonce says how fresh it is.
 pub const PROOF_LEEWAY_SECONDS: i64 = 300;
@@ -67,6 +70,7 @@ impl Caller {
 }
 
 /// A token whose signature was good.
+#[derive(Clone)]
 pub struct KnownToken {
     pub claims: AccessClaims,
     /// Thumbprints that may close it: of the registered key and of the keys it is bound to.
@@ -138,7 +142,8 @@ const TOKENS_MAX: usize = 16_384;
 
 /// Who identified last on a connection, and with what.
 pub struct Identified {
-    authorization: HeaderValue,
+    /// None where the certificate alone said who it is.
+    authorization: Option<HeaderValue>,
     token: Rc<KnownToken>,
     session: Rc<str>,
 }
@@ -155,16 +160,52 @@ pub fn identify<B>(
     let again = connection
         .identified()
         .as_ref()
-        .filter(|known| Some(&known.authorization) == authorization)
+        .filter(|known| known.authorization.as_ref() == authorization)
         .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session)))
         .filter(|(token, _)| token.is_of(ready));
-    let (scheme, text) = credentials(request.headers(), again.is_some())?;
-    let token = match &again {
-        Some((token, _)) => {
+    let certified = match (&again, authorization) {
+        (Some((token, _)), None) if in_time(token, core.now_seconds()).is_ok() => Some(Rc::clone(token)),
+        (_, None) => svid::of_certificate(core, ready, connection)?,
+        _ => None,
+    };
+    let (token, fresh_nonce) = match certified {
+        Some(token) => (token, None),
+        None => by_token(core, ready, connection, request, again.as_ref().map(|(token, _)| token))?,
+    };
+    let session = match again {
+        Some((_, session)) => session,
+        None => {
+            let client = token.claims.lineage.client;
+            let context = greeting.ja4_context.as_deref();
+            let session: Rc<str> = session_id(client, &token.client_key, context, &greeting.network).into();
+            // A copy: the field itself would hold the whole buffer that it was read to.
+            let copied = authorization.map(|value| HeaderValue::from_bytes(value.as_bytes())).transpose();
+            if let Ok(authorization) = copied {
+                let (token, session) = (Rc::clone(&token), Rc::clone(&session));
+                connection.remember(Identified { authorization, token, session });
+            }
+            session
+        }
+    };
+    Ok(Caller { token, session, fresh_nonce })
+}
+
+/// The caller by its token; `known` is that of the connection's last request, if it is the same.
+fn by_token<B>(
+    core: &Core,
+    ready: &Ready,
+    connection: &Connection,
+    request: &Request<B>,
+    known: Option<&Rc<KnownToken>>,
+) -> Result<(Rc<KnownToken>, Option<String>), Refusal> {
+    let Some(greeting) = connection.greeting() else { return Err(Reason::NotReady.into()) };
+    let (scheme, text) = credentials(request.headers(), known.is_some())?;
+    let token = match known {
+        Some(token) => {
             in_time(token, core.now_seconds())?;
             Rc::clone(token)
         }
-        None => known_token(core, ready, text)?,
+        None => svid::bound(core, ready, connection, known_token(core, ready, text)?)?,
     };
     if let Some(bound) = &token.claims.confirmation.x5t_s256 {
         check_certificate(bound, greeting, token.is_dpop())?;
@@ -189,22 +230,7 @@ pub fn identify<B>(
             );
         }
     }
-    let session = match again {
-        Some((_, session)) => session,
-        None => {
-            let client = token.claims.lineage.client;
-            let context = greeting.ja4_context.as_deref();
-            let session: Rc<str> = session_id(client, &token.client_key, context, &greeting.network).into();
-            // A copy: the field itself would hold the whole buffer that it was read to.
-            let copied = authorization.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
-            if let Some(authorization) = copied {
-                let (token, session) = (Rc::clone(&token), Rc::clone(&session));
-                connection.remember(Identified { authorization, token, session });
-            }
-            session
-        }
-    };
-    Ok(Caller { token, session, fresh_nonce })
+    Ok((token, fresh_nonce))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

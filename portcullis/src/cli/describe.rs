@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use jiff::Timestamp;
 use portcullis_api::metrics::VendorMetrics;
-use portcullis_api::resource::ResourceView;
+use portcullis_api::resource::{ResourceView, SourceView};
 use portcullis_api::severing::{SeveranceView, SeverancesView};
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
@@ -192,6 +192,9 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
             text.push_str(&format!("  {:<11}  {}{refused}\n", key.form, key.thumbprint));
         }
     }
+    if let Some(source) = &view.status.source {
+        text.push_str(&source_told(source, paint));
+    }
     if !view.personal.is_empty() {
         text.push_str(&paint.paint("\nabout people (what `portcullis erase` takes)\n", Style::Dim));
         for person in &view.personal {
@@ -218,6 +221,36 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
         section(&mut text, "severances", &table, paint);
     }
     Ok(text)
+}
+
+/// The keys of an issuer or a trust domain, and how they are had.
+fn source_told(source: &SourceView, paint: Paint) -> String {
+    let mut text = paint.paint("\nkeys\n", Style::Dim);
+    for key in &source.keys {
+        text.push_str(&format!("  {key}\n"));
+    }
+    if source.roots > 0 {
+        text.push_str(&format!("  {} root certificates\n", source.roots));
+    }
+    if source.keys.is_empty() && source.roots == 0 {
+        text.push_str(&format!("  {}\n", paint.paint("none: its tokens are refused", Style::Bad)));
+    }
+    for left_out in &source.left_out {
+        text.push_str(&format!("  left out: {left_out}\n"));
+    }
+    let times = [
+        ("changed", source.changed),
+        ("fetched", source.fetched),
+        ("next", source.next),
+        ("good until", source.good_until),
+    ];
+    for (name, time) in times.into_iter().filter_map(|(name, time)| Some((name, time?))) {
+        text.push_str(&format!("  {name:<10} {}\n", time::instant(time)));
+    }
+    if let Some(error) = &source.error {
+        text.push_str(&format!("  {}\n", paint.paint(&format!("last fetch: {error}"), Style::Bad)));
+    }
+    text
 }
 
 fn section(text: &mut String, title: &str, table: &Table, paint: Paint) {

@@ -85,7 +85,7 @@ pub async fn list(
     let mut rest = state
         .of_kind(kind)
         .filter(|(name, _)| cursor.as_ref().is_none_or(|cursor| *name > cursor.as_str()))
-        .map(|(name, resource)| view::resource(&state, name, resource));
+        .map(|(name, resource)| view::resource(&control, &state, name, resource));
     let items: Vec<_> = rest.by_ref().take(limit).collect();
     let next = rest.next().and_then(|_| items.last().map(|last| last.name.clone()));
     Ok(json(StatusCode::OK, &Page { items, next }))
@@ -100,7 +100,8 @@ pub async fn show(
     let state = control.state();
     let resource = state.resource(kind, &name).ok_or_else(|| missing(kind, &name))?;
     let unchanged = headers.get(IF_NONE_MATCH).is_some_and(|tags| names(tags, resource.version));
-    let mut response = json_with_version(&view::resource(&state, &name, resource), resource.version);
+    let mut response =
+        json_with_version(&view::resource(&control, &state, &name, resource), resource.version);
     if unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Body::empty();
@@ -158,10 +159,11 @@ pub async fn enroll(State(control): State<Control>, Json(body): Json<Value>) -> 
     let report = control.apply(prepared, false).await?;
     let state = control.state();
     let standing = state.standing(&name).ok_or_else(|| missing(Kind::Client, &name))?;
-    Ok(json(StatusCode::CREATED, &enrolled(&state, &standing, report)))
+    Ok(json(StatusCode::CREATED, &enrolled(&control, &state, &standing, report)))
 }
 
 fn enrolled(
+    control: &Control,
     state: &portcullis_domain::state::State,
     standing: &Standing<'_>,
     report: ApplyReport,
@@ -169,7 +171,7 @@ fn enrolled(
     let ways = standing.client_spec.authentication();
     let word = |way| serde_json::to_value(way).ok().and_then(|word| word.as_str().map(str::to_owned));
     EnrollAnswer {
-        client: view::resource(state, &standing.client.declaration.name, standing.client),
+        client: view::resource(control, state, &standing.client.declaration.name, standing.client),
         issuer: state.installation.as_ref().map(|known| known.issuer.clone()).unwrap_or_default(),
         authentication: ways.into_iter().filter_map(word).collect(),
         scopes: standing.integration_spec.scopes.clone(),

@@ -1,5 +1,7 @@
 //! What holds for a resource beyond its spec.
 
+mod source;
+
 use jiff::Timestamp;
 use portcullis_api::resource::{KeyView, ResourceView, StatusView, TermView};
 use portcullis_domain::event::KeyForm;
@@ -8,8 +10,11 @@ use portcullis_domain::spec::{Kind, Spec};
 use portcullis_domain::state::{Resource, State};
 use portcullis_domain::target::Target;
 
-pub fn resource(state: &State, name: &str, resource: &Resource) -> ResourceView {
-    ResourceView::new(name, resource, status(state, name, resource))
+use crate::control::Control;
+
+pub fn resource(control: &Control, state: &State, name: &str, resource: &Resource) -> ResourceView {
+    let status = StatusView { source: source::of(control, state, resource), ..status(state, name, resource) };
+    ResourceView::new(name, resource, status)
 }
 
 fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
@@ -28,6 +33,7 @@ fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
         epoch: has_epoch.then(|| state.epoch(resource.id)),
         term: term(resource),
         keys: keys(state, resource),
+        source: None,
     }
 }
 

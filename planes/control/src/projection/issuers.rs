@@ -72,6 +72,17 @@ fn trust_domain(
     })
 }
 
+/// The keys of an issuer or a trust domain, and until when they are good.
+pub fn of_resource(state: &State, resource: &Resource, fetched: Fetched<'_>) -> Option<FetchedKeys> {
+    match &resource.declaration.spec {
+        Spec::Issuer(spec) => Some(keys(state, resource.id, &spec.source(), spec.stale_seconds, fetched)),
+        Spec::TrustDomain(spec) => {
+            Some(keys(state, resource.id, &spec.source()?, spec.stale_seconds, fetched))
+        }
+        _ => None,
+    }
+}
+
 fn client(state: &State, name: &str) -> Option<ClientId> {
     state.resource(Kind::Client, name).map(|found| ClientId(found.id))
 }

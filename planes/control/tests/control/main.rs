@@ -14,6 +14,7 @@ mod decisions;
 mod disk_full;
 mod executing;
 mod folding;
+mod issuers;
 mod keys;
 mod restoring;
 mod severing;

@@ -14,7 +14,7 @@ use portcullis_tokens::external_token::{Expected, ExternalClaims, ExternalError,
 use portcullis_tokens::jws::JwsError;
 use portcullis_tokens::thumbprint::Thumbprint;
 
-use super::{KnownToken, digest_of, invalid_token};
+use super::{KnownToken, digest_of, invalid_token, svid};
 use crate::core::Core;
 use crate::external::{Issuer, Source};
 use crate::refusal::Refusal;
@@ -30,6 +30,16 @@ pub struct External {
     pub fresh: Arc<Freshness>,
     /// Whether nothing must be proved by whoever sends it.
     pub unbound: bool,
+    /// Of a JWT-SVID: an X.509-SVID of the same workload binds it.
+    pub workload: Option<Workload>,
+}
+
+/// What a JWT-SVID is about.
+#[derive(Clone)]
+pub struct Workload {
+    pub spiffe_id: String,
+    /// Whether it may be used without an X.509-SVID at all.
+    pub allow_unbound: bool,
 }
 
 /// A verified token of another issuer; nothing if it is for our own reading.
@@ -38,11 +48,16 @@ pub fn known(core: &Core, ready: &Ready, text: &str) -> Result<Option<Rc<KnownTo
     let Ok(peeked) = peek(text) else { return Ok(None) };
     match peeked.issuer.as_deref() {
         Some(issuer) if issuer == ready.snapshot.issuer => Ok(None),
-        Some(issuer) => match ready.externals.issuer(issuer) {
-            Some(issuer) => of_issuer(core, ready, issuer, text).map(Some),
-            None => Err(invalid_token(Reason::IssuerUnknown, false)),
+        Some(issuer) if ready.externals.issuer(issuer).is_some() => {
+            let issuer = ready.externals.issuer(issuer);
+            issuer.map(|issuer| of_issuer(core, ready, issuer, text)).transpose()
+        }
+        // A JWT-SVID needs no issuer: its subject says which trust domain stands for it.
+        issuer => match peeked.subject.as_deref().and_then(|subject| svid::domain_of(ready, subject)) {
+            Some(domain) => svid::of_token(core, ready, domain, text).map(Some),
+            None if issuer.is_some() => Err(invalid_token(Reason::IssuerUnknown, false)),
+            None => Ok(None),
         },
-        None => Ok(None),
     }
 }
 
@@ -148,7 +163,7 @@ pub fn token_of(
         refused_from: None,
         key: Arc::new(KeyCell::vouched()),
         generation: ready.snapshot.version,
-        external: Some(External { fresh: Arc::clone(&source.fresh), unbound }),
+        external: Some(External { fresh: Arc::clone(&source.fresh), unbound, workload: None }),
     }
 }
 

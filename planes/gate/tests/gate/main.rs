@@ -30,6 +30,7 @@ mod signing;
 mod signing_out;
 mod stalling;
 mod support;
+mod svids;
 mod terms;
 mod unwritable;
 mod websocket;
