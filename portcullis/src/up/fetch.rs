@@ -75,3 +75,76 @@ fn said(error: &reqwest::Error) -> String {
     }
     innermost
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An HTTPS server that answers every request with `head`, and then with as much as anybody reads.
+    async fn serve(head: &'static str, endless: bool) -> (String, String) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(tcp).await else { return };
+                    let _ = stream.read(&mut [0; 4_096]).await;
+                    let _ = stream.write_all(head.as_bytes()).await;
+                    // A gigabyte, if anybody took it.
+                    for _ in 0..if endless { 16_384 } else { 0 } {
+                        if stream.write_all(&[b' '; 65_536]).await.is_err() {
+                            return;
+                        }
+                    }
+                    let _ = stream.shutdown().await;
+                });
+            }
+        });
+        (format!("https://localhost:{port}/jwks"), made.cert.pem())
+    }
+
+    async fn get(url: &str, authority: &str) -> Result<Vec<u8>, String> {
+        let certificate_authority = Some(authority.to_owned());
+        fetch()(Wanted { url: url.to_owned(), certificate_authority, bytes_max: 512 * 1024 }).await
+    }
+
+    #[tokio::test]
+    async fn a_document_comes_whole_or_not_at_all() {
+        let (url, authority) =
+            serve("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"keys\":[]}", false).await;
+        assert_eq!(get(&url, &authority).await, Ok(b"{\"keys\":[]}".to_vec()));
+        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem();
+        assert!(get(&url, &other).await.is_err(), "another authority is not trusted");
+        let check = |answered: Result<Vec<u8>, String>, expect: &str| {
+            let error = answered.unwrap_err();
+            assert!(error.contains(expect), "{error}");
+        };
+        check(get(&url.replace("https:", "http:"), &authority).await, "");
+        let (url, authority) = serve("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", true).await;
+        check(get(&url, &authority).await, "it is longer than 524288 bytes");
+        let (url, authority) = serve("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", true).await;
+        check(get(&url, &authority).await, "it is longer than 524288 bytes");
+        let head = "HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n";
+        let (url, authority) = serve(head, false).await;
+        check(get(&url, &authority).await, "redirects aren't followed");
+        let (url, authority) = serve("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", false).await;
+        check(get(&url, &authority).await, "it answered 500");
+        let (url, authority) = serve("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", false).await;
+        assert!(get(&url, &authority).await.is_err(), "broken off");
+        check(get("https://127.0.0.1:1/jwks", &authority).await, "");
+    }
+}
