@@ -73,6 +73,8 @@ codes! {
     ClientKeyLapses "client_key_lapses" "the newest key of a client lapses within the days that its integration warns, or has lapsed";
     ClientKeyTheft "client_key_theft" "a client key that had been replaced tried to register another one";
     EnrolmentReused "enrolment_reused" "another key came with the link of an enrolment that was used";
+    ClockBehind "clock_behind" "the machine's clock is behind the time that decides";
+    ClockJumped "clock_jumped" "the machine's clock has jumped by more than two seconds within the last day";
     SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
     CheckpointNotPosted "checkpoint_not_posted" "a place outside does not take the ledger's checkpoints";
 }

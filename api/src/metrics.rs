@@ -58,6 +58,9 @@ pub struct MetricsView {
     pub request_bytes: u64,
     pub response_bytes: u64,
     pub records: u64,
+    /// Answers of the authorization server, which are no requests here.
+    #[serde(default)]
+    pub tokens: u64,
     /// Exchanges under way now.
     pub open: u64,
 }

@@ -227,11 +227,11 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
     let out = Output::new(output);
     match verb {
         Verb::Up(arguments) => {
-            logging::start("info");
+            logging::start("info", arguments.log);
             up::run(arguments).await.map(|()| Outcome::Done)
         }
         Verb::Demo(arguments) => {
-            logging::start("warn");
+            logging::start("warn", logging::Format::Text);
             demo::run(arguments).await.map(|()| Outcome::Done)
         }
         Verb::Apply(arguments) => apply::apply(&place, &out, arguments).await,

@@ -38,6 +38,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let service = upstream::start().await?;
     let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let installation = Installation::start(&UpArguments {
+        log: crate::logging::Format::Text,
         dir: arguments.dir.clone(),
         listen_gate: Some(loopback),
         listen_control: Some(loopback),

@@ -7,6 +7,7 @@ mod demo;
 mod logging;
 mod machine;
 mod pki;
+mod service;
 mod settings;
 mod up;
 

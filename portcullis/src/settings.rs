@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
@@ -36,6 +37,34 @@ pub struct Settings {
     /// How long keys live.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keys: KeySettings,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub drain: DrainSettings,
+}
+
+/// How a stop goes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainSettings {
+    /// How long `/readyz` says 503 while everything is served, so that balancers stop sending; at most 300.
+    pub notice_seconds: u16,
+    /// How long requests under way may then take to end; at most 3600.
+    pub seconds: u16,
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self { notice_seconds: 0, seconds: 10 }
+    }
+}
+
+impl DrainSettings {
+    pub fn notice(&self) -> Duration {
+        Duration::from_secs(self.notice_seconds.min(300).into())
+    }
+
+    pub fn limit(&self) -> Duration {
+        Duration::from_secs(self.seconds.min(3_600).into())
+    }
 }
 
 /// Who may read what is counted, and how much of it there is.

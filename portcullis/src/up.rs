@@ -34,13 +34,13 @@ use posting::Postings;
 use reload::Reloader;
 
 use crate::clock::{entropy, system_clock};
+use crate::logging;
 use crate::pki::Keys;
-use crate::settings::{self, KeySettings, MetricsSettings, Settings, write_whole};
+use crate::service::Manager;
+use crate::settings::{self, DrainSettings, KeySettings, MetricsSettings, Settings, write_whole};
 
 /// Messages that may wait on the link, each way.
 const LINK_MESSAGES_MAX: usize = 4_096;
-/// How long requests under way may take to end at a stop.
-const DRAIN: Duration = Duration::from_secs(10);
 /// How often memory that is free goes back to the system: measured at 48 MB after a start with a
 /// thousand clients without it, and 41 MB with it.
 const TIDY: Duration = Duration::from_secs(5);
@@ -63,6 +63,9 @@ pub struct Arguments {
     /// Cores of the gate; default: as many as the machine has
     #[arg(long, value_name = "N")]
     pub cores: Option<u16>,
+    /// How to write the log, on standard error
+    #[arg(long, value_enum, default_value_t, env = "PORTCULLIS_LOG_FORMAT", value_name = "FORMAT")]
+    pub log: logging::Format,
     /// Manifests to apply when it is up
     #[arg(short = 'f', long = "file", value_name = "MANIFEST")]
     pub files: Vec<PathBuf>,
@@ -76,6 +79,7 @@ pub struct Installation {
     reloader: Arc<Reloader>,
     serving: serve::Serving,
     store: Arc<SqliteStore>,
+    drain: DrainSettings,
     // Held last: while anything runs, nobody else may open the directory.
     _directory: DataDirectory,
 }
@@ -114,15 +118,17 @@ impl Installation {
             postings,
         ));
         let endpoints = Endpoints {
-            control: format!("https://{}", serving.address()),
+            control: format!("https://{}", reachable(serving.address())),
             gate: settings.public_url.clone(),
             issuer: settings.public_url.clone(),
-            console: format!("https://{}", serving.address()),
+            console: format!("https://{}", reachable(serving.address())),
             ca,
             admin_token: std::path::absolute(&admin_token)?,
             pid: std::process::id(),
         };
-        let installation = Self { endpoints, control, gate, reloader, serving, store, _directory: directory };
+        let drain = settings.drain.clone();
+        let installation =
+            Self { endpoints, control, gate, reloader, serving, store, drain, _directory: directory };
         installation.apply_files(&arguments.files).await?;
         installation.wait_for_gate().await?;
         installation.wait_for_second().await;
@@ -189,9 +195,10 @@ impl Installation {
 
     /// Takes nothing new, lets requests end, then stops.
     pub async fn stop(self) {
-        let Self { gate, serving, control, endpoints, store, reloader: _, _directory } = self;
+        let Self { gate, serving, control, endpoints, store, drain, reloader: _, _directory } = self;
+        control.announce_stop();
         let _ = std::fs::remove_file(endpoints.path());
-        let drained = tokio::task::spawn_blocking(move || gate.drain(DRAIN));
+        let drained = tokio::task::spawn_blocking(move || gate.drain(drain.limit()));
         let _ = drained.await;
         serving.stop().await;
         drop(control);
@@ -206,26 +213,57 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let manager = Manager::from_environment();
     let installation = Installation::start(&arguments).await?;
     installation.endpoints.print();
+    manager.ready("serving");
     let mut tidy = tokio::time::interval(TIDY);
+    let mut watchdog = manager.watchdog().map(tokio::time::interval);
     loop {
         tokio::select! {
             _ = tidy.tick() => crate::allocator::give_back(),
+            () = due(&mut watchdog) => {
+                // Without a core that serves there is no life to tell of: the manager starts it anew.
+                if installation.gate.is_alive() {
+                    manager.alive();
+                }
+            }
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hang_up.recv() => match installation.reload().await {
-                Ok(answer) => {
-                    tracing::info!(changed = ?answer.changed, notes = ?answer.notes, "reloaded");
+            _ = hang_up.recv() => {
+                manager.reloading();
+                match installation.reload().await {
+                    Ok(answer) => {
+                        tracing::info!(changed = ?answer.changed, notes = ?answer.notes, "reloaded");
+                    }
+                    // What was loaded before serves on.
+                    Err(error) => tracing::error!("nothing was reloaded: {error:#}"),
                 }
-                // What was loaded before serves on.
-                Err(error) => tracing::error!("nothing was reloaded: {error:#}"),
-            },
+                manager.ready("serving");
+            }
         }
     }
-    tracing::info!("stopping: requests under way may end");
+    let notice = installation.drain.notice();
+    manager.stopping("requests under way may end");
+    tracing::info!(notice_seconds = notice.as_secs(), "stopping: requests under way may end");
+    installation.control.announce_stop();
+    // A second word means at once.
+    let impatient = async {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    };
+    let _ = tokio::time::timeout(notice, impatient).await;
     installation.stop().await;
     Ok(())
+}
+
+/// The next tick, if there is any.
+async fn due(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// The settings of the directory, or at the first start those that the arguments ask for.
@@ -268,6 +306,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         metrics: MetricsSettings::default(),
         keys: KeySettings::default(),
         checkpoints: CheckpointSettings::default(),
+        drain: DrainSettings::default(),
     };
     settings.write(&path)?;
     Ok(settings)
@@ -281,6 +320,16 @@ fn host_of(public_url: &str) -> Result<&str> {
     authority.ok_or_else(|| {
         anyhow!("`{public_url}` is not a public address\nhint: write `https://HOST` or `https://HOST:PORT`, without path")
     })
+}
+
+/// How this machine reaches what listens on `address`: no certificate names all addresses at once.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Port 0 becomes a port that is free now and stays the installation's own.

@@ -22,6 +22,8 @@ mod keys;
 mod ledger;
 #[path = "installation/reload.rs"]
 mod reload;
+#[path = "installation/service.rs"]
+mod service;
 #[path = "installation/start.rs"]
 mod start;
 #[path = "installation/support.rs"]

@@ -4,6 +4,8 @@
 //! `{"$personal": {"subject": UUID, "text": "…"}}`, which the store encrypts before hashing; once
 //! the subject's key is destroyed it reads back as `{"$personal": {"subject": UUID, "erased": true}}`.
 
+use std::fmt;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,8 +19,8 @@ pub const MARKER: &str = "$personal";
 /// What is shown in place of a text whose key was destroyed.
 pub const ERASED: &str = "(erased)";
 
-/// A text about a person.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A text about a person; printed for debugging, and so in a log, it is `****`.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Personal {
     /// As written in a manifest, not yet given a subject.
     Plain(String),
@@ -26,6 +28,16 @@ pub enum Personal {
     Held { subject: SubjectId, text: String },
     /// The subject's key was destroyed.
     Erased { subject: SubjectId },
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("****"),
+            Self::Held { subject, .. } => write!(f, "**** of {subject}"),
+            Self::Erased { subject } => write!(f, "{ERASED} of {subject}"),
+        }
+    }
 }
 
 impl Personal {

@@ -122,6 +122,8 @@ pub struct Counts {
     pub request_bytes: u64,
     pub response_bytes: u64,
     pub records: u64,
+    /// What the authorization server has answered: tokens, introspections, revocations. No exchanges.
+    pub tokens: u64,
 }
 
 impl Counts {
@@ -161,6 +163,7 @@ impl Counts {
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
         self.records = self.records.saturating_add(other.records);
+        self.tokens += other.tokens;
     }
 
     /// All decisions.

@@ -63,6 +63,9 @@ struct Table {
     free: Vec<u32>,
 }
 
+/// The outcome of what is no exchange is expected, and counts nowhere.
+const NOWHERE: Places = [u32::MAX; Family::ALL.len()];
+
 type Places = [u32; Family::ALL.len()];
 
 /// Everything that is counted.
@@ -97,13 +100,17 @@ impl Registry {
         let places = self.places_of(key);
         let now = decision.id.time_ms() / 1_000;
         let (verdict, reason) = (decision.verdict, decision.reason);
+        // What passes without a route goes to the authorization server.
+        let is_token = verdict == Verdict::Allow && decision.route.is_none();
         for (table, place) in self.tables.iter_mut().zip(places) {
-            if let Some(series) = table.series.get_mut(place as usize) {
-                series.decided(verdict, reason, now);
+            match table.series.get_mut(place as usize) {
+                Some(series) if is_token => series.answered(now),
+                Some(series) => series.decided(verdict, reason, now),
+                None => {}
             }
         }
-        if decision.verdict == Verdict::Allow && self.pending.len() < PENDING_MAX {
-            self.pending.insert(decision.id, places);
+        if verdict == Verdict::Allow && self.pending.len() < PENDING_MAX {
+            self.pending.insert(decision.id, if is_token { NOWHERE } else { places });
         }
     }
 

@@ -68,6 +68,12 @@ impl Series {
         }
     }
 
+    /// The authorization server has answered.
+    pub fn answered(&mut self, now: u64) {
+        self.counts.tokens += 1;
+        self.rolling.at(now).counts.tokens += 1;
+    }
+
     pub fn ended(&mut self, ended: &EndedExchange, now: u64) {
         self.open = self.open.saturating_sub(1);
         self.counts.merge(&ended.counts);

@@ -14,6 +14,18 @@ pub struct Clock {
     monotonic: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// Latest wall time given out, in microseconds: it never goes back.
     latest: Arc<AtomicI64>,
+    /// Where wall time stands above monotonic time while the machine's clock is behind what was given out.
+    base: Arc<AtomicI64>,
+}
+
+/// The machine's clock and the time that is given out, at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// What the machine's clock says.
+    pub wall: Timestamp,
+    /// What is given out: later than `wall` after the machine's clock went back.
+    pub given: Timestamp,
+    pub monotonic: Duration,
 }
 
 impl Clock {
@@ -25,19 +37,33 @@ impl Clock {
             wall: Arc::new(wall),
             monotonic: Arc::new(monotonic),
             latest: Arc::new(AtomicI64::new(i64::MIN)),
+            base: Arc::new(AtomicI64::new(i64::MIN)),
         }
     }
 
-    /// Wall time; never earlier than what it gave before.
+    /// Wall time; never earlier than what it gave before. When the machine's clock has gone back it goes on
+    /// by monotonic time, until the clock has come up: deadlines fire when they would have.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let read = (self.wall)();
         let before = self.latest.fetch_max(read.as_microsecond(), Ordering::Relaxed);
-        if before <= read.as_microsecond() {
-            read
-        } else {
-            Timestamp::from_microsecond(before).unwrap_or(read)
-        }
+        if before <= read.as_microsecond() { read } else { self.beyond(before).unwrap_or(read) }
+    }
+
+    /// Both clocks at one moment.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        Reading { wall: (self.wall)(), given: self.now(), monotonic: (self.monotonic)() }
+    }
+
+    /// The time after `before`, which the machine's clock is behind of.
+    fn beyond(&self, before: i64) -> Option<Timestamp> {
+        let monotonic = i64::try_from((self.monotonic)().as_micros()).unwrap_or(i64::MAX);
+        let base = before.saturating_sub(monotonic);
+        let base = self.base.fetch_max(base, Ordering::Relaxed).max(base);
+        let now = base.saturating_add(monotonic);
+        let now = self.latest.fetch_max(now, Ordering::Relaxed).max(now);
+        Timestamp::from_microsecond(now).ok()
     }
 
     /// Time since some fixed moment.
@@ -70,5 +96,33 @@ mod tests {
         assert_eq!(clock.now().as_microsecond(), 1_000_000);
         hand.store(2_000_000, Ordering::Relaxed);
         assert_eq!(clock.now().as_microsecond(), 2_000_000);
+    }
+
+    #[test]
+    fn wall_time_goes_on_while_the_machine_s_clock_is_behind() {
+        let (hand, since_start) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
+        let (wall, monotonic) = (Arc::clone(&hand), Arc::clone(&since_start));
+        let clock = Clock::new(
+            move || Timestamp::from_second(wall.load(Ordering::Relaxed)).unwrap(),
+            move || Duration::from_secs(monotonic.load(Ordering::Relaxed).unsigned_abs()),
+        );
+        // At each step: what the machine's clock says, seconds since the start, and what is given out.
+        for (says, passed, expect) in [
+            (1_000, 0, 1_000),
+            // An hour back: a deadline ten seconds ahead fires in ten seconds all the same.
+            (1_000 - 3_600, 0, 1_000),
+            (1_000 - 3_599, 1, 1_001),
+            (1_000 - 3_591, 10, 1_010),
+            // Put right again.
+            (1_012, 12, 1_012),
+            // A year ahead for a moment: what was given out stays, and time goes on from there.
+            (1_012 + 31_536_000, 13, 1_012 + 31_536_000),
+            (1_015, 15, 1_012 + 31_536_000),
+            (1_020, 20, 1_017 + 31_536_000),
+        ] {
+            hand.store(says, Ordering::Relaxed);
+            since_start.store(passed, Ordering::Relaxed);
+            assert_eq!(clock.now().as_second(), expect, "{says} {passed}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The messages between gate and control: plain data, so that they travel in memory in
 //! `portcullis up` and over mutual TLS where the planes run apart.
 
+use std::fmt;
+
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, SeveranceId, VendorId};
 use portcullis_domain::reason::Reason;
@@ -110,8 +112,9 @@ pub struct CutConnection {
     pub after_us: u64,
 }
 
-/// A request to the authorization server, which vendors reach through the gate only.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// A request to the authorization server, which vendors reach through the gate only. Printed for debugging it
+/// keeps its credentials to itself.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RelayRequest {
     pub relay: u64,
     pub method: String,
@@ -128,8 +131,8 @@ pub struct RelayRequest {
     pub proof_key: Option<String>,
 }
 
-/// The authorization server's answer.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// The authorization server's answer. Printed for debugging it keeps its tokens to itself.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RelayAnswer {
     pub relay: u64,
     pub status: u16,
@@ -151,4 +154,26 @@ pub struct RelayAbout {
     pub client_key: String,
     /// What the token carries, if one was given.
     pub scope: Vec<String>,
+}
+
+impl fmt::Debug for RelayRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayRequest")
+            .field("relay", &self.relay)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RelayAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayAnswer")
+            .field("relay", &self.relay)
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("about", &self.about)
+            .finish_non_exhaustive()
+    }
 }

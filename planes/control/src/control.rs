@@ -5,6 +5,7 @@ mod parts;
 mod start;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use portcullis_policy::link::{FromGate, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::clock_watch::{self, ClockWatch};
 use crate::core::Core;
 pub use crate::core::Entropy;
 use crate::decisions::Decisions;
@@ -76,6 +78,9 @@ struct Shared {
     gates: Arc<Gates>,
     decisions: Arc<Decisions>,
     metrics: Arc<Metrics>,
+    clock_watch: Arc<ClockWatch>,
+    /// It still serves, and should be sent nothing new.
+    stopping: AtomicBool,
     seen: SeenKeys,
     issuers: Issuers,
     /// Set once, at the start: the server holds its way back to control.
@@ -120,6 +125,9 @@ impl Control {
         core.clear(done);
         let metrics = Arc::new(Metrics::new(series_max, core.clock.now()));
         count_history(&metrics, decision_log_dir.clone(), core.clock.now());
+        let clock_watch = Arc::new(ClockWatch::default());
+        let (watch, clock) = (Arc::downgrade(&clock_watch), core.clock.clone());
+        tokio::spawn(clock_watch::watch(watch, clock));
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
         tokio::spawn(Writer::new(Arc::clone(&core), waiting).run());
         let control = Self(Arc::new(Shared {
@@ -128,6 +136,8 @@ impl Control {
             gates: Arc::default(),
             decisions: Arc::new(Decisions::new(decision_log_dir)),
             metrics,
+            clock_watch: Arc::clone(&clock_watch),
+            stopping: AtomicBool::new(false),
             seen: SeenKeys::default(),
             issuers: Issuers::default(),
             relay: OnceLock::new(),
@@ -172,6 +182,15 @@ impl Control {
             tokio::select! { () = keep_up => {}, () = listen => {} }
             control.0.gates.remove(&gate);
         });
+    }
+
+    /// Says by `/readyz` that nothing new should be sent here; all is served as before.
+    pub fn announce_stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
     }
 
     /// Tells control what its process can do. Once: a second word changes nothing.
@@ -398,6 +417,7 @@ impl Control {
             gates: self.gates().len(),
             decisions: self.0.decisions.counts(),
             findings: findings.to_vec(),
+            clock: self.0.clock_watch.seen(),
             now,
         };
         self.0.metrics.write(&mut text, &around);
@@ -505,7 +525,12 @@ impl Control {
     fn runtime(&self) -> findings::Runtime {
         let postings = self.process().map(|process| (process.postings)()).unwrap_or_default();
         let promises = self.0.metrics.promises(&self.state(), self.clock().now());
-        findings::Runtime { promises, postings, issuers: self.0.issuers.failures() }
+        findings::Runtime {
+            promises,
+            postings,
+            issuers: self.0.issuers.failures(),
+            clock: self.0.clock_watch.seen(),
+        }
     }
 
     fn now_ms(&self) -> u64 {

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod client_keys;
 mod issuers;
+mod clock;
 mod people;
 mod service_levels;
 mod severances;
@@ -22,6 +23,7 @@ use portcullis_domain::state::State;
 use uuid::Uuid;
 
 use crate::issuers::Failure;
+use crate::clock_watch::ClockSeen;
 use crate::metrics::PromiseStanding;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -38,6 +40,7 @@ pub struct Runtime {
     pub postings: Vec<Posting>,
     /// Issuers and trust domains whose keys couldn't be fetched.
     pub(crate) issuers: BTreeMap<Uuid, Failure>,
+    pub(crate) clock: ClockSeen,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -50,6 +53,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
     issuers::find(state, runtime, now, &mut found);
+    clock::find(&runtime.clock, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {

@@ -6,6 +6,7 @@
 
 mod apply;
 mod book;
+mod clock_watch;
 pub mod control;
 mod core;
 mod decisions;

@@ -172,6 +172,12 @@ impl Gate {
         Arc::clone(&self.shared.strangers)
     }
 
+    /// Whether every core, and the link to control, is still at work.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
     /// Takes no more connections and lets those that stand end what they are at, for `limit` at most.
     pub fn drain(mut self, limit: Duration) {
         for core in &self.cores {

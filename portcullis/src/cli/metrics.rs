@@ -243,6 +243,7 @@ mod tests {
             request_bytes: 0,
             response_bytes: 3_500_000,
             records: 1_204_332,
+            tokens: 170,
             open: 3,
         };
         let quiet = MetricsView::default();

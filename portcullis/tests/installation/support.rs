@@ -36,6 +36,11 @@ impl Installation {
 
     /// Starts it and waits until it is ready, or says what it wrote when it ended.
     pub fn try_start(directory: &Path, more: &[&str]) -> Result<Self, String> {
+        Self::start_in(directory, more, &[])
+    }
+
+    /// With variables in its environment.
+    pub fn start_in(directory: &Path, more: &[&str], environment: &[(&str, &str)]) -> Result<Self, String> {
         let endpoints = directory.join("endpoints.json");
         let log = directory.with_extension("log");
         let before = std::fs::read(&endpoints).ok();
@@ -43,6 +48,7 @@ impl Installation {
             .args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--dir"])
             .arg(directory)
             .args(more)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
@@ -84,6 +90,32 @@ impl Installation {
         child.wait().unwrap();
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.with_extension("log")).unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it goes on: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
     /// As a power cut would end the process.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -119,7 +151,7 @@ impl Drop for Installation {
 #[derive(Clone)]
 pub struct Operator {
     control: String,
-    token: String,
+    pub token: String,
     client: Client,
 }
 

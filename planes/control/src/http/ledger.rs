@@ -63,6 +63,10 @@ pub async fn healthz() -> &'static str {
 }
 
 pub async fn readyz(State(control): State<Control>) -> Result<&'static str, super::reply::Refused> {
+    if control.is_stopping() {
+        let problem = Problem::new(503, "not ready", "the process is being stopped");
+        return Err(problem.hint("send what is new elsewhere; what is under way is served").into());
+    }
     if control.state().installation.is_none() {
         let problem = Problem::new(503, "not ready", "the installation is not founded yet");
         return Err(problem.hint("try again in a moment").into());

@@ -16,14 +16,15 @@ pub async fn reload(State(control): State<Control>, Extension(Caller(operator)):
     };
     // A task of its own: it goes on to its end when the operator has gone.
     let answer = tokio::spawn((process.reload)()).await;
-    let by = operator.name.text().to_owned();
+    // Not the name: a log is kept by others, and an erasure does not reach it.
+    let by = operator.id;
     match answer {
         Ok(Ok(answer)) => {
-            tracing::info!(by, changed = ?answer.changed, notes = ?answer.notes, "reloaded");
+            tracing::info!(%by, changed = ?answer.changed, notes = ?answer.notes, "reloaded");
             Ok(json(StatusCode::OK, &answer))
         }
         Ok(Err(problem)) => {
-            tracing::warn!(by, detail = problem.detail, "nothing was reloaded");
+            tracing::warn!(%by, detail = problem.detail, "nothing was reloaded");
             Err(Refused(problem))
         }
         Err(_) => Err(Problem::new(503, "stopping", "the process is stopping").into()),

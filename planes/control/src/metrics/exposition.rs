@@ -16,6 +16,8 @@ use portcullis_metrics::rolling::Window;
 use portcullis_metrics::series::{HISTOGRAM_US, Series};
 use uuid::Uuid;
 
+use crate::clock_watch::ClockSeen;
+
 use super::{Metrics, lock, seconds, view};
 
 /// One metric, with all its labels.
@@ -55,11 +57,14 @@ families! {
     REQUEST_BYTES "portcullis_request_bytes_total" "counter" ["vendor" "integration" "route"] "Bytes of requests' bodies.";
     RESPONSE_BYTES "portcullis_response_bytes_total" "counter" ["vendor" "integration" "route"] "Bytes of responses' bodies.";
     RECORDS "portcullis_records_total" "counter" ["vendor" "integration" "route"] "Records that left.";
+    TOKENS "portcullis_tokens_total" "counter" ["vendor" "integration"] "Answers of the authorization server to identified clients.";
     LATENCY "portcullis_latency_seconds" "histogram" ["vendor" "integration" "route"] "From the decision to the end of complete answers.";
     VENDOR_LATENCY "portcullis_vendor_latency_seconds" "gauge" ["vendor" "percentile"] "Percentiles of the last five minutes, within one percent.";
     VENDOR_AVAILABILITY "portcullis_vendor_availability_ratio" "gauge" ["vendor" "window"] "The share of exchanges that our side served.";
     BUDGET "portcullis_service_level_budget_left_ratio" "gauge" ["vendor" "contract" "objective"] "The part of the error budget that is left; below zero the promise is broken.";
     BURN "portcullis_service_level_burn_rate" "gauge" ["vendor" "contract" "objective" "window"] "How fast the error budget is spent; at 1 it lasts exactly the promise's window.";
+    CLOCK_JUMPS "portcullis_clock_jumps_total" "counter" [] "Jumps of the machine's clock by more than two seconds.";
+    CLOCK_AHEAD "portcullis_clock_ahead_seconds" "gauge" [] "How far the time that decides is ahead of the machine's clock.";
     SERIES "portcullis_metrics_series" "gauge" ["family"] "Things that are told apart.";
     OTHER "portcullis_metrics_other_total" "counter" ["family"] "Decisions counted under no name, because the limit of series was reached.";
     UNMATCHED "portcullis_metrics_unmatched_total" "counter" [] "Outcomes whose decision isn't known.";
@@ -84,6 +89,7 @@ pub(crate) struct Surroundings<'a> {
     pub decisions: [(Verdict, u64); 4],
     /// By severity.
     pub findings: Vec<(&'static str, usize)>,
+    pub clock: ClockSeen,
     pub now: Timestamp,
 }
 
@@ -107,6 +113,8 @@ impl Metrics {
         self.write_routes(text, around.state);
         self.write_vendors(text, around);
         self.write_promises(text, around);
+        CLOCK_JUMPS.all(text, [(&[][..], around.clock.jumps as f64)]);
+        CLOCK_AHEAD.all(text, [(&[][..], around.clock.ahead_us as f64 / 1e6)]);
         self.write_itself(text);
     }
 
@@ -136,6 +144,15 @@ impl Metrics {
         REQUEST_BYTES.of_each(text, &series, |series| series.counts.request_bytes);
         RESPONSE_BYTES.of_each(text, &series, |series| series.counts.response_bytes);
         RECORDS.of_each(text, &series, |series| series.counts.records);
+        TOKENS.head(text);
+        let mut tokens: Vec<_> = live
+            .series(Family::Integration)
+            .map(|(key, series)| (names.labels(key), series.counts.tokens))
+            .collect();
+        tokens.sort_unstable();
+        for ([vendor, integration, _], number) in tokens {
+            TOKENS.sample(text, &[vendor, integration], number as f64);
+        }
         LATENCY.head(text);
         for (labels, series) in &series {
             LATENCY.histogram(text, labels, series);

@@ -102,6 +102,7 @@ fn view(totals: &Totals, seconds: f64) -> MetricsView {
         request_bytes: counts.request_bytes,
         response_bytes: counts.response_bytes,
         records: counts.records,
+        tokens: counts.tokens,
         open: 0,
     }
 }
