@@ -3,8 +3,8 @@
 
 mod checkpoints;
 mod client_keys;
-mod issuers;
 mod clock;
+mod issuers;
 mod people;
 mod service_levels;
 mod severances;
@@ -22,8 +22,8 @@ use portcullis_api::ledger::Posting;
 use portcullis_domain::state::State;
 use uuid::Uuid;
 
-use crate::issuers::Failure;
 use crate::clock_watch::ClockSeen;
+use crate::issuers::Failure;
 use crate::metrics::PromiseStanding;
 
 const DAY_SECONDS: i64 = 86_400;
