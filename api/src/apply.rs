@@ -45,6 +45,9 @@ pub struct Change {
     /// Unified diff of the manifest; empty when nothing changed.
     #[serde(default)]
     pub diff: String,
+    /// What of the manifest does not become true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -38,9 +38,25 @@ pub(crate) fn report(
             Action::Unchanged => String::new(),
             _ => diff(old, new, *kind, name),
         };
-        Change { kind: *kind, name: name.clone(), action, diff }
+        Change { kind: *kind, name: name.clone(), action, diff, notes: notes(before, events, *kind, name) }
     });
     ApplyReport { changes: changes.collect(), ledger_size, dry_run, gates_behind: Vec::new() }
+}
+
+/// Keys that a client's manifest names and that have ended for good: they are not taken again.
+fn notes(before: &State, events: &[Event], kind: Kind, name: &str) -> Vec<String> {
+    let declared = events.iter().find_map(|event| match event {
+        Event::ResourceDefined { declaration, keys, .. }
+            if kind == Kind::Client && declaration.spec.kind() == kind && declaration.name == name =>
+        {
+            Some(keys)
+        }
+        _ => None,
+    });
+    let spent = declared.into_iter().flatten().filter(|key| before.spent_keys.contains_key(&key.thumbprint));
+    spent
+        .map(|key| format!("key `{}` was replaced by the client, and stays so: take it out", key.thumbprint))
+        .collect()
 }
 
 /// A unified diff of the manifests, empty where they read the same.

@@ -61,6 +61,9 @@ fn told(report: &ApplyReport, paint: Paint) -> String {
         let style = if change.action == Action::Unchanged { Style::Dim } else { Style::Strong };
         let action = paint.paint(&format!("{:<9}", change.action.as_str()), style);
         text.push_str(&format!("{action}  {} {}\n", change.kind, change.name));
+        for note in &change.notes {
+            text.push_str(&format!("           {}\n", paint.paint(note, Style::Warning)));
+        }
     }
     let count = |action| report.changes.iter().filter(|change| change.action == action).count();
     let mut counts = vec![
@@ -153,6 +156,7 @@ mod tests {
             name: name.to_owned(),
             action,
             diff: diff.to_owned(),
+            notes: Vec::new(),
         };
         let report = ApplyReport {
             changes: vec![

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use portcullis_api::findings::{FindingCode, Severity};
-use portcullis_domain::event::{Cause, Event, Severance};
-use portcullis_domain::ids::{OperatorId, SeveranceId, VendorId};
+use portcullis_domain::event::{Cause, Event, KeyForm, PublicKey, RegisteredKey, Severance};
+use portcullis_domain::ids::{ClientId, OperatorId, SeveranceId, VendorId};
 use portcullis_domain::personal::Personal;
 use portcullis_domain::state::State;
 use portcullis_domain::target::Target;
@@ -89,6 +89,60 @@ fn what_ends_is_told_of_in_time_and_pressingly() {
         "2026-07-01T00:00:00Z",
         &[(Severity::High, "grant_ends"), (Severity::Medium, "contract_ends")],
     );
+}
+
+#[test]
+fn keys_that_lapse_and_signs_of_theft_are_told() {
+    let mut state = state(2, "security", "2099-12-31", None);
+    let declaration = json!({ "name": "robot", "kind": "Client", "spec": { "integration": "acme" } });
+    let client = ClientId(Uuid::from_u128(9));
+    state.apply(&Event::ResourceDefined {
+        id: client.0,
+        declaration: serde_json::from_value(declaration).unwrap(),
+        keys: vec![RegisteredKey { thumbprint: "k".into(), form: KeyForm::Jwk }],
+        time: Some(at("2026-01-01T00:00:00Z")),
+    });
+    let about = || "client/robot".to_owned();
+    let lapses = |severity| (severity, "client_key_lapses", about());
+    // 90 days, and 14 of warning.
+    assert_eq!(found(&state, "2026-03-17T23:59:59Z"), []);
+    assert_eq!(found(&state, "2026-03-18T00:00:00Z"), [lapses(Severity::Medium)]);
+    assert_eq!(found(&state, "2026-04-01T00:00:00Z"), [lapses(Severity::High)]);
+    let public =
+        |thumbprint: &str| PublicKey { thumbprint: thumbprint.into(), form: KeyForm::Jwk, public: json!({}) };
+    let time = at("2026-03-20T00:00:00Z");
+    state.apply(&Event::ClientKeyRegistered {
+        client,
+        key: public("next"),
+        replaces: "k".into(),
+        replaced_ends_at: time,
+        time,
+    });
+    assert_eq!(found(&state, "2026-04-01T00:00:00Z"), [], "the newest key is good");
+    let by = OperatorId(Uuid::from_u128(901));
+    let code = || "c".to_owned();
+    state.apply(&Event::EnrolmentOpened {
+        client,
+        code_sha256: code(),
+        expires_at: time,
+        recovery: true,
+        by,
+        time,
+    });
+    state.apply(&Event::EnrolmentUsed { client, key: public("third"), time });
+    state.apply(&Event::EnrolmentReused { client, thumbprint: "thief".into(), time });
+    let reused = (Severity::Critical, "enrolment_reused", about());
+    assert_eq!(found(&state, "2026-04-01T00:00:00Z"), std::slice::from_ref(&reused));
+    state.apply(&Event::Severed(Severance {
+        id: SeveranceId(Uuid::from_u128(7)),
+        target: Target::Client { id: client },
+        epoch: 2,
+        keys: vec!["third".into()],
+        cause: Cause::KeyTheft { key: "k".into(), next_key: "thief".into() },
+        time: at("2026-04-01T00:00:00Z"),
+    }));
+    let theft = (Severity::Critical, "client_key_theft", about());
+    assert_eq!(found(&state, "2026-04-01T00:00:00Z"), [reused, theft]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 mod access;
 mod declaring;
+mod ending;
 mod enrolling;
 mod observing;
 mod people;

@@ -10,6 +10,7 @@
 )]
 
 mod applying;
+mod client_keys;
 mod decisions;
 mod disk_full;
 mod executing;
