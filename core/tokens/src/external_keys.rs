@@ -126,7 +126,9 @@ fn signature_key(members: &Map<String, Value>) -> Result<Box<Jwk>, String> {
         key.prove_usable()?;
         Ok(key)
     };
-    let key = read().map_err(|error: JwkError| error.to_string())?;
+    // The hints are for those who register a key; this one is somebody else's.
+    let said = |error: JwkError| error.to_string().split(", hint: ").next().unwrap_or_default().to_owned();
+    let key = read().map_err(said)?;
     if key.kid().is_none() {
         return Err("it has no `kid`, and no token could name it".to_owned());
     }
