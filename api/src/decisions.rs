@@ -1,7 +1,9 @@
 //! Decisions as they are shown and searched.
 
 use jiff::Timestamp;
+use portcullis_domain::archive::SealedFile;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord, Verdict};
+use portcullis_domain::ids::VendorId;
 use portcullis_domain::reason::{Fixer, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,114 @@ impl DecisionView {
     }
 }
 
+/// One page of decisions.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionPage {
+    pub items: Vec<DecisionView>,
+    /// What to send as `cursor` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Sealed files that could not be looked into: what they hold is missing here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<FileFault>,
+}
+
+/// A file of the decision log that is not as it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FileFault {
+    /// Path below the archive's folder.
+    pub file: String,
+    pub why: String,
+}
+
+/// A sealed file, as the ledger recorded it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SealedFileView {
+    /// Path below the archive's folder.
+    pub file: String,
+    /// `decisions`, or `outcomes` that came after their decisions had been sealed.
+    pub content: String,
+    /// Version of the file's schema.
+    pub schema: u16,
+    /// Begin of the hour in which the decisions were made.
+    #[schemars(with = "String")]
+    pub hour: Timestamp,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    /// Root of the Merkle tree (RFC 6962) over the rows, in lower-case hex.
+    pub rows_root: String,
+    /// The oldest and the newest decision in it.
+    pub first: DecisionId,
+    pub last: DecisionId,
+    /// Sequence of its event in the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+}
+
+/// Whether the sealed files are what the ledger says.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FilesReport {
+    pub good: bool,
+    /// Files that are whole, with their rows and bytes.
+    pub files: u64,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Those that are missing, damaged, half-written or unknown to the ledger.
+    pub faults: Vec<FileFault>,
+}
+
+/// What was sealed.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SealAnswer {
+    pub files: Vec<SealedFileView>,
+    pub rows: u64,
+    /// Segments that hold nothing more that isn't sealed, and go.
+    pub segments: u64,
+    /// Frames that this version can't read: they stay in their segments.
+    pub unreadable: u64,
+}
+
+/// A vendor whose decisions are kept, whatever its retention says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HoldView {
+    /// Its name when the hold was placed.
+    pub vendor: String,
+    pub vendor_id: VendorId,
+    pub reason: String,
+    pub by: String,
+    #[schemars(with = "String")]
+    pub time: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// Name of a vendor; of a deleted one, its id.
+    pub vendor: String,
+    /// Why, for those who read it later.
+    #[serde(default)]
+    pub reason: String,
+}
+
+impl From<&SealedFile> for SealedFileView {
+    fn from(sealed: &SealedFile) -> Self {
+        Self {
+            file: sealed.file.clone(),
+            content: sealed.content.as_str().to_owned(),
+            schema: sealed.schema,
+            hour: sealed.hour,
+            rows: sealed.rows,
+            bytes: sealed.bytes,
+            sha256: sealed.sha256.clone(),
+            rows_root: sealed.rows_root.clone(),
+            first: sealed.first,
+            last: sealed.last,
+            event: sealed.event,
+        }
+    }
+}
+
 /// Which decisions are wanted: the newest first.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -85,6 +195,9 @@ pub struct DecisionQuery {
     /// Not older than this RFC 3339 instant.
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
+    /// Older than this RFC 3339 instant.
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Timestamp>,
     /// At most this many; 100 without a word, 1000 at most.
     pub limit: Option<u32>,
     /// Only those older than this decision: the `next` of the page before.
@@ -105,5 +218,6 @@ impl DecisionQuery {
             && self.verdict.is_none_or(|verdict| verdict == record.verdict)
             && self.reason.is_none_or(|reason| reason == record.reason || Some(reason) == outcome)
             && self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time < until)
     }
 }

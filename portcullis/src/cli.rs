@@ -14,6 +14,7 @@ pub(crate) mod failure;
 mod findings;
 mod follow;
 mod get;
+mod hold;
 mod key;
 mod keys;
 mod ledger;
@@ -123,6 +124,9 @@ enum Verb {
     /// List decisions, the newest first, or follow them
     #[command(after_help = examples::DECISIONS)]
     Decisions(decisions::Arguments),
+    /// Keep all decisions of a vendor, whatever its retention says
+    #[command(subcommand, after_help = examples::HOLD)]
+    Hold(hold::Verb),
     /// Say why a decision was made, and what to do about it
     #[command(after_help = examples::EXPLAIN)]
     Explain(explain::Arguments),
@@ -250,6 +254,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Token(arguments) => call::token(&place, &out, arguments).await,
         Verb::Call(arguments) => call::call(&place, &out, arguments).await,
         Verb::Decisions(arguments) => decisions::decisions(&place, &out, arguments).await,
+        Verb::Hold(verb) => hold::hold(&place, &out, verb).await,
         Verb::Explain(arguments) => explain::explain(&place, &out, arguments).await,
         Verb::Sever(arguments) => sever::sever(&place, &out, arguments).await,
         Verb::Restore(arguments) => restore::restore(&place, &out, arguments).await,
@@ -319,6 +324,13 @@ mod tests {
             "portcullis sign-out vendor/acme --reason leak",
             "portcullis call GET /x --client a --key F -d @F -i",
             "portcullis decisions --vendor v --verdict deny --since 15m --follow",
+            "portcullis decisions --since 30d --until 29d",
+            "portcullis decisions files --limit 5",
+            "portcullis decisions verify -o json",
+            "portcullis decisions seal",
+            "portcullis hold add vendor/acme --reason case",
+            "portcullis hold lift vendor/acme --reason over",
+            "portcullis hold list",
             "portcullis sever vendor/acme --reason leak",
             "portcullis sever vendor/acme --dry-run",
             "portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000001",
@@ -357,6 +369,8 @@ mod tests {
             "portcullis client enroll a --integration i --jwks F --algorithm ES256",
             "portcullis decisions --since yesterday",
             "portcullis explain 123",
+            "portcullis hold add acme --reason case",
+            "portcullis hold add vendor/acme",
             "portcullis metrics acme --window 2h",
             "portcullis demon",
             "portcullis keys withdraw KID",

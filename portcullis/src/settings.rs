@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
+use portcullis_control::sealing::SealingSettings;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub struct Settings {
     pub keys: KeySettings,
     #[serde(default, skip_serializing_if = "is_default")]
     pub drain: DrainSettings,
+    /// When decisions are sealed, and how fast.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sealing: SealingSettings,
 }
 
 /// How a stop goes.

@@ -17,6 +17,7 @@ use portcullis_api::reload::ReloadAnswer;
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
 use portcullis_control::process::MetricsAccess;
+use portcullis_control::sealing::{Sealing, SealingSettings};
 use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::command::Command;
 use portcullis_domain::personal::Personal;
@@ -78,6 +79,7 @@ pub struct Installation {
     gate: Gate,
     reloader: Arc<Reloader>,
     serving: serve::Serving,
+    sealing: Sealing,
     store: Arc<SqliteStore>,
     drain: DrainSettings,
     // Held last: while anything runs, nobody else may open the directory.
@@ -117,6 +119,7 @@ impl Installation {
             metrics_access,
             postings,
         ));
+        let sealing = Sealing::start(control.clone(), settings.sealing)?;
         let endpoints = Endpoints {
             control: format!("https://{}", reachable(serving.address())),
             gate: settings.public_url.clone(),
@@ -127,8 +130,17 @@ impl Installation {
             pid: std::process::id(),
         };
         let drain = settings.drain.clone();
-        let installation =
-            Self { endpoints, control, gate, reloader, serving, store, drain, _directory: directory };
+        let installation = Self {
+            endpoints,
+            control,
+            gate,
+            reloader,
+            serving,
+            sealing,
+            store,
+            drain,
+            _directory: directory,
+        };
         installation.apply_files(&arguments.files).await?;
         installation.wait_for_gate().await?;
         installation.wait_for_second().await;
@@ -195,12 +207,14 @@ impl Installation {
 
     /// Takes nothing new, lets requests end, then stops.
     pub async fn stop(self) {
-        let Self { gate, serving, control, endpoints, store, drain, reloader: _, _directory } = self;
+        let Self { gate, serving, sealing, control, endpoints, store, drain, reloader: _, _directory } = self;
         control.announce_stop();
         let _ = std::fs::remove_file(endpoints.path());
         let drained = tokio::task::spawn_blocking(move || gate.drain(drain.limit()));
         let _ = drained.await;
         serving.stop().await;
+        // It waits for the ledger, which this runtime serves: not here, then.
+        let _ = tokio::task::spawn_blocking(move || drop(sealing)).await;
         drop(control);
         // What is queued is written, and the ledger is one file again, that can be copied.
         store.close().await;
@@ -307,6 +321,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         keys: KeySettings::default(),
         checkpoints: CheckpointSettings::default(),
         drain: DrainSettings::default(),
+        sealing: SealingSettings::default(),
     };
     settings.write(&path)?;
     Ok(settings)
@@ -380,6 +395,7 @@ async fn start_control(
         store: Arc::<SqliteStore>::clone(&store),
         reserve: ReserveFile::open(directory.join("severances.reserve"), SLOTS, SLOT_BYTES)?,
         decision_log_dir: decisions,
+        archive_dir: directory.join("archive"),
         clock: clock.clone(),
         entropy: entropy(),
         issuer: settings.public_url.clone(),

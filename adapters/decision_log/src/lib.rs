@@ -19,7 +19,7 @@
 //! | 24 | 8 | creation, milliseconds since the Unix epoch |
 //! | 32 | 8 | size of the segment in bytes, when it was made; closed, it may be cut to what it holds |
 //! | 40 | 4 | CRC-32 (IEEE) of the bytes 0 to 39 |
-//! | 44 | 4 | state: 0 prepared, 1 active, 2 closed |
+//! | 44 | 4 | state: 0 prepared, 1 active, 2 closed, 3 sealed |
 //! | 48 | 8 | earliest time of an id in the segment, in milliseconds; all ones when there is none |
 //! | 56 | 8 | latest time of an id in the segment |
 //!
@@ -37,6 +37,11 @@
 //!
 //! The first eight bytes are stored last, at once and with release ordering: whoever sees a length sees the
 //! frame. A crash leaves at most a torn tail, which [`recover`] cuts.
+//!
+//! # Sealed segments
+//! Whoever has written all frames of a closed segment into sealed files says so in its header
+//! ([`Unsealed::mark_sealed`]). From then on readers pass it over and the log deletes it: **a segment that isn't sealed is
+//! never deleted**, and when nothing else is left, nothing more is recorded.
 //!
 //! # After a failed sync
 //! The kernel takes pages that it could not write for clean, and a second sync succeeds without them (LWN,
@@ -56,6 +61,7 @@ pub use disk::{Disk, Fault, Faults, Operation};
 pub use frame::{Frame, Place};
 pub use reader::{Damage, Reader};
 pub use recovery::{Cut, Outcome, Recovered, recover};
+pub use sealing::{FrameRef, SegmentKey, Unsealed, Visited, unsealed};
 pub use survey::{Survey, survey};
 pub use syncer::Syncer;
 pub use writer::SegmentWriter;
@@ -66,6 +72,7 @@ mod map;
 mod reader;
 mod recovery;
 mod retention;
+mod sealing;
 mod segment;
 mod survey;
 mod syncer;
@@ -77,7 +84,7 @@ mod writer;
 pub struct Options {
     /// Size of each segment: a multiple of 4,096, at most 256 MiB.
     pub segment_bytes: usize,
-    /// Of all segments in the directory. Above it the oldest closed segments are deleted; needs room for
+    /// Of all segments in the directory. Sealed ones are deleted; above this, nothing more is recorded. Needs room for
     /// two segments of each core, the active and the prepared one.
     pub bytes_max: u64,
     /// Of one vendor's frames, **in the segments of one core**. Frames without a vendor aren't counted.

@@ -11,7 +11,7 @@ use crate::segment::{self, HEADER_BYTES, Header, HeaderFault, SEGMENT_BYTES_MAX,
 /// Reads a directory of segments, also while it is being written, by this process or another.
 ///
 /// It reads copies of the files and not mappings: a frame that is just being written is seen whole or not at
-/// all, and a segment that is deleted meanwhile does no harm.
+/// all, and a segment that is deleted meanwhile does no harm. Sealed segments are passed over.
 #[derive(Clone, Debug)]
 pub struct Reader {
     directory: PathBuf,
@@ -96,6 +96,8 @@ impl Reader {
             let path = listed.path;
             let Some(file) = segment::open(&path, false)? else { continue };
             match Header::parse(&segment::read(&file, &path, HEADER_BYTES)?) {
+                // All of it is in sealed files, and it may go at any moment.
+                Ok(header) if header.state == State::Sealed => {}
                 Ok(header) => {
                     let source = Source { path, file, header };
                     if source.may_hold(since_ms, until_ms) {

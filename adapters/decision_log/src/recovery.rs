@@ -83,7 +83,7 @@ fn recover_segment(disk: &Disk, listed: &Listed) -> Result<Found, LogError> {
         }
         Err(HeaderFault::Unreadable) => None,
     };
-    if state == Some(State::Closed) {
+    if state.is_some_and(State::is_closed) {
         return Ok(Found::Closed);
     }
     if file.try_lock().is_err() {
@@ -92,7 +92,7 @@ fn recover_segment(disk: &Disk, listed: &Listed) -> Result<Found, LogError> {
     let bytes = segment::read(&file, path, SEGMENT_BYTES_MAX)?;
     // Read again under the lock: its writer may have closed it a moment ago.
     match Header::parse(&bytes) {
-        Ok(header) if header.state == State::Closed => Ok(Found::Closed),
+        Ok(header) if header.state.is_closed() => Ok(Found::Closed),
         Ok(header) => close(disk, &file, path, header, &bytes).map(Found::Recovered),
         Err(_) if bytes.iter().all(|&byte| byte == 0) => remove(disk, path).map(Found::Recovered),
         Err(_) => set_aside(disk, path).map(Found::Recovered),

@@ -21,6 +21,8 @@ const MAGIC: [u8; 8] = *b"PCDLSEG\0";
 const FORMAT_VERSION: u16 = 1;
 const FIXED_BYTES: usize = 40;
 const NO_ID_MS: u64 = u64::MAX;
+pub(crate) const STATE_OFFSET_BYTES: usize = 44;
+pub(crate) const SEALED: u32 = 3;
 
 const WORD_STATE: usize = 5;
 const WORD_ID_MS_MIN: usize = 6;
@@ -31,6 +33,15 @@ pub(crate) enum State {
     Prepared,
     Active,
     Closed,
+    /// Closed, and all that it holds is in sealed files too: it may go.
+    Sealed,
+}
+
+impl State {
+    /// Whether nobody writes to the segment any more, and it is whole.
+    pub(crate) fn is_closed(self) -> bool {
+        matches!(self, Self::Closed | Self::Sealed)
+    }
 }
 
 /// What the first 64 bytes of a segment say.
@@ -66,6 +77,7 @@ impl Header {
             State::Prepared => 0,
             State::Active => 1,
             State::Closed => 2,
+            State::Sealed => SEALED,
         };
         fixed.extend_from_slice(&state.to_le_bytes());
         let (first, last) = self.id_ms.as_ref().map_or((NO_ID_MS, 0), |range| (*range.start(), *range.end()));
@@ -96,6 +108,7 @@ impl Header {
             0 => State::Prepared,
             1 => State::Active,
             2 => State::Closed,
+            SEALED => State::Sealed,
             _ => return Err(HeaderFault::Unreadable),
         };
         let first = u64::from_le_bytes(take(&mut rest)?);

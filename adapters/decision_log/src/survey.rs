@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::LogError;
-use crate::segment::{self, HEADER_BYTES, Header, SUFFIX_DAMAGED, State, io_error};
+use crate::segment::{self, HEADER_BYTES, Header, SUFFIX_DAMAGED, io_error};
 
 /// What a directory of segments looks like from outside; reads headers only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn survey(directory: impl AsRef<Path>) -> Result<Survey, LogError> {
         survey.segments += 1;
         survey.bytes += file.metadata().map_err(io_error("look at", &listed.path))?.len();
         let header = Header::parse(&segment::read(&file, &listed.path, HEADER_BYTES)?);
-        let closed = header.is_ok_and(|header| header.state == State::Closed);
+        let closed = header.is_ok_and(|header| header.state.is_closed());
         if !closed {
             survey.open.push(listed.path);
         }

@@ -7,11 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::retention;
-use crate::segment::{HEADER_BYTES, SEGMENT_BYTES_MAX, Segment, io_error, is_no_space};
+use crate::segment::{HEADER_BYTES, Listed, SEGMENT_BYTES_MAX, Segment, io_error, is_no_space};
 use crate::{AppendError, LogError, Options};
 
 /// What the documentation promises at most.
 const SYNC_INTERVAL_MAX: Duration = Duration::from_millis(50);
+/// Some seconds: listing a directory is not for every sync.
+const ROUNDS_BETWEEN_SWEEPS: u64 = 200;
 
 /// Owns the thread that brings all writers' segments to the disk and prepares their next ones.
 ///
@@ -156,10 +158,8 @@ impl Shared {
         let slots = lock(&self.slots).clone();
         let make_room = || {
             retention::make_room(disk, &self.directory, segment_bytes, bytes_max, |deleted| {
-                tracing::info!(path = %deleted.path.display(), "the oldest segment was deleted to make room");
-                for slot in slots.iter().filter(|slot| slot.core == deleted.core) {
-                    lock(&slot.deleted).push(deleted.sequence);
-                }
+                tracing::info!(path = %deleted.path.display(), "a sealed segment was deleted to make room");
+                tell_deleted(&slots, deleted);
             })
         };
         make_room().or_else(|error| match error {
@@ -180,12 +180,15 @@ impl Shared {
     }
 
     fn run(&self) {
-        loop {
+        for round in 0_u64.. {
             let stop = self.wait();
             let slots = lock(&self.slots).clone();
             slots.iter().for_each(|slot| slot.sync());
             if stop {
                 return;
+            }
+            if round.is_multiple_of(ROUNDS_BETWEEN_SWEEPS) {
+                self.sweep(&slots);
             }
             for slot in &slots {
                 if self.prepare(slot) {
@@ -193,6 +196,21 @@ impl Shared {
                     slots.iter().for_each(|slot| slot.sync());
                 }
             }
+        }
+    }
+
+    /// Deletes what is in sealed files too, so that vendors get their shares back.
+    fn sweep(&self, slots: &[Arc<Slot>]) {
+        let _room = lock(&self.room);
+        let swept = retention::remove_sealed(&self.options.disk, &self.directory, |deleted| {
+            tracing::debug!(path = %deleted.path.display(), "a sealed segment was deleted");
+            tell_deleted(slots, deleted);
+        });
+        if let Err(error) = swept {
+            tracing::warn!(
+                error = &error as &(dyn std::error::Error + 'static),
+                "sealed segments can't be deleted"
+            );
         }
     }
 
@@ -252,6 +270,12 @@ impl Slot {
                 "decisions can't be brought to the disk; this core records none any more"
             );
         }
+    }
+}
+
+fn tell_deleted(slots: &[Arc<Slot>], deleted: &Listed) {
+    for slot in slots.iter().filter(|slot| slot.core == deleted.core) {
+        lock(&slot.deleted).push(deleted.sequence);
     }
 }
 

@@ -10,12 +10,16 @@ use crate::syncer::{Next, Shared, Slot, Syncer, lock};
 use crate::vendor_shares::VendorShares;
 use crate::{AppendError, LogError, Recovered};
 
+const HOUR_MS: u64 = 3_600_000;
+
 /// Appends the decisions of one core.
 pub struct SegmentWriter {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     active: Arc<Segment>,
     offset_bytes: usize,
+    /// In which the active segment was taken, since the Unix epoch.
+    hour: u64,
     shares: VendorShares,
     buffer: Vec<u8>,
     recovered: Vec<Recovered>,
@@ -57,6 +61,7 @@ impl SegmentWriter {
             slot,
             active,
             offset_bytes: HEADER_BYTES,
+            hour: now_ms / HOUR_MS,
             shares,
             buffer,
             recovered,
@@ -95,7 +100,7 @@ impl SegmentWriter {
         }
         let bytes = frame::frame_bytes(payload.len());
         self.check_share(&vendor, bytes)?;
-        if self.offset_bytes + bytes > self.shared.options.segment_bytes {
+        if self.offset_bytes + bytes > self.shared.options.segment_bytes || self.hour_has_turned(now_ms) {
             self.take_next(now_ms)?;
         }
         frame::encode(&mut self.buffer, kind, version, &id, &vendor, payload);
@@ -109,6 +114,20 @@ impl SegmentWriter {
     pub fn payload_bytes_max(&self) -> usize {
         let room_bytes = self.shared.options.segment_bytes - HEADER_BYTES - frame::HEADER_BYTES;
         room_bytes.min(PAYLOAD_BYTES_MAX)
+    }
+
+    /// Each hour begins a segment, where one is ready: so that what is sealed by the hour goes by the hour too.
+    fn hour_has_turned(&mut self, now_ms: u64) -> bool {
+        let hour = now_ms / HOUR_MS;
+        if hour == self.hour {
+            return false;
+        }
+        if self.offset_bytes == HEADER_BYTES {
+            self.hour = hour;
+            return false;
+        }
+        // Never waited for: until there is one, the old segment does.
+        self.slot.next.try_lock().is_ok_and(|next| next.spare.is_some())
     }
 
     fn check_share(&mut self, vendor: &[u8; 16], bytes: usize) -> Result<(), AppendError> {
@@ -141,6 +160,7 @@ impl SegmentWriter {
         lock(&self.slot.retired).push(old);
         *lock(&self.slot.active) = segment;
         self.offset_bytes = HEADER_BYTES;
+        self.hour = now_ms / HOUR_MS;
         self.shared.wake();
         self.give_back_deleted();
         Ok(())
@@ -192,7 +212,7 @@ fn count_shares(shared: &Shared, core: u16) -> Result<(VendorShares, u64), LogEr
 /// Gives back what a closed segment never used. Otherwise each restart would leave whole segments that are
 /// all but empty, and a process that starts over and over would push its own history over the limit.
 fn trim(file: &File, bytes: &[u8], frames: &Frames<'_>) {
-    let closed = Header::parse(bytes).is_ok_and(|header| header.state == State::Closed);
+    let closed = Header::parse(bytes).is_ok_and(|header| header.state.is_closed());
     let rest = bytes.get(frames.offset_bytes()..).unwrap_or_default();
     // Locked by nobody: then nobody has it mapped either.
     if closed && rest.iter().all(|&byte| byte == 0) && file.try_lock().is_ok() {

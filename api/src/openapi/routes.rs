@@ -7,7 +7,9 @@ use crate::client_keys::{ClientKeysView, EnrolmentAnswer, EnrolmentRequest};
 use crate::closing::{
     GlobalTokenRevocationRequest, RevokeKeysRequest, RevokeTokenRequest, SignOutRequest, TokensEnded,
 };
-use crate::decisions::{DecisionView, ReasonView};
+use crate::decisions::{
+    DecisionPage, DecisionView, FilesReport, HoldRequest, HoldView, ReasonView, SealAnswer, SealedFileView,
+};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::findings::Finding;
 use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
@@ -62,7 +64,8 @@ const CLIENT: (&str, &str, &str) = ("client", "Name of a client.", "text");
 const VERDICT: (&str, &str, &str) = ("verdict", "What was decided.", "verdict");
 const REASON: (&str, &str, &str) = ("reason", "Reason code of the decision or of its outcome.", "text");
 const SINCE: (&str, &str, &str) = ("since", "Not older than this instant.", "instant");
-const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, PAGE[0], PAGE[1]];
+const UNTIL: (&str, &str, &str) = ("until", "Older than this instant.", "instant");
+const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, UNTIL, PAGE[0], PAGE[1]];
 const WINDOW: &[(&str, &str, &str)] =
     &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
 const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON];
@@ -144,6 +147,14 @@ fn people() -> Vec<Route> {
         command("/v1/restore", "restore", "Propose to open a target again, or confirm a proposal")
             .takes::<RestoreRequest>()
             .answers::<RestoreAnswer>(200, "Proposed, or restored."),
+        read("/v1/holds", "list_holds", "Vendors under legal hold")
+            .answers::<Vec<HoldView>>(200, "All of them."),
+        command("/v1/holds", "place_hold", "Keep all decisions of a vendor, whatever its retention says")
+            .takes::<HoldRequest>()
+            .answers::<HoldView>(201, "Placed."),
+        command("/v1/holds/lift", "lift_hold", "End a legal hold")
+            .takes::<HoldRequest>()
+            .answers::<HoldView>(200, "The hold that was lifted."),
         read("/v1/operators", "list_operators", "The people who may command")
             .answers::<Vec<OperatorView>>(200, "All of them."),
         command("/v1/operators", "add_operator", "Add an operator")
@@ -184,12 +195,25 @@ fn keys() -> Vec<Route> {
 
 fn observing() -> Vec<Route> {
     vec![
-        read("/v1/decisions", "list_decisions", "Decisions, the newest first").query(FILTERS).answers::<Page<
-            DecisionView,
-        >>(
-            200,
-            "A page of them.",
-        ),
+        read("/v1/decisions", "list_decisions", "Decisions, the newest first")
+            .query(FILTERS)
+            .answers::<DecisionPage>(200, "A page of them."),
+        read("/v1/decisions/files", "list_sealed_files", "Sealed files of decisions, the newest first")
+            .query(&PAGE)
+            .answers::<Page<SealedFileView>>(200, "A page of them."),
+        read(
+            "/v1/decisions/verify",
+            "verify_sealed_files",
+            "Check every sealed file against the ledger, row by row",
+        )
+        .by("post")
+        .answers::<FilesReport>(200, "What was found."),
+        command(
+            "/v1/decisions/seal",
+            "seal_decisions",
+            "Seal all decisions that are made, without waiting for the hour",
+        )
+        .answers::<SealAnswer>(200, "What was sealed."),
         read("/v1/decisions/{id}", "explain_decision", "One decision, in words")
             .answers::<DecisionView>(200, "The decision, with its outcome once there is one."),
         read("/v1/decisions/stream", "follow_decisions", "Decisions as they are made")

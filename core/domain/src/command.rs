@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::archive::{Expiry, SealedFile};
 use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
@@ -122,6 +123,21 @@ pub enum Command {
         issuer: Uuid,
         keys: ExternalKeys,
     },
+    /// A file of decisions is whole on the disk.
+    RecordSealed(SealedFile),
+    /// Rows are about to go, with what replaces their file already on the disk.
+    RecordExpired(Expiry),
+    /// The vendor's name; of one that is gone, its id.
+    PlaceHold {
+        vendor: String,
+        by: OperatorId,
+        reason: String,
+    },
+    LiftHold {
+        vendor: String,
+        by: OperatorId,
+        reason: String,
+    },
 }
 
 /// A client that has no key yet.
@@ -236,6 +252,16 @@ pub enum Refusal {
     KeySigns { kid: String },
     #[error("the installation was founded already")]
     AlreadyFounded,
+    #[error(
+        "vendor `{0}` is under legal hold already\nhint: `portcullis hold list` says since when, and why"
+    )]
+    AlreadyHeld(String),
+    #[error("vendor `{0}` is not under legal hold\nhint: `portcullis hold list` lists those that are")]
+    NotHeld(String),
+    #[error("`{0}` can't be recorded: the ledger says something else about this file")]
+    SealedOtherwise(String),
+    #[error("`{file}` can't be changed: vendor `{vendor}` is under legal hold")]
+    Held { file: String, vendor: String },
 }
 
 /// Why a client can't put another key in the place of one.

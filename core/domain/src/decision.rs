@@ -17,7 +17,7 @@ use crate::reason::Reason;
 
 /// The public name of one decision: 48 bits of milliseconds since the Unix epoch, then 80 bits
 /// that the gate makes unique, written like a ULID (26 characters of Crockford's base 32).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct DecisionId(pub [u8; 16]);
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::archive::{Expiry, HoldLift, LegalHold, SealedFile};
 use crate::decision::DecisionId;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
@@ -16,7 +17,6 @@ use crate::target::Target;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "most are definitions, and few are held at a time")]
 pub enum Event {
     /// The first event of a ledger.
     InstallationFounded {
@@ -125,6 +125,12 @@ pub enum Event {
     },
     /// An issuer, or a trust domain, has published other keys than those that were known.
     IssuerKeysChanged(IssuerKeysChange),
+    /// A file of decisions is whole on the disk, and stays as it is.
+    DecisionsSealed(SealedFile),
+    /// Decisions were kept long enough, and are in no file any more.
+    DecisionsExpired(Expiry),
+    LegalHoldPlaced(LegalHold),
+    LegalHoldLifted(HoldLift),
 }
 
 impl Event {
@@ -132,7 +138,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 20] = [
+    pub const KINDS: [&'static str; 24] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -153,6 +159,10 @@ impl Event {
         "signing_key_retired",
         "signing_key_withdrawn",
         "issuer_keys_changed",
+        "decisions_sealed",
+        "decisions_expired",
+        "legal_hold_placed",
+        "legal_hold_lifted",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -179,6 +189,10 @@ impl Event {
             Self::SigningKeyRetired { .. } => "signing_key_retired",
             Self::SigningKeyWithdrawn { .. } => "signing_key_withdrawn",
             Self::IssuerKeysChanged(_) => "issuer_keys_changed",
+            Self::DecisionsSealed(_) => "decisions_sealed",
+            Self::DecisionsExpired(_) => "decisions_expired",
+            Self::LegalHoldPlaced(_) => "legal_hold_placed",
+            Self::LegalHoldLifted(_) => "legal_hold_lifted",
         }
     }
 
@@ -205,6 +219,10 @@ impl Event {
             | Self::EnrolmentReused { client, .. } => client.0,
             Self::SignedOut { target, .. } => target.id(),
             Self::IssuerKeysChanged(change) => change.issuer,
+            // Files belong to the installation too.
+            Self::DecisionsSealed(_) | Self::DecisionsExpired(_) => Uuid::nil(),
+            Self::LegalHoldPlaced(hold) => hold.vendor.0,
+            Self::LegalHoldLifted(lift) => lift.vendor.0,
         }
     }
 }

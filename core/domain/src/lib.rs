@@ -5,6 +5,7 @@
 //! into the state, and can't fail. Manifests and events share one type for each resource (its
 //! spec), so that what an operator wrote is what the ledger keeps.
 
+pub mod archive;
 pub mod command;
 pub mod decision;
 pub mod event;

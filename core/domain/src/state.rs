@@ -4,6 +4,7 @@
 //! one, after erasures too (checked by `adapters` and `planes/control` tests).
 
 mod apply;
+mod archive;
 mod client_keys;
 mod decide;
 mod enrolment;
@@ -13,11 +14,13 @@ mod severing;
 pub mod signing_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::archive::{LegalHold, SealedFiles};
 use crate::event::{RegisteredKey, RestoreProposal, Severance};
 use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::personal::Personal;
@@ -67,6 +70,14 @@ pub struct State {
     pub enrolments: BTreeMap<String, ClientId>,
     /// Everybody whose texts some event holds, also where no resource names them any more.
     pub subjects: BTreeSet<SubjectId>,
+    /// Sealed files of decisions, shared by all states until another one is sealed.
+    pub sealed: Arc<SealedFiles>,
+    /// Names of files whose rows went, all or some of them.
+    pub expired: Arc<BTreeSet<String>>,
+    /// Vendors whose decisions are kept whatever else says.
+    pub holds: BTreeMap<VendorId, LegalHold>,
+    /// How many days the decisions of vendors are kept, of deleted ones too; without an entry as many as usual.
+    pub decisions_days: BTreeMap<VendorId, u32>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

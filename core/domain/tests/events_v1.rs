@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
     Cause, Event, ExternalKeys, IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration,
@@ -269,5 +270,43 @@ fn one_of_each() -> Vec<Event> {
             },
             time,
         }),
+        Event::DecisionsSealed(sealed(1)),
+        Event::DecisionsExpired(Expiry {
+            file: sealed(1).file,
+            replaced_by: Some(sealed(2)),
+            vendors: vec![VendorId(id(4)), VendorId(Uuid::nil())],
+            rows: 3,
+            time,
+        }),
+        Event::LegalHoldPlaced(LegalHold {
+            vendor: VendorId(id(4)),
+            name: "acme".into(),
+            reason: "a case in court".into(),
+            by: operator,
+            time,
+        }),
+        Event::LegalHoldLifted(HoldLift {
+            vendor: VendorId(id(4)),
+            name: "acme".into(),
+            reason: "the case is over".into(),
+            by: operator,
+            time,
+        }),
     ]
+}
+
+fn sealed(number: u64) -> SealedFile {
+    SealedFile {
+        file: format!("date=2026-11-18/decisions-2026-11-18T09-000{number}.parquet"),
+        content: Content::Decisions,
+        schema: 1,
+        hour: "2026-11-18T09:00:00Z".parse().unwrap(),
+        rows: number * 3,
+        bytes: 4096,
+        sha256: "ab".repeat(32),
+        rows_root: "cd".repeat(32),
+        first: DecisionId::new(1_795_000_000_123, [9; 10]),
+        last: DecisionId::new(1_795_000_000_123, [9; 10]),
+        event: None,
+    }
 }

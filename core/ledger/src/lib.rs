@@ -33,6 +33,29 @@ pub fn sha256(bytes: &[u8]) -> Hash {
     sha256_of(&[bytes])
 }
 
+/// SHA-256 of bytes that come in pieces.
+#[derive(Clone)]
+pub struct Sha256(digest::Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Sha256 {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    #[must_use]
+    pub fn finish(self) -> Hash {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.0.finish().as_ref());
+        hash
+    }
+}
+
 /// SHA-256 of the parts, one after the other.
 pub(crate) fn sha256_of(parts: &[&[u8]]) -> Hash {
     let mut context = digest::Context::new(&digest::SHA256);

@@ -2,6 +2,7 @@
 
 mod ledger;
 mod parts;
+mod sealed;
 mod start;
 
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::clock_watch::{self, ClockWatch};
 use crate::core::Core;
 pub use crate::core::Entropy;
-use crate::decisions::Decisions;
+use crate::decisions::{Decisions, FoundDecisions};
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
 use crate::issuers::Issuers;
@@ -41,6 +42,7 @@ use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::{Metrics, Surroundings};
 use crate::process::{MetricsAccess, Process, Started};
+use crate::sealing::thread::Wanted;
 use crate::severing::{Held, SeenKeys, Times};
 use crate::{apply, findings, projection, restoring, severing};
 
@@ -57,6 +59,8 @@ pub struct Options {
     pub reserve: ReserveFile,
     /// Where the gate writes its segments.
     pub decision_log_dir: PathBuf,
+    /// Where sealed files of decisions are, and come to be.
+    pub archive_dir: PathBuf,
     pub clock: Clock,
     pub entropy: Entropy,
     pub issuer: String,
@@ -85,6 +89,8 @@ struct Shared {
     issuers: Issuers,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
+    /// The thread that seals, where there is one.
+    sealing: OnceLock<std::sync::mpsc::Sender<Option<Wanted>>>,
     process: Started,
     issuer: String,
     public_origins: Vec<String>,
@@ -107,6 +113,7 @@ impl Control {
             store,
             reserve,
             decision_log_dir,
+            archive_dir,
             clock,
             entropy,
             issuer,
@@ -124,7 +131,8 @@ impl Control {
         let core = Arc::new(Core::new(book, store, reserve, clock, entropy));
         core.clear(done);
         let metrics = Arc::new(Metrics::new(series_max, core.clock.now()));
-        count_history(&metrics, decision_log_dir.clone(), core.clock.now());
+        let decisions = Arc::new(Decisions::new(decision_log_dir, archive_dir));
+        count_history(&metrics, &decisions, core.state(), core.clock.now());
         let clock_watch = Arc::new(ClockWatch::default());
         let (watch, clock) = (Arc::downgrade(&clock_watch), core.clock.clone());
         tokio::spawn(clock_watch::watch(watch, clock));
@@ -134,13 +142,14 @@ impl Control {
             core,
             jobs,
             gates: Arc::default(),
-            decisions: Arc::new(Decisions::new(decision_log_dir)),
+            decisions,
             metrics,
             clock_watch: Arc::clone(&clock_watch),
             stopping: AtomicBool::new(false),
             seen: SeenKeys::default(),
             issuers: Issuers::default(),
             relay: OnceLock::new(),
+            sealing: OnceLock::new(),
             process: Started::new(),
             issuer,
             public_origins,
@@ -431,7 +440,7 @@ impl Control {
     ///
     /// # Errors
     /// The decision log can't be read.
-    pub fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionView>, DecisionsError> {
+    pub fn decisions(&self, query: &DecisionQuery) -> Result<FoundDecisions, DecisionsError> {
         self.0.decisions.find(query, &self.state(), self.now_ms())
     }
 
@@ -533,7 +542,7 @@ impl Control {
         }
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.clock().now().as_millisecond()).unwrap_or(0)
     }
 
@@ -590,7 +599,8 @@ impl Control {
             return None;
         }
         let (decisions, session, now_ms) = (Arc::clone(&self.0.decisions), session.clone(), self.now_ms());
-        let search = move || decisions.session_of(&session, now_ms);
+        let state = self.state();
+        let search = move || decisions.session_of(&session, &state, now_ms);
         self.0.core.runtime.spawn_blocking(search).await.ok().flatten()
     }
 
@@ -642,10 +652,16 @@ impl Control {
 }
 
 /// Reads what was decided before the start, in the background.
-fn count_history(metrics: &Arc<Metrics>, log: PathBuf, start: jiff::Timestamp) {
-    let metrics = Arc::clone(metrics);
+fn count_history(
+    metrics: &Arc<Metrics>,
+    decisions: &Arc<Decisions>,
+    state: Arc<State>,
+    start: jiff::Timestamp,
+) {
+    let (metrics, decisions) = (Arc::clone(metrics), Arc::clone(decisions));
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = metrics.read_history(&Reader::new(log), start) {
+        let sealed = (&**decisions.archive(), &*state.sealed);
+        if let Err(error) = metrics.read_history(&Reader::new(decisions.log()), sealed, start) {
             tracing::warn!(%error, "metrics begin anew: the decision log can't be read");
         }
     });

@@ -2,19 +2,22 @@
 //!
 //! What reads the disk **blocks**: call it from a thread that may.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use portcullis_api::decisions::{DecisionQuery, DecisionView, NamesView};
+use jiff::Timestamp;
+use portcullis_api::decisions::{DecisionQuery, DecisionView, FileFault, NamesView};
 use portcullis_api::page::{LIMIT_DEFAULT, LIMIT_MAX};
+use portcullis_archive::{Archive, Filter, Row};
 use portcullis_decision_log::{Frame, Reader};
 use portcullis_domain::decision::{
     DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, Verdict,
 };
-use portcullis_domain::ids::ClientId;
+use portcullis_domain::ids::{ClientId, VendorId};
+use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 use portcullis_policy::link::LogBatch;
 use tokio::sync::broadcast;
@@ -39,10 +42,19 @@ pub(crate) struct Decisions {
     recent: Mutex<RecentLog>,
     counts: [AtomicU64; 4],
     reader: Reader,
+    log: PathBuf,
+    archive: Arc<Archive>,
     followed: broadcast::Sender<Arc<DecisionView>>,
     /// Decisions whose outcome followers wait for.
     open: Mutex<HashMap<DecisionId, DecisionRecord>>,
     names: Mutex<Option<Arc<Names>>>,
+}
+
+/// What was found, and the sealed files that could not be looked into.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FoundDecisions {
+    pub items: Vec<DecisionView>,
+    pub unreadable: Vec<FileFault>,
 }
 
 #[derive(Clone)]
@@ -58,11 +70,13 @@ struct Names {
 }
 
 impl Decisions {
-    pub fn new(log: PathBuf) -> Self {
+    pub fn new(log: PathBuf, archive: PathBuf) -> Self {
         Self {
             recent: Mutex::default(),
             counts: Default::default(),
-            reader: Reader::new(log),
+            reader: Reader::new(&log),
+            archive: Arc::new(Archive::new(archive)),
+            log,
             followed: broadcast::Sender::new(FOLLOWED_MAX),
             open: Mutex::default(),
             names: Mutex::default(),
@@ -126,10 +140,19 @@ impl Decisions {
         }
     }
 
+    pub fn archive(&self) -> &Arc<Archive> {
+        &self.archive
+    }
+
+    /// Where the gate writes its segments.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// The decision with its outcome, if it has one. Blocks where it isn't a recent one.
     ///
     /// # Errors
-    /// The log can't be read.
+    /// The log can't be read, or it isn't in it and a sealed file that may hold it can't be read.
     pub fn explain(
         &self,
         id: DecisionId,
@@ -138,7 +161,24 @@ impl Decisions {
         let recent = self.recent().find(id);
         let found = match recent {
             Some(found) if found.outcome.is_some() => Some(found),
-            other => joined(&self.reader.find(id.0)?)?.pop().or(other),
+            other => {
+                let frames = self.reader.find(id.0)?;
+                match joined(&frames)?.pop().or(other) {
+                    Some(found) if found.outcome.is_some() => Some(found),
+                    Some(found) => {
+                        let outcome = self.archive.late_outcome(&state.sealed, id)?;
+                        Some(Recent { outcome, ..found })
+                    }
+                    None => {
+                        let row = self.archive.find(&state.sealed, id)?;
+                        // It may end after it was sealed.
+                        row.map(|row| Recent {
+                            outcome: row.outcome.or_else(|| outcome_of(&frames)),
+                            record: row.record,
+                        })
+                    }
+                }
+            }
         };
         Ok(found.map(|found| self.names(state).view(found)))
     }
@@ -146,25 +186,50 @@ impl Decisions {
     /// The newest first. Blocks where the recent ones don't suffice.
     ///
     /// # Errors
-    /// The log can't be read.
+    /// The log can't be read. Sealed files that can't be are named in the answer.
     pub fn find(
         &self,
         query: &DecisionQuery,
         state: &Arc<State>,
         now_ms: u64,
-    ) -> Result<Vec<DecisionView>, DecisionsError> {
+    ) -> Result<FoundDecisions, DecisionsError> {
         let limit = query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX) as usize;
         let names = self.names(state);
         let (mut found, oldest) = self.find_recent(query, &names, limit);
         // What is older than everything in memory is on disk, and so is all from before the start.
         let below = oldest.into_iter().chain(query.cursor).min();
+        if found.len() >= limit {
+            return Ok(FoundDecisions { items: found, unreadable: Vec::new() });
+        }
+        let room = limit - found.len();
+        let mut on_disk = self.find_in_log(query, &names, below, now_ms, room)?;
+        let sealed = self.find_sealed(query, state, &names, below, room);
+        // Between sealing and the end of its segment a decision is in both.
+        let known: HashSet<_> = on_disk.iter().map(|view| view.record.id).collect();
+        on_disk.extend(sealed.items.into_iter().filter(|view| !known.contains(&view.record.id)));
+        on_disk.sort_by_key(|view| std::cmp::Reverse(view.record.id));
+        on_disk.truncate(room);
+        found.extend(on_disk);
+        Ok(FoundDecisions { items: found, unreadable: sealed.unreadable })
+    }
+
+    /// Those in segments that aren't sealed.
+    fn find_in_log(
+        &self,
+        query: &DecisionQuery,
+        names: &Names,
+        below: Option<DecisionId>,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<DecisionView>, DecisionsError> {
+        let mut found = Vec::new();
         let mut until_ms = below.map_or(u64::MAX, |below| below.time_ms().saturating_add(1));
         let since_ms = query.since.map_or(0, |since| u64::try_from(since.as_millisecond()).unwrap_or(0));
         let mut step_ms = STEP_FIRST_MS;
         let mut from_ms = until_ms.min(now_ms).saturating_sub(step_ms).max(since_ms);
         while found.len() < limit && since_ms < until_ms {
             let room = limit - found.len();
-            found.extend(self.find_on_disk(query, &names, from_ms, until_ms, below, room)?);
+            found.extend(self.find_on_disk(query, names, from_ms, until_ms, below, room)?);
             if from_ms <= since_ms {
                 break;
             }
@@ -175,12 +240,51 @@ impl Decisions {
         Ok(found)
     }
 
+    /// Those in sealed files.
+    fn find_sealed(
+        &self,
+        query: &DecisionQuery,
+        state: &Arc<State>,
+        names: &Names,
+        below: Option<DecisionId>,
+        limit: usize,
+    ) -> FoundDecisions {
+        let id_of = |kind: Kind, name: &Option<String>| match name {
+            Some(name) => state.resource(kind, name).map(|found| Some(found.id)),
+            None => Some(None),
+        };
+        // Nobody has this name any more, so nothing is listed under it.
+        let (Some(vendor), Some(client)) =
+            (id_of(Kind::Vendor, &query.vendor), id_of(Kind::Client, &query.client))
+        else {
+            return FoundDecisions::default();
+        };
+        let filter = Filter {
+            vendor: vendor.map(VendorId),
+            client: client.map(ClientId),
+            verdict: query.verdict,
+            reason: query.reason,
+            session: None,
+            since: query.since,
+            until: query.until,
+            below,
+        };
+        let found = self.archive.newest(&state.sealed, &filter, limit);
+        let view = |row: Row| names.view(Recent { record: row.record, outcome: row.outcome });
+        let unreadable = found.unreadable.into_iter();
+        FoundDecisions {
+            items: found.rows.into_iter().map(view).collect(),
+            unreadable: unreadable.map(|fault| FileFault { file: fault.file, why: fault.why }).collect(),
+        }
+    }
+
     /// The client that a session belongs to, by its newest decision. Blocks where that isn't recent.
-    pub fn session_of(&self, session: &str, now_ms: u64) -> Option<ClientId> {
-        self.recent_session_of(session).or_else(|| {
-            let mut client = None;
-            let scanned =
-                self.reader.scan(now_ms.saturating_sub(SESSION_SEARCH_MS), u64::MAX, &mut |frame| {
+    pub fn session_of(&self, session: &str, state: &State, now_ms: u64) -> Option<ClientId> {
+        let begin_ms = now_ms.saturating_sub(SESSION_SEARCH_MS);
+        self.recent_session_of(session)
+            .or_else(|| {
+                let mut client = None;
+                let scanned = self.reader.scan(begin_ms, u64::MAX, &mut |frame| {
                     if frame.kind == DECISION_KIND
                         && frame.version == PAYLOAD_VERSION
                         && let Ok(record) = DecisionRecord::from_bytes(&frame.payload)
@@ -190,11 +294,16 @@ impl Decisions {
                     }
                     ControlFlow::Continue(())
                 });
-            if let Err(error) = scanned {
-                tracing::warn!(%error, "a session can't be looked for in the decision log");
-            }
-            client
-        })
+                if let Err(error) = scanned {
+                    tracing::warn!(%error, "a session can't be looked for in the decision log");
+                }
+                client
+            })
+            .or_else(|| {
+                let since = i64::try_from(begin_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                let filter = Filter { session: Some(session.to_owned()), since, ..Filter::default() };
+                self.archive.newest(&state.sealed, &filter, 1).rows.pop()?.record.client
+            })
     }
 
     pub fn recent_session_of(&self, session: &str) -> Option<ClientId> {
@@ -301,6 +410,11 @@ impl Names {
         };
         DecisionView::new(record, outcome, names)
     }
+}
+
+fn outcome_of(frames: &[Frame]) -> Option<OutcomeRecord> {
+    let outcome = frames.iter().find(|frame| frame.kind == OUTCOME_KIND)?;
+    OutcomeRecord::from_bytes(&outcome.payload).ok()
 }
 
 /// Decisions with their outcomes, from frames that come in their order.

@@ -93,6 +93,8 @@ pub enum ExecuteError {
 pub enum DecisionsError {
     #[error("the decision log can't be read")]
     Log(#[from] LogError),
+    #[error("a sealed file of the decision log can't be read")]
+    Archive(#[from] portcullis_archive::ArchiveError),
     #[error("a record of the decision log can't be read")]
     Payload(#[from] portcullis_domain::decision::PayloadError),
     #[error("a record of the decision log has version {0}, which this program can't read")]

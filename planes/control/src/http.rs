@@ -2,6 +2,7 @@
 //!
 //! `portcullis_api::openapi::routes` is the table of what is served here; a test compares the two.
 
+mod archive;
 mod authorize;
 mod client_keys;
 mod closing;
@@ -58,6 +59,11 @@ pub fn router(control: Control) -> Router {
         .route("/v1/keys/rotate", post(keys::rotate))
         .route("/v1/keys/withdraw", post(keys::withdraw))
         .route("/v1/decisions", get(decisions::list))
+        .route("/v1/decisions/files", get(archive::files))
+        .route("/v1/decisions/verify", post(archive::verify))
+        .route("/v1/decisions/seal", post(archive::seal))
+        .route("/v1/holds", get(archive::holds).post(archive::place_hold))
+        .route("/v1/holds/lift", post(archive::lift_hold))
         .route("/v1/decisions/stream", get(decisions::follow))
         .route("/v1/decisions/{id}", get(decisions::explain))
         .route("/v1/events/stream", get(decisions::follow_events))

@@ -23,6 +23,7 @@ pub mod process;
 pub mod projection;
 mod record;
 mod restoring;
+pub mod sealing;
 pub mod severing;
 
 pub use control::{Control, Entropy, Options};

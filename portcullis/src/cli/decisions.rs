@@ -1,10 +1,12 @@
 //! `decisions`: the list, and the stream of what is decided now.
 
+mod sealed;
+
 use std::collections::HashMap;
 
 use anyhow::Result;
-use portcullis_api::decisions::DecisionView;
-use portcullis_api::page::{LIMIT_MAX, Page};
+use portcullis_api::decisions::{DecisionPage, DecisionView, FileFault};
+use portcullis_api::page::LIMIT_MAX;
 use portcullis_domain::decision::{DecisionId, Ending, Verdict};
 use serde_json::json;
 
@@ -22,7 +24,16 @@ const WIDTH_OF_REQUESTS: usize = 96;
 const TOLD_MAX: usize = 10_000;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Option<sealed::Verb>,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+#[derive(clap::Args)]
+struct Wanted {
     /// Only those about this vendor
     #[arg(long)]
     vendor: Option<String>,
@@ -38,6 +49,9 @@ pub(super) struct Arguments {
     /// Only those since then: `90s`, `15m`, `2h`, `7d`, or an instant such as `2026-12-31T18:00:00Z`
     #[arg(long)]
     since: Option<Since>,
+    /// Only those before then, written like `--since`
+    #[arg(long, conflicts_with = "follow")]
+    until: Option<Since>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -58,22 +72,33 @@ fn verdict(word: &str) -> Result<Verdict, String> {
 
 pub(super) async fn decisions(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
     let server = Server::find(place)?;
+    let Arguments { verb, wanted: arguments } = arguments;
+    if let Some(verb) = verb {
+        return sealed::decisions(&server, out, verb).await;
+    }
     if arguments.follow {
         follow(&server, out, &arguments).await?;
         return Ok(Outcome::Done);
     }
-    let asked_for_all = arguments.since.is_none() && filters(&arguments).is_empty();
+    let asked_for_all =
+        arguments.since.is_none() && arguments.until.is_none() && filters(&arguments).is_empty();
     let none = if asked_for_all { "no decisions yet" } else { "no decision is like that" };
     out.watch(arguments.watch, async || {
-        let found = list(&server, &arguments).await?;
-        let listed = json!({ "items": found });
+        let (found, unreadable) = list(&server, &arguments).await?;
+        let listed = match unreadable.as_slice() {
+            [] => json!({ "items": found }),
+            unreadable => json!({ "items": found, "unreadable": unreadable }),
+        };
+        for fault in &unreadable {
+            out.note(&format!("note: `{}` could not be looked into: {}", fault.file, fault.why));
+        }
         out.rendered(&listed, |_| out.table(&table(&found), none))
     })
     .await?;
     Ok(Outcome::Done)
 }
 
-fn filters(arguments: &Arguments) -> Vec<(&'static str, String)> {
+fn filters(arguments: &Wanted) -> Vec<(&'static str, String)> {
     let mut filters = Vec::new();
     filters.extend(arguments.vendor.clone().map(|vendor| ("vendor", vendor)));
     filters.extend(arguments.client.clone().map(|client| ("client", client)));
@@ -82,8 +107,9 @@ fn filters(arguments: &Arguments) -> Vec<(&'static str, String)> {
     filters
 }
 
-async fn list(server: &Server, arguments: &Arguments) -> Result<Vec<DecisionView>> {
+async fn list(server: &Server, arguments: &Wanted) -> Result<(Vec<DecisionView>, Vec<FileFault>)> {
     let mut found: Vec<DecisionView> = Vec::new();
+    let mut unreadable: Vec<FileFault> = Vec::new();
     let mut cursor: Option<String> = None;
     let now = system_clock().now();
     loop {
@@ -91,22 +117,28 @@ async fn list(server: &Server, arguments: &Arguments) -> Result<Vec<DecisionView
         let mut query = filters(arguments);
         query.push(("limit", wanted.min(LIMIT_MAX as usize).to_string()));
         query.extend(arguments.since.map(|since| ("since", since.before(now).to_string())));
+        query.extend(arguments.until.map(|until| ("until", until.before(now).to_string())));
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let page: Page<DecisionView> = server.query(&["v1", "decisions"], &query).await?;
+        let page: DecisionPage = server.query(&["v1", "decisions"], &query).await?;
         found.extend(page.items);
+        for fault in page.unreadable {
+            if !unreadable.contains(&fault) {
+                unreadable.push(fault);
+            }
+        }
         cursor = page.next;
         if cursor.is_none() || found.len() >= arguments.limit as usize {
-            return Ok(found);
+            return Ok((found, unreadable));
         }
     }
 }
 
-async fn follow(server: &Server, out: &Output, arguments: &Arguments) -> Result<()> {
+async fn follow(server: &Server, out: &Output, arguments: &Wanted) -> Result<()> {
     // The stream first, so that nothing falls between it and the list.
     let mut events = Events::new(server.stream(&["v1", "decisions", "stream"], &filters(arguments)).await?);
     let mut told = Told::default();
     if arguments.since.is_some() {
-        for decision in list(server, arguments).await?.iter().rev() {
+        for decision in list(server, arguments).await?.0.iter().rev() {
             told.tell(out, decision)?;
         }
     }

@@ -120,7 +120,27 @@ pub(super) const DECISIONS: &str = "\
 Examples:
   portcullis decisions --vendor acme --since 1h
   portcullis decisions --verdict deny --follow
-  portcullis decisions --reason records_cut -o json";
+  portcullis decisions --reason records_cut -o json
+  portcullis decisions --vendor acme --since 30d --until 29d";
+
+pub(super) const DECISIONS_FILES: &str = "\
+Examples:
+  portcullis decisions files
+  portcullis decisions files -o json";
+
+pub(super) const DECISIONS_VERIFY: &str = "\
+Examples:
+  portcullis decisions verify";
+
+pub(super) const DECISIONS_SEAL: &str = "\
+Examples:
+  portcullis decisions seal";
+
+pub(super) const HOLD: &str = "\
+Examples:
+  portcullis hold add vendor/acme --reason 'a case in court'
+  portcullis hold list
+  portcullis hold lift vendor/acme --reason 'the case is over'";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use portcullis_decision_log::{AppendError, LogError, Options, SegmentWriter, Syncer};
+use portcullis_decision_log::{AppendError, LogError, Options, SegmentWriter, Syncer, unsealed};
 
 use crate::common::{NOW_MS, append, crash, id, scan, segments, small, vendor, wait_until};
 
@@ -31,15 +31,87 @@ fn a_spent_share_closes_that_vendor_only_and_comes_back_with_room() {
     assert!(append(&mut writer, vendor(1)).is_err());
     append(&mut writer, vendor(2)).unwrap();
 
-    // Others fill the log until the oldest segment goes, and with it what the vendor had spent.
+    // Others fill the log; when the oldest segment is sealed it goes, and with it what the vendor had spent.
     for _ in 0..200 {
-        append(&mut writer, [0; 16]).unwrap();
+        if append(&mut writer, [0; 16]).is_err() {
+            seal(directory.path());
+            append(&mut writer, [0; 16]).unwrap();
+        }
     }
-    append(&mut writer, vendor(1)).unwrap();
+    // The share is back as soon as the segment is gone.
+    wait_until(|| {
+        seal(directory.path());
+        append(&mut writer, vendor(1)).is_ok()
+    });
+}
+
+/// Says that all closed segments are in sealed files.
+fn seal(directory: &Path) -> usize {
+    let all = unsealed(directory).unwrap();
+    all.iter().filter(|segment| segment.mark_sealed().unwrap()).count()
 }
 
 #[test]
-fn the_oldest_closed_segments_go_first_and_never_an_active_one() {
+fn what_is_not_sealed_is_never_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let syncer = Syncer::start(directory.path(), Options { bytes_max: 4 * 4096, ..small() }).unwrap();
+    let mut writer = SegmentWriter::open(&syncer, 0, NOW_MS).unwrap();
+    let mut recorded = 0;
+    let refused = loop {
+        match writer.append(1, 1, id(NOW_MS, recorded), vendor(1), &[0; 150], NOW_MS) {
+            Ok(()) => recorded += 1,
+            Err(error) => break error,
+        }
+        assert!(recorded < 1_000);
+    };
+    assert!(matches!(refused, AppendError::NoSpace), "{refused:?}");
+    assert_eq!(scan(directory.path()).len() as u64, recorded);
+    syncer.sync().unwrap();
+    let sealed = seal(directory.path());
+    assert!(sealed > 0);
+    // Readers pass over what is sealed, and there is room for more.
+    let left = scan(directory.path()).len() as u64;
+    assert!(left < recorded, "{left} of {recorded}");
+    writer.append(1, 1, id(NOW_MS, recorded), vendor(1), &[0; 150], NOW_MS).unwrap();
+    assert!(!segments(directory.path()).is_empty());
+}
+
+#[test]
+fn each_hour_begins_a_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    let syncer = Syncer::start(directory.path(), small()).unwrap();
+    let mut writer = SegmentWriter::open(&syncer, 0, NOW_MS).unwrap();
+    let hour_ms = 3_600_000;
+    let mut appended = 0;
+    append_at(&mut writer, id(NOW_MS, 0), NOW_MS);
+    // A clock that goes back begins one too, and loses nothing.
+    for (turn, at_ms) in [NOW_MS + hour_ms, NOW_MS + 2 * hour_ms, NOW_MS].into_iter().enumerate() {
+        wait_until(|| {
+            // Where the next segment isn't ready yet, the old one does.
+            appended += 1;
+            append_at(&mut writer, id(at_ms, appended), at_ms);
+            segments(directory.path()).len() == turn + 3
+        });
+    }
+    let counts: Vec<_> = unsealed(directory.path())
+        .unwrap()
+        .iter()
+        .map(|segment| {
+            let mut frames = 0;
+            segment.visit(|_| frames += 1).unwrap();
+            frames
+        })
+        .collect();
+    assert!(counts.iter().filter(|frames| **frames > 0).count() >= 4, "{counts:?}");
+    assert_eq!(counts.iter().sum::<u64>(), appended + 1);
+}
+
+fn append_at(writer: &mut SegmentWriter, id: [u8; 16], now_ms: u64) {
+    writer.append(1, 1, id, vendor(1), b"x", now_ms).unwrap();
+}
+
+#[test]
+fn the_oldest_sealed_segments_go_first_and_never_an_active_one() {
     let directory = tempfile::tempdir().unwrap();
     let bytes_max = 8 * 4096;
     let options = Options { bytes_max, ..small() };
@@ -48,7 +120,12 @@ fn the_oldest_closed_segments_go_first_and_never_an_active_one() {
     append(&mut idle, id(NOW_MS, 0), b"oldest, but its segment is active");
     let mut busy = SegmentWriter::open(&syncer, 1, NOW_MS).unwrap();
     for number in 1..1_000 {
-        busy.append(1, 1, id(NOW_MS + number, number), vendor(1), &[0; 150], NOW_MS + number).unwrap();
+        let mut more =
+            || busy.append(1, 1, id(NOW_MS + number, number), vendor(1), &[0; 150], NOW_MS + number);
+        if more().is_err() {
+            assert!(seal_oldest(directory.path()));
+            more().unwrap();
+        }
         let bytes: u64 = segments(directory.path())
             .iter()
             .map(|path| std::fs::metadata(path).map_or(0, |data| data.len()))
@@ -60,6 +137,10 @@ fn the_oldest_closed_segments_go_first_and_never_an_active_one() {
     let first = *kept.iter().nth(1).unwrap();
     assert!(first > 800, "{first}");
     assert!(kept.iter().skip(1).copied().eq(first..1_000), "only the oldest are missing");
+}
+
+fn seal_oldest(directory: &Path) -> bool {
+    unsealed(directory).unwrap().iter().any(|segment| segment.mark_sealed().unwrap())
 }
 
 /// A segment is as large for one decision as for thousands: what it doesn't use goes back.

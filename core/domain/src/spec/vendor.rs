@@ -26,6 +26,9 @@ pub struct VendorSpec {
     /// Records that it may take in any ten seconds, over all its integrations; 50,000 without a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records_max: Option<u64>,
+    /// How many days its decisions are kept; 400 without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions_days: Option<u32>,
     /// People to call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,

@@ -21,6 +21,7 @@ impl State {
             }
             Event::ResourceDefined { id, declaration, keys, time } => {
                 self.forget_keys_of_other_source(*id, &declaration.spec);
+                self.note_decisions_days(*id, &declaration.spec);
                 for personal in declaration.spec.clone().personal_mut() {
                     self.hold(personal);
                 }
@@ -85,6 +86,14 @@ impl State {
                 for operator in self.operators.values_mut() {
                     operator.name.erase(*subject);
                 }
+            }
+            Event::DecisionsSealed(sealed) => self.apply_sealed(sealed),
+            Event::DecisionsExpired(expiry) => self.apply_expired(expiry),
+            Event::LegalHoldPlaced(hold) => {
+                self.holds.insert(hold.vendor, hold.clone());
+            }
+            Event::LegalHoldLifted(lift) => {
+                self.holds.remove(&lift.vendor);
             }
         }
     }

@@ -83,6 +83,10 @@ impl State {
                 self.decide_use_enrolment(&name, &code_sha256, key, context)
             }
             Command::SignOut { target, by, reason } => self.decide_sign_out(&target, by, reason, context),
+            Command::RecordSealed(sealed) => self.decide_sealed(sealed),
+            Command::RecordExpired(expiry) => self.decide_expired(expiry),
+            Command::PlaceHold { vendor, by, reason } => self.decide_hold(&vendor, by, reason, context),
+            Command::LiftHold { vendor, by, reason } => self.decide_lift(&vendor, by, reason, context),
         }
     }
 

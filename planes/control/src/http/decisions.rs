@@ -8,8 +8,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _};
-use portcullis_api::decisions::{DecisionQuery, ReasonView};
-use portcullis_api::page::Page;
+use portcullis_api::decisions::{DecisionPage, DecisionQuery, ReasonView};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::OperatorId;
 use portcullis_domain::reason::Reason;
@@ -22,6 +21,7 @@ use super::authorize::Caller;
 use super::read::Parameters;
 use super::reply::{Refused, Reply, bad_request, failed, json, not_found};
 use crate::control::Control;
+use crate::decisions::FoundDecisions;
 use crate::error::DecisionsError;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -30,14 +30,15 @@ pub async fn list(State(control): State<Control>, RawQuery(query): RawQuery) -> 
     let mut parameters = Parameters::new(query.as_deref())?;
     let mut query = filters(&mut parameters)?;
     query.since = parameters.parsed("since", "an instant such as `2026-12-31T18:00:00Z`")?;
+    query.until = parameters.parsed("until", "an instant such as `2026-12-31T18:00:00Z`")?;
     query.cursor = parameters.parsed("cursor", "the `next` of the page before")?;
     let limit = parameters.limit()?;
     parameters.finish()?;
     query.limit = Some(limit);
-    let items = blocking(move || control.decisions(&query)).await?;
+    let FoundDecisions { items, unreadable } = blocking(move || control.decisions(&query)).await?;
     let full = items.len() >= limit as usize;
     let next = items.last().filter(|_| full).map(|last| last.record.id.to_string());
-    Ok(json(StatusCode::OK, &Page { items, next }))
+    Ok(json(StatusCode::OK, &DecisionPage { items, next, unreadable }))
 }
 
 pub async fn explain(State(control): State<Control>, Path(id): Path<String>) -> Reply {

@@ -260,7 +260,8 @@ fn a_start_counts_what_was_decided_before() {
     }
     let metrics = Metrics::new(None, at(0));
     assert_eq!(metrics.since(), at(0));
-    metrics.read_history(&Reader::new(folder.path()), at(0)).unwrap();
+    let sealed = (&portcullis_archive::Archive::new(folder.path().join("archive")), &Default::default());
+    metrics.read_history(&Reader::new(folder.path()), sealed, at(0)).unwrap();
     // The day before is too old; the oldest of the last 24 hours says since when it is whole.
     assert_eq!(metrics.since(), at(-5 * 3_600));
     metrics.take(&batch(1, 3, 0));

@@ -11,7 +11,7 @@ use portcullis_policy::link::{FromGate, LogBatch};
 
 use crate::world::{Process, World, until};
 
-fn decision(process: &Process, world: &World, ago_ms: u64, number: u8) -> DecisionRecord {
+pub fn decision(process: &Process, world: &World, ago_ms: u64, number: u8) -> DecisionRecord {
     let state = process.control.state();
     let now_ms = u64::try_from(world.now().as_millisecond()).unwrap();
     DecisionRecord {
@@ -38,7 +38,7 @@ fn decision(process: &Process, world: &World, ago_ms: u64, number: u8) -> Decisi
     }
 }
 
-fn outcome(of: &DecisionRecord) -> OutcomeRecord {
+pub fn outcome(of: &DecisionRecord) -> OutcomeRecord {
     OutcomeRecord {
         id: of.id,
         time: of.time,
@@ -82,7 +82,7 @@ async fn decisions_are_found_in_memory_and_on_disk_newest_first() {
     let ended = vec![outcome(&new[0])];
     gate.to_control.send(FromGate::Decisions(LogBatch::of(&new, &ended).unwrap())).await.unwrap();
     let find = |query: DecisionQuery| -> Vec<DecisionId> {
-        process.control.decisions(&query).unwrap().iter().map(|view| view.record.id).collect()
+        process.control.decisions(&query).unwrap().items.iter().map(|view| view.record.id).collect()
     };
     let ids = |numbers: &[usize]| -> Vec<DecisionId> {
         let all: Vec<_> = old.iter().chain(&new).collect();

@@ -18,5 +18,6 @@ mod folding;
 mod issuers;
 mod keys;
 mod restoring;
+mod sealing;
 mod severing;
 mod world;

@@ -96,6 +96,7 @@ impl World {
             store: store.clone(),
             reserve: self.reserve(),
             decision_log_dir: self.log_dir(),
+            archive_dir: self.directory.path().join("archive"),
             clock: Clock::new(
                 move || Timestamp::from_microsecond(now_us.load(Ordering::SeqCst)).unwrap(),
                 move || started.elapsed(),

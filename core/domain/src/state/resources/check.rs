@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{fault, references};
+use crate::archive::DECISIONS_DAYS;
 use crate::command::{Fault, Prepared};
 use crate::spec::{
     ContractSpec, Declaration, Impact, IntegrationSpec, Kind, RouteSpec, ServiceLevels, Spec, UnboundTokens,
@@ -92,6 +93,10 @@ fn check_one(
         Spec::Vendor(spec) => {
             if spec.legal_name.trim().is_empty() {
                 faults.push(fault(declaration, "/spec/legal_name", "the legal name is empty".into(), None));
+            }
+            if let Some(days) = spec.decisions_days.filter(|days| !DECISIONS_DAYS.contains(days)) {
+                let message = format!("decisions can't be kept for `{days}` days");
+                faults.push(fault(declaration, "/spec/decisions_days", message, Some("use 1 to 36500 days")));
             }
         }
         Spec::Contract(spec) => check_contract(state, declaration, spec, faults),

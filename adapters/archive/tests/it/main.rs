@@ -1,0 +1,15 @@
+//! The archive against files on a disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+mod damage;
+mod properties;
+mod proving;
+mod queries;
+mod writing;
