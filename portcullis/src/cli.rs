@@ -171,8 +171,9 @@ enum Verb {
     Findings(output::Watch),
     /// Read settings, certificates and identities anew, while everything serves on
     Reload,
-    /// Check folder, disk, certificates, server, clock and ledger
-    Doctor,
+    /// Check folder, disk, permissions, certificates, server, clock, ledger, gate and upstreams
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(doctor::Arguments),
     /// Print the completion script of a shell
     #[command(after_help = examples::COMPLETION)]
     Completion(local::CompletionArguments),
@@ -269,7 +270,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
         Verb::Reload => reload::reload(&place, &out).await,
-        Verb::Doctor => doctor::doctor(&place, &out).await,
+        Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
         Verb::Completion(arguments) => local::completion(&out, &arguments),
         Verb::Version => local::version(&out),
     }

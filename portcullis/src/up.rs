@@ -1,5 +1,6 @@
 //! `portcullis up`: gate and control in one process, on embedded stores.
 
+mod checks;
 mod endpoints;
 mod fetch;
 mod posting;
@@ -110,6 +111,11 @@ impl Installation {
         let settings_path = directory.join("settings.json");
         let held = Settings::read(&settings_path)?.unwrap_or_else(|| settings.clone());
         let ca = std::path::absolute(keys.path("ca.crt"))?;
+        let surroundings = checks::Surroundings {
+            authority_pem: keys.authority_pem()?,
+            identities: directory.join("identities"),
+            clock: control.clock().clone(),
+        };
         let reloader = Arc::new(Reloader::new(settings_path, held, keys, gate.reloads(), serving.tls())?);
         let metrics_access = metrics_access(settings.metrics.access, &directory)?;
         let postings = Arc::new(Postings::start(&settings.checkpoints, &store, control.clock())?);
@@ -118,6 +124,7 @@ impl Installation {
             gate.strangers(),
             metrics_access,
             postings,
+            surroundings,
         ));
         let sealing = Sealing::start(control.clone(), settings.sealing)?;
         let endpoints = Endpoints {

@@ -365,12 +365,27 @@ fn another_server_gets_no_token_that_lies_here() {
 fn a_doctor_says_what_is_there_and_what_is_not() {
     let world = World::start();
     let well = world.run(&["doctor"]).good();
-    for part in ["data folder", "disk space", "gate.crt", "server", "clock", "ledger", "one operator only"] {
+    for part in [
+        "data folder",
+        "disk space",
+        "reserve",
+        "permissions",
+        "its key fits",
+        "gate link",
+        "gate port",
+        "server",
+        "clock",
+        "ledger",
+        "one operator only",
+    ] {
         assert!(well.contains(part), "{part} is not in: {well}");
     }
     let away = ["doctor", "--server", "https://127.0.0.1:1", "--dir", "portcullis-data"];
     let away = world.run(&away).ended(1).out;
-    assert!(away.contains("bad      server       can't reach `https://127.0.0.1:1`"), "{away}");
+    let server = away.lines().find(|line| line.starts_with("bad      server ")).unwrap_or_default();
+    assert!(server.contains("can't reach `https://127.0.0.1:1`"), "{away}");
+    world.run(&["doctor", "--ready"]).good();
+    world.run(&["doctor", "--ready", "--server", "https://127.0.0.1:1", "--dir", "portcullis-data"]).ended(1);
     let nowhere = world.run(&["get", "vendors", "--dir", "elsewhere"]);
     nowhere.refused(&["elsewhere", "hint: "]);
 }

@@ -3,6 +3,7 @@
 use schemars::{Schema, SchemaGenerator};
 
 use crate::apply::{ApplyReport, ApplyRequest};
+use crate::checks::Check;
 use crate::client_keys::{ClientKeysView, EnrolmentAnswer, EnrolmentRequest};
 use crate::closing::{
     GlobalTokenRevocationRequest, RevokeKeysRequest, RevokeTokenRequest, SignOutRequest, TokensEnded,
@@ -250,6 +251,9 @@ fn observing() -> Vec<Route> {
             .about("Of the vendor called so, or of this id: its integrations, their routes, and where its service levels stand.")
             .query(WINDOW)
             .answers::<VendorMetrics>(200, "What is in the window."),
+        read("/v1/checks", "list_checks", "What the server sees of its gates and upstreams")
+            .about("Each upstream is tried from where the gate stands: address, TLS and identity, and no request.")
+            .answers::<Vec<Check>>(200, "All of them."),
         read("/v1/findings", "list_findings", "What is wrong, or about to be, the most pressing first")
             .answers::<Vec<Finding>>(200, "All of them; none where all is well."),
     ]

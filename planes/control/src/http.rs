@@ -4,6 +4,7 @@
 
 mod archive;
 mod authorize;
+mod checks;
 mod client_keys;
 mod closing;
 mod decisions;
@@ -74,6 +75,7 @@ pub fn router(control: Control) -> Router {
         .route("/v1/ledger/consistency", get(ledger::prove_consistency))
         .route("/v1/reasons", get(decisions::reasons))
         .route("/v1/vendors/{name}/metrics", get(metrics::vendor))
+        .route("/v1/checks", get(checks::list))
         .route("/v1/findings", get(findings::list))
         // Outermost last: who asks comes before what was asked already.
         .route_layer(from_fn_with_state((control.clone(), answers), once::once))

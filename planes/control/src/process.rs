@@ -3,9 +3,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use portcullis_api::checks::Check;
 use portcullis_api::ledger::Posting;
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
+use portcullis_policy::facts::SnapshotFacts;
 
 pub type Reloading = Pin<Box<dyn Future<Output = Result<ReloadAnswer, Box<Problem>>> + Send>>;
 
@@ -18,7 +20,11 @@ pub struct Process {
     /// How posting checkpoints to places outside goes.
     pub postings: Box<dyn Fn() -> Vec<Posting> + Send + Sync>,
     pub metrics_access: MetricsAccess,
+    /// Looks at what a snapshot names, such as upstreams, from where the gate stands.
+    pub checks: Box<dyn Fn(SnapshotFacts) -> Checking + Send + Sync>,
 }
+
+pub type Checking = Pin<Box<dyn Future<Output = Vec<Check>> + Send>>;
 
 /// Who may read the metrics, which name vendors and their volumes.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -31,6 +31,7 @@ mod opening;
 mod orders;
 mod outlet;
 mod pipeline;
+pub mod probe;
 mod read;
 mod record;
 mod refusal;

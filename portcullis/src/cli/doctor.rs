@@ -1,95 +1,125 @@
 //! `doctor`: whether everything is as it should be, and what to do where it isn't.
 
-use std::path::Path;
+mod certificates;
+mod machine;
 
-use anyhow::{Context as _, Result};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use portcullis_api::checks::{Check, Health};
 use portcullis_api::findings::Severity;
 use portcullis_api::ledger::Posting;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
-use serde::Serialize;
 
 use super::output::{Output, Paint, Style};
 use super::server::Server;
 use super::{Outcome, Place, ledger, time};
 use crate::clock::system_clock;
+use crate::settings::Settings;
 
-/// With less, a severance may soon find no room but the reserve.
-const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
-const FREE_BYTES_LEAST: u64 = 100 * 1024 * 1024;
+/// How long a port may take.
+const PORT_WAIT: Duration = Duration::from_secs(3);
 /// The release's own time: no clock can be right that is before it.
 const EARLIEST: i64 = 1_735_689_600;
 const CLOCK_OFF_SECONDS_MAX: i64 = 5;
-const CERTIFICATE_DAYS_MIN: i64 = 21;
-const CERTIFICATES: [&str; 3] = ["ca.crt", "gate.crt", "control.crt"];
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Finding {
-    Good,
-    Warning,
-    Bad,
-    /// It can't be seen from here.
-    Unknown,
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Only ask whether the server is ready, for health checks
+    #[arg(long)]
+    ready: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Check {
-    check: &'static str,
-    finding: Finding,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'static str>,
-}
-
-impl Check {
-    fn new(check: &'static str, finding: Finding, detail: impl Into<String>) -> Self {
-        Self { check, finding, detail: detail.into(), hint: None }
-    }
-
-    fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
-    }
-}
-
-pub(super) async fn doctor(place: &Place, out: &Output) -> Result<Outcome> {
+pub(super) async fn doctor(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
     let now = system_clock().now();
     let directory = place.directory();
-    let mut checks = vec![data_folder(directory.as_deref())];
-    checks.push(match directory.as_deref() {
-        Some(directory) => disk(directory),
-        None => Check::new("disk space", Finding::Unknown, "no data folder is known here"),
-    });
-    checks.extend(directory.as_deref().map(|directory| decision_log(&directory.join("decisions"))));
-    checks.extend(CERTIFICATES.iter().map(|name| certificate(directory.as_deref(), name, now)));
+    let mut checks = Vec::new();
+    if !arguments.ready {
+        checks.push(data_folder(directory.as_deref()));
+        match directory.as_deref() {
+            Some(directory) => checks.extend(of_folder(directory, now)),
+            None => checks.push(Check::new("disk space", Health::Unknown, "no data folder is known here")),
+        }
+        checks.push(machine::time_service());
+    }
     match Server::find(place) {
-        Ok(server) => checks.extend(of_server(&server, now).await),
+        Ok(server) if arguments.ready => checks.push(answers(&server).await.0),
+        Ok(server) => {
+            checks.extend(of_server(&server, now).await);
+            checks.push(gate_port(place).await);
+        }
         Err(error) => {
             let detail = portcullis_api::problem::split_hint(&format!("{error:#}")).0;
             checks.push(
-                Check::new("server", Finding::Bad, detail)
+                Check::new("server", Health::Bad, detail)
                     .hint("start `portcullis up`, or say where it is by `--dir` or `--server`"),
             );
             checks.push(clock(now, None));
         }
     }
-    let bad = checks.iter().any(|check| check.finding == Finding::Bad);
+    let bad = checks.iter().any(|check| check.finding == Health::Bad);
     out.show(&checks, |paint| told(&checks, paint))?;
     Ok(if bad { Outcome::Refused } else { Outcome::Done })
+}
+
+/// What the folder itself tells, whether anything runs on it or not.
+fn of_folder(directory: &Path, now: Timestamp) -> Vec<Check> {
+    let mut checks = machine::disk(directory);
+    checks.push(machine::reserve(directory));
+    checks.push(machine::permissions(directory));
+    checks.push(decision_log(&directory.join("decisions")));
+    let keys = directory.join("keys");
+    let settings = Settings::read(&directory.join("settings.json")).ok().flatten();
+    let gate = settings.as_ref().and_then(|settings| host(&settings.public_url));
+    checks.push(certificates::certificate(&keys, "ca.crt", None, now));
+    checks.push(certificates::certificate(&keys, "gate.crt", gate.as_deref(), now));
+    checks.push(certificates::certificate(&keys, "control.crt", Some("localhost"), now));
+    checks
+}
+
+fn host(url: &str) -> Option<String> {
+    let host = reqwest::Url::parse(url).ok()?.host_str()?.to_owned();
+    Some(host.trim_matches(['[', ']']).to_owned())
+}
+
+/// Whether vendors' machines could come in, as far as this machine can tell.
+async fn gate_port(place: &Place) -> Check {
+    let name = "gate port";
+    let Some(gate) = place.endpoints().ok().map(|endpoints| endpoints.gate) else {
+        return Check::new(name, Health::Unknown, "no data folder tells the gate's address");
+    };
+    let url = reqwest::Url::parse(&gate).ok();
+    let address =
+        url.as_ref().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+    let Some((host, port)) = address else {
+        return Check::new(name, Health::Bad, format!("`{gate}` is no address"));
+    };
+    let host = host.trim_matches(['[', ']']);
+    match tokio::time::timeout(PORT_WAIT, tokio::net::TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Check::new(name, Health::Good, format!("`{gate}` takes connections")),
+        Ok(Err(error)) => Check::new(name, Health::Bad, format!("`{gate}`: {error}"))
+            .hint("is it the address of a balancer that this machine can't reach? Then look from outside"),
+        Err(_) => Check::new(name, Health::Warning, format!("`{gate}` doesn't answer this machine"))
+            .hint("is it the address of a balancer that this machine can't reach? Then look from outside"),
+    }
 }
 
 async fn of_server(server: &Server, now: Timestamp) -> Vec<Check> {
     let mut checks = Vec::new();
     let (ready, their_time) = answers(server).await;
-    let answers = ready.finding != Finding::Bad;
+    let answers = ready.finding != Health::Bad;
     checks.push(ready);
     checks.push(clock(now, their_time));
     if answers {
         checks.push(verified(server).await);
         checks.push(posted(server).await);
         checks.push(findings(server).await);
+        match server.get::<Vec<Check>>(&["v1", "checks"]).await {
+            Ok(found) => checks.extend(found),
+            Err(error) => checks.push(Check::new("gate link", Health::Unknown, format!("{error:#}"))),
+        }
     }
     checks
 }
@@ -101,16 +131,16 @@ async fn answers(server: &Server) -> (Check, Option<Timestamp>) {
             let date = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
             let status = response.status();
             let check = if status.is_success() {
-                Check::new("server", Finding::Good, format!("`{}` answers", server.address()))
+                Check::new("server", Health::Good, format!("`{}` answers", server.address()))
             } else {
-                Check::new("server", Finding::Bad, format!("`{}` answers {status}", server.address()))
+                Check::new("server", Health::Bad, format!("`{}` answers {status}", server.address()))
                     .hint("look at its log")
             };
             (check, date)
         }
         Err(error) => {
             let detail = portcullis_api::problem::split_hint(&error.to_string()).0;
-            (Check::new("server", Finding::Bad, detail).hint("is `portcullis up` running?"), None)
+            (Check::new("server", Health::Bad, detail).hint("is `portcullis up` running?"), None)
         }
     }
 }
@@ -118,14 +148,14 @@ async fn answers(server: &Server) -> (Check, Option<Timestamp>) {
 async fn verified(server: &Server) -> Check {
     match ledger::verify(server).await {
         Ok(report) if report.good => {
-            Check::new("ledger", Finding::Good, format!("{} events verify", report.events_checked))
+            Check::new("ledger", Health::Good, format!("{} events verify", report.events_checked))
         }
         Ok(report) => {
             let first = report.faults.first().cloned().unwrap_or_default();
-            Check::new("ledger", Finding::Bad, format!("{} faults, the first: {first}", report.faults.len()))
+            Check::new("ledger", Health::Bad, format!("{} faults, the first: {first}", report.faults.len()))
                 .hint("keep the data folder as it is, and compare with the last backup")
         }
-        Err(error) => Check::new("ledger", Finding::Bad, format!("can't be verified: {error:#}")),
+        Err(error) => Check::new("ledger", Health::Bad, format!("can't be verified: {error:#}")),
     }
 }
 
@@ -133,7 +163,7 @@ async fn posted(server: &Server) -> Check {
     let name = "checkpoints";
     match ledger::head(server).await {
         Ok(head) => postings(&head.posted),
-        Err(error) => Check::new(name, Finding::Bad, format!("can't be asked for: {error:#}")),
+        Err(error) => Check::new(name, Health::Bad, format!("can't be asked for: {error:#}")),
     }
 }
 
@@ -141,17 +171,17 @@ fn postings(posted: &[Posting]) -> Check {
     let name = "checkpoints";
     let failing = posted.iter().find_map(|posting| Some((posting, posting.error.as_ref()?)));
     match failing {
-        Some((posting, error)) => Check::new(name, Finding::Bad, format!("`{}`: {error}", posting.to))
+        Some((posting, error)) => Check::new(name, Health::Bad, format!("`{}`: {error}", posting.to))
             .hint("without a checkpoint outside, nobody notices a history that is rewritten"),
         None if posted.is_empty() => Check::new(
             name,
-            Finding::Warning,
+            Health::Warning,
             "they are posted nowhere: a history that is rewritten here would be noticed nowhere",
         )
         .hint(
             "set `checkpoints` in `settings.json`, or keep one from time to time: `portcullis ledger head`",
         ),
-        None => Check::new(name, Finding::Good, format!("posted to {} places", posted.len())),
+        None => Check::new(name, Health::Good, format!("posted to {} places", posted.len())),
     }
 }
 
@@ -161,49 +191,34 @@ async fn findings(server: &Server) -> Check {
     let found: Result<Vec<portcullis_api::findings::Finding>> = server.get(&["v1", "findings"]).await;
     match found {
         Ok(found) => match found.first() {
-            None => Check::new(name, Finding::Good, "none"),
+            None => Check::new(name, Health::Good, "none"),
             Some(first) => {
-                let finding = match first.severity {
-                    Severity::Critical | Severity::High => Finding::Bad,
-                    Severity::Medium | Severity::Low => Finding::Warning,
-                    Severity::Info => Finding::Good,
+                let health = match first.severity {
+                    Severity::Critical | Severity::High => Health::Bad,
+                    Severity::Medium | Severity::Low => Health::Warning,
+                    Severity::Info => Health::Good,
                 };
                 let many =
                     if found.len() == 1 { String::new() } else { format!("{}, the first: ", found.len()) };
                 let message = format!("{many}{}", first.message);
-                Check::new(name, finding, message).hint("`portcullis findings` lists them, with what to do")
+                Check::new(name, health, message).hint("`portcullis findings` lists them, with what to do")
             }
         },
-        Err(error) => Check::new(name, Finding::Bad, format!("can't be listed: {error:#}")),
+        Err(error) => Check::new(name, Health::Bad, format!("can't be listed: {error:#}")),
     }
 }
 
 fn data_folder(directory: Option<&Path>) -> Check {
     let name = "data folder";
     let Some(directory) = directory else {
-        return Check::new(name, Finding::Unknown, "none is known here").hint("give `--dir DIR`");
+        return Check::new(name, Health::Unknown, "none is known here").hint("give `--dir DIR`");
     };
     let shown = directory.display();
     match std::fs::read_to_string(directory.join("FORMAT")) {
-        Ok(format) => Check::new(name, Finding::Good, format!("`{shown}`, format {}", format.trim())),
-        Err(error) => Check::new(name, Finding::Bad, format!("`{shown}` can't be read as one: {error}"))
+        Ok(format) => Check::new(name, Health::Good, format!("`{shown}`, format {}", format.trim())),
+        Err(error) => Check::new(name, Health::Bad, format!("`{shown}` can't be read as one: {error}"))
             .hint("is it the folder of `portcullis up`, and may you read it?"),
     }
-}
-
-fn disk(directory: &Path) -> Check {
-    let name = "disk space";
-    let Ok(found) = rustix::fs::statvfs(directory) else {
-        return Check::new(name, Finding::Unknown, format!("`{}` can't be looked at", directory.display()));
-    };
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let finding = match free {
-        FREE_BYTES_MIN.. => Finding::Good,
-        FREE_BYTES_LEAST.. => Finding::Warning,
-        _ => Finding::Bad,
-    };
-    let check = Check::new(name, finding, format!("{} MiB free", free / (1024 * 1024)));
-    if finding == Finding::Good { check } else { check.hint("make room: without it nothing passes the gate") }
 }
 
 fn decision_log(segments: &Path) -> Check {
@@ -211,21 +226,17 @@ fn decision_log(segments: &Path) -> Check {
     let found = match portcullis_decision_log::survey(segments) {
         Ok(found) => found,
         Err(error) => {
-            return Check::new(
-                name,
-                Finding::Bad,
-                format!("`{}` can't be read: {error}", segments.display()),
-            );
+            return Check::new(name, Health::Bad, format!("`{}` can't be read: {error}", segments.display()));
         }
     };
     let size = format!("{} segments, {} MiB", found.segments, found.bytes / (1024 * 1024));
     match found.set_aside.first() {
-        None => Check::new(name, Finding::Good, size),
+        None => Check::new(name, Health::Good, size),
         Some(first) => {
             let aside = found.set_aside.len();
             Check::new(
                 name,
-                Finding::Bad,
+                Health::Bad,
                 format!("{size}; {aside} set aside, the first: `{}`", first.display()),
             )
             .hint(
@@ -235,71 +246,47 @@ fn decision_log(segments: &Path) -> Check {
     }
 }
 
-fn certificate(directory: Option<&Path>, name: &'static str, now: Timestamp) -> Check {
-    let Some(directory) = directory else {
-        return Check::new(name, Finding::Unknown, "no data folder is known here");
-    };
-    match expiry(&directory.join("keys").join(name)) {
-        Ok(ends) => expires(name, ends, now),
-        Err(error) => Check::new(name, Finding::Bad, format!("{error:#}")),
-    }
-}
-
-fn expires(name: &'static str, ends: i64, now: Timestamp) -> Check {
-    let left = ends.saturating_sub(now.as_second());
-    let span = time::span(left);
-    if left <= 0 {
-        return Check::new(name, Finding::Bad, format!("expired {span} ago"))
-            .hint("start `portcullis up` again: it makes a new one");
-    }
-    if left < CERTIFICATE_DAYS_MIN * 86_400 {
-        return Check::new(name, Finding::Warning, format!("{span} left"))
-            .hint("start `portcullis up` again: it makes a new one");
-    }
-    Check::new(name, Finding::Good, format!("{span} left"))
-}
-
-fn expiry(path: &Path) -> Result<i64> {
-    let pem = super::server::read(path)?;
-    let der =
-        CertificateDer::from_pem_slice(&pem).with_context(|| format!("`{}` is not PEM", path.display()))?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&der)
-        .with_context(|| format!("`{}` is no certificate", path.display()))?;
-    Ok(certificate.validity().not_after.timestamp())
-}
-
 fn clock(now: Timestamp, theirs: Option<Timestamp>) -> Check {
     let name = "clock";
     if now.as_second() < EARLIEST {
-        return Check::new(name, Finding::Bad, format!("it is not {} any more", time::instant(now)))
+        return Check::new(name, Health::Bad, format!("it is not {} any more", time::instant(now)))
             .hint("set the clock; contracts, tokens and proofs hang on it");
     }
     let Some(theirs) = theirs else {
-        return Check::new(name, Finding::Good, format!("{} here", time::instant(now)));
+        return Check::new(name, Health::Good, format!("{} here", time::instant(now)));
     };
     let off = now.duration_since(theirs).as_secs().abs();
     if off > CLOCK_OFF_SECONDS_MAX {
-        return Check::new(name, Finding::Bad, format!("here and at the server it differs by {off} s"))
+        return Check::new(name, Health::Bad, format!("here and at the server it differs by {off} s"))
             .hint("let both follow a time server");
     }
-    Check::new(name, Finding::Good, format!("{}, the same at the server", time::instant(now)))
+    Check::new(name, Health::Good, format!("{}, the same at the server", time::instant(now)))
 }
 
 fn told(checks: &[Check], paint: Paint) -> String {
+    let width = checks.iter().map(|check| check.check.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for check in checks {
         let (word, style) = match check.finding {
-            Finding::Good => ("ok", Style::Good),
-            Finding::Warning => ("warning", Style::Warning),
-            Finding::Bad => ("bad", Style::Bad),
-            Finding::Unknown => ("unknown", Style::Dim),
+            Health::Good => ("ok", Style::Good),
+            Health::Warning => ("warning", Style::Warning),
+            Health::Bad => ("bad", Style::Bad),
+            Health::Unknown => ("unknown", Style::Dim),
         };
         let word = paint.paint(&format!("{word:<7}"), style);
-        text.push_str(&format!("{word}  {:<11}  {}\n", check.check, check.detail));
-        if let Some(hint) = check.hint {
-            text.push_str(&format!("{:<22}hint: {hint}\n", ""));
+        text.push_str(&format!("{word}  {:<width$}  {}\n", check.check, check.detail));
+        if let Some(hint) = &check.hint {
+            text.push_str(&format!("{:<9}{:<width$}  hint: {hint}\n", "", ""));
         }
     }
+    let count = |health| checks.iter().filter(|check| check.finding == health).count();
+    let (bad, warnings) = (count(Health::Bad), count(Health::Warning));
+    let (word, style) = match (bad, warnings) {
+        (0, 0) => ("all is well".to_owned(), Style::Good),
+        (0, warnings) => (format!("well, with {warnings} to look at"), Style::Warning),
+        (bad, _) => (format!("{bad} bad, {warnings} to look at"), Style::Bad),
+    };
+    text.push_str(&format!("\n{}\n", paint.paint(&word, style)));
     text
 }
 
@@ -312,24 +299,14 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_told_before_they_expire() {
-        let now = at("2026-11-21T00:00:00Z");
-        for (days, expect) in
-            [(22, Finding::Good), (20, Finding::Warning), (0, Finding::Bad), (-3, Finding::Bad)]
-        {
-            assert_eq!(expires("gate.crt", now.as_second() + days * 86_400, now).finding, expect, "{days}");
-        }
-    }
-
-    #[test]
     fn a_clock_is_compared() {
         let check = |now, theirs: Option<&str>, expect| {
             assert_eq!(clock(at(now), theirs.map(at)).finding, expect, "{now} {theirs:?}");
         };
-        check("2026-11-21T00:00:00Z", None, Finding::Good);
-        check("2026-11-21T00:00:00Z", Some("2026-11-21T00:00:03Z"), Finding::Good);
-        check("2026-11-21T00:00:00Z", Some("2026-11-20T23:59:50Z"), Finding::Bad);
-        check("1970-01-01T00:00:00Z", None, Finding::Bad);
+        check("2026-11-21T00:00:00Z", None, Health::Good);
+        check("2026-11-21T00:00:00Z", Some("2026-11-21T00:00:03Z"), Health::Good);
+        check("2026-11-21T00:00:00Z", Some("2026-11-20T23:59:50Z"), Health::Bad);
+        check("1970-01-01T00:00:00Z", None, Health::Bad);
     }
 
     #[test]
@@ -343,30 +320,29 @@ mod tests {
             let posted: Vec<_> = errors.iter().map(posting).collect();
             assert_eq!(postings(&posted).finding, expect, "{errors:?}");
         };
-        check(&[], Finding::Warning);
-        check(&[None, None], Finding::Good);
-        check(&[None, Some("no")], Finding::Bad);
+        check(&[], Health::Warning);
+        check(&[None, None], Health::Good);
+        check(&[None, Some("no")], Health::Bad);
     }
 
     #[test]
     fn segments_that_were_set_aside_are_told() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(decision_log(folder.path()).finding, Finding::Good);
+        assert_eq!(decision_log(folder.path()).finding, Health::Good);
         let name = "core-00000-00000000000000000000.segment.damaged";
         std::fs::write(folder.path().join(name), "x").unwrap();
         let check = decision_log(folder.path());
-        assert_eq!(check.finding, Finding::Bad);
+        assert_eq!(check.finding, Health::Bad);
         assert!(check.detail.contains(name), "{check:?}");
-        assert_eq!(decision_log(&folder.path().join("none")).finding, Finding::Bad);
+        assert_eq!(decision_log(&folder.path().join("none")).finding, Health::Bad);
     }
 
     #[test]
     fn a_folder_that_is_none_is_bad() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(data_folder(Some(folder.path())).finding, Finding::Bad);
+        assert_eq!(data_folder(Some(folder.path())).finding, Health::Bad);
         std::fs::write(folder.path().join("FORMAT"), "1\n").unwrap();
-        assert_eq!(data_folder(Some(folder.path())).finding, Finding::Good);
-        assert_eq!(data_folder(None).finding, Finding::Unknown);
-        assert_eq!(certificate(Some(folder.path()), "ca.crt", Timestamp::UNIX_EPOCH).finding, Finding::Bad);
+        assert_eq!(data_folder(Some(folder.path())).finding, Health::Good);
+        assert_eq!(data_folder(None).finding, Health::Unknown);
     }
 }

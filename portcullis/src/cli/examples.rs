@@ -167,6 +167,11 @@ pub(super) const SEVERANCES: &str = "\
 Examples:
   portcullis severances --watch";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  portcullis doctor
+  portcullis doctor --ready";
+
 pub(super) const METRICS: &str = "\
 Examples:
   portcullis metrics quillmere

@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
+use super::checks::{Surroundings, checks};
 use super::posting::Postings;
 use super::serve::server_config;
 use crate::cli::failure::chain;
@@ -97,6 +98,7 @@ pub fn process(
     strangers: Arc<Strangers>,
     metrics_access: MetricsAccess,
     postings: Arc<Postings>,
+    surroundings: Surroundings,
 ) -> Process {
     let posted = Arc::clone(&postings);
     Process {
@@ -110,6 +112,7 @@ pub fn process(
         }),
         postings: Box::new(move || posted.status()),
         metrics_access,
+        checks: checks(surroundings),
     }
 }
 

@@ -127,6 +127,7 @@ async fn metrics_are_for_operators_and_for_who_holds_their_token() {
         metrics: Box::new(|_| {}),
         postings: Box::new(Vec::new),
         metrics_access: MetricsAccess::Token { sha256: token_digest("pcm_prometheus") },
+        checks: Box::new(|_| Box::pin(std::future::ready(Vec::new()))),
     });
     for (token, expect) in [("pcm_prometheus", 200), (ADMIN, 200), ("pcm_other", 401), ("", 401)] {
         assert_eq!(as_with(token).await.status(), expect, "{token}");
@@ -143,6 +144,7 @@ async fn open_metrics_are_for_everybody() {
         metrics: Box::new(|_| {}),
         postings: Box::new(Vec::new),
         metrics_access: MetricsAccess::Open,
+        checks: Box::new(|_| Box::pin(std::future::ready(Vec::new()))),
     });
     assert_eq!(world.raw(request("GET", "/metrics", "", None)).await.status(), StatusCode::OK);
 }
