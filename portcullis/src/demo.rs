@@ -44,6 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         listen_control: Some(loopback),
         public_url: None,
         cores: None,
+        master_key_file: None,
         files: Vec::new(),
     })
     .await?;

@@ -10,6 +10,7 @@ mod pki;
 mod service;
 mod settings;
 mod up;
+mod vault;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use jiff::{Timestamp, ToSpan};
 use portcullis_gate::TlsMaterial;
+use portcullis_ledger::note::{NoteSigner, NoteVerifier};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 use rcgen::{
@@ -14,11 +15,15 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType,
 };
 
+use crate::clock::entropy;
 use crate::settings::write_whole;
+use crate::vault::{REPLACED, Replaced, Vault};
 
 mod signing;
+mod subjects;
 
 pub use signing::SigningFiles;
+pub use subjects::SubjectKeysWrapper;
 
 const AUTHORITY_DAYS: i64 = 3_650;
 const SERVER_DAYS: i64 = 397;
@@ -29,14 +34,14 @@ const RENEW_DAYS: i64 = 60;
 #[derive(Clone)]
 pub struct Keys {
     folder: PathBuf,
+    vault: Vault,
 }
 
 impl Keys {
     /// Opens the folder, and makes what is missing in it. `hosts` are the names and addresses that
     /// the servers' certificates must hold.
-    pub fn open(folder: PathBuf, hosts: &[String], now: Timestamp) -> Result<Self> {
-        fs::create_dir_all(&folder).with_context(|| format!("can't make `{}`", folder.display()))?;
-        let keys = Self { folder };
+    pub fn open(folder: PathBuf, vault: Vault, hosts: &[String], now: Timestamp) -> Result<Self> {
+        let keys = Self { folder, vault };
         if !keys.path("ca.crt").exists() {
             keys.make_authority(now)?;
         }
@@ -47,7 +52,14 @@ impl Keys {
         }
         if !keys.path("checkpoint.pem").exists() {
             let pem = SigningKey::generate(Algorithm::EdDSA)?.to_pkcs8()?.to_pem();
-            write_whole(&keys.path("checkpoint.pem"), pem.as_bytes(), 0o600)?;
+            keys.vault.write(&keys.path("checkpoint.pem"), pem.as_bytes())?;
+        }
+        let public = spki_pem(&keys.checkpoint_key()?)?;
+        write_whole(&keys.path("checkpoint.pub"), public.as_bytes(), 0o644)?;
+        if !keys.path("subjects.key").exists() {
+            let mut bytes = [0; 32];
+            entropy()(&mut bytes);
+            keys.vault.write(&keys.path("subjects.key"), &bytes)?;
         }
         Ok(keys)
     }
@@ -64,18 +76,62 @@ impl Keys {
     pub fn server(&self, name: &str) -> Result<TlsMaterial> {
         Ok(TlsMaterial {
             chain_pem: read(&self.path(&format!("{name}.crt")))?,
-            key_pem: read(&self.path(&format!("{name}.key")))?,
+            key_pem: self.vault.read(&self.path(&format!("{name}.key")))?,
         })
     }
 
     /// The keys that tokens are signed with.
     pub fn signing(&self) -> Result<SigningFiles> {
-        SigningFiles::open(self.path("signing"), &self.path("signing.pem"))
+        SigningFiles::open(self.path("signing"), self.vault.clone(), &self.path("signing.pem"))
+    }
+
+    /// What wraps the keys of people's texts.
+    pub fn subjects(&self) -> Result<SubjectKeysWrapper> {
+        let bytes = self.vault.read(&self.path("subjects.key"))?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice());
+        let key =
+            key.map_err(|_| anyhow!("`{}` is no key of 32 bytes", self.path("subjects.key").display()))?;
+        Ok(SubjectKeysWrapper::new(&key))
+    }
+
+    /// The signer of checkpoints, whose verifier takes those of lost keys, too.
+    pub fn checkpoint_signer(&self, origin: &str) -> Result<NoteSigner> {
+        let signer = NoteSigner::from_pkcs8(origin, self.checkpoint_key()?.to_pkcs8()?.as_der())?;
+        write_whole(&self.path("checkpoint.vkey"), format!("{}\n", signer.verifier()).as_bytes(), 0o644)?;
+        let former = fs::read_to_string(self.path("checkpoint.former")).unwrap_or_default();
+        let former: Vec<NoteVerifier> = former
+            .lines()
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("`{}` can't be read", self.path("checkpoint.former").display()))?;
+        Ok(signer.after(former))
+    }
+
+    /// Files that were lost with a master key, and not recorded yet.
+    pub fn lost(&self) -> Result<Vec<String>> {
+        let path = self.path(REPLACED);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let replaced: Replaced = serde_json::from_slice(&bytes)
+                    .with_context(|| format!("`{}` can't be read", path.display()))?;
+                Ok(replaced.lost)
+            }
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// They are recorded.
+    pub fn lost_is_told(&self) -> Result<()> {
+        let path = self.path(REPLACED);
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("can't remove `{}`", path.display()))?;
+        }
+        Ok(())
     }
 
     /// The key that checkpoints are signed with, as PKCS#8.
     pub fn checkpoint_key(&self) -> Result<SigningKey> {
-        read_signing_key(&self.path("checkpoint.pem"))
+        read_signing_key(&self.vault, &self.path("checkpoint.pem"))
     }
 
     fn make_authority(&self, now: Timestamp) -> Result<()> {
@@ -85,12 +141,12 @@ impl Keys {
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = parameters.self_signed(&key)?;
         // The key first: a certificate without its key would look finished.
-        write_whole(&self.path("ca.key"), key.serialize_pem().as_bytes(), 0o600)?;
+        self.vault.write(&self.path("ca.key"), key.serialize_pem().as_bytes())?;
         write_whole(&self.path("ca.crt"), certificate.pem().as_bytes(), 0o644)
     }
 
     fn make_server(&self, name: &str, hosts: &[String], now: Timestamp) -> Result<()> {
-        let authority_key = KeyPair::from_pem(&String::from_utf8(read(&self.path("ca.key"))?)?)?;
+        let authority_key = KeyPair::from_pem(&String::from_utf8(self.vault.read(&self.path("ca.key"))?)?)?;
         let authority = Issuer::from_ca_cert_pem(&String::from_utf8(self.authority_pem()?)?, authority_key)?;
         let key = KeyPair::generate()?;
         let mut parameters = parameters(&format!("Portcullis {name}"), SERVER_DAYS, now)?;
@@ -100,7 +156,7 @@ impl Keys {
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
         let certificate = parameters.signed_by(&key, &authority)?;
-        write_whole(&self.path(&format!("{name}.key")), key.serialize_pem().as_bytes(), 0o600)?;
+        self.vault.write(&self.path(&format!("{name}.key")), key.serialize_pem().as_bytes())?;
         write_whole(&self.path(&format!("{name}.crt")), certificate.pem().as_bytes(), 0o644)
     }
 
@@ -156,8 +212,8 @@ fn alternative_name(host: &str) -> Result<SanType> {
     }
 }
 
-fn read_signing_key(path: &Path) -> Result<SigningKey> {
-    let pem = String::from_utf8(read(path)?)?;
+fn read_signing_key(vault: &Vault, path: &Path) -> Result<SigningKey> {
+    let pem = String::from_utf8(vault.read(path)?)?;
     SigningKey::from_pkcs8_pem(&pem).with_context(|| format!("`{}` can't be used", path.display()))
 }
 
@@ -168,4 +224,15 @@ fn read(path: &Path) -> Result<Vec<u8>> {
             path.display()
         )
     })
+}
+
+/// The public half of an Ed25519 key as `openssl` reads it (RFC 8410).
+fn spki_pem(key: &SigningKey) -> Result<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    const ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let jwk = serde_json::to_value(key.public_jwk())?;
+    let x = jwk.get("x").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let der = [ED25519.as_slice(), &URL_SAFE_NO_PAD.decode(x)?].concat();
+    Ok(format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der)))
 }

@@ -24,7 +24,6 @@ use portcullis_domain::command::Command;
 use portcullis_domain::personal::Personal;
 use portcullis_gate::link::ControlLink;
 use portcullis_gate::{Gate, GateOptions, GateSettings};
-use portcullis_ledger::note::NoteSigner;
 use portcullis_policy::clock::Clock;
 use portcullis_store::reserve::{SLOT_BYTES, SLOTS};
 use portcullis_store::{DataDirectory, ReserveFile, SqliteOptions, SqliteStore};
@@ -40,6 +39,7 @@ use crate::logging;
 use crate::pki::Keys;
 use crate::service::Manager;
 use crate::settings::{self, DrainSettings, KeySettings, MetricsSettings, Settings, write_whole};
+use crate::vault::Vault;
 
 /// Messages that may wait on the link, each way.
 const LINK_MESSAGES_MAX: usize = 4_096;
@@ -68,6 +68,9 @@ pub struct Arguments {
     /// How to write the log, on standard error
     #[arg(long, value_enum, default_value_t, env = "PORTCULLIS_LOG_FORMAT", value_name = "FORMAT")]
     pub log: logging::Format,
+    /// File of the master key, which seals all other keys; without it, `PORTCULLIS_MASTER_KEY` or the folder's own
+    #[arg(long, env = "PORTCULLIS_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
     /// Manifests to apply when it is up
     #[arg(short = 'f', long = "file", value_name = "MANIFEST")]
     pub files: Vec<PathBuf>,
@@ -94,7 +97,8 @@ impl Installation {
         let clock = system_clock();
         let directory = DataDirectory::open(&arguments.dir)?;
         let settings = settle(arguments, &directory)?;
-        let keys = Keys::open(directory.join("keys"), &hosts(&settings)?, clock.now())?;
+        let vault = Vault::open(&directory.join("keys"), arguments.master_key_file.as_deref())?;
+        let keys = Keys::open(directory.join("keys"), vault, &hosts(&settings)?, clock.now())?;
         let (control, store) = start_control(&directory, &settings, &keys, &clock).await?;
         let admin_token = ensure_admin(&control, &directory).await?;
         let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
@@ -387,14 +391,13 @@ async fn start_control(
     keys: &Keys,
     clock: &Clock,
 ) -> Result<(Control, Arc<SqliteStore>)> {
-    let checkpoint_key = keys.checkpoint_key()?.to_pkcs8()?;
-    let store = SqliteStore::open(SqliteOptions {
+    let options = SqliteOptions {
         ledger: directory.join("ledger.sqlite"),
         subject_keys: directory.join("subject_keys.sqlite"),
         origin: settings.ledger_origin.clone(),
-        signer: NoteSigner::from_pkcs8(&settings.ledger_origin, checkpoint_key.as_der())?,
-    })
-    .await?;
+        signer: keys.checkpoint_signer(&settings.ledger_origin)?,
+    };
+    let store = SqliteStore::open_wrapped(options, Some(Arc::new(keys.subjects()?))).await?;
     let store = Arc::new(store);
     let decisions = directory.join("decisions");
     std::fs::create_dir_all(&decisions).with_context(|| format!("can't make `{}`", decisions.display()))?;
@@ -410,8 +413,11 @@ async fn start_control(
         series_max: Some(settings.metrics.series_max),
         key_ring: Arc::new(keys.signing()?),
         signing_plan: settings.keys.signing_plan()?,
+        lost_keys: keys.lost()?,
     };
-    Ok((Control::start(options).await?, store))
+    let control = Control::start(options).await?;
+    keys.lost_is_told()?;
+    Ok((control, store))
 }
 
 fn gate_options(

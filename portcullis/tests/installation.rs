@@ -30,3 +30,5 @@ mod start;
 mod support;
 #[path = "installation/upstreams.rs"]
 mod upstreams;
+#[path = "installation/vault.rs"]
+mod vault;

@@ -28,4 +28,4 @@ pub use event_store::{
     StoredEvent, replay,
 };
 pub use reserve::{ReserveError, ReserveFile, Slot};
-pub use sqlite::{SqliteOptions, SqliteStore, verify_file};
+pub use sqlite::{SqliteOptions, SqliteStore, SubjectKeyWrapper, verify_file};

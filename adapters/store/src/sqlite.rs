@@ -14,6 +14,7 @@ mod file;
 mod read;
 mod subject_keys;
 mod verify;
+mod wrapping;
 mod writer;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use subject_keys::SubjectKeys;
 use writer::{Append, Draft, Request, Writer};
 
 pub use verify::verify_file;
+pub use wrapping::SubjectKeyWrapper;
 
 /// The most appends that share a commit.
 pub const BATCH_APPENDS_MAX: usize = 256;
@@ -80,6 +82,17 @@ impl SqliteStore {
     /// [`StoreError::ForeignSigner`], [`StoreError::Corrupt`] and
     /// [`StoreError::Unwritable`], each naming the file.
     pub async fn open(options: SqliteOptions) -> Result<Self, StoreError> {
+        Self::open_wrapped(options, None).await
+    }
+
+    /// The same, with the subjects' keys wrapped at rest. A file that wasn't is from now on.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`StoreError::Corrupt`] for another wrapper than the file's own.
+    pub async fn open_wrapped(
+        options: SqliteOptions,
+        wrapper: Option<Arc<dyn SubjectKeyWrapper>>,
+    ) -> Result<Self, StoreError> {
         let SqliteOptions { ledger, subject_keys, origin, signer } = options;
         if signer.name() != origin {
             let found = signer.name().to_owned();
@@ -87,7 +100,7 @@ impl SqliteStore {
             return Err(StoreError::ForeignSigner { file: ledger, origin, source });
         }
         let verifier = signer.verifier();
-        let keys = Arc::new(SubjectKeys::open(&subject_keys).await?);
+        let keys = Arc::new(SubjectKeys::open(&subject_keys, wrapper).await?);
         let commits = Arc::new(AtomicU64::new(0));
         let (writer, head) =
             Writer::open(ledger.clone(), signer, Arc::clone(&keys), Arc::clone(&commits)).await?;

@@ -36,6 +36,11 @@ pub enum Command {
     PublishSigningKey {
         key: NewKey,
     },
+    /// Private keys were lost, and are replaced.
+    ReplaceKeys {
+        /// Names of their files.
+        lost: Vec<String>,
+    },
     ActivateSigningKey {
         kid: String,
     },

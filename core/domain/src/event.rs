@@ -131,6 +131,12 @@ pub enum Event {
     DecisionsExpired(Expiry),
     LegalHoldPlaced(LegalHold),
     LegalHoldLifted(HoldLift),
+    /// Private keys were lost with the master key that sealed them, and others are in their place.
+    KeysReplaced {
+        /// Names of the files.
+        lost: Vec<String>,
+        time: Timestamp,
+    },
 }
 
 impl Event {
@@ -138,7 +144,8 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 24] = [
+    pub const KINDS: [&'static str; 25] = [
+    pub const KINDS: [&'static str; 25] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -163,6 +170,7 @@ impl Event {
         "decisions_expired",
         "legal_hold_placed",
         "legal_hold_lifted",
+        "keys_replaced",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -193,6 +201,7 @@ impl Event {
             Self::DecisionsExpired(_) => "decisions_expired",
             Self::LegalHoldPlaced(_) => "legal_hold_placed",
             Self::LegalHoldLifted(_) => "legal_hold_lifted",
+            Self::KeysReplaced { .. } => "keys_replaced",
         }
     }
 
@@ -207,7 +216,8 @@ impl Event {
             Self::SigningKeyPublished { .. }
             | Self::SigningKeyActivated { .. }
             | Self::SigningKeyRetired { .. }
-            | Self::SigningKeyWithdrawn { .. } => Uuid::nil(),
+            | Self::SigningKeyWithdrawn { .. }
+            | Self::KeysReplaced { .. } => Uuid::nil(),
             Self::TokenRevoked { client, .. } => client.0,
             Self::Severed(severance) => severance.id.0,
             Self::RestoreProposed(proposal) => proposal.id.0,

@@ -292,6 +292,7 @@ fn one_of_each() -> Vec<Event> {
             by: operator,
             time,
         }),
+        Event::KeysReplaced { lost: vec!["ca.key".into(), "signing/kid-2.pem".into()], time },
     ]
 }
 

@@ -23,6 +23,7 @@ const SIGNATURE_PREFIX: &str = "\u{2014} ";
 pub struct NoteSigner {
     name: String,
     key_pair: Ed25519KeyPair,
+    former: Vec<NoteVerifier>,
 }
 
 impl NoteSigner {
@@ -46,7 +47,13 @@ impl NoteSigner {
 
     fn new(name: &str, key_pair: Ed25519KeyPair) -> Result<Self, LedgerError> {
         check_name(name)?;
-        Ok(Self { name: name.to_owned(), key_pair })
+        Ok(Self { name: name.to_owned(), key_pair, former: Vec::new() })
+    }
+
+    /// The same key, whose verifier takes notes of these earlier keys, too.
+    #[must_use]
+    pub fn after(self, former: Vec<NoteVerifier>) -> Self {
+        Self { former, ..self }
     }
 
     /// The key's name; for a ledger its origin.
@@ -60,7 +67,7 @@ impl NoteSigner {
     pub fn verifier(&self) -> NoteVerifier {
         let mut public_key = [0; 32];
         public_key.copy_from_slice(self.key_pair.public_key().as_ref());
-        NoteVerifier { name: self.name.clone(), public_key }
+        NoteVerifier { name: self.name.clone(), public_key, former: self.former.clone() }
     }
 
     /// `text` as a note with this key's signature.
@@ -89,6 +96,8 @@ impl std::fmt::Debug for NoteSigner {
 pub struct NoteVerifier {
     name: String,
     public_key: [u8; 32],
+    /// Keys that signed before this one; their notes are taken, too.
+    former: Vec<NoteVerifier>,
 }
 
 impl NoteVerifier {
@@ -103,6 +112,15 @@ impl NoteVerifier {
     /// # Errors
     /// [`LedgerError::Note`], [`LedgerError::Unsigned`] and [`LedgerError::Signature`].
     pub fn open<'note>(&self, note: &'note str) -> Result<&'note str, LedgerError> {
+        match self.open_own(note) {
+            Err(unsigned @ LedgerError::Unsigned { .. }) => {
+                self.former.iter().find_map(|former| former.open_own(note).ok()).ok_or(unsigned)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_own<'note>(&self, note: &'note str) -> Result<&'note str, LedgerError> {
         let malformed = |what| LedgerError::Note { what };
         if note.len() > NOTE_BYTES_MAX {
             return Err(malformed("it is too long"));
@@ -167,7 +185,7 @@ impl std::str::FromStr for NoteVerifier {
             return Err(malformed("the key isn't of type Ed25519"));
         };
         let public_key = key.try_into().map_err(|_| malformed("the key hasn't 32 bytes"))?;
-        let verifier = Self { name: name.to_owned(), public_key };
+        let verifier = Self { name: name.to_owned(), public_key, former: Vec::new() };
         if format!("{:08x}", u32::from_be_bytes(verifier.key_id())) != key_id {
             return Err(malformed("the hash doesn't fit name and key"));
         }

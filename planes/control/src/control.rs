@@ -70,6 +70,8 @@ pub struct Options {
     /// Where private halves of signing keys lie.
     pub key_ring: Arc<dyn KeyRing>,
     pub signing_plan: SigningPlan,
+    /// Files of private keys that were lost and are replaced: this start records it.
+    pub lost_keys: Vec<String>,
 }
 
 /// The control plane. Cheap to clone.
@@ -121,6 +123,7 @@ impl Control {
             series_max,
             key_ring,
             signing_plan,
+            lost_keys,
         } = options;
         let held = {
             let ring = Arc::clone(&key_ring);
@@ -165,7 +168,7 @@ impl Control {
                 Box::pin(async move { server.answer(&request).await })
             })
         });
-        control.found().await?;
+        control.found(lost_keys).await?;
         control.replay_reserve(replayed).await;
         for subject in erased {
             control.erase_in_background(subject, Duration::ZERO);

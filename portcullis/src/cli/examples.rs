@@ -210,6 +210,22 @@ Examples:
 
 It needs no approval, and answers when every gate has confirmed. Clients need new tokens at once.";
 
+pub(super) const KEYS_NEW_MASTER: &str = "\
+Examples:
+  portcullis keys new-master /media/safe/portcullis.master";
+
+pub(super) const KEYS_REWRAP: &str = "\
+Examples:
+  portcullis keys rewrap --dir data --new-master-key-file /media/safe/portcullis.master
+
+Whenever it breaks off, one of the two keys opens everything; doing it again goes on.";
+
+pub(super) const KEYS_REPLACE_LOST: &str = "\
+Examples:
+  portcullis keys replace-lost --dir data --confirm
+
+Lost stay: tokens, the CA, the signer of checkpoints, personal texts. The ledger and its proofs verify on.";
+
 pub(super) const SCHEMA: &str = "\
 Examples:
   portcullis schema integration > integration.schema.json";

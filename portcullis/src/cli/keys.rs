@@ -1,15 +1,21 @@
 //! The keys that tokens are signed with.
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
 use portcullis_api::keys::{
     KeysView, RotateAnswer, RotateRequest, SigningKeyStage, SigningKeyView, WithdrawAnswer, WithdrawRequest,
     Withdrawn,
 };
 
+use portcullis_store::DataDirectory;
+
 use super::output::{Output, Paint, Style};
 use super::server::Server;
 use super::table::Table;
 use super::{Outcome, Place, examples, time};
+use crate::clock::system_clock;
+use crate::vault::{new_master, replace_lost, rewrap};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
@@ -32,11 +38,61 @@ pub(super) enum Verb {
         #[arg(long)]
         reason: String,
     },
+    /// Make a master key in a new file
+    #[command(after_help = examples::KEYS_NEW_MASTER)]
+    NewMaster {
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Seal everything by another master key, while the installation is stopped
+    #[command(after_help = examples::KEYS_REWRAP)]
+    Rewrap {
+        /// File of the new master key
+        #[arg(long, value_name = "FILE")]
+        new_master_key_file: PathBuf,
+        /// File of the master key in use; without it, `PORTCULLIS_MASTER_KEY` or the folder's own
+        #[arg(long, env = "PORTCULLIS_MASTER_KEY_FILE", value_name = "FILE")]
+        master_key_file: Option<PathBuf>,
+    },
+    /// Found new keys in place of those that a lost master key sealed, while the installation is stopped
+    #[command(after_help = examples::KEYS_REPLACE_LOST)]
+    ReplaceLost {
+        /// It can't be undone
+        #[arg(long)]
+        confirm: bool,
+        /// File of the master key to go on with; without it, `PORTCULLIS_MASTER_KEY` or the folder's own
+        #[arg(long, env = "PORTCULLIS_MASTER_KEY_FILE", value_name = "FILE")]
+        master_key_file: Option<PathBuf>,
+    },
 }
 
 pub(super) async fn keys(place: &Place, out: &Output, verb: Verb) -> Result<Outcome> {
+    match verb {
+        Verb::NewMaster { file } => {
+            new_master(&file)?;
+            out.text(&format!(
+                "made `{}`; what it seals is lost without it: keep a copy elsewhere\n",
+                file.display()
+            ))?;
+            return Ok(Outcome::Done);
+        }
+        Verb::Rewrap { new_master_key_file, master_key_file } => {
+            let (_held, directory) = stopped(place)?;
+            let files = rewrap(&directory.join("keys"), master_key_file.as_deref(), &new_master_key_file)?;
+            let new = new_master_key_file.display();
+            out.text(&format!(
+                "{files} files are sealed by `{new}` now\nstart with `--master-key-file {new}`\n"
+            ))?;
+            return Ok(Outcome::Done);
+        }
+        Verb::ReplaceLost { confirm, master_key_file } => {
+            return replace(place, out, confirm, master_key_file.as_deref());
+        }
+        Verb::List | Verb::Rotate { .. } | Verb::Withdraw { .. } => {}
+    }
     let server = Server::find(place)?;
     match verb {
+        Verb::NewMaster { .. } | Verb::Rewrap { .. } | Verb::ReplaceLost { .. } => {}
         Verb::List => {
             let keys: KeysView = server.get(&["v1", "keys"]).await?;
             out.show(&keys, |_| listed(out, &keys))?;
@@ -58,6 +114,38 @@ pub(super) async fn keys(place: &Place, out: &Output, verb: Verb) -> Result<Outc
             }
         }
     }
+    Ok(Outcome::Done)
+}
+
+/// The data folder of an installation that isn't running, and stays so while this is held.
+fn stopped(place: &Place) -> Result<(DataDirectory, PathBuf)> {
+    let directory = place.directory().ok_or_else(|| {
+        anyhow!("no data folder is known\nhint: give `--dir DIR` of a stopped installation")
+    })?;
+    if !directory.join("FORMAT").exists() {
+        bail!(
+            "`{}` is no data folder\nhint: give `--dir DIR` of a stopped installation",
+            directory.display()
+        );
+    }
+    Ok((DataDirectory::open(&directory)?, directory))
+}
+
+fn replace(place: &Place, out: &Output, confirm: bool, given: Option<&Path>) -> Result<Outcome> {
+    let (_held, directory) = stopped(place)?;
+    if !confirm {
+        bail!(
+            "replacing lost keys can't be undone: every client needs a new token and the new `ca.crt`, and personal texts read as erased\nhint: look for the master key first; then say `--confirm`"
+        );
+    }
+    let aside = format!("lost-{}", system_clock().now().as_second());
+    let lost = replace_lost(&directory, given, &aside)?;
+    let mut text = format!("put aside in `{}`:\n", directory.join("keys").join(aside).display());
+    for name in lost {
+        text.push_str(&format!("  {name}\n"));
+    }
+    text.push_str("\nthe next start makes new keys, and records it in the ledger\n");
+    out.text(&text)?;
     Ok(Outcome::Done)
 }
 

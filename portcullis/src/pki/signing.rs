@@ -8,7 +8,7 @@ use portcullis_control::keys::{KeyRing, KeyRingError};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 
-use crate::settings::write_whole;
+use crate::vault::Vault;
 
 /// Files that are read; a folder with more was filled by somebody else.
 const FILES_MAX: usize = 256;
@@ -16,15 +16,16 @@ const FILES_MAX: usize = 256;
 /// The folder `keys/signing`.
 pub struct SigningFiles {
     folder: PathBuf,
+    vault: Vault,
 }
 
 impl SigningFiles {
     /// Opens the folder; `earlier` is the one key that earlier versions kept, which moves into it.
-    pub fn open(folder: PathBuf, earlier: &std::path::Path) -> Result<Self> {
+    pub fn open(folder: PathBuf, vault: Vault, earlier: &std::path::Path) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("can't make `{}`", folder.display()))?;
-        let files = Self { folder };
+        let files = Self { folder, vault };
         if earlier.exists() {
-            let key = super::read_signing_key(earlier)?;
+            let key = super::read_signing_key(&files.vault, earlier)?;
             files.keep(&key)?;
             fs::remove_file(earlier).with_context(|| format!("can't remove `{}`", earlier.display()))?;
         }
@@ -36,7 +37,7 @@ impl SigningFiles {
     }
 
     fn keep(&self, key: &SigningKey) -> Result<()> {
-        write_whole(&self.path(key.kid()), key.to_pkcs8()?.to_pem().as_bytes(), 0o600)
+        self.vault.write(&self.path(key.kid()), key.to_pkcs8()?.to_pem().as_bytes())
     }
 
     fn read(&self) -> Result<Vec<SigningKey>> {
@@ -46,7 +47,7 @@ impl SigningFiles {
         for entry in entries.take(FILES_MAX) {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "pem") {
-                keys.push(super::read_signing_key(&path)?);
+                keys.push(super::read_signing_key(&self.vault, &path)?);
             }
         }
         Ok(keys)

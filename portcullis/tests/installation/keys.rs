@@ -102,7 +102,7 @@ async fn work(machine: Machine, stop: &AtomicBool, done: &AtomicU64) -> (u64, Ve
     (answered, failures)
 }
 
-fn portcullis(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn portcullis(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(arguments)
         .arg("--dir")

@@ -63,10 +63,12 @@ async fn grow(directory: &Path, size: u64) {
     let settings: Value =
         serde_json::from_slice(&std::fs::read(directory.join("settings.json")).unwrap()).unwrap();
     let origin = settings["ledger_origin"].as_str().unwrap().to_owned();
-    let key = PrivatePkcs8KeyDer::from_pem_file(directory.join("keys/checkpoint.pem")).unwrap();
+    let key =
+        PrivatePkcs8KeyDer::from_pem_slice(&crate::support::unsealed(directory, "checkpoint.pem")).unwrap();
     let store = SqliteStore::open(SqliteOptions {
         ledger: directory.join("ledger.sqlite"),
-        subject_keys: directory.join("subject_keys.sqlite"),
+        // The installation's own are wrapped, and none is needed here.
+        subject_keys: directory.with_extension("subjects"),
         signer: NoteSigner::from_pkcs8(&origin, key.secret_pkcs8_der()).unwrap(),
         origin,
     })

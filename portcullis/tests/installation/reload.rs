@@ -3,19 +3,27 @@
 use std::path::Path;
 use std::process::Command;
 
-use rcgen::{CertificateParams, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::support::{Installation, PATIENCE};
 
-/// Replaces a server's certificate by one that the installation's own authority has issued.
-fn issue(directory: &Path, server: &str) {
-    let read = |name: &str| std::fs::read_to_string(directory.join("keys").join(name)).unwrap();
-    let issuer =
-        Issuer::from_ca_cert_pem(&read("ca.crt"), KeyPair::from_pem(&read("ca.key")).unwrap()).unwrap();
+/// An authority of the operator's own, which the clients of these tests trust, too.
+fn authority(directory: &Path) -> CertifiedIssuer<'static, KeyPair> {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
+    let path = directory.join("keys/ca.crt");
+    let both = std::fs::read_to_string(&path).unwrap() + &authority.pem();
+    std::fs::write(path, both).unwrap();
+    authority
+}
+
+/// Replaces a server's certificate.
+fn issue(directory: &Path, authority: &CertifiedIssuer<'static, KeyPair>, server: &str) {
     let key = KeyPair::generate().unwrap();
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority).unwrap();
     let write = |name: String, text: String| std::fs::write(directory.join("keys").join(name), text).unwrap();
     write(format!("{server}.key"), key.serialize_pem());
     write(format!("{server}.crt"), certificate.pem());
@@ -37,14 +45,15 @@ async fn a_reload_says_what_has_changed_or_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("data");
     let installation = Installation::start(&directory);
+    let authority = authority(&directory);
     let operator = installation.operator();
     let reload = async || operator.post("/v1/reload", json!({})).await.unwrap();
     let (status, answer) = reload().await;
     assert_eq!((status, answer), (200, json!({ "changed": [], "notes": [] })));
 
     set(&directory, json!({ "head_seconds": 9, "http2": { "streams_max": 7 } }));
-    issue(&directory, "gate");
-    issue(&directory, "control");
+    issue(&directory, &authority, "gate");
+    issue(&directory, &authority, "control");
     let (status, answer) = reload().await;
     assert_eq!(status, 200, "{answer}");
     assert_eq!(

@@ -186,6 +186,7 @@ pub struct Machine {
     pub certificate_pem: String,
     gate: String,
     client: Client,
+    identity: (Vec<u8>, Vec<u8>),
 }
 
 impl Machine {
@@ -198,8 +199,15 @@ impl Machine {
             name: name.to_owned(),
             certificate_pem: certificate.pem(),
             gate: installation.gate(),
-            client: client(&installation.directory, Some(identity)),
+            client: client(&installation.directory, Some(identity.clone())),
+            identity,
         }
+    }
+
+    /// The same machine, which trusts what the installation's folder says now.
+    pub fn again(self, installation: &Installation) -> Self {
+        let client = client(&installation.directory, Some(self.identity.clone()));
+        Self { gate: installation.gate(), client, ..self }
     }
 
     /// The manifest of this client under `integration`.
@@ -317,4 +325,24 @@ pub fn route(upstream: SocketAddr) -> String {
         "---\nkind: Upstream\nname: service\nspec: {{ url: \"http://{upstream}\" }}\n\
          ---\nkind: Route\nname: records\nspec: {{ upstream: service, methods: [GET], path: /records, scope: records.read }}\n"
     )
+}
+
+/// A private file of an installation with a master key of its own, opened as `docs/reference/keys.md` says.
+pub fn unsealed(directory: &Path, name: &str) -> Vec<u8> {
+    use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+    use base64::Engine as _;
+    let decode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text.trim()).unwrap();
+    let open = |key: &[u8], sealed: &[u8]| {
+        let (nonce, data) = sealed.split_at(12);
+        let mut data = data.to_vec();
+        let name = Aad::from(format!("portcullis sealed file 1\n{name}"));
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key).unwrap();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).unwrap();
+        key.open_in_place(nonce, name, &mut data).unwrap().to_vec()
+    };
+    let keys = directory.join("keys");
+    let master = decode(&std::fs::read_to_string(keys.join("master.key")).unwrap());
+    let sealed: Value = serde_json::from_slice(&std::fs::read(keys.join(name)).unwrap()).unwrap();
+    let data_key = open(&master, &decode(sealed["wraps"][0]["key"].as_str().unwrap()));
+    open(&data_key, &decode(sealed["data"].as_str().unwrap()))
 }

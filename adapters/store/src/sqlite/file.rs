@@ -16,6 +16,8 @@ use crate::StoreError;
 pub(super) struct Format {
     pub application_id: i64,
     pub version: i64,
+    /// The newest version that is read.
+    pub newest: i64,
     /// Makes the tables, and sets the two numbers, in one transaction.
     pub schema: &'static str,
 }
@@ -25,6 +27,7 @@ pub(super) struct Format {
 pub(super) const LEDGER: Format = Format {
     application_id: 0x5043_4c47, // "PCLG"
     version: 1,
+    newest: 1,
     schema: "
         BEGIN IMMEDIATE;
         CREATE TABLE events (
@@ -51,6 +54,7 @@ pub(super) const LEDGER: Format = Format {
 pub(super) const SUBJECT_KEYS: Format = Format {
     application_id: 0x5043_4b59, // "PCKY"
     version: 1,
+    newest: WRAPPED,
     schema: "
         BEGIN IMMEDIATE;
         CREATE TABLE subject_keys (
@@ -66,6 +70,9 @@ pub(super) const SUBJECT_KEYS: Format = Format {
         COMMIT;
     ",
 };
+
+/// `user_version` of keys that are wrapped.
+pub(super) const WRAPPED: i64 = 2;
 
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -134,7 +141,7 @@ pub(super) async fn check(
         return Err(StoreError::ForeignFile { file: file.to_owned(), what });
     }
     let found = number(connection, "PRAGMA user_version", file).await?;
-    if found != format.version {
+    if !(format.version..=format.newest).contains(&found) {
         let expected = format.version;
         return Err(StoreError::ForeignVersion { file: file.to_owned(), found, expected });
     }

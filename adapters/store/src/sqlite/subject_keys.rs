@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::file;
+use super::wrapping::{self, SubjectKeyWrapper};
 use crate::StoreError;
 use crate::personal::SubjectKey;
 
@@ -26,17 +27,20 @@ pub(super) struct SubjectKeys {
     file: PathBuf,
     /// The keys that live; 64 bytes for each subject.
     live: RwLock<HashMap<Uuid, Arc<SubjectKey>>>,
+    wrapper: Option<Arc<dyn SubjectKeyWrapper>>,
     /// `None` once closed.
     connection: Mutex<Option<SqliteConnection>>,
 }
 
 impl SubjectKeys {
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub async fn open(path: &Path, wrapper: Option<Arc<dyn SubjectKeyWrapper>>) -> Result<Self, StoreError> {
         let mut connection = file::open(path, file::keeping_keys(path), &file::SUBJECT_KEYS).await?;
         // SQLite has rolled back by now what a crash left unfinished.
-        let live = load(&mut connection, path).await?;
+        wrapping::check(&mut connection, path, wrapper.as_deref()).await?;
+        let live = load(&mut connection, path, wrapper.as_deref()).await?;
         scrub_journal(path).await?;
-        Ok(Self { file: path.to_owned(), live: RwLock::new(live), connection: Mutex::new(Some(connection)) })
+        let (live, connection) = (RwLock::new(live), Mutex::new(Some(connection)));
+        Ok(Self { file: path.to_owned(), live, wrapper, connection })
     }
 
     /// The key of a subject, unless it has none or it was destroyed.
@@ -62,7 +66,7 @@ impl SubjectKeys {
             };
         }
         if !fresh.is_empty() {
-            if let Err(error) = insert(connection, &fresh).await {
+            if let Err(error) = insert(connection, &fresh, self.wrapper.as_deref()).await {
                 self.recover(connection).await;
                 return Err(StoreError::from_sqlx(&self.file, error));
             }
@@ -93,7 +97,7 @@ impl SubjectKeys {
     /// What fails here fails the next attempt too, and is told then.
     async fn recover(&self, connection: &mut SqliteConnection) {
         let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
-        if let Ok(live) = load(connection, &self.file).await {
+        if let Ok(live) = load(connection, &self.file, self.wrapper.as_deref()).await {
             *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
             let _ = scrub_journal(&self.file).await;
         }
@@ -110,6 +114,7 @@ impl SubjectKeys {
 async fn load(
     connection: &mut SqliteConnection,
     path: &Path,
+    wrapper: Option<&dyn SubjectKeyWrapper>,
 ) -> Result<HashMap<Uuid, Arc<SubjectKey>>, StoreError> {
     let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> =
         sqlx::query_as("SELECT subject, key_id, key FROM subject_keys WHERE destroyed = 0")
@@ -122,6 +127,7 @@ async fn load(
             let ((subject, key_id), key) = parsed
                 .zip(<[u8; 32]>::try_from(key.as_slice()).ok())
                 .ok_or_else(|| StoreError::corrupt(path, None, "a subject key is malformed"))?;
+            let key = wrapper.map_or(key, |wrapper| wrapper.unwrap(subject, key_id, &key));
             Ok((subject, Arc::new(SubjectKey::new(key_id, key))))
         })
         .collect()
@@ -130,13 +136,16 @@ async fn load(
 async fn insert(
     connection: &mut SqliteConnection,
     keys: &HashMap<Uuid, Arc<SubjectKey>>,
+    wrapper: Option<&dyn SubjectKeyWrapper>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     for (subject, key) in keys {
+        let bytes = *key.bytes();
+        let stored = wrapper.map_or(bytes, |wrapper| wrapper.wrap(*subject, key.id, &bytes));
         sqlx::query("INSERT INTO subject_keys (subject, key_id, key, destroyed) VALUES (?, ?, ?, 0)")
             .bind(subject.as_bytes().as_slice())
             .bind(key.id.as_bytes().as_slice())
-            .bind(key.bytes().as_slice())
+            .bind(stored.as_slice())
             .execute(&mut *connection)
             .await?;
     }

@@ -55,6 +55,8 @@ impl State {
             }
             Event::SigningKeyPublished { kid, jwk, time } => self.apply_published(kid, jwk, *time),
             Event::SigningKeyActivated { kid, time } => self.apply_activated(kid, *time),
+            // What follows from it are events of their own.
+            Event::KeysReplaced { .. } => {}
             Event::SigningKeyRetired { kid, time } => self.apply_gone(kid, *time, false),
             Event::SigningKeyWithdrawn { kid, time, .. } => self.apply_gone(kid, *time, true),
             Event::TokenRevoked { token_id, expires_at, .. } => {

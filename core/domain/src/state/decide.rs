@@ -39,6 +39,7 @@ impl State {
                 Ok(vec![Event::OperatorRemoved { id: operator.id }])
             }
             Command::PublishSigningKey { key } => self.decide_publish_key(key, context),
+            Command::ReplaceKeys { lost } => Ok(vec![Event::KeysReplaced { lost, time: context.now }]),
             Command::ActivateSigningKey { kid } => self.decide_activate_key(kid, context),
             Command::RetireSigningKey { kid } => self.decide_retire_key(kid, context),
             Command::WithdrawSigningKey { kid, by, reason, successor } => {

@@ -73,7 +73,7 @@ pub(super) async fn fold(store: &dyn EventStore, reserve: &Arc<ReserveFile>) -> 
 
 impl Control {
     /// The first events of a ledger, and those of a new signing key.
-    pub(super) async fn found(&self) -> Result<(), StartError> {
+    pub(super) async fn found(&self, lost_keys: Vec<String>) -> Result<(), StartError> {
         match &self.state().installation {
             None => {
                 let command = Command::Found { issuer: self.0.issuer.clone() };
@@ -84,7 +84,7 @@ impl Control {
             }
             Some(_) => {}
         }
-        self.found_signing_key().await
+        self.found_signing_key(lost_keys).await
     }
 
     /// Gives the ledger a moment to take what the reserve holds; it is in force either way.

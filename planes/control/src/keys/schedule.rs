@@ -137,8 +137,12 @@ impl Control {
     }
 
     /// The key that signs at a start: the ledger's, if its private half is here.
-    pub(crate) async fn found_signing_key(&self) -> Result<(), StartError> {
+    pub(crate) async fn found_signing_key(&self, lost: Vec<String>) -> Result<(), StartError> {
         let wrong = |error: ExecuteError| StartError::SigningKey(Box::new(error));
+        if !lost.is_empty() {
+            tracing::warn!(?lost, "private keys were lost, and are replaced");
+            self.replace_lost(lost).await.map_err(wrong)?;
+        }
         for kid in self.signing_keys().kids() {
             if self.state().former_signing_keys.contains_key(&kid) {
                 self.destroy_key(&kid).await;
@@ -162,6 +166,18 @@ impl Control {
             None => self.publish_key().await.map_err(wrong)?,
         };
         self.execute(Command::ActivateSigningKey { kid }).await.map_err(wrong)?;
+        Ok(())
+    }
+
+    /// Records what was lost; of signing keys, those whose private halves are not here are withdrawn.
+    async fn replace_lost(&self, lost: Vec<String>) -> Result<(), ExecuteError> {
+        self.execute(Command::ReplaceKeys { lost }).await?;
+        for key in self.state().signing_keys.iter().filter(|key| !self.signing_keys().holds(&key.kid)) {
+            let signs = matches!(key.stage, KeyStage::Active { .. });
+            let successor = if signs { Some(public(&*self.make_key(true).await?)?) } else { None };
+            let (kid, reason) = (key.kid.clone(), "its private half is lost".to_owned());
+            self.execute(Command::WithdrawSigningKey { kid, by: None, reason, successor }).await?;
+        }
         Ok(())
     }
 

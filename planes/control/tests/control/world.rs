@@ -113,6 +113,7 @@ impl World {
             series_max: None,
             key_ring: self.key_ring.clone(),
             signing_plan: PLAN,
+            lost_keys: Vec::new(),
         })
         .await?;
         Ok(Process { control, store })

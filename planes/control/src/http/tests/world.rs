@@ -78,6 +78,7 @@ impl World {
             public_origins: vec!["https://gate.example".into()],
             series_max: None,
             key_ring: Arc::new(MemoryRing::default()),
+            lost_keys: Vec::new(),
             signing_plan: SigningPlan {
                 life: jiff::SignedDuration::from_hours(720),
                 publish_ahead: jiff::SignedDuration::from_hours(1),
