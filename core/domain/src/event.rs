@@ -145,7 +145,6 @@ impl Event {
 
     /// Every kind that this code knows.
     pub const KINDS: [&'static str; 25] = [
-    pub const KINDS: [&'static str; 25] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",

@@ -35,7 +35,6 @@ pub(super) struct Arguments {
 pub(super) async fn doctor(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
     let now = system_clock().now();
     let directory = place.directory();
-<<<<<<< HEAD
     let mut checks = Vec::new();
     if !arguments.ready {
         checks.push(data_folder(directory.as_deref()));
@@ -45,16 +44,6 @@ pub(super) async fn doctor(place: &Place, out: &Output, arguments: Arguments) ->
         }
         checks.push(machine::time_service());
     }
-=======
-    let mut checks = vec![data_folder(directory.as_deref())];
-    checks.push(match directory.as_deref() {
-        Some(directory) => disk(directory),
-        None => Check::new("disk space", Finding::Unknown, "no data folder is known here"),
-    });
-    checks.extend(directory.as_deref().map(|directory| decision_log(&directory.join("decisions"))));
-    checks.extend(directory.as_deref().and_then(master_key));
-    checks.extend(CERTIFICATES.iter().map(|name| certificate(directory.as_deref(), name, now)));
->>>>>>> 9a6f303 (Seal private keys at rest under a master key that can change, and say what is lost without it)
     match Server::find(place) {
         Ok(server) if arguments.ready => checks.push(answers(&server).await.0),
         Ok(server) => {
@@ -75,7 +64,6 @@ pub(super) async fn doctor(place: &Place, out: &Output, arguments: Arguments) ->
     Ok(if bad { Outcome::Refused } else { Outcome::Done })
 }
 
-<<<<<<< HEAD
 /// What the folder itself tells, whether anything runs on it or not.
 fn of_folder(directory: &Path, now: Timestamp) -> Vec<Check> {
     let mut checks = machine::disk(directory);
@@ -116,16 +104,6 @@ async fn gate_port(place: &Place) -> Check {
         Err(_) => Check::new(name, Health::Warning, format!("`{gate}` doesn't answer this machine"))
             .hint("is it the address of a balancer that this machine can't reach? Then look from outside"),
     }
-=======
-/// The folder's own master key opens everything for whoever gets the folder.
-fn master_key(directory: &Path) -> Option<Check> {
-    let own = directory.join("keys").join(crate::vault::OWN_MASTER);
-    let detail = || format!("`{}` lies beside what it protects", own.display());
-    own.exists().then(|| {
-        Check::new("master key", Finding::Warning, detail())
-            .hint("keep it elsewhere: `portcullis keys new-master FILE`, then `portcullis keys rewrap`")
-    })
->>>>>>> 9a6f303 (Seal private keys at rest under a master key that can change, and say what is lost without it)
 }
 
 async fn of_server(server: &Server, now: Timestamp) -> Vec<Check> {
