@@ -64,6 +64,15 @@ pub(super) async fn doctor(place: &Place, out: &Output, arguments: Arguments) ->
     Ok(if bad { Outcome::Refused } else { Outcome::Done })
 }
 
+/// The folder's own master key opens everything for whoever gets the folder.
+fn master_key(keys: &Path) -> Option<Check> {
+    let own = keys.join(crate::vault::OWN_MASTER);
+    own.exists().then(|| {
+        Check::new("master key", Health::Warning, format!("`{}` lies beside what it protects", own.display()))
+            .hint("keep it elsewhere: `portcullis keys new-master FILE`, then `portcullis keys rewrap`")
+    })
+}
+
 /// What the folder itself tells, whether anything runs on it or not.
 fn of_folder(directory: &Path, now: Timestamp) -> Vec<Check> {
     let mut checks = machine::disk(directory);
@@ -71,6 +80,7 @@ fn of_folder(directory: &Path, now: Timestamp) -> Vec<Check> {
     checks.push(machine::permissions(directory));
     checks.push(decision_log(&directory.join("decisions")));
     let keys = directory.join("keys");
+    checks.extend(master_key(&keys));
     let settings = Settings::read(&directory.join("settings.json")).ok().flatten();
     let gate = settings.as_ref().and_then(|settings| host(&settings.public_url));
     checks.push(certificates::certificate(&keys, "ca.crt", None, now));
