@@ -20,6 +20,23 @@ pub struct LedgerHead {
     /// Places outside that checkpoints are posted to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub posted: Vec<Posting>,
+    /// The backup that this ledger was brought back from last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<RestoredView>,
+}
+
+/// A ledger that was brought back from a backup.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RestoredView {
+    #[schemars(with = "String")]
+    pub backup_time: Timestamp,
+    /// Number of events in the backup; what followed them is unknown.
+    pub size: u64,
+    /// Number of events of the ledger that it replaced, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_later: Option<u64>,
+    #[schemars(with = "String")]
+    pub restored_at: Timestamp,
 }
 
 /// How posting checkpoints to one place goes.

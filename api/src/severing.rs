@@ -179,6 +179,8 @@ pub enum CauseView {
     Revoked { operator: String, reason: String },
     /// A key that had been replaced tried to register another one.
     KeyTheft { key: String, next_key: String },
+    /// A gate remembered it, and a ledger that was brought back from a backup did not.
+    GateMemory { gate: String, version: u64 },
 }
 
 /// Everything that is closed, and what is proposed to be opened.

@@ -1,6 +1,7 @@
 //! The command line: verb first, every answer as table, JSON or YAML.
 
 mod apply;
+mod backup;
 mod call;
 mod certificate;
 mod client;
@@ -160,6 +161,9 @@ enum Verb {
     /// Look at the keys that tokens are signed with, replace and withdraw them
     #[command(subcommand)]
     Keys(keys::Verb),
+    /// Back an installation up, encrypted, and bring it back
+    #[command(subcommand)]
+    Backup(backup::Verb),
     /// Look at the ledger of everything that was changed, and verify it
     #[command(subcommand)]
     Ledger(ledger::Verb),
@@ -266,6 +270,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Schema(arguments) => local::schema(&out, &arguments),
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
         Verb::Keys(verb) => keys::keys(&place, &out, verb).await,
+        Verb::Backup(verb) => backup::backup(&place, &out, verb).await,
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
@@ -373,6 +378,8 @@ mod tests {
             "portcullis hold add acme --reason case",
             "portcullis hold add vendor/acme",
             "portcullis metrics acme --window 2h",
+            "portcullis backup create F --recipient age1x",
+            "portcullis ledger prove -1",
             "portcullis demon",
             "portcullis keys withdraw KID",
         ] {

@@ -34,6 +34,7 @@ pub use posting::CheckpointSettings;
 use posting::Postings;
 use reload::Reloader;
 
+use crate::backup;
 use crate::clock::{entropy, system_clock};
 use crate::logging;
 use crate::pki::Keys;
@@ -100,6 +101,7 @@ impl Installation {
         let vault = Vault::open(&directory.join("keys"), arguments.master_key_file.as_deref())?;
         let keys = Keys::open(directory.join("keys"), vault, &hosts(&settings)?, clock.now())?;
         let (control, store) = start_control(&directory, &settings, &keys, &clock).await?;
+        record_restored(&control, &directory).await?;
         let admin_token = ensure_admin(&control, &directory).await?;
         let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
         let (to_gate, from_control) = mpsc::channel(LINK_MESSAGES_MAX);
@@ -437,10 +439,30 @@ fn gate_options(
         settings: settings.gate.clone(),
         authority_pem: keys.authority_pem()?,
         identities: directory.join("identities"),
+        memory: directory.join("gate-memory"),
         decision_log: directory.join("decisions"),
         decision_log_options: LogOptions::default(),
         clock,
     })
+}
+
+/// Puts down where the ledger comes from, if it was brought back from a backup since the last start.
+async fn record_restored(control: &Control, directory: &DataDirectory) -> Result<()> {
+    let path = directory.join(backup::MARK);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
+    };
+    let mark: backup::Mark =
+        serde_json::from_slice(&bytes).with_context(|| format!("`{}` can't be read", path.display()))?;
+    tracing::warn!(
+        backup_time = %mark.backup_time,
+        "restored from a backup: events after {} are unknown, and every token of before is dead", mark.size
+    );
+    let backup::Mark { backup_time, size, root, known_later } = mark;
+    control.record_restored(Command::RecordRestored { backup_time, size, root, known_later }).await?;
+    std::fs::remove_file(&path).with_context(|| format!("can't remove `{}`", path.display()))
 }
 
 /// The first operator, whose token only the data directory holds.

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, and measures real time"
 )]
 
+#[path = "installation/backup.rs"]
+mod backup;
 #[path = "installation/contract.rs"]
 mod contract;
 #[path = "installation/crash.rs"]

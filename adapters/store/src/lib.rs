@@ -28,4 +28,6 @@ pub use event_store::{
     StoredEvent, replay,
 };
 pub use reserve::{ReserveError, ReserveFile, Slot};
-pub use sqlite::{SqliteOptions, SqliteStore, SubjectKeyWrapper, verify_file};
+pub use sqlite::{
+    SqliteOptions, SqliteStore, SubjectKeyWrapper, copy_ledger, copy_subject_keys, ledger_size, verify_file,
+};

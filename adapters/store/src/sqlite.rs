@@ -10,6 +10,7 @@
 //! events, the tree's new frontier and the signed checkpoint, so they can't
 //! come apart.
 
+mod copy;
 mod file;
 mod read;
 mod subject_keys;
@@ -35,6 +36,7 @@ use crate::{Obstacle, StoreError};
 use subject_keys::SubjectKeys;
 use writer::{Append, Draft, Request, Writer};
 
+pub use copy::{copy_ledger, copy_subject_keys, ledger_size};
 pub use verify::verify_file;
 pub use wrapping::SubjectKeyWrapper;
 

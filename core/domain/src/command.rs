@@ -10,7 +10,7 @@ use crate::event::{ExternalKeys, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
 use crate::spec::{ClientSpec, Declaration, Kind};
-use crate::target::TargetName;
+use crate::target::{Target, TargetName};
 
 /// A command with all that `decide` needs; what a person typed is parsed before.
 #[derive(Clone, Debug)]
@@ -142,6 +142,21 @@ pub enum Command {
         vendor: String,
         by: OperatorId,
         reason: String,
+    },
+    /// What a gate remembers; nothing happens where the ledger has known it.
+    Recall {
+        gate: String,
+        version: u64,
+        severance: SeveranceId,
+        target: Target,
+        epoch: u64,
+        keys: Vec<String>,
+    },
+    RecordRestored {
+        backup_time: Timestamp,
+        size: u64,
+        root: String,
+        known_later: Option<u64>,
     },
 }
 

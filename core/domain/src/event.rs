@@ -137,6 +137,8 @@ pub enum Event {
         lost: Vec<String>,
         time: Timestamp,
     },
+    /// The ledger was brought back from a backup: what came after it is unknown here.
+    RestoredFromBackup(FromBackup),
 }
 
 impl Event {
@@ -144,7 +146,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 25] = [
+    pub const KINDS: [&'static str; 26] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -170,6 +172,7 @@ impl Event {
         "legal_hold_placed",
         "legal_hold_lifted",
         "keys_replaced",
+        "restored_from_backup",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -201,6 +204,7 @@ impl Event {
             Self::LegalHoldPlaced(_) => "legal_hold_placed",
             Self::LegalHoldLifted(_) => "legal_hold_lifted",
             Self::KeysReplaced { .. } => "keys_replaced",
+            Self::RestoredFromBackup(_) => "restored_from_backup",
         }
     }
 
@@ -232,6 +236,8 @@ impl Event {
             Self::DecisionsSealed(_) | Self::DecisionsExpired(_) => Uuid::nil(),
             Self::LegalHoldPlaced(hold) => hold.vendor.0,
             Self::LegalHoldLifted(lift) => lift.vendor.0,
+            // It is about the installation.
+            Self::RestoredFromBackup(_) => Uuid::nil(),
         }
     }
 }
@@ -298,13 +304,19 @@ pub enum Cause {
         /// Thumbprint of the key that it was to register.
         next_key: String,
     },
+    /// A gate remembered it, and the ledger did not: an older one was brought back. Who severed it, and why, is lost.
+    GateMemory {
+        gate: String,
+        /// Size of the ledger that the gate had last heard of.
+        version: u64,
+    },
 }
 
 impl Cause {
     /// Whether the keys stay refused whatever is restored.
     #[must_use]
     pub fn is_for_good(&self) -> bool {
-        matches!(self, Self::Revoked { .. } | Self::KeyTheft { .. })
+        matches!(self, Self::Revoked { .. } | Self::KeyTheft { .. } | Self::GateMemory { .. })
     }
 }
 
@@ -332,6 +344,20 @@ pub struct Restoration {
     pub confirmed_by: Option<OperatorId>,
     /// Thumbprints that are accepted again: none for vendor and integration, which need new keys.
     pub keys: Vec<String>,
+    pub time: Timestamp,
+}
+
+/// Where a ledger was brought back from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FromBackup {
+    pub backup_time: Timestamp,
+    /// Events of the ledger in the backup: those from this number on are unknown.
+    pub size: u64,
+    /// Base64 of its root.
+    pub root: String,
+    /// Events that the ledger which it replaced had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_later: Option<u64>,
     pub time: Timestamp,
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::archive::{LegalHold, SealedFiles};
-use crate::event::{RegisteredKey, RestoreProposal, Severance};
+use crate::event::{FromBackup, RegisteredKey, RestoreProposal, Severance};
 use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::personal::Personal;
 use crate::spec::{
@@ -55,6 +55,8 @@ pub struct State {
     pub issuer_keys: BTreeMap<Uuid, IssuerKeys>,
     /// Open severances.
     pub severances: BTreeMap<SeveranceId, Severance>,
+    /// Every severance there ever was.
+    pub severances_known: BTreeSet<SeveranceId>,
     pub proposals: BTreeMap<RestoreId, RestoreProposal>,
     /// Thumbprints that no client may use, with the severance that closed them.
     pub refused_keys: BTreeMap<String, SeveranceId>,
@@ -78,6 +80,8 @@ pub struct State {
     pub holds: BTreeMap<VendorId, LegalHold>,
     /// How many days the decisions of vendors are kept, of deleted ones too; without an entry as many as usual.
     pub decisions_days: BTreeMap<VendorId, u32>,
+    /// The backup that this ledger was brought back from last.
+    pub from_backup: Option<FromBackup>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
-    Cause, Event, ExternalKeys, IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration,
+    Cause, Event, ExternalKeys, FromBackup, IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration,
     RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
@@ -293,6 +293,18 @@ fn one_of_each() -> Vec<Event> {
             time,
         }),
         Event::KeysReplaced { lost: vec!["ca.key".into(), "signing/kid-2.pem".into()], time },
+        Event::RestoredFromBackup(FromBackup {
+            backup_time: time,
+            size: 41,
+            root: "AAAA".into(),
+            known_later: Some(57),
+            time,
+        }),
+        severed(
+            Target::Client { id: client },
+            &["key-1"],
+            Cause::GateMemory { gate: "gate".into(), version: 57 },
+        ),
     ]
 }
 

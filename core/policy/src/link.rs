@@ -71,6 +71,24 @@ pub enum FromGate {
     IssuerKeyUnknown {
         issuer: IssuerId,
     },
+    /// The first word of a gate that remembers: what it was told to close, and not to open again since. A ledger
+    /// that was brought back from a backup may know less.
+    Remembered {
+        /// The newest snapshot that it had in use.
+        version: u64,
+        severances: Vec<RememberedSeverance>,
+    },
+}
+
+/// A severance that a gate has confirmed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RememberedSeverance {
+    pub severance: SeveranceId,
+    pub target: Target,
+    pub epoch: u64,
+    pub keys: Vec<String>,
+    /// The snapshot that was in use when it was confirmed.
+    pub version: u64,
 }
 
 /// Close everything of a target, now.

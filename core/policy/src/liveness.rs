@@ -15,6 +15,7 @@ use portcullis_domain::target::Target;
 use uuid::Uuid;
 
 use crate::facts::{ClientFacts, ClientKeyFacts};
+use crate::link::RememberedSeverance;
 
 /// Epoch above, severed below: a newer epoch always wins, so an older snapshot changes nothing.
 #[derive(Debug)]
@@ -352,6 +353,33 @@ impl Liveness {
             // They have no epoch.
             Target::Key { .. } | Target::Session { .. } => {}
         }
+    }
+
+    /// Closes what was severed while an earlier process ran: as if it were now, under the snapshot of then.
+    pub fn recall(&self, remembered: &RememberedSeverance) {
+        match &remembered.target {
+            Target::Vendor { id } => self.cell(id.0).raise(remembered.epoch, true),
+            Target::Integration { id } => self.cell(id.0).raise(remembered.epoch, true),
+            Target::Client { id } => self.cell(id.0).raise(remembered.epoch, true),
+            Target::Key { .. } => {}
+            Target::Session { session, .. } => {
+                self.mark_ahead_of(std::slice::from_ref(session), remembered.version);
+                add(&self.refused_sessions, [session.as_str()]);
+            }
+        }
+        self.mark_ahead_of(&remembered.keys, remembered.version);
+        add(&self.refused_keys, remembered.keys.iter().map(String::as_str));
+    }
+
+    fn mark_ahead_of(&self, names: &[String], version: u64) {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.extend(names.iter().map(|name| (name.clone(), version)));
+    }
+
+    /// The version of the newest snapshot whose refusals were taken over.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
     }
 
     /// Closes keys at once, whatever the snapshot in use says.

@@ -27,7 +27,7 @@ use portcullis_domain::state::{Operator, State};
 use portcullis_domain::target::TargetName;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
-use portcullis_policy::link::{FromGate, ToGate};
+use portcullis_policy::link::{FromGate, RememberedSeverance, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -561,6 +561,7 @@ impl Control {
                 self.0.decisions.take(batch, &state);
             }
             FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
+            FromGate::Remembered { version, severances } => self.recall(&gate.name, version, severances),
             FromGate::IssuerKeyUnknown { issuer } => self.0.issuers.wanted(issuer.0),
             FromGate::CertificateSeen { client, thumbprint } => {
                 // Only of clients that exist: a gate can't make this grow.
@@ -593,6 +594,27 @@ impl Control {
         let (reports, held) = self.0.core.enforce(&self.0.gates, &closed.severance).await;
         if held == Held::Nothing || !reports.silent.is_empty() {
             tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a severance does not hold everywhere, or is not recorded");
+        }
+    }
+
+    /// A gate knows of severances: those that the ledger never had were lost with the events of a backup's time.
+    fn recall(&self, gate: &str, version: u64, severances: Vec<RememberedSeverance>) {
+        for RememberedSeverance { severance, target, epoch, keys, .. } in severances {
+            // A signing key: it is nobody's, and what was withdrawn is known by other events.
+            if target.id().is_nil() {
+                continue;
+            }
+            let gate = gate.to_owned();
+            let command = Command::Recall { gate, version, severance, target, epoch, keys };
+            let Ok(Some(closed)) = self.0.core.close(command, &self.0.seen) else { continue };
+            tracing::warn!(%severance, target = self.state().name_of(&closed.severance.target), "a gate remembers a severance that the ledger does not hold: it is in force again");
+            let control = self.clone();
+            self.0.core.runtime.spawn(async move {
+                let (_, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
+                if held == Held::Nothing {
+                    tracing::error!(severance = %closed.severance.id, "what a gate remembers is not recorded");
+                }
+            });
         }
     }
 

@@ -4,6 +4,7 @@
 //! known on after it was replaced, until nothing that it signed can be valid. What is known of keys
 //! is in the ledger; their private halves lie in a [`KeyRing`].
 
+mod restored;
 mod ring;
 mod schedule;
 mod withdraw;

@@ -256,6 +256,9 @@ pub fn severance_view(state: &State, severance: &Severance) -> SeveranceView {
             Cause::KeyTheft { key, next_key } => {
                 CauseView::KeyTheft { key: key.clone(), next_key: next_key.clone() }
             }
+            Cause::GateMemory { gate, version } => {
+                CauseView::GateMemory { gate: gate.clone(), version: *version }
+            }
         },
         time: severance.time,
     }
@@ -293,6 +296,9 @@ pub(crate) fn receipt(state: &State, closed: Closed, reports: Reports, held: Hel
             "the authorization server".to_owned(),
             format!("theft suspected: key {key} had been replaced, and tried to register {next_key}"),
         ),
+        Cause::GateMemory { gate, .. } => {
+            (format!("gate `{gate}`"), "the gate remembered it, and the ledger did not".to_owned())
+        }
         Cause::RecordLimit { decision } => {
             ("the gate".to_owned(), format!("a response passed the records limit, decision {decision}"))
         }

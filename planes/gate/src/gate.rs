@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::core::{Core, CoreMessage};
 use crate::link::ControlLink;
 use crate::listener::{accept, beat};
+use crate::memory::Memory;
 use crate::orders::{self, Orders};
 use crate::record::Recorder;
 use crate::reload::Reloads;
@@ -46,6 +47,8 @@ pub struct GateOptions {
     pub authority_pem: Vec<u8>,
     /// Folder of `NAME.crt` and `NAME.key` for mutual TLS to upstreams.
     pub identities: PathBuf,
+    /// Folder of what the gate remembers of severances; this gate's own.
+    pub memory: PathBuf,
     pub decision_log: PathBuf,
     pub decision_log_options: LogOptions,
     pub clock: Clock,
@@ -67,6 +70,12 @@ pub enum GateError {
     Setting(#[from] SettingError),
     #[error("the decision log can't be opened")]
     DecisionLog(#[from] LogError),
+    #[error("the gate's memory of severances, `{}`, can't be used", path.display())]
+    Memory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("random numbers can't be had")]
     Random,
     #[error("the replay tables can't be made")]
@@ -94,6 +103,14 @@ impl Gate {
         let address =
             listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(options.listen);
         let syncer = Syncer::start(&options.decision_log, options.decision_log_options.clone())?;
+        let liveness = Liveness::default();
+        let memory = Memory::open(&options.memory)
+            .map_err(|source| GateError::Memory { path: options.memory.clone(), source })?;
+        memory.recall(&liveness, options.clock.now().as_second());
+        if let Some(remembered) = memory.told() {
+            // The link is empty still.
+            let _ = link.to_control.try_send(remembered);
+        }
         let shared = Arc::new(Shared {
             name: options.name.clone(),
             clock: options.clock.clone(),
@@ -105,7 +122,8 @@ impl Gate {
             )?),
             settings: ArcSwap::from_pointee(options.settings),
             strangers: Arc::default(),
-            liveness: Liveness::default(),
+            liveness,
+            memory,
             meters: Meters::default(),
             nonces: NonceKey::new(random()?),
             replay: ReplayTables::new(random()?, REPLAY_CELLS)?,

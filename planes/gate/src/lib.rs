@@ -27,6 +27,7 @@ mod io;
 mod limit;
 pub mod link;
 mod listener;
+mod memory;
 mod opening;
 mod orders;
 mod outlet;

@@ -54,6 +54,7 @@ impl Orders {
                 ToGate::RevokeToken { order, token_id, expires_at } => {
                     let arrived_us = monotonic_us(&self.shared.clock);
                     self.shared.liveness.revoke_token(&token_id, expires_at);
+                    self.shared.memory.revoked(&token_id, expires_at, self.shared.now_seconds());
                     self.confirm(order, arrived_us, |confirm| CoreMessage::Confirm { confirm });
                 }
                 ToGate::SignOut { order, target, epoch, cut_off_seconds } => {
@@ -82,6 +83,8 @@ impl Orders {
             arrived_us,
             confirm,
         });
+        // Written by another thread, behind the answer: nobody waits for the disk.
+        self.shared.memory.severed(&order, self.shared.liveness.version());
     }
 
     /// Tells every core, and reports when all have confirmed.

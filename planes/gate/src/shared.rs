@@ -18,6 +18,7 @@ use portcullis_tokens::replay::ReplayTables;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::external::Externals;
+use crate::memory::Memory;
 use crate::settings::GateSettings;
 use crate::strangers::Strangers;
 use crate::tls::VendorTls;
@@ -49,6 +50,7 @@ pub struct Shared {
     pub nonces: NonceKey,
     pub replay: ReplayTables,
     pub to_control: mpsc::Sender<FromGate>,
+    pub memory: Memory,
     pub relays: Relays,
 }
 

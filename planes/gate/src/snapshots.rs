@@ -105,6 +105,7 @@ impl Snapshots {
                 Ok((snapshots, in_use)) => {
                     self = snapshots;
                     if let Some(version) = in_use {
+                        self.shared.memory.in_use(version, &self.shared.liveness);
                         let _ = self.shared.to_control.send(FromGate::SnapshotInUse { version }).await;
                     }
                 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use portcullis_api::checks::{Check, Health};
 use portcullis_api::findings::Severity;
-use portcullis_api::ledger::Posting;
+use portcullis_api::ledger::{Posting, RestoredView};
 
 use super::output::{Output, Paint, Style};
 use super::server::Server;
@@ -124,7 +124,7 @@ async fn of_server(server: &Server, now: Timestamp) -> Vec<Check> {
     checks.push(clock(now, their_time));
     if answers {
         checks.push(verified(server).await);
-        checks.push(posted(server).await);
+        checks.extend(posted(server).await);
         checks.push(findings(server).await);
         match server.get::<Vec<Check>>(&["v1", "checks"]).await {
             Ok(found) => checks.extend(found),
@@ -169,12 +169,26 @@ async fn verified(server: &Server) -> Check {
     }
 }
 
-async fn posted(server: &Server) -> Check {
+async fn posted(server: &Server) -> Vec<Check> {
     let name = "checkpoints";
     match ledger::head(server).await {
-        Ok(head) => postings(&head.posted),
-        Err(error) => Check::new(name, Health::Bad, format!("can't be asked for: {error:#}")),
+        Ok(head) => {
+            vec![postings(&head.posted)].into_iter().chain(head.restored.as_ref().map(restored)).collect()
+        }
+        Err(error) => vec![Check::new(name, Health::Bad, format!("can't be asked for: {error:#}"))],
     }
+}
+
+fn restored(restored: &RestoredView) -> Check {
+    let detail = format!(
+        "restored on {} from a backup of {}: events after {} are unknown",
+        time::instant(restored.restored_at),
+        time::instant(restored.backup_time),
+        restored.size
+    );
+    Check::new("backup", Health::Warning, detail).hint(
+        "what was severed, revoked or erased after the backup is so again only where a gate remembered it",
+    )
 }
 
 fn postings(posted: &[Posting]) -> Check {

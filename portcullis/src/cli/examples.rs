@@ -235,6 +235,27 @@ Examples:
   portcullis reasons
   portcullis reasons -o json";
 
+pub(super) const BACKUP_KEY: &str = "\
+Examples:
+  portcullis backup key backup.key
+
+Make it on another machine: whoever has it can read every backup.";
+
+pub(super) const BACKUP_CREATE: &str = "\
+Examples:
+  portcullis backup create monday.backup --recipient pcb_wdJchvnnPI_P4RptnBeFoEL5k0vlInmyA8OJQCb25yM";
+
+pub(super) const BACKUP_VERIFY: &str = "\
+Examples:
+  portcullis backup verify monday.backup --identity backup.key";
+
+pub(super) const BACKUP_RESTORE: &str = "\
+Examples:
+  portcullis backup restore monday.backup --identity backup.key --dir data
+  portcullis backup restore monday.backup --identity backup.key --dir data --force-over
+
+It goes back in time: `portcullis ledger head` and `doctor` say so from the next start on.";
+
 pub(super) const LEDGER_VERIFY: &str = "\
 Examples:
   portcullis ledger verify

@@ -138,6 +138,14 @@ fn head_told(head: &LedgerHead) -> String {
         };
         text.push_str(&format!("post  {}: {state}\n", posting.to));
     }
+    if let Some(restored) = &head.restored {
+        text.push_str(&format!(
+            "back  restored on {} from a backup of {}: events after {} are unknown\n",
+            time::instant(restored.restored_at),
+            time::instant(restored.backup_time),
+            restored.size
+        ));
+    }
     if let Some(checkpoint) = &head.checkpoint {
         text.push_str(&format!("\n{checkpoint}"));
     }

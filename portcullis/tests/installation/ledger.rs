@@ -59,7 +59,7 @@ fn path(path: &Path) -> &str {
 }
 
 /// Appends harmless events to a stopped installation until it has `size`.
-async fn grow(directory: &Path, size: u64) {
+pub async fn grow(directory: &Path, size: u64) {
     let settings: Value =
         serde_json::from_slice(&std::fs::read(directory.join("settings.json")).unwrap()).unwrap();
     let origin = settings["ledger_origin"].as_str().unwrap().to_owned();

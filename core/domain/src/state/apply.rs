@@ -78,6 +78,7 @@ impl State {
             Event::EnrolmentReused { client, .. } => self.apply_enrolment_reused(*client),
             Event::SignedOut { target, epoch, time, .. } => self.raise_epoch(target, *epoch, *time),
             Event::IssuerKeysChanged(change) => self.apply_issuer_keys(change),
+            Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
                 for resource in self.resources.values_mut() {
@@ -126,6 +127,7 @@ impl State {
             self.lifted.remove(session);
         }
         self.severances.insert(severance.id, severance.clone());
+        self.severances_known.insert(severance.id);
     }
 
     /// Whether the key was revoked, or closed by a vendor's or an integration's severance: no later one

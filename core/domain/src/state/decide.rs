@@ -1,7 +1,7 @@
 //! Judging a command: events, or a refusal that changes nothing.
 
 use crate::command::{Command, Context, Refusal};
-use crate::event::{Event, Severance};
+use crate::event::{Cause, Event, FromBackup, Severance};
 use crate::ids::{OperatorId, SubjectId};
 use crate::spec::Kind;
 use crate::state::State;
@@ -82,6 +82,27 @@ impl State {
             }
             Command::UseEnrolment { name, code_sha256, key } => {
                 self.decide_use_enrolment(&name, &code_sha256, key, context)
+            }
+            Command::Recall { gate, version, severance, target, epoch, keys } => {
+                let remembered = Severance {
+                    id: severance,
+                    epoch: epoch.max(self.next_epoch(&target)),
+                    target,
+                    keys,
+                    cause: Cause::GateMemory { gate, version },
+                    time: context.now,
+                };
+                Ok(self.decide_recall(remembered))
+            }
+            Command::RecordRestored { backup_time, size, root, known_later } => {
+                let time = context.now;
+                let from = FromBackup { backup_time, size, root, known_later, time };
+                // A start that was killed before it removed its mark comes here again.
+                let known = self
+                    .from_backup
+                    .as_ref()
+                    .is_some_and(|known| FromBackup { time, ..known.clone() } == from);
+                Ok(if known { Vec::new() } else { vec![Event::RestoredFromBackup(from)] })
             }
             Command::SignOut { target, by, reason } => self.decide_sign_out(&target, by, reason, context),
             Command::RecordSealed(sealed) => self.decide_sealed(sealed),

@@ -83,6 +83,14 @@ impl State {
         })]
     }
 
+    /// A severance that this ledger has known may be over since; one that it never had is lost.
+    pub(super) fn decide_recall(&self, remembered: Severance) -> Vec<Event> {
+        if self.severances_known.contains(&remembered.id) {
+            return Vec::new();
+        }
+        vec![Event::Severed(remembered)]
+    }
+
     fn trusted_without_key(&self, client: ClientId) -> bool {
         self.by_id(client.0).is_some_and(|(_, name, resource)| {
             matches!(&resource.declaration.spec, Spec::Client(spec) if spec.subject.is_some())

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_api::ledger::{
-    LedgerConsistency, LedgerEntries, LedgerEntry, LedgerHead, LedgerProof, LedgerReport,
+    LedgerConsistency, LedgerEntries, LedgerEntry, LedgerHead, LedgerProof, LedgerReport, RestoredView,
 };
 use portcullis_ledger::proof::InclusionProof;
 use portcullis_store::{RawEvent, StoreError};
@@ -30,6 +30,12 @@ impl Control {
             checkpoint: Some(head.checkpoint),
             key: Some(self.0.core.store.verifier().to_string()),
             posted: self.process().map(|process| (process.postings)()).unwrap_or_default(),
+            restored: self.state().from_backup.as_ref().map(|from| RestoredView {
+                backup_time: from.backup_time,
+                size: from.size,
+                known_later: from.known_later,
+                restored_at: from.time,
+            }),
         })
     }
 

@@ -103,6 +103,7 @@ impl ControlEnd {
             }
             FromGate::KeysCut { client, keys, decision } => seen.keys_cut.push((client, keys, decision)),
             FromGate::CertificateSeen { client, thumbprint } => seen.certificates.push((client, thumbprint)),
+            FromGate::Remembered { .. } => {}
             FromGate::IssuerKeyUnknown { issuer } => seen.keys_unknown.push(issuer),
         }
     }

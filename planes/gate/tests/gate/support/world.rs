@@ -88,6 +88,7 @@ impl World {
                 settings,
                 authority_pem: served.cert.pem().into_bytes(),
                 identities: decision_log.path().join("identities"),
+                memory: decision_log.path().join("gate-memory"),
                 decision_log: decision_log.path().join("decisions"),
                 decision_log_options: log,
                 clock: clock.clock(),

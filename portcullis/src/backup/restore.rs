@@ -1,0 +1,154 @@
+//! Reading a backup: to look whether it is whole, or to make a directory of it.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use portcullis_store::{DataDirectory, ledger_size, verify_file};
+
+use super::pack;
+use super::seal::{Identity, Opener};
+use super::{MARK, Manifest, Mark};
+use crate::settings::write_whole;
+
+const MEMORY: &str = "gate-memory";
+const SUBJECT_KEYS: &str = "subject_keys.sqlite";
+
+/// What was restored.
+pub struct Restored {
+    pub manifest: Manifest,
+    /// Where what was there before lies now.
+    pub before: Option<PathBuf>,
+}
+
+/// Decrypts all of it, and compares every digest.
+pub fn verify(file: &Path, identity: &Identity) -> Result<Manifest> {
+    open(file, identity, |_| Ok(io::sink()))
+}
+
+/// Makes `directory` what it was. Nothing is there before all of it was read and verified.
+pub async fn restore(
+    file: &Path,
+    identity: &Identity,
+    directory: &Path,
+    force_over: bool,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Restored> {
+    let shown = directory.display();
+    let taken = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+    if taken && !force_over {
+        bail!(
+            "`{shown}` is not empty\nhint: name an empty folder; `--force-over` replaces a stopped installation, and keeps what its gate remembers"
+        );
+    }
+    // A running one is refused here, and none can start until the end.
+    let held = if taken { Some(DataDirectory::open(directory)?) } else { None };
+    let part = beside(directory, "restoring")?;
+    let _ = fs::remove_dir_all(&part);
+    let unfinished = Unfinished(part.clone());
+    make_folder(&part)?;
+    progress("decrypting");
+    let manifest = open(file, identity, |path| {
+        let path = part.join(path);
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        let opened = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        opened.map(BufWriter::new).with_context(|| format!("can't write `{}`", path.display()))
+    })?;
+    progress("verifying the ledger");
+    let verifier = manifest.ledger.key.parse()?;
+    let report = verify_file(&part.join("ledger.sqlite"), &verifier, &mut |_| {}).await?;
+    if let Some(fault) = report.fault {
+        bail!("the ledger in `{}` is damaged: {fault}\nhint: restore an older backup", file.display());
+    }
+    let mut known_later = None;
+    if held.is_some() {
+        known_later = ledger_size(&directory.join("ledger.sqlite")).await.ok();
+        keep(directory, &part)?;
+    }
+    let mark = Mark {
+        backup_time: manifest.time,
+        size: manifest.ledger.size,
+        root: manifest.ledger.root.clone(),
+        known_later: known_later.filter(|size| *size > manifest.ledger.size),
+    };
+    write_whole(&part.join(MARK), &serde_json::to_vec_pretty(&mark)?, 0o600)?;
+    rustix::fs::syncfs(File::open(&part)?).with_context(|| format!("can't sync `{}`", part.display()))?;
+    let before = if taken { Some(beside(directory, "before-restore")?) } else { None };
+    match &before {
+        Some(before) if before.exists() => {
+            bail!("`{}` is there from an earlier restoration\nhint: move it away", before.display())
+        }
+        Some(before) => {
+            fs::rename(directory, before).with_context(|| format!("can't move `{shown}` away"))?
+        }
+        // An empty folder may be there.
+        None => {
+            let _ = fs::remove_dir(directory);
+        }
+    }
+    fs::rename(&part, directory).with_context(|| format!("can't make `{shown}`"))?;
+    std::mem::forget(unfinished);
+    drop(held);
+    Ok(Restored { manifest, before })
+}
+
+/// What the place knows better than a backup: what its gate remembers, and whose texts were erased. Keys are only
+/// added and destroyed, so those that are here hold all that the backup may still open.
+fn keep(directory: &Path, part: &Path) -> Result<()> {
+    let memory = directory.join(MEMORY);
+    if memory.is_dir() {
+        make_folder(&part.join(MEMORY))?;
+        for entry in fs::read_dir(&memory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), part.join(MEMORY).join(entry.file_name()))?;
+            }
+        }
+    }
+    let keys = directory.join(SUBJECT_KEYS);
+    if keys.exists() {
+        fs::copy(&keys, part.join(SUBJECT_KEYS))
+            .with_context(|| format!("can't keep `{}`", keys.display()))?;
+    }
+    Ok(())
+}
+
+fn open<W: io::Write>(
+    file: &Path,
+    identity: &Identity,
+    place: impl FnMut(&str) -> Result<W>,
+) -> Result<Manifest> {
+    let shown = file.display();
+    let opened = File::open(file).with_context(|| format!("can't read `{shown}`"))?;
+    let mut opener = Opener::new(BufReader::with_capacity(1 << 17, opened), identity)
+        .with_context(|| format!("`{shown}` can't be opened"))?;
+    pack::read(&mut opener, place).with_context(|| format!("`{shown}` is not whole"))
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("can't make `{}`", path.display()))
+}
+
+/// `DIR.NAME`, on the same file system.
+fn beside(directory: &Path, name: &str) -> Result<PathBuf> {
+    let Some(own) = directory.file_name() else {
+        bail!("`{}` is no folder to restore to", directory.display())
+    };
+    let mut own = own.to_owned();
+    own.push(format!(".{name}"));
+    Ok(directory.with_file_name(own))
+}
+
+/// Nothing half is left behind.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
