@@ -301,7 +301,7 @@ fn a_ledger_that_was_rewritten_or_cut_does_not_pass_for_the_old_one() {
         must(&directory, &["operator", "add", name]);
     }
     let words = refused(&directory, &["ledger", "verify", "--against", path(&export)]);
-    assert!(words.contains("does not begin with the 5 events") && words.contains("rewritten"), "{words}");
+    assert!(words.contains("does not begin with the 6 events") && words.contains("rewritten"), "{words}");
     let before = files(&export);
     let words = refused(&directory, &["ledger", "export", path(&export)]);
     assert!(words.contains("rewritten"), "{words}");

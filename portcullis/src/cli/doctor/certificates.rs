@@ -25,8 +25,8 @@ pub(super) fn certificate(keys: &Path, name: &str, host: Option<&str>, now: Time
         let check = expires(name, end, now);
         let (Some(host), true) = (host, check.finding != Health::Bad) else { return Ok(check) };
         trusted(&chain, &chain_of_authority(keys)?, host, now)?;
-        key_fits(keys, name, &chain)?;
-        let detail = format!("{}, for `{host}`, its key fits", check.detail);
+        let key = if key_fits(keys, name, &chain)? { "its key fits" } else { "its key is sealed" };
+        let detail = format!("{}, for `{host}`, {key}", check.detail);
         Ok(Check { detail, ..check })
     };
     looked().unwrap_or_else(|error| {
@@ -90,15 +90,16 @@ fn trusted(
         .map_err(|error| anyhow!("no client takes it for `{host}`: {error}"))
 }
 
-fn key_fits(keys: &Path, name: &str, chain: &[CertificateDer<'_>]) -> Result<()> {
+/// Whether the key could be looked at, and fits.
+fn key_fits(keys: &Path, name: &str, chain: &[CertificateDer<'_>]) -> Result<bool> {
     let path = keys.join(name).with_extension("key");
-    // A key that is kept elsewhere or sealed can't be compared from here.
-    let Ok(pem) = std::fs::read_to_string(&path) else { return Ok(()) };
-    let Ok(key) = rcgen::KeyPair::from_pem(&pem) else { return Ok(()) };
+    // A key that is kept elsewhere or sealed can't be compared from here; a start does it.
+    let Ok(pem) = std::fs::read_to_string(&path) else { return Ok(false) };
+    let Ok(key) = rcgen::KeyPair::from_pem(&pem) else { return Ok(false) };
     let leaf = chain.first().context("the file holds no certificate")?;
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf).context("it is no certificate")?;
     let fits = leaf.public_key().raw == rcgen::PublicKeyData::subject_public_key_info(&key).as_slice();
-    if fits { Ok(()) } else { Err(anyhow!("`{}` is not the key of `{name}`", path.display())) }
+    if fits { Ok(true) } else { Err(anyhow!("`{}` is not the key of `{name}`", path.display())) }
 }
 
 #[cfg(test)]
@@ -130,7 +131,8 @@ mod tests {
         assert_eq!(look("127.0.0.1").finding, Health::Good, "{:?}", look("127.0.0.1"));
         let other = look("gate.example");
         assert!(other.finding == Health::Bad && other.detail.contains("gate.example"), "{other:?}");
-        std::fs::copy(folder.path().join("control.key"), folder.path().join("gate.key")).unwrap();
+        let another = rcgen::KeyPair::generate().unwrap();
+        std::fs::write(folder.path().join("gate.key"), another.serialize_pem()).unwrap();
         let swapped = look("127.0.0.1");
         assert!(
             swapped.finding == Health::Bad && swapped.detail.contains("is not the key of"),
