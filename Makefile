@@ -12,7 +12,7 @@ SOAK_MINUTES ?= 30
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-hostile binary bench-build bench-gate bench-token bench-records fuzz crash soak
+    test-node test-python test-hostile binary bench-build bench-decisions bench-gate bench-token bench-records fuzz crash soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -95,6 +95,10 @@ bench-gate: ## measure the gate beside HAProxy and nginx (SHORT=1: two short rou
 bench-token: ## measure the token endpoint (SHORT=1: two short rounds)
 	cargo build --quiet --release -p portcullis
 	bench/token $(if $(SHORT),--short)
+
+bench-decisions: ## measure recording, sealing and finding of decisions (SHORT=1: two million instead of a hundred)
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-decisions -- $(if $(SHORT),--short)
 
 bench-records: ## measure the counting of records (SHORT=1: few rounds)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \

@@ -25,7 +25,10 @@ pub fn measure(folder: &Path, rows: u64, rounds: usize) {
     let seconds = (now_ns() - begun) as f64 / 1e9;
     let (count, bytes) =
         files.values().fold((0, 0), |(count, bytes), sealed| (count + sealed.rows, bytes + sealed.bytes));
-    println!("{count} decisions of {} vendors over 30 days, made and written in {seconds:.0} s", generate::VENDORS);
+    println!(
+        "{count} decisions of {} vendors over 30 days, made and written in {seconds:.0} s",
+        generate::VENDORS
+    );
     println!("  files                    {:>12}", files.len());
     println!("  bytes                    {:>12}  ({:.1} a decision)\n", bytes, bytes as f64 / count as f64);
 
@@ -36,7 +39,12 @@ pub fn measure(folder: &Path, rows: u64, rounds: usize) {
     };
     let of_day = |vendor: u64, number: u64| {
         let (since, until) = day(number);
-        Filter { vendor: Some(generate::vendor(vendor)), since: Some(since), until: Some(until), ..Filter::default() }
+        Filter {
+            vendor: Some(generate::vendor(vendor)),
+            since: Some(since),
+            until: Some(until),
+            ..Filter::default()
+        }
     };
     // As after a start: each file is verified before anything is read from it.
     let begun = now_ns();
@@ -58,21 +66,54 @@ pub fn measure(folder: &Path, rows: u64, rounds: usize) {
     let base = Filter::default();
     type Make<'a> = Box<dyn FnMut(&mut Random) -> Filter + 'a>;
     let makes: Vec<(&str, Make<'_>)> = vec![
-        ("vendor", Box::new(|random| Filter { vendor: Some(generate::vendor(random.below(60))), ..base.clone() })),
+        (
+            "vendor",
+            Box::new(|random| Filter { vendor: Some(generate::vendor(random.below(60))), ..base.clone() }),
+        ),
         ("vendor and day", Box::new(|random| of_day(random.below(60), random.below(30)))),
-        ("client", Box::new(|random| Filter {
-            client: Some(generate::client(random.below(60), random.below(8))), ..base.clone() })),
+        (
+            "client",
+            Box::new(|random| Filter {
+                client: Some(generate::client(random.below(60), random.below(8))),
+                ..base.clone()
+            }),
+        ),
         ("verdict deny", Box::new(|_| Filter { verdict: Some(Verdict::Deny), ..base.clone() })),
-        ("vendor, reason requests_limit", Box::new(|random| Filter {
-            vendor: Some(generate::vendor(random.below(60))), reason: Some(Reason::RequestsLimit), ..base.clone() })),
-        ("an hour of some day", Box::new(|random| {
-            let since = Hour(FIRST.0 + random.below(HOURS)).start();
-            Filter { since: Some(since), until: Some(since + SignedDuration::from_hours(1)), ..base.clone() }
-        })),
-        ("vendor and a reason that one in a million has", Box::new(|random| Filter {
-            vendor: Some(generate::vendor(random.below(60))), reason: Some(Reason::KeySevered), ..base.clone() })),
-        ("a reason that one in a million has", Box::new(|_| Filter { reason: Some(Reason::KeySevered), ..base.clone() })),
-        ("a reason that nobody has", Box::new(|_| Filter { reason: Some(Reason::BodyNotCountable), ..base.clone() })),
+        (
+            "vendor, reason requests_limit",
+            Box::new(|random| Filter {
+                vendor: Some(generate::vendor(random.below(60))),
+                reason: Some(Reason::RequestsLimit),
+                ..base.clone()
+            }),
+        ),
+        (
+            "an hour of some day",
+            Box::new(|random| {
+                let since = Hour(FIRST.0 + random.below(HOURS)).start();
+                Filter {
+                    since: Some(since),
+                    until: Some(since + SignedDuration::from_hours(1)),
+                    ..base.clone()
+                }
+            }),
+        ),
+        (
+            "vendor and a reason that one in a million has",
+            Box::new(|random| Filter {
+                vendor: Some(generate::vendor(random.below(60))),
+                reason: Some(Reason::KeySevered),
+                ..base.clone()
+            }),
+        ),
+        (
+            "a reason that one in a million has",
+            Box::new(|_| Filter { reason: Some(Reason::KeySevered), ..base.clone() }),
+        ),
+        (
+            "a reason that nobody has",
+            Box::new(|_| Filter { reason: Some(Reason::BodyNotCountable), ..base.clone() }),
+        ),
     ];
     for (name, mut make) in makes {
         // The rare ones look into many files.
@@ -130,7 +171,9 @@ fn line(name: &str, mut spent: Vec<u64>, found: f64) {
     let longest = spent.last().copied().unwrap_or(0);
     println!(
         "  {name:<46} {:>9.2} {:>9.2} {:>9.2}   {found:.1} found",
-        ms(quantile(&spent, 500)), ms(quantile(&spent, 990)), ms(longest)
+        ms(quantile(&spent, 500)),
+        ms(quantile(&spent, 990)),
+        ms(longest)
     );
 }
 
@@ -149,7 +192,8 @@ fn generate_all(folder: &Path, rows: u64) -> (SealedFiles, Vec<DecisionId>) {
                     }
                     let hour = Hour(FIRST.0 + number);
                     let made = generate::hour(hour, rows / HOURS);
-                    let some: Vec<_> = made.iter().step_by(made.len() / 5 + 1).map(|row| row.record.id).collect();
+                    let some: Vec<_> =
+                        made.iter().step_by(made.len() / 5 + 1).map(|row| row.record.id).collect();
                     let name = FileName { hour, content: Content::Decisions, part: 1, revision: 0 };
                     let sealed = archive.write(name, made.into_iter().map(Ok), &mut |_| ());
                     let sealed = sealed.expect("a file").expect("rows");

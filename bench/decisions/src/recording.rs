@@ -40,7 +40,9 @@ pub fn measure(folder: &Path, count: usize) {
         if record.verdict == Verdict::Allow {
             payload.clear();
             end.write(&mut payload).expect("a payload");
-            writer.append(OUTCOME_KIND, PAYLOAD_VERSION, record.id.0, vendor, &payload, NOW_MS).expect("room");
+            writer
+                .append(OUTCOME_KIND, PAYLOAD_VERSION, record.id.0, vendor, &payload, NOW_MS)
+                .expect("room");
             bytes += payload.len();
         }
         spent.push(now_ns() - start);
@@ -49,8 +51,17 @@ pub fn measure(folder: &Path, count: usize) {
     spent.sort_unstable();
     let each = |total: u64| total / count as u64;
     println!("recording, one core, {count} decisions with their outcomes, {} bytes each", bytes / count);
-    println!("  decisions a second       {:>12}  (by the core's own time {})", 1_000_000_000 / each(took).max(1), 1_000_000_000 / each(cpu).max(1));
-    println!("  added to a request, ns   {:>12} median, {} p99, {} p99.9\n", quantile(&spent, 500), quantile(&spent, 990), quantile(&spent, 999));
+    println!(
+        "  decisions a second       {:>12}  (by the core's own time {})",
+        1_000_000_000 / each(took).max(1),
+        1_000_000_000 / each(cpu).max(1)
+    );
+    println!(
+        "  added to a request, ns   {:>12} median, {} p99, {} p99.9\n",
+        quantile(&spent, 500),
+        quantile(&spent, 990),
+        quantile(&spent, 999)
+    );
     drop(writer);
     drop(syncer);
     std::fs::remove_dir_all(directory).expect("the segments go");

@@ -39,7 +39,12 @@ pub fn measure(folder: &Path, count: usize) {
             let (rows, late) = part.into_rows();
             let name = |content| -> FileName { archive.next_name(hour, content, &files) };
             let sealed = archive.write(name(Content::Decisions), rows, &mut |_| ()).expect("a file");
-            assert!(archive.write::<LateOutcome>(name(Content::Outcomes), late, &mut |_| ()).expect("none").is_none());
+            assert!(
+                archive
+                    .write::<LateOutcome>(name(Content::Outcomes), late, &mut |_| ())
+                    .expect("none")
+                    .is_none()
+            );
             if let Some(sealed) = sealed {
                 bytes += sealed.bytes;
                 files.insert((sealed.hour, sealed.file.clone()), sealed);
