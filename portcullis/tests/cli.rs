@@ -370,7 +370,7 @@ fn a_doctor_says_what_is_there_and_what_is_not() {
         "disk space",
         "reserve",
         "permissions",
-        "its key fits",
+        "its key is sealed",
         "gate link",
         "gate port",
         "server",
