@@ -82,7 +82,8 @@ pub struct TrustDomainFacts {
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct FetchedKeys {
     pub keys: ExternalKeys,
-    /// The first second in which they are stale, unless a later message says otherwise.
+    /// The first second in which they are stale, unless a later message says otherwise; `i64::MAX` for
+    /// keys of a manifest.
     pub good_until_seconds: i64,
 }
 

@@ -155,6 +155,8 @@ impl KeyCell {
 #[derive(Debug)]
 pub struct Freshness {
     good_until_seconds: AtomicI64,
+    /// A manifest gives the keys: they are good as long as it does.
+    declared: AtomicBool,
     /// When control was asked last to look for a new key.
     asked_seconds: AtomicI64,
 }
@@ -162,11 +164,20 @@ pub struct Freshness {
 impl Default for Freshness {
     fn default() -> Self {
         let never = || AtomicI64::new(i64::MIN);
-        Self { good_until_seconds: never(), asked_seconds: never() }
+        Self { good_until_seconds: never(), declared: AtomicBool::new(false), asked_seconds: never() }
     }
 }
 
 impl Freshness {
+    /// Takes over what a snapshot says: `i64::MAX` holds until the next one says otherwise.
+    pub fn take_over(&self, seconds: i64) {
+        let declared = seconds == i64::MAX;
+        if !declared {
+            self.good_until(seconds);
+        }
+        self.declared.store(declared, Ordering::SeqCst);
+    }
+
     /// Takes over what was learnt; an earlier end is ignored.
     pub fn good_until(&self, seconds: i64) {
         self.good_until_seconds.fetch_max(seconds, Ordering::SeqCst);
@@ -174,7 +185,7 @@ impl Freshness {
 
     #[must_use]
     pub fn is_good(&self, now_seconds: i64) -> bool {
-        now_seconds < self.good_until_seconds.load(Ordering::SeqCst)
+        self.declared.load(Ordering::SeqCst) || now_seconds < self.good_until_seconds.load(Ordering::SeqCst)
     }
 
     /// Whether it is time to ask for new keys: once in `pause_seconds`, whoever wants it.
@@ -478,6 +489,21 @@ mod tests {
         assert!(fresh.may_ask(7, 60));
         assert!(!fresh.may_ask(66, 60));
         assert!(fresh.may_ask(67, 60));
+    }
+
+    #[test]
+    fn keys_that_are_fetched_from_now_on_grow_stale_again() {
+        let fresh = Freshness::default();
+        fresh.take_over(i64::MAX);
+        assert!(fresh.is_good(i64::MAX - 1), "of a manifest");
+        fresh.good_until(50);
+        assert!(fresh.is_good(51), "a fetch that ended late changes nothing");
+        fresh.take_over(0);
+        assert!(fresh.is_good(49) && !fresh.is_good(50), "nothing was fetched since");
+        fresh.take_over(100);
+        fresh.take_over(i64::MAX);
+        fresh.take_over(50);
+        assert!(fresh.is_good(99) && !fresh.is_good(100));
     }
 
     #[test]

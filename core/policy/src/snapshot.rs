@@ -232,7 +232,7 @@ fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64)
     let issuers = facts.issuers.iter().map(|issuer| (issuer.id, &issuer.keys));
     let domains = facts.trust_domains.iter().map(|domain| (domain.id, &domain.keys));
     for (id, keys) in issuers.chain(domains) {
-        liveness.freshness(id).good_until(keys.good_until_seconds);
+        liveness.freshness(id).take_over(keys.good_until_seconds);
     }
     let mut present = HashSet::new();
     let mut take = |id: uuid::Uuid, epoch: u64| {
