@@ -10,6 +10,7 @@ use crate::event::{ExternalKeys, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
 use crate::spec::{ClientSpec, Declaration, Kind};
+use crate::state::KeysOrigin;
 use crate::target::{Target, TargetName};
 
 /// A command with all that `decide` needs; what a person typed is parsed before.
@@ -126,6 +127,8 @@ pub enum Command {
     /// What was fetched from an issuer or a trust domain.
     ChangeIssuerKeys {
         issuer: Uuid,
+        /// Where they were fetched.
+        origin: KeysOrigin,
         keys: ExternalKeys,
     },
     /// A file of decisions is whole on the disk.

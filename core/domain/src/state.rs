@@ -32,7 +32,7 @@ pub use client_keys::{ClientKey, KeyEnd, KeySource, KeyTerm, Keyring, ROTATION_S
 pub use enrolment::{Enrolment, RECOVERIES_MAX};
 use signing_keys::{FormerKey, PublishedKey};
 
-pub use issuers::IssuerKeys;
+pub use issuers::{IssuerKeys, KeysOrigin};
 
 /// Everything that is known, and in force.
 #[derive(Clone, PartialEq, Default, Debug)]

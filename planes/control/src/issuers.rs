@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{Timestamp, ToSpan};
 use portcullis_domain::spec::{IssuerSpec, KeysFrom, Kind, Spec, TrustDomainSpec};
-use portcullis_domain::state::{Resource, State};
+use portcullis_domain::state::{KeysOrigin, Resource, State};
 use portcullis_tokens::external_keys::Form;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -74,6 +74,8 @@ pub(crate) struct Failure {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     pub id: Uuid,
+    /// Another one begins anew.
+    pub origin: KeysOrigin,
     pub from: From,
     pub certificate_authority: Option<String>,
     pub form: Form,
@@ -129,9 +131,7 @@ impl Issuers {
         let mut due = Vec::new();
         for place in places {
             let known = status.entry(place.id).or_default();
-            if known.place.as_ref().is_none_or(|before| {
-                before.from != place.from || before.certificate_authority != place.certificate_authority
-            }) {
+            if known.place.as_ref().is_none_or(|before| before.origin != place.origin) {
                 *known = Status::default();
             }
             known.place = Some(place.clone());
@@ -151,10 +151,10 @@ impl Issuers {
     fn tried(&self, place: &Place, outcome: Result<Vec<String>, String>, now: Timestamp, jitter: u8) {
         let mut status = self.status();
         // It may have been declared otherwise, or not at all, in the meantime.
-        let Some(known) = status.get_mut(&place.id).filter(|known| known.place.as_ref() == Some(place))
-        else {
-            return;
+        let same = |known: &&mut Status| {
+            known.place.as_ref().is_some_and(|declared| declared.origin == place.origin)
         };
+        let Some(known) = status.get_mut(&place.id).filter(same) else { return };
         known.under_way = false;
         known.tried = Some(now);
         let refresh = i64::from(place.refresh_seconds);
@@ -202,7 +202,8 @@ fn place(resource: &Resource) -> Option<Place> {
         _ => return None,
     };
     let (id, certificate_authority) = (resource.id, authority.clone());
-    Some(Place { id, from, certificate_authority, form, refresh_seconds, stale_seconds })
+    let origin = KeysOrigin::of(&resource.declaration.spec)?;
+    Some(Place { id, origin, from, certificate_authority, form, refresh_seconds, stale_seconds })
 }
 
 fn from(source: &KeysFrom<'_>) -> Option<From> {

@@ -59,8 +59,8 @@ impl State {
             Command::ConfirmRestore { proposal, target, by } => {
                 self.decide_confirm(proposal, &target, by, context)
             }
-            Command::ChangeIssuerKeys { issuer, keys } => {
-                Ok(self.decide_issuer_keys(issuer, keys, context.now))
+            Command::ChangeIssuerKeys { issuer, origin, keys } => {
+                Ok(self.decide_issuer_keys(issuer, &origin, keys, context.now))
             }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {

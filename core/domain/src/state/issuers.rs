@@ -18,11 +18,44 @@ pub struct IssuerKeys {
     pub since: Timestamp,
 }
 
+/// What fetched keys depend on: where they are, by whom that place is trusted, and whose they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeysOrigin {
+    /// Their address, or the issuer whose discovery document names it.
+    pub from: String,
+    pub discovered: bool,
+    pub certificate_authority: Option<String>,
+    /// The issuer, or the trust domain.
+    pub whose: String,
+}
+
+impl KeysOrigin {
+    /// None for keys that aren't fetched.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Option<Self> {
+        let (from, authority, whose) = source_and_authority(spec)?;
+        let (from, discovered) = match from {
+            KeysFrom::Declared(_) => return None,
+            KeysFrom::At(uri) => (uri, false),
+            KeysFrom::Discovered(issuer) => (issuer, true),
+        };
+        let certificate_authority = authority.map(str::to_owned);
+        Some(Self { from: from.to_owned(), discovered, certificate_authority, whose: whose.to_owned() })
+    }
+}
+
 impl State {
-    /// No event where nothing has changed, or too soon after the last change.
-    pub(super) fn decide_issuer_keys(&self, issuer: Uuid, keys: ExternalKeys, now: Timestamp) -> Vec<Event> {
-        let fetched = self.by_id(issuer).and_then(|(_, _, found)| source(&found.declaration.spec));
-        if !matches!(fetched, Some(KeysFrom::At(_) | KeysFrom::Discovered(_))) {
+    /// No event where nothing has changed, or too soon after the last change, or for keys of a place
+    /// that isn't declared any more.
+    pub(super) fn decide_issuer_keys(
+        &self,
+        issuer: Uuid,
+        origin: &KeysOrigin,
+        keys: ExternalKeys,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let declared = self.by_id(issuer).and_then(|(_, _, found)| KeysOrigin::of(&found.declaration.spec));
+        if declared.as_ref() != Some(origin) {
             return Vec::new();
         }
         let known = self.issuer_keys.get(&issuer);

@@ -3,6 +3,7 @@ use portcullis_domain::command::{Command, Prepared, Refusal};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{Event, ExternalKeys};
 use portcullis_domain::spec::Kind;
+use portcullis_domain::state::KeysOrigin;
 use portcullis_domain::target::Target;
 use serde_json::{Value, json};
 
@@ -138,8 +139,9 @@ fn a_client_without_a_key_needs_somebody_who_vouches_for_it() {
 fn keys_are_recorded_when_they_change_and_not_more_often_than_once_a_minute() {
     let keys = |kid: &str| ExternalKeys { jwks: vec![json!({ "kid": kid })], roots: vec![] };
     let fetched = |case: &Case, kid: &str| {
-        let issuer = case.state.resource(Kind::Issuer, "acme-idp").unwrap().id;
-        Command::ChangeIssuerKeys { issuer, keys: keys(kid) }
+        let found = case.state.resource(Kind::Issuer, "acme-idp").unwrap();
+        let origin = KeysOrigin::of(&found.declaration.spec).unwrap();
+        Command::ChangeIssuerKeys { issuer: found.id, origin, keys: keys(kid) }
     };
     let case = given().after(apply(&[issuer(json!({}))]));
     let first = fetched(&case, "a");
@@ -159,13 +161,16 @@ fn keys_are_recorded_when_they_change_and_not_more_often_than_once_a_minute() {
         json!({ "jwks_uri": "https://other.example/jwks" }),
         json!({ "certificate_authority": "PEM" }),
     ] {
-        assert!(case.clone().after(apply(&[issuer(elsewhere)])).state.issuer_keys.is_empty());
+        let moved = case.clone().after(apply(&[issuer(elsewhere)]));
+        assert!(moved.state.issuer_keys.is_empty());
+        assert_eq!(moved.when(fetched(&case, "c")).unwrap(), [], "fetched where they were before");
+        assert_eq!(moved.when(fetched(&moved, "c")).unwrap().len(), 1);
     }
     let declared = case.clone().after(apply(&[issuer(json!({ "jwks": { "keys": [] } }))]));
-    assert_eq!(declared.when(fetched(&declared, "c")).unwrap(), [], "keys of a manifest aren't fetched");
+    let late = fetched(&case, "d");
+    assert_eq!(declared.when(late.clone()).unwrap(), [], "keys of a manifest aren't fetched");
     let gone = case.after(Command::Delete { kind: Kind::Issuer, name: "acme-idp".into() });
     assert!(gone.state.issuer_keys.is_empty());
-    let late = Command::ChangeIssuerKeys { issuer: id, keys: keys("d") };
     assert_eq!(gone.when(late).unwrap(), [], "it is gone");
 }
 

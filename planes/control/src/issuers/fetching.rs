@@ -60,7 +60,8 @@ impl Control {
 
     /// Puts changed keys on record. What isn't on record isn't used.
     async fn keep(&self, place: &Place, keys: ExternalKeys) -> Result<(), String> {
-        let command = Command::ChangeIssuerKeys { issuer: place.id, keys: keys.clone() };
+        let origin = place.origin.clone();
+        let command = Command::ChangeIssuerKeys { issuer: place.id, origin, keys: keys.clone() };
         self.execute(command).await.map_err(|error| format!("the ledger can't take its keys: {error}"))?;
         match self.state().issuer_keys.get(&place.id) {
             Some(known) if known.keys == keys => Ok(()),

@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use portcullis_domain::state::KeysOrigin;
 use portcullis_tokens::external_keys::Form;
 use uuid::Uuid;
 
@@ -8,6 +9,12 @@ use super::{From, Issuers, Place, Status};
 fn place() -> Place {
     Place {
         id: Uuid::from_u128(1),
+        origin: KeysOrigin {
+            from: "https://idp.example/jwks".to_owned(),
+            discovered: false,
+            certificate_authority: None,
+            whose: "https://idp.example".to_owned(),
+        },
         from: From::At("https://idp.example/jwks".to_owned()),
         certificate_authority: None,
         form: Form::KeySet,
@@ -48,6 +55,18 @@ fn failures_back_off_and_are_spread() {
     issuers.tried(&place(), Err("x".repeat(10_000)), at(1_300), 0);
     assert_eq!(next(&issuers), 1_305, "it begins anew");
     assert_eq!(issuers.status_of(place().id).unwrap().error.unwrap().len(), 400);
+}
+
+#[test]
+fn a_fetch_that_is_under_way_while_the_times_change_ends() {
+    let issuers = issuers();
+    let mut declared = place();
+    declared.stale_seconds = 7_200;
+    let under_way = Status { place: Some(declared), under_way: true, ..Status::default() };
+    issuers.status().insert(place().id, under_way);
+    issuers.tried(&place(), Ok(Vec::new()), at(0), 0);
+    assert!(!issuers.status_of(place().id).unwrap().under_way, "it would never be fetched again");
+    assert_eq!(next(&issuers), 300);
 }
 
 #[test]
