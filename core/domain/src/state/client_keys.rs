@@ -251,8 +251,8 @@ impl State {
         };
         keys.sort();
         keys.dedup();
-        // Its authority could give it another certificate at once: then the client itself is closed.
-        let by_subject = standing.client_spec.subject.is_some();
+        // Its authority or its issuer could give it another one at once: then the client itself is closed.
+        let by_subject = self.trusted_without_key(client);
         let (target, epoch) = match keys.first() {
             Some(first) if key.is_some() || !by_subject => {
                 (Target::Key { client, thumbprint: first.clone() }, 0)

@@ -91,7 +91,7 @@ impl State {
         vec![Event::Severed(remembered)]
     }
 
-    fn trusted_without_key(&self, client: ClientId) -> bool {
+    pub(super) fn trusted_without_key(&self, client: ClientId) -> bool {
         self.by_id(client.0).is_some_and(|(_, name, resource)| {
             matches!(&resource.declaration.spec, Spec::Client(spec) if spec.subject.is_some())
                 || self.is_mapped(name)

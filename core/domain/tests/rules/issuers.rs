@@ -133,6 +133,16 @@ fn a_client_without_a_key_needs_somebody_who_vouches_for_it() {
     let cut = Command::CutKey { client, keys: vec!["seen".into()], decision: DecisionId::new(1, [2; 10]) };
     let found = severance(case.when(cut));
     assert_eq!((found.target, found.epoch), (Target::Client { id: client }, 2));
+    // For the same reason, revoking all its keys does.
+    let revoke = Command::RevokeKeys {
+        client: "machine".into(),
+        key: None,
+        by: case.operator("ann"),
+        reason: "lost laptop".into(),
+        seen: Default::default(),
+    };
+    let found = severance(case.when(revoke));
+    assert_eq!((found.target, found.epoch), (Target::Client { id: client }, 2));
 }
 
 #[test]
