@@ -154,6 +154,10 @@ impl State {
         let ring = self.keyring(client).ok_or_else(unknown)?;
         let key = ring.key(current).ok_or_else(unknown)?;
         let rules = standing.integration_spec.keys;
+        // The caller has looked before; what was closed since must not live on under another key.
+        if self.refused_keys.contains_key(current) || self.is_severed(&standing) {
+            return Err(KeyRefusal::Ended.into());
+        }
         match &key.end {
             None => {}
             Some(KeyEnd::Withdrawn | KeyEnd::Recovered) => return Err(KeyRefusal::Ended.into()),
@@ -188,6 +192,15 @@ impl State {
             replaced_ends_at: overlap_ends.min(key.term(&rules).until),
             time: context.now,
         }])
+    }
+
+    fn is_severed(&self, standing: &Standing<'_>) -> bool {
+        let targets = [
+            Target::Vendor { id: standing.vendor_id() },
+            Target::Integration { id: standing.integration_id() },
+            Target::Client { id: standing.client_id() },
+        ];
+        targets.iter().any(|target| self.severances_of(target).next().is_some())
     }
 
     /// A key that a client registers by itself must be new to everybody.

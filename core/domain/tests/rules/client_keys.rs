@@ -59,6 +59,14 @@ fn a_key_is_replaced_and_both_are_live_for_the_overlap() {
 }
 
 #[test]
+fn what_was_closed_meanwhile_registers_no_other_key() {
+    for target in ["key/key-1", "client/robot", "integration/feed", "vendor/acme"] {
+        let case = given().severed(target);
+        assert_eq!(refusal(&case, rotate(&case, "key-1", "next")), KeyRefusal::Ended, "{target}");
+    }
+}
+
+#[test]
 fn a_lost_answer_is_repeated_inside_the_window_and_is_theft_after_it() {
     let case = rotated(given(), "key-1", "next");
     let inside = case.clone().later(seconds(599));
