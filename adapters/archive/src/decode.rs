@@ -86,7 +86,7 @@ pub(crate) fn late_outcomes(batch: &RecordBatch) -> Result<Vec<LateOutcome>, Fau
 }
 
 /// The columns of an outcome.
-struct Ends<'a> {
+pub(crate) struct Ends<'a> {
     time: &'a arrow_array::PrimitiveArray<TimestampMicrosecondType>,
     ending: &'a StringArray,
     reason: &'a StringArray,
@@ -95,7 +95,7 @@ struct Ends<'a> {
 }
 
 impl<'a> Ends<'a> {
-    fn of(columns: &Columns<'a>) -> Result<Self, Fault> {
+    pub fn of(columns: &Columns<'a>) -> Result<Self, Fault> {
         Ok(Self {
             time: columns.numbers("outcome_time")?,
             ending: columns.texts("ending")?,
@@ -110,7 +110,7 @@ impl<'a> Ends<'a> {
         })
     }
 
-    fn at(&self, id: DecisionId, at: usize) -> Result<Option<OutcomeRecord>, Fault> {
+    pub fn at(&self, id: DecisionId, at: usize) -> Result<Option<OutcomeRecord>, Fault> {
         if !self.time.is_valid(at) {
             return Ok(None);
         }
@@ -197,7 +197,7 @@ fn count(count: i64) -> Result<u64, Fault> {
     u64::try_from(count).map_err(|_| "a count is negative".to_owned())
 }
 
-fn verdict_of(word: &str) -> Result<Verdict, Fault> {
+pub(crate) fn verdict_of(word: &str) -> Result<Verdict, Fault> {
     let all = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever];
     all.into_iter().find(|verdict| verdict.as_str() == word).ok_or_else(|| "a verdict is unknown".to_owned())
 }

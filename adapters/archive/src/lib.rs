@@ -11,6 +11,7 @@
 use std::path::PathBuf;
 
 pub use archive::{Archive, Listing, Proof};
+pub use brief::Brief;
 pub use gather::{Gathered, Part};
 pub use name::{FileName, Hour};
 pub use query::{Filter, Found, Unreadable, chain};
@@ -20,6 +21,7 @@ pub use summary::{Counts, VendorCounts};
 pub use write::Sealable;
 
 mod archive;
+mod brief;
 mod check;
 mod decode;
 mod expire;

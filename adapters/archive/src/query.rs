@@ -5,7 +5,7 @@
 //! bounded by one file: some bytes for each row that fits, and the rows of one page of the answer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use arrow_array::types::TimestampMicrosecondType;
 use jiff::Timestamp;
@@ -335,7 +335,7 @@ impl Archive {
     }
 }
 
-fn of_hour(files: &SealedFiles, hour: Hour) -> impl Iterator<Item = &SealedFile> {
+pub(crate) fn of_hour(files: &SealedFiles, hour: Hour) -> impl Iterator<Item = &SealedFile> {
     let start = hour.start();
     files.range((start, String::new())..=(start, "~".to_owned())).map(|(_, sealed)| sealed)
 }
@@ -354,42 +354,6 @@ pub fn chain(error: &ArchiveError) -> String {
 
 /// For those who count.
 impl Archive {
-    /// Visits every row whose decision was made in `since_ms..until_ms`, hour by hour, until the visitor breaks. Files that
-    /// can't be read are told of in the log.
-    pub fn scan(
-        &self,
-        files: &SealedFiles,
-        since_ms: u64,
-        until_ms: u64,
-        visit: &mut dyn FnMut(&Row) -> ControlFlow<()>,
-    ) {
-        let from = Hour::of_ms(since_ms).start();
-        for sealed in files.range((from, String::new())..).map(|(_, sealed)| sealed) {
-            if sealed.hour > Hour::of_ms(until_ms).start() || sealed.content != Content::Decisions {
-                continue;
-            }
-            let rows = self.open(sealed).and_then(|opened| opened.all(decode::rows));
-            for row in rows.into_iter().flatten() {
-                match row {
-                    Ok(row) if !(since_ms..until_ms).contains(&row.record.id.time_ms()) => {}
-                    Ok(row) => {
-                        if visit(&row).is_break() {
-                            return;
-                        }
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            file = sealed.file,
-                            error = chain(&error),
-                            "a sealed file can't be read"
-                        );
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
     /// The rows of each vendor that is known, over all files that can be read.
     pub fn rows_by_vendor(&self, files: &SealedFiles) -> BTreeMap<Option<VendorId>, u64> {
         let mut rows = BTreeMap::new();

@@ -1,8 +1,12 @@
 //! All series: of each vendor, of each integration, and of each route of an integration. Each family has a limit;
 //! what comes beyond it is counted together, under no name.
 
+mod backfill;
+
 use portcullis_domain::decision::{DecisionGlance, DecisionId, OutcomeRecord, Verdict};
 use portcullis_domain::ids::{IntegrationId, RouteId, VendorId};
+
+pub use backfill::Backfill;
 
 use crate::hash::IdMap;
 use crate::rolling::{Totals, Window};

@@ -4,7 +4,7 @@ use portcullis_domain::decision::{Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
 
 use crate::counts::Counts;
-use crate::rolling::Rolling;
+use crate::rolling::{Rolling, Totals};
 use crate::sketch::Bucket;
 
 /// Upper bounds of the histogram for Prometheus, in microseconds.
@@ -45,6 +45,14 @@ impl EndedExchange {
         });
         Self { counts, latency }
     }
+
+    /// Counts it in a window's sums.
+    pub fn add_to(&self, totals: &mut Totals) {
+        totals.counts.merge(&self.counts);
+        if let Some(latency) = self.latency {
+            totals.latencies.add_in(latency.bucket);
+        }
+    }
 }
 
 #[derive(Clone, Default, Debug)]
@@ -77,10 +85,8 @@ impl Series {
     pub fn ended(&mut self, ended: &EndedExchange, now: u64) {
         self.open = self.open.saturating_sub(1);
         self.counts.merge(&ended.counts);
-        let open = self.rolling.at(now);
-        open.counts.merge(&ended.counts);
+        ended.add_to(self.rolling.at(now));
         if let Some(latency) = ended.latency {
-            open.latencies.add_in(latency.bucket);
             if let Some(bucket) = self.histogram.get_mut(latency.place) {
                 *bucket += 1;
             }

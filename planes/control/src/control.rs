@@ -40,7 +40,7 @@ use crate::execute::{Executed, Job, Writer};
 use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
-use crate::metrics::{Metrics, Surroundings};
+use crate::metrics::{Metrics, Past, Surroundings};
 use crate::process::{MetricsAccess, Process, Started};
 use crate::sealing::thread::Wanted;
 use crate::severing::{Held, SeenKeys, Times};
@@ -50,6 +50,8 @@ use crate::{apply, findings, projection, restoring, severing};
 const JOBS_MAX: usize = 256;
 /// How long `apply` waits for gates to decide by what was applied.
 const APPLY_WAIT: Duration = Duration::from_secs(2);
+/// Of the scheduler's scale, for the thread that counts what is past.
+const HISTORY_NICE: i32 = 10;
 const ERASE_RETRY_FIRST: Duration = Duration::from_secs(1);
 const ERASE_RETRY_LAST: Duration = Duration::from_secs(60);
 
@@ -135,7 +137,7 @@ impl Control {
         core.clear(done);
         let metrics = Arc::new(Metrics::new(series_max, core.clock.now()));
         let decisions = Arc::new(Decisions::new(decision_log_dir, archive_dir));
-        count_history(&metrics, &decisions, core.state(), core.clock.now());
+        count_history(&metrics, &decisions, &core);
         let clock_watch = Arc::new(ClockWatch::default());
         let (watch, clock) = (Arc::downgrade(&clock_watch), core.clock.clone());
         tokio::spawn(clock_watch::watch(watch, clock));
@@ -676,20 +678,24 @@ impl Control {
     }
 }
 
-/// Reads what was decided before the start, in the background.
-fn count_history(
-    metrics: &Arc<Metrics>,
-    decisions: &Arc<Decisions>,
-    state: Arc<State>,
-    start: jiff::Timestamp,
-) {
-    let (metrics, decisions) = (Arc::clone(metrics), Arc::clone(decisions));
-    tokio::task::spawn_blocking(move || {
-        let sealed = (&**decisions.archive(), &*state.sealed);
-        if let Err(error) = metrics.read_history(&Reader::new(decisions.log()), sealed, start) {
+/// Reads what was decided before the start, in the background and after everything else.
+fn count_history(metrics: &Arc<Metrics>, decisions: &Arc<Decisions>, core: &Arc<Core>) {
+    let start = core.clock.now();
+    let (metrics, decisions, states) = (Arc::clone(metrics), Arc::clone(decisions), core.watch());
+    let read = move || {
+        // On Linux this is the thread's own; where it isn't allowed, reading is only less polite.
+        let _ = rustix::process::nice(HISTORY_NICE);
+        // Nobody sends states any more once control is gone.
+        let state = || states.has_changed().is_ok().then(|| Arc::clone(&states.borrow()));
+        let (log, archive) = (Reader::new(decisions.log()), decisions.archive());
+        let past = Past { log: &log, archive, state: &state };
+        if let Err(error) = metrics.read_history(&past, start) {
             tracing::warn!(%error, "metrics begin anew: the decision log can't be read");
         }
-    });
+    };
+    if let Err(error) = std::thread::Builder::new().name("metrics-history".to_owned()).spawn(read) {
+        tracing::warn!(%error, "metrics begin anew: there is no thread to read the decision log");
+    }
 }
 
 /// Control, if it is still there.

@@ -11,19 +11,23 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use portcullis_domain::archive::DECISIONS_DAYS_DEFAULT;
 use portcullis_domain::decision::{DECISION_KIND, DecisionGlance, OUTCOME_KIND, OutcomeRecord, PayloadError};
 use portcullis_domain::state::State;
 pub use portcullis_metrics::registry::SERIES_MAX;
 use portcullis_metrics::registry::{Family, Key, Registry};
 use portcullis_metrics::rolling::{Totals, Window};
 use portcullis_policy::link::LogBatch;
+use uuid::Uuid;
 
 pub(crate) use exposition::Surroundings;
 pub use exposition::{FAMILIES, Metric, write_metric};
+pub(crate) use history::Past;
 pub(crate) use promises::PromiseStanding;
 
 /// How often what doesn't exist any more is forgotten.
@@ -36,6 +40,9 @@ pub(crate) struct Metrics {
     history: Mutex<Registry>,
     /// From when on everything is counted, in milliseconds since the Unix epoch.
     since_ms: AtomicU64,
+    /// From when on anything is counted: of the time between the two, something is missing.
+    reach_ms: AtomicU64,
+    started_ms: u64,
     tidied: AtomicU64,
 }
 
@@ -43,11 +50,14 @@ impl Metrics {
     /// With at most `series_max` series of each family; counting since `now`.
     pub fn new(series_max: Option<usize>, now: Timestamp) -> Self {
         let series_max = series_max.unwrap_or(SERIES_MAX);
+        let started_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
         Self {
             series_max,
             live: Mutex::new(Registry::new(series_max)),
             history: Mutex::new(Registry::new(series_max)),
-            since_ms: AtomicU64::new(u64::try_from(now.as_millisecond()).unwrap_or(0)),
+            since_ms: AtomicU64::new(started_ms),
+            reach_ms: AtomicU64::new(started_ms),
+            started_ms,
             tidied: AtomicU64::new(0),
         }
     }
@@ -71,21 +81,27 @@ impl Metrics {
             return;
         }
         self.tidied.store(now, Ordering::Relaxed);
-        let ids: std::collections::HashSet<_> =
-            state.resources.values().map(|resource| resource.id).collect();
-        let exists = |key: &Key| {
-            ids.contains(&key.vendor.0)
-                && key.integration.is_none_or(|id| ids.contains(&id.0))
-                && key.route.is_none_or(|id| ids.contains(&id.0))
-        };
+        let existing = Existing::of(state);
+        let exists = |key: &Key| existing.has(key);
         lock(&self.live).tidy(exists, now);
         lock(&self.history).tidy(exists, now);
     }
 
     /// From when on everything is counted.
     pub fn since(&self) -> Timestamp {
-        let since = i64::try_from(self.since_ms.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-        Timestamp::from_millisecond(since).unwrap_or(Timestamp::MAX)
+        instant(self.since_ms.load(Ordering::Relaxed))
+    }
+
+    /// From when on everything is counted of a vendor whose decisions are kept so many days.
+    fn since_kept(&self, days: Option<u32>) -> Timestamp {
+        let kept_ms = u64::from(days.unwrap_or(DECISIONS_DAYS_DEFAULT)) * 86_400_000;
+        // What was older at the start may have been taken out; since then nothing is forgotten by age.
+        self.since().max(instant(self.started_ms.saturating_sub(kept_ms)))
+    }
+
+    /// From when on anything is counted.
+    fn reach(&self) -> Timestamp {
+        instant(self.reach_ms.load(Ordering::Relaxed))
     }
 
     /// What is in the windows of these series, together.
@@ -106,6 +122,21 @@ impl Metrics {
     }
 }
 
+/// Ids of all that is declared.
+struct Existing(HashSet<Uuid>);
+
+impl Existing {
+    fn of(state: &State) -> Self {
+        Self(state.resources.values().map(|resource| resource.id).collect())
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        self.0.contains(&key.vendor.0)
+            && key.integration.is_none_or(|id| self.0.contains(&id.0))
+            && key.route.is_none_or(|id| self.0.contains(&id.0))
+    }
+}
+
 fn count(registry: &mut Registry, kind: u8, payload: &[u8]) -> Result<(), PayloadError> {
     match kind {
         DECISION_KIND => registry.decided(&DecisionGlance::from_bytes(payload)?),
@@ -117,6 +148,10 @@ fn count(registry: &mut Registry, kind: u8, payload: &[u8]) -> Result<(), Payloa
 
 fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
     registry.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn instant(ms: u64) -> Timestamp {
+    i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
 }
 
 fn seconds(time: Timestamp) -> u64 {

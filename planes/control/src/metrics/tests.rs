@@ -1,21 +1,24 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_archive::{Archive, Gathered, LateOutcome, Row};
 use portcullis_decision_log::{Options, Reader, SegmentWriter, Syncer};
+use portcullis_domain::archive::Content;
 use portcullis_domain::decision::{
-    DecisionId, DecisionRecord, Ending, OutcomeRecord, PAYLOAD_VERSION, Verdict,
+    DECISION_KIND, DecisionId, DecisionRecord, Ending, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, Verdict,
 };
 use portcullis_domain::ids::{IntegrationId, RouteId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 use portcullis_metrics::registry::{Family, Key};
-use portcullis_metrics::rolling::Window;
+use portcullis_metrics::rolling::{Totals, Window};
 use portcullis_policy::link::LogBatch;
 use uuid::Uuid;
 
 use super::exposition::Surroundings;
-use super::{FAMILIES, Metrics};
+use super::{FAMILIES, Metrics, Past, PromiseStanding};
 use crate::findings::tests::{define, state};
 
 const START: i64 = 1_800_000_000;
@@ -248,8 +251,7 @@ fn a_start_counts_what_was_decided_before() {
     let mut append = |kind, id: DecisionId, payload: Vec<u8>| {
         log.append(kind, PAYLOAD_VERSION, id.0, [1; 16], &payload, id.time_ms()).unwrap();
     };
-    let (kind, outcome_kind) =
-        (portcullis_domain::decision::DECISION_KIND, portcullis_domain::decision::OUTCOME_KIND);
+    let (kind, outcome_kind) = (DECISION_KIND, OUTCOME_KIND);
     for (second, times) in [(-30 * 3_600, 7), (-5 * 3_600, 20), (-60, 4)] {
         for number in 0..times {
             let decision = decided(number, second, Verdict::Allow, Reason::Allowed);
@@ -260,18 +262,126 @@ fn a_start_counts_what_was_decided_before() {
     }
     let metrics = Metrics::new(None, at(0));
     assert_eq!(metrics.since(), at(0));
-    let sealed = (&portcullis_archive::Archive::new(folder.path().join("archive")), &Default::default());
-    metrics.read_history(&Reader::new(folder.path()), sealed, at(0)).unwrap();
-    // The day before is too old; the oldest of the last 24 hours says since when it is whole.
-    assert_eq!(metrics.since(), at(-5 * 3_600));
+    let state = Arc::new(acme());
+    let archive = Archive::new(folder.path().join("archive"));
+    read(&metrics, &Reader::new(folder.path()), &archive, &state);
+    // All that there is: the oldest says since when.
+    assert_eq!(metrics.since(), at(-30 * 3_600));
     metrics.take(&batch(1, 3, 0));
     let key = Key { vendor: VendorId(Uuid::from_u128(1)), integration: None, route: None };
     let good = |window| metrics.totals(Family::Vendor, &[key], window, (START + 2) as u64).counts.good;
     assert_eq!([good(Window::FiveMinutes), good(Window::Hour), good(Window::Day)], [7, 7, 27]);
+    assert_eq!(good(Window::Days(30)), 34);
     let latencies = metrics.totals(Family::Vendor, &[key], Window::Day, (START + 2) as u64).latencies;
     assert_eq!(latencies.total(), 27);
     // Counters for Prometheus are of this process alone.
     assert!(written(&metrics, &acme(), at(2)).contains("verdict=\"allow\"} 3\n"));
+}
+
+fn read(metrics: &Metrics, log: &Reader, archive: &Archive, state: &Arc<State>) {
+    let state = || Some(Arc::clone(state));
+    metrics.read_history(&Past { log, archive, state: &state }, at(0)).unwrap();
+}
+
+/// What is in every window of every family, and where the promises stand.
+fn all_of(metrics: &Metrics, state: &State) -> (Vec<Totals>, Vec<PromiseStanding>) {
+    let vendor = VendorId(Uuid::from_u128(1));
+    let integration = Some(IntegrationId(Uuid::from_u128(3)));
+    let key = Key { vendor, integration, route: Some(RouteId(Uuid::from_u128(4))) };
+    let now = u64::try_from(START).unwrap();
+    let windows = Family::ALL.into_iter().flat_map(|family| Window::NAMED.map(|window| (family, window)));
+    let totals = windows.map(|(family, window)| metrics.totals(family, &[family.key(key)], window, now));
+    (totals.collect(), metrics.promises(state, at(0)))
+}
+
+/// Seals decisions with their outcomes, hour by hour.
+fn seal(archive: &Archive, state: &mut State, decided: &[DecisionRecord], ended: &[OutcomeRecord]) {
+    let vendor = *Uuid::from_u128(1).as_bytes();
+    let mut gathered = Gathered::default();
+    decided.iter().for_each(|record| gathered.decision(record.id, vendor, &record.to_bytes().unwrap()));
+    ended.iter().for_each(|end| gathered.outcome(end.id, vendor, &end.to_bytes().unwrap()));
+    while let Some((hour, part)) = gathered.pop() {
+        let (rows, late) = part.into_rows();
+        let name = archive.next_name(hour, Content::Decisions, &state.sealed);
+        let decisions = archive.write::<Row>(name, rows, &mut |_| ()).unwrap();
+        let name = archive.next_name(hour, Content::Outcomes, &state.sealed);
+        let outcomes = archive.write::<LateOutcome>(name, late, &mut |_| ()).unwrap();
+        for sealed in decisions.into_iter().chain(outcomes) {
+            Arc::make_mut(&mut state.sealed).insert((sealed.hour, sealed.file.clone()), sealed);
+        }
+    }
+}
+
+#[test]
+fn a_restart_knows_thirty_days_from_sealed_files_and_segments_and_counts_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::new(folder.path().join("archive"));
+    let mut state = acme();
+    // Four exchanges in every third hour of 29 days, one in fifty failed, some long ones.
+    let mut exchanges = Vec::new();
+    for number in 0..29 * 32_u64 {
+        let (hour, quarter) = (number / 4 * 3, number % 4);
+        let second = i64::try_from(hour * 3_600 + quarter * 900).unwrap() - 29 * 86_400;
+        let decision = decided(number, second, Verdict::Allow, Reason::Allowed);
+        let (ending, reason, status) = match number % 50 {
+            7 => (Ending::UpstreamFailed, Reason::UpstreamTimeout, 504),
+            _ => (Ending::Complete, Reason::Allowed, 200),
+        };
+        let lasts = if number % 40 == 3 { 5_000 } else { 0 };
+        let outcome = OutcomeRecord {
+            time: at((second + lasts).min(-1)),
+            ..ended(&decision, ending, reason, status, 20 + number % 300)
+        };
+        exchanges.push((decision, outcome));
+    }
+    let before = Metrics::new(None, at(-29 * 86_400));
+    let mut timeline: Vec<_> = exchanges
+        .iter()
+        .flat_map(|(decision, outcome)| {
+            [(decision.time, Some(decision), None), (outcome.time, None, Some(outcome))]
+        })
+        .collect();
+    timeline.sort_by_key(|(time, decision, _)| (*time, decision.is_none()));
+    for (_, decision, outcome) in timeline {
+        let (decided, ended): (Vec<_>, Vec<_>) =
+            (decision.into_iter().cloned().collect(), outcome.into_iter().cloned().collect());
+        before.take(&LogBatch::of(&decided, &ended).unwrap());
+    }
+    // Sealed until nine hours ago, the last ends of it late or not at all; in a segment from 30 hours ago on.
+    let all = exchanges.len();
+    let (sealed_until, segment_from) = (all - 12, all - 40);
+    let (decisions, outcomes): (Vec<_>, Vec<_>) = exchanges[..sealed_until].iter().cloned().unzip();
+    let (in_time, late) = outcomes.split_at(sealed_until - 60);
+    seal(&archive, &mut state, &decisions, in_time);
+    seal(&archive, &mut state, &[], &late[..45]);
+    // A file could not be read when its hour was sealed once more.
+    seal(&archive, &mut state, &decisions[100..110], &outcomes[100..110]);
+    let syncer = Syncer::start(folder.path(), Options::default()).unwrap();
+    let mut log = SegmentWriter::open(&syncer, 0, u64::try_from(at(0).as_millisecond()).unwrap()).unwrap();
+    for (decision, outcome) in &exchanges[segment_from..] {
+        for (kind, payload) in
+            [(DECISION_KIND, decision.to_bytes().unwrap()), (OUTCOME_KIND, outcome.to_bytes().unwrap())]
+        {
+            let id = decision.id;
+            log.append(kind, PAYLOAD_VERSION, id.0, [1; 16], &payload, id.time_ms()).unwrap();
+        }
+    }
+    let expect = all_of(&before, &state);
+    assert_eq!(expect.1[0].standing.tally.all, all as u64, "{:?}", expect.1);
+    let after = Metrics::new(None, at(0));
+    read(&after, &Reader::new(folder.path()), &archive, &Arc::new(state.clone()));
+    assert_eq!(all_of(&after, &state), expect);
+    assert_eq!(after.since(), at(-29 * 86_400));
+
+    // A file that was changed isn't counted, and `since` says that what is before it isn't whole.
+    let (damaged, _) = state.sealed.iter().nth(200).map(|((hour, file), _)| (*hour, file)).unzip();
+    let damaged = damaged.unwrap();
+    let file = state.sealed.values().find(|sealed| sealed.hour == damaged).unwrap();
+    std::fs::write(archive.folder().join(&file.file), b"something else").unwrap();
+    let after = Metrics::new(None, at(0));
+    read(&after, &Reader::new(folder.path()), &archive, &Arc::new(state.clone()));
+    assert_eq!(after.since(), Timestamp::from_second(damaged.as_second() + 3_600).unwrap());
+    assert_eq!(after.promises(&state, at(0))[0].standing.tally.all, all as u64 - file.rows);
 }
 
 #[test]

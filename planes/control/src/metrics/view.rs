@@ -33,12 +33,16 @@ impl Metrics {
         let integrations = state
             .of_kind(Kind::Integration)
             .filter(|(name, _)| state.vendor_of_integration(name).is_some_and(|found| found.id == vendor.id));
+        let kept = match &vendor.declaration.spec {
+            Spec::Vendor(spec) => spec.decisions_days,
+            _ => None,
+        };
         let promises = self.promises(state, now);
         let mine = promises.iter().filter(|promise| promise.vendor == name);
         VendorMetrics {
             vendor: name.to_owned(),
             window: window.as_str().to_owned(),
-            since: self.since(),
+            since: self.since_kept(kept),
             total: self.look(Family::Vendor, key, window, now),
             integrations: integrations
                 .map(|(name, integration)| self.integration(state, name, integration, key, window, now))
@@ -75,7 +79,7 @@ impl Metrics {
     fn look(&self, family: Family, key: Key, window: Window, now: Timestamp) -> MetricsView {
         let totals = self.totals(family, &[key], window, seconds(now));
         // Nothing is known of the time before; a rate over it would be too low.
-        let counted = now.duration_since(self.since()).as_secs_f64();
+        let counted = now.duration_since(self.reach()).as_secs_f64();
         let spanned = counted.clamp(1.0, window.seconds().max(1) as f64);
         MetricsView { open: self.open(family, key), ..view(&totals, spanned) }
     }
