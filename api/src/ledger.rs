@@ -77,10 +77,11 @@ pub struct LedgerEntry {
     pub payload: String,
 }
 
-/// That one event stands in the ledger, for whoever has the ledger's public key and nothing else.
+/// That one event stands in the ledger, or one decision in the file that an event tells of: for whoever has the ledger's public
+/// key and nothing else.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerProof {
-    /// `portcullis-ledger-proof/1`.
+    /// `portcullis-ledger-proof/1` of an event, `portcullis-decision-proof/1` of a decision.
     pub format: String,
     /// The key that the checkpoint verifies with: to be compared, not believed.
     pub key: String,
@@ -88,6 +89,21 @@ pub struct LedgerProof {
     pub entry: LedgerEntry,
     /// C2SP `tlog-proof`: index, path and signed checkpoint.
     pub proof: String,
+    /// Of a decision: its row in the file that the event tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<RowProof>,
+}
+
+/// That a row stands in a sealed file: it leads to the `rows_root` that the file's event holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowProof {
+    /// The row: canonical JSON (RFC 8785) of `{"decision": …, "outcome": …}`, with `null` for an outcome that came later.
+    pub leaf: String,
+    /// Its place in the file, from 0.
+    pub index: u64,
+    /// Base64 of the hashes from the leaf's sibling up (RFC 6962, section 2.1.1).
+    pub path: Vec<String>,
 }
 
 /// That an older ledger is the beginning of this one.

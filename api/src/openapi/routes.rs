@@ -236,7 +236,8 @@ fn observing() -> Vec<Route> {
             .about("A page ends after `limit` events or 4 MiB; go on behind its last one.")
             .query(ENTRIES)
             .answers::<LedgerEntries>(200, "Events in their order; none at the end of the ledger."),
-        read("/v1/ledger/proofs/{sequence}", "prove_event", "Prove that an event stands in the ledger")
+        read("/v1/ledger/proofs/{what}", "prove", "Prove that an event or a decision stands in the ledger")
+            .about("`what` is the number of an event, or the id of a decision; 409 while that isn't sealed yet, with the time.")
             .answers::<LedgerProof>(200, "A proof that is checked without the server."),
         read(
             "/v1/ledger/consistency",

@@ -42,9 +42,9 @@ use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::{Metrics, Past, Surroundings};
 use crate::process::{MetricsAccess, Process, Started};
-use crate::sealing::thread::Wanted;
 use crate::severing::{Held, SeenKeys, Times};
 use crate::{apply, findings, projection, restoring, severing};
+pub use sealed::ProvedDecision;
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
@@ -94,7 +94,7 @@ struct Shared {
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     /// The thread that seals, where there is one.
-    sealing: OnceLock<std::sync::mpsc::Sender<Option<Wanted>>>,
+    sealing: OnceLock<sealed::SealingThread>,
     process: Started,
     issuer: String,
     public_origins: Vec<String>,

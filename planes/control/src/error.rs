@@ -88,6 +88,21 @@ pub enum ExecuteError {
     Stopping,
 }
 
+/// Why a decision can't be proved.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    #[error("the ledger can't be read")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Decisions(#[from] DecisionsError),
+    #[error("the sealed file `{0}` has no event in the ledger\nhint: run `portcullis decisions verify`")]
+    NoEvent(String),
+    #[error("the row of the decision is no text\nhint: run `portcullis decisions verify`")]
+    NoText(#[from] std::string::FromUtf8Error),
+    #[error("the look for it was ended")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
 /// Why decisions can't be looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum DecisionsError {

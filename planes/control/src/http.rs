@@ -71,7 +71,7 @@ pub fn router(control: Control) -> Router {
         .route("/v1/ledger/head", get(ledger::head))
         .route("/v1/ledger/verify", post(ledger::verify))
         .route("/v1/ledger/entries", get(ledger::entries))
-        .route("/v1/ledger/proofs/{sequence}", get(ledger::prove_event))
+        .route("/v1/ledger/proofs/{what}", get(ledger::prove))
         .route("/v1/ledger/consistency", get(ledger::prove_consistency))
         .route("/v1/reasons", get(decisions::reasons))
         .route("/v1/vendors/{name}/metrics", get(metrics::vendor))

@@ -272,7 +272,10 @@ C2SP tlog-tiles: whoever has the folder and the key of `portcullis ledger key` c
 pub(super) const LEDGER_PROVE: &str = "\
 Examples:
   portcullis ledger prove 41
-  portcullis ledger prove 41 --file 41.json";
+  portcullis ledger prove 41 --file 41.json
+  portcullis ledger prove 01M7Z0C6B71DFTGC1GRW00000W
+
+A decision is proved once its hour is sealed; `portcullis decisions seal` doesn't wait for that.";
 
 pub(super) const LEDGER_VERIFY_PROOF: &str = "\
 Examples:

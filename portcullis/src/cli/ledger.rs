@@ -3,6 +3,7 @@
 mod directory;
 mod export;
 mod history;
+mod proof;
 mod prove;
 
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub(super) enum Verb {
     /// Write the ledger as files that others can verify, or add to them what is new
     #[command(after_help = examples::LEDGER_EXPORT)]
     Export(export::Arguments),
-    /// Write the proof that an event stands in the ledger
+    /// Write the proof that an event, or a decision, stands in the ledger
     #[command(after_help = examples::LEDGER_PROVE)]
     Prove(prove::Arguments),
     /// Check a proof, without any server

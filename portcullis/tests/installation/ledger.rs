@@ -15,7 +15,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
-use crate::support::{Installation, PATIENCE};
+use crate::support::{Installation, Machine, PATIENCE, route, upstream, vendor};
 
 /// Events of the large ledger, and of the two exports before.
 const EVENTS: u64 = 100_000;
@@ -244,7 +244,7 @@ fn a_proof_is_checked_without_a_server_and_holds_for_what_it_says_only() {
     let words = refused(&directory, &["ledger", "prove", "99"]);
     assert!(words.contains("no event `99`"), "{words}");
     let words = refused(&directory, &["ledger", "prove", "01M7Z0C6B71DFTGC1GRW00000W"]);
-    assert!(words.contains("not sealed yet"), "{words}");
+    assert!(words.contains("no decision `01M7Z0C6B71DFTGC1GRW00000W` is known"), "{words}");
     installation.kill();
 
     let file = folder.path().join("event-1.proof.json");
@@ -267,6 +267,56 @@ fn a_proof_is_checked_without_a_server_and_holds_for_what_it_says_only() {
         let text = bad[member].as_str().unwrap();
         assert!(text.contains(from), "{member}: {text}");
         bad[member] = text.replacen(from, to, 1).into();
+        std::fs::write(&file, bad.to_string()).unwrap();
+        refused(&directory, &["ledger", "verify-proof", path(&file), "--key", &key]);
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_proved_once_it_is_sealed_and_its_proof_needs_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    let installation = Installation::start(&directory);
+    let operator = installation.operator();
+    let machine = Machine::new(&installation, "acme-machine");
+    let manifests = [route(upstream().await), vendor("acme", "2099-12-31"), machine.manifest("acme-read")];
+    operator.must_apply(&manifests.join("\n---\n")).await;
+    let token = machine.must_token().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let answer = machine.get("/records", &token).await.unwrap();
+        ids.push(answer.headers()["portcullis-decision"].to_str().unwrap().to_owned());
+        answer.bytes().await.unwrap();
+    }
+    let id = ids[1].as_str();
+    // It is in the log before it takes effect, and in a file after its hour.
+    let words = refused(&directory, &["ledger", "prove", id]);
+    assert!(words.contains(&format!("decision `{id}` is not sealed yet: that is due at `")), "{words}");
+    assert!(words.contains("portcullis decisions seal"), "{words}");
+    must(&directory, &["decisions", "seal"]);
+    let told = must(&directory, &["ledger", "prove", id]);
+    assert!(told.contains(&format!("decision {id}")) && told.contains("decisions_sealed"), "{told}");
+    let key = must(&directory, &["ledger", "key"]).trim().to_owned();
+    installation.kill();
+
+    let file = folder.path().join(format!("decision-{id}.proof.json"));
+    let told = must(&directory, &["ledger", "verify-proof", path(&file), "--key", &key]);
+    assert!(told.contains("GOOD") && told.contains(&format!("decision {id}")), "{told}");
+    let good: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let leaf: Value = serde_json::from_str(good["row"]["leaf"].as_str().unwrap()).unwrap();
+    assert_eq!((&leaf["decision"]["id"], &leaf["decision"]["method"]), (&json!(id), &json!("GET")));
+    for (pointer, from, to) in [
+        ("/row/leaf", "GET", "PUT"),
+        ("/row/path/0", "", "A"),
+        ("/payload", "\"rows_root\":\"", "\"rows_root\":\"0"),
+        ("/envelope", "\"version\":1", "\"version\":2"),
+        ("/proof", "/ledger\n", "/ledges\n"),
+        ("/format", "decision", "ledger"),
+    ] {
+        let mut bad = good.clone();
+        let text = bad.pointer(pointer).unwrap().as_str().unwrap();
+        assert!(text.contains(from), "{pointer}: {text}");
+        *bad.pointer_mut(pointer).unwrap() = text.replacen(from, to, 1).into();
         std::fs::write(&file, bad.to_string()).unwrap();
         refused(&directory, &["ledger", "verify-proof", path(&file), "--key", &key]);
     }

@@ -11,7 +11,7 @@ use portcullis_store::{RawEvent, StoreError};
 use super::Control;
 
 /// What the proof of an event calls itself.
-pub const PROOF_FORMAT: &str = "portcullis-ledger-proof/1";
+const PROOF_FORMAT: &str = "portcullis-ledger-proof/1";
 
 /// A page of stored events ends after so many bytes.
 const PAGE_BYTES_MAX: usize = 4 << 20;
@@ -96,6 +96,7 @@ impl Control {
             key: store.verifier().to_string(),
             entry: entry(event)?,
             proof: proof.text(),
+            row: None,
         }))
     }
 

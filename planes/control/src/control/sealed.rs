@@ -3,15 +3,41 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use portcullis_api::decisions::{FilesReport, SealAnswer, SealedFileView};
-use portcullis_archive::{ArchiveError, Proof};
+use portcullis_api::ledger::{LedgerProof, RowProof};
+use portcullis_archive::{Hour, Proof};
 use portcullis_domain::decision::DecisionId;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Control;
+use crate::error::{DecisionsError, ProveError};
 use crate::sealing::thread::{Stop, Wanted};
 use crate::sealing::{SealError, Sealer, SealingSettings, verify};
+
+/// What the proof of a decision calls itself.
+const DECISION_PROOF_FORMAT: &str = "portcullis-decision-proof/1";
+
+/// The thread that seals, as the others know it.
+pub(super) struct SealingThread {
+    wanted: Sender<Option<Wanted>>,
+    grace_seconds: u64,
+}
+
+/// What there is to prove a decision with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProvedDecision {
+    Sealed(LedgerProof),
+    /// It is in no file yet.
+    Waits {
+        due: Timestamp,
+    },
+    /// Never made here, or kept no longer.
+    Unknown,
+}
 
 impl Control {
     /// Seals in the caller's thread. One at a time for each installation; [`Sealing`](crate::sealing::Sealing) is a thread that
@@ -27,9 +53,9 @@ impl Control {
     }
 
     /// Where those are heard who want everything sealed now.
-    pub(crate) fn seal_by(&self, wanted: Sender<Option<Wanted>>) {
+    pub(crate) fn seal_by(&self, wanted: Sender<Option<Wanted>>, settings: SealingSettings) {
         // A second one is only not heard of.
-        let _ = self.0.sealing.set(wanted);
+        let _ = self.0.sealing.set(SealingThread { wanted, grace_seconds: settings.grace_seconds });
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -41,7 +67,7 @@ impl Control {
     /// # Errors
     /// [`SealError`]; what was sealed until then stays so.
     pub async fn seal_now(&self) -> Result<SealAnswer, SealError> {
-        let wanted = self.0.sealing.get().ok_or(SealError::NotRunning)?;
+        let wanted = &self.0.sealing.get().ok_or(SealError::NotRunning)?.wanted;
         let (answer, answered) = oneshot::channel();
         wanted.send(Some(answer)).map_err(|_| SealError::NotRunning)?;
         let report = answered.await.map_err(|_| SealError::NotRunning)??;
@@ -66,11 +92,53 @@ impl Control {
         verify::verify(self.0.decisions.archive(), &self.state().sealed)
     }
 
-    /// That a sealed decision stands in its file; the file's event proves the rest. **Blocks.**
+    /// That a decision stands in its sealed file, and the file's event in the ledger.
     ///
     /// # Errors
-    /// A file that may hold it can't be read.
-    pub fn prove_decision(&self, id: DecisionId) -> Result<Option<Proof>, ArchiveError> {
-        self.0.decisions.archive().prove(&self.state().sealed, id)
+    /// A file that may hold it, or the ledger, can't be read.
+    pub async fn prove_decision(&self, id: DecisionId) -> Result<ProvedDecision, ProveError> {
+        let control = self.clone();
+        let row = tokio::task::spawn_blocking(move || control.row_of(id)).await??;
+        let Some(Proof { file, index, leaf, path }) = row else {
+            let control = self.clone();
+            let waits = tokio::task::spawn_blocking(move || control.explain(id)).await??.is_some();
+            let due = self.sealed_at(id);
+            return Ok(if waits { ProvedDecision::Waits { due } } else { ProvedDecision::Unknown });
+        };
+        let event = match file.event {
+            Some(event) => self.prove_event(event).await?,
+            None => None,
+        };
+        let event = event.ok_or(ProveError::NoEvent(file.file))?;
+        let path = path.iter().map(|hash| STANDARD.encode(hash)).collect();
+        let row = RowProof { leaf: String::from_utf8(leaf)?, index, path };
+        Ok(ProvedDecision::Sealed(LedgerProof {
+            format: DECISION_PROOF_FORMAT.to_owned(),
+            row: Some(row),
+            ..event
+        }))
+    }
+
+    fn row_of(&self, id: DecisionId) -> Result<Option<Proof>, DecisionsError> {
+        let archive = self.0.decisions.archive();
+        let sealed = Arc::clone(&self.state().sealed);
+        let found = archive.prove(&sealed, id);
+        let now = Arc::clone(&self.state().sealed);
+        // It may have been written anew under the reader's hands.
+        let found = if Arc::ptr_eq(&sealed, &now) { found } else { archive.prove(&now, id) };
+        Ok(found?)
+    }
+
+    /// When a decision that is in no file yet is due: after its hour, or with the next one if it came late.
+    fn sealed_at(&self, id: DecisionId) -> Timestamp {
+        let grace_seconds = match self.0.sealing.get() {
+            Some(sealing) => sealing.grace_seconds,
+            None => SealingSettings::default().grace_seconds,
+        };
+        let grace_ms = grace_seconds.saturating_mul(1_000);
+        let running = Hour::of_ms(self.now_ms().saturating_sub(grace_ms));
+        let due_ms = running.max(Hour::of_ms(id.time_ms())).end_ms().saturating_add(grace_ms);
+        let due = i64::try_from(due_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        due.unwrap_or(Timestamp::MAX)
     }
 }

@@ -4,10 +4,12 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{Response, StatusCode};
 use portcullis_api::problem::Problem;
+use portcullis_domain::decision::DecisionId;
 
 use super::read::Parameters;
 use super::reply::{Reply, bad_request, failed, json, not_found};
-use crate::control::Control;
+use crate::control::{Control, ProvedDecision};
+use crate::error::ProveError;
 
 const NUMBER: &str = "a number of events, such as `41`";
 
@@ -32,15 +34,38 @@ pub async fn entries(State(control): State<Control>, RawQuery(query): RawQuery) 
     Ok(json(StatusCode::OK, &entries))
 }
 
-pub async fn prove_event(State(control): State<Control>, Path(sequence): Path<String>) -> Reply {
-    let sequence: u64 = sequence.parse().map_err(|_| {
-        let sequence: String = sequence.chars().take(60).collect();
-        bad_request(format!("`{sequence}` is no number of an event"), "events are counted from 0")
+pub async fn prove(State(control): State<Control>, Path(what): Path<String>) -> Reply {
+    // Ids of decisions have 26 characters, and no number of an event that will ever be has as many.
+    if let Ok(id) = what.parse::<DecisionId>() {
+        return prove_decision(&control, id).await;
+    }
+    let sequence: u64 = what.parse().map_err(|_| {
+        let what: String = what.chars().take(60).collect();
+        bad_request(
+            format!("`{what}` is no number of an event, and no id of a decision"),
+            "events are counted from 0; ids of decisions are in `portcullis decisions`",
+        )
     })?;
     let proof = control.prove_event(sequence).await;
     let proof = proof.map_err(|error| failed(503, "the ledger can't be read", &error))?;
     let proof = proof.ok_or_else(|| not_found(format!("the ledger has no event `{sequence}`")))?;
     Ok(json(StatusCode::OK, &proof))
+}
+
+async fn prove_decision(control: &Control, id: DecisionId) -> Reply {
+    match control.prove_decision(id).await {
+        Ok(ProvedDecision::Sealed(proof)) => Ok(json(StatusCode::OK, &proof)),
+        Ok(ProvedDecision::Waits { due }) => {
+            let detail = format!("decision `{id}` is not sealed yet: that is due at `{due}`");
+            let problem = Problem::new(409, "not sealed yet", detail);
+            Err(problem.hint("try again then, or seal what there is now: `portcullis decisions seal`").into())
+        }
+        Ok(ProvedDecision::Unknown) => {
+            Err(not_found(format!("no decision `{id}` is known, or its record is kept no longer")))
+        }
+        Err(ProveError::Store(error)) => Err(failed(503, "the ledger can't be read", &error)),
+        Err(error) => Err(failed(500, "the decision can't be proved", &error)),
+    }
 }
 
 pub async fn prove_consistency(State(control): State<Control>, RawQuery(query): RawQuery) -> Reply {

@@ -34,7 +34,7 @@ impl Sealing {
     pub fn start(control: Control, settings: SealingSettings) -> std::io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let (wanted, waiting) = mpsc::channel();
-        control.seal_by(wanted.clone());
+        control.seal_by(wanted.clone(), settings);
         let sealer = control.sealer_with(settings, Arc::clone(&stop));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis_api::decisions::DecisionQuery;
+use portcullis_control::control::ProvedDecision;
 use portcullis_control::sealing::{SealError, SealReport, Sealer, SealingSettings, Which};
 use portcullis_control::{Control, ExecuteError};
 use portcullis_decision_log::{Options, SegmentWriter, Syncer, unsealed};
@@ -132,6 +133,35 @@ async fn each_hour_is_sealed_when_it_is_over_and_its_segments_go() {
     assert!(report.unwrap().segments > 0 || second.segments > 0);
     assert_eq!(unsealed(world.log_dir()).unwrap().len(), 0);
     check_each_once(&process.control, &all);
+}
+
+#[tokio::test]
+async fn a_decision_that_waits_says_when_it_can_be_proved() {
+    let world = World::new();
+    let process = world.start().await;
+    process.acme().await;
+    let grace_ms = 300_000;
+    let hour_ms = 3_600_000;
+    let mut log = Log::open(&world);
+    let record = decision(&process, &world, 0, 2);
+    let due = |hour: u64| {
+        let ms = (hour + 1) * hour_ms + grace_ms;
+        ProvedDecision::Waits { due: jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap()).unwrap() }
+    };
+    let prove = async |id| process.control.prove_decision(id).await.unwrap();
+    assert_eq!(prove(record.id).await, ProvedDecision::Unknown);
+    log.decided(&world, &record);
+    let hour = record.id.time_ms() / hour_ms;
+    assert_eq!(prove(record.id).await, due(hour));
+    // What is late goes with the next hour.
+    world.pass(3 * HOUR);
+    assert_eq!(prove(record.id).await, due((now_ms(&world) - grace_ms) / hour_ms));
+    let (sealer, report) = seal(begun(&process).await, Which::Due).await;
+    assert_eq!(report.unwrap().rows, 1);
+    drop(sealer);
+    let sealed = prove(record.id).await;
+    let ProvedDecision::Sealed(proof) = sealed else { panic!("{sealed:?}") };
+    assert!(proof.entry.envelope.contains("decisions_sealed"), "{}", proof.entry.envelope);
 }
 
 #[tokio::test]
@@ -275,6 +305,12 @@ async fn rows_expire_by_vendor_and_a_hold_keeps_them() {
     let (sealer, gone) = expire(sealer).await;
     assert_eq!(gone, 1);
     assert!(!known(&ends) && known(&kept) && known(&stranger));
+    // What stayed is proved by the event that wrote the file anew; what went, by nothing.
+    let proved = process.control.prove_decision(kept.id).await.unwrap();
+    let ProvedDecision::Sealed(proof) = proved else { panic!("{proved:?}") };
+    assert!(proof.entry.envelope.contains("decisions_expired"), "{}", proof.entry.envelope);
+    assert!(proof.row.unwrap().leaf.contains(&kept.id.to_string()));
+    assert_eq!(process.control.prove_decision(ends.id).await.unwrap(), ProvedDecision::Unknown);
     assert!(process.control.verify_decisions().unwrap().good);
     let (sealer, gone) = expire(sealer).await;
     assert_eq!(gone, 0);

@@ -1,23 +1,19 @@
-//! `ledger prove` and `ledger verify-proof`: one event, and the way from it to a signed checkpoint.
+//! `ledger prove` and `ledger verify-proof`: one event or decision, and the way from it to a signed checkpoint.
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use portcullis_api::ledger::LedgerProof;
 use portcullis_domain::decision::DecisionId;
-use portcullis_ledger::leaf::Envelope;
 use portcullis_ledger::note::NoteVerifier;
-use portcullis_ledger::proof::InclusionProof;
-use portcullis_ledger::sha256;
-use serde::Serialize;
 
-use super::super::output::{Output, Paint, json};
+use super::super::Outcome;
+use super::super::output::{Output, json};
 use super::super::server::{Server, read};
-use super::super::{Outcome, time};
-use super::{Known, head, verdict};
+use super::proof::{check, told};
+use super::{Known, head};
 use crate::settings::write_whole;
 
-const FORMAT: &str = "portcullis-ledger-proof/1";
 /// A payload may have a megabyte, and JSON in JSON grows.
 const PROOF_BYTES_MAX: u64 = 8 << 20;
 
@@ -26,7 +22,7 @@ pub(in crate::cli) struct Arguments {
     /// Number of an event, from 0, or id of a decision
     #[arg(value_name = "EVENT|DECISION")]
     what: What,
-    /// Where to write the proof; default: `event-N.proof.json` here; `-` is standard output
+    /// Where to write the proof; default: `event-N.proof.json` or `decision-ID.proof.json` here; `-` is standard output
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -50,6 +46,24 @@ enum What {
     Decision(DecisionId),
 }
 
+impl What {
+    fn is(self, event: u64, decision: Option<DecisionId>) -> bool {
+        match self {
+            Self::Event(sequence) => sequence == event && decision.is_none(),
+            Self::Decision(id) => decision == Some(id),
+        }
+    }
+}
+
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Event(sequence) => sequence.fmt(f),
+            Self::Decision(id) => id.fmt(f),
+        }
+    }
+}
+
 impl std::str::FromStr for What {
     type Err = String;
 
@@ -64,37 +78,14 @@ impl std::str::FromStr for What {
     }
 }
 
-/// What a proof says, once it holds.
-#[derive(Serialize)]
-struct Proved {
-    good: bool,
-    event: u64,
-    kind: String,
-    time: String,
-    aggregate: String,
-    /// Events that the signed tree has.
-    size: u64,
-    ledger: String,
-    key: String,
-    /// Whether the key came from elsewhere than from the proof.
-    key_is_known: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-}
-
 pub(super) async fn prove(server: &Server, out: &Output, arguments: &Arguments) -> Result<Outcome> {
-    let sequence = match arguments.what {
-        What::Event(sequence) => sequence,
-        What::Decision(id) => bail!(
-            "decision `{id}` is not sealed yet\nhint: decisions are proved once their hour is sealed; `portcullis explain {id}` shows it"
-        ),
-    };
+    let what = arguments.what.to_string();
     let verifier = arguments.known.or_of(&head(server).await?)?;
-    let proof: LedgerProof = server.get(&["v1", "ledger", "proofs", &sequence.to_string()]).await?;
+    let proof: LedgerProof = server.get(&["v1", "ledger", "proofs", &what]).await?;
     // What wouldn't convince others is not written.
     let mut proved = check(&proof, &verifier).context("the server's proof does not hold")?;
-    if proved.event != sequence {
-        bail!("the server proved event `{}`, not `{sequence}`", proved.event);
+    if !arguments.what.is(proved.event, proved.decision()) {
+        bail!("the server proved something else than `{what}`");
     }
     proved.key_is_known = arguments.known.key.is_some();
     let text = json(&proof)?;
@@ -104,7 +95,10 @@ pub(super) async fn prove(server: &Server, out: &Output, arguments: &Arguments) 
             return Ok(Outcome::Done);
         }
         Some(file) => file.clone(),
-        None => PathBuf::from(format!("event-{sequence}.proof.json")),
+        None => PathBuf::from(match arguments.what {
+            What::Event(sequence) => format!("event-{sequence}.proof.json"),
+            What::Decision(id) => format!("decision-{id}.proof.json"),
+        }),
     };
     write_whole(&file, text.as_bytes(), 0o644)?;
     proved.file = Some(file.display().to_string());
@@ -127,58 +121,6 @@ pub(super) fn verify(out: &Output, arguments: &VerifyArguments) -> Result<Outcom
     proved.key_is_known = arguments.key.is_some();
     out.show(&proved, |paint| told(&proved, paint))?;
     Ok(Outcome::Done)
-}
-
-/// Whether the payload is the leaf's, and the leaf in the tree that was signed.
-fn check(proof: &LedgerProof, verifier: &NoteVerifier) -> Result<Proved> {
-    if proof.format != FORMAT {
-        bail!("its format is `{}`, this program reads `{FORMAT}`", proof.format);
-    }
-    let path = InclusionProof::parse(&proof.proof)?;
-    let signed = path.verify(verifier, proof.entry.envelope.as_bytes())?;
-    let envelope = Envelope::parse(proof.entry.envelope.as_bytes())?;
-    if envelope.sequence != path.index {
-        return Err(anyhow!(
-            "the event says that it is `{}`, and stands at `{}`",
-            envelope.sequence,
-            path.index
-        ));
-    }
-    if envelope.payload_sha256 != sha256(proof.entry.payload.as_bytes()) {
-        bail!("the payload is not the one that the event names");
-    }
-    Ok(Proved {
-        good: true,
-        event: envelope.sequence,
-        kind: envelope.kind,
-        time: time::instant(envelope.time),
-        aggregate: envelope.aggregate.to_string(),
-        size: signed.size,
-        ledger: signed.origin,
-        key: verifier.to_string(),
-        key_is_known: false,
-        file: None,
-    })
-}
-
-fn told(proved: &Proved, paint: Paint) -> String {
-    let mut text = format!(
-        "{}  event {} `{}` of {}, about {}\nin    the {} events of `{}`\nkey   {}\n",
-        verdict(true, paint),
-        proved.event,
-        proved.kind,
-        proved.time,
-        proved.aggregate,
-        proved.size,
-        proved.ledger,
-        proved.key
-    );
-    if let Some(file) = &proved.file {
-        text.push_str(&format!("file  {file}\n"));
-    } else if !proved.key_is_known {
-        text.push_str("      the key is the file's own word: compare it with the one that you keep, or give that one by `--key`\n");
-    }
-    text
 }
 
 #[cfg(test)]
