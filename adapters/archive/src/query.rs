@@ -248,11 +248,13 @@ impl Archive {
         filter: &Filter,
         late: &Late,
     ) -> Result<Vec<(DecisionId, usize)>, ArchiveError> {
-        if !self.summary(sealed)?.may_hold(filter, !late.is_empty()) {
+        let summary = self.summary(sealed)?;
+        if !summary.may_hold(filter, !late.is_empty()) {
             return Ok(Vec::new());
         }
         let opened = self.open(sealed)?;
-        let ranges = filter.vendor.map(|vendor| opened.rows_of_vendor(vendor));
+        let few = summary.few_vendors(filter, !late.is_empty());
+        let ranges = few.map(|vendors| opened.rows_of_vendors(&vendors));
         let looks = Looks::new(sealed, filter);
         let mut matches = Vec::new();
         opened.visit(ranges.as_deref(), Some(&looks.columns), &mut |first, batch| {

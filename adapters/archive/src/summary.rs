@@ -15,6 +15,8 @@ use crate::row::Row;
 
 /// Distinct clients that are listed; of a file with more, none is.
 const CLIENTS_MAX: usize = 4_096;
+/// With more, a look into all pages costs little more.
+const FEW_VENDORS: usize = 8;
 
 /// Counts of a file's rows, as its metadata holds them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -110,6 +112,13 @@ struct Bits {
     reasons: u128,
 }
 
+impl Bits {
+    fn may_hold(self, filter: &Filter, late: bool) -> bool {
+        filter.verdict.is_none_or(|verdict| self.verdicts & 1 << (verdict as u8) != 0)
+            && filter.reason.is_none_or(|reason| late || self.reasons & reason_bit(reason) != 0)
+    }
+}
+
 impl Summary {
     pub fn new(counts: &Counts) -> Self {
         let mut vendors: Vec<_> = counts
@@ -147,16 +156,25 @@ impl Summary {
                 return false;
             }
         }
-        let wanted = |bits: &Bits| {
-            filter.verdict.is_none_or(|verdict| bits.verdicts & 1 << (verdict as u8) != 0)
-                && filter.reason.is_none_or(|reason| late || bits.reasons & reason_bit(reason) != 0)
-        };
+        let wanted = |bits: &Bits| bits.may_hold(filter, late);
         match filter.vendor {
             Some(vendor) => self
                 .of(vendor.0)
                 .is_some_and(|place| self.vendors.get(place).is_some_and(|(_, bits)| wanted(bits))),
             None => self.vendors.iter().any(|(_, bits)| wanted(bits)),
         }
+    }
+
+    /// The vendors whose rows may be wanted, where those are few: then only their pages need a look.
+    pub fn few_vendors(&self, filter: &Filter, late: bool) -> Option<Vec<VendorId>> {
+        if let Some(vendor) = filter.vendor {
+            return Some(vec![vendor]);
+        }
+        let wanted = self.vendors.iter().filter(|(_, bits)| bits.may_hold(filter, late));
+        let wanted: Vec<_> = wanted.map(|(id, _)| VendorId(*id)).take(FEW_VENDORS + 1).collect();
+        // The rows of no vendor aren't found by one.
+        let few = wanted.len() <= FEW_VENDORS && wanted.iter().all(|vendor| !vendor.0.is_nil());
+        few.then_some(wanted)
     }
 
     pub fn vendors(&self) -> impl Iterator<Item = Option<VendorId>> {

@@ -88,8 +88,8 @@ impl Opened {
         (0..self.metadata.metadata().num_row_groups()).map(|group| self.group_rows(group)).sum()
     }
 
-    /// The rows of those pages that may hold a vendor; rows are sorted by vendor.
-    pub(crate) fn rows_of_vendor(&self, vendor: VendorId) -> Vec<Range<usize>> {
+    /// The rows of those pages that may hold one of some vendors; rows are sorted by vendor.
+    pub(crate) fn rows_of_vendors(&self, vendors: &[VendorId]) -> Vec<Range<usize>> {
         let metadata = self.metadata.metadata();
         let column = self.metadata.schema().index_of("vendor").unwrap_or_default();
         let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -100,10 +100,12 @@ impl Opened {
             let pages = index.column_index(column).zip(index.page_locations(column));
             match pages {
                 Some((ColumnIndexMetaData::FIXED_LEN_BYTE_ARRAY(pages), places)) => {
-                    let wanted = vendor.0.as_bytes().as_slice();
                     for (page, place) in places.iter().enumerate() {
                         let edges = pages.min_value(page).zip(pages.max_value(page));
-                        let inside = edges.is_some_and(|(first, last)| first <= wanted && wanted <= last);
+                        let inside = edges.is_some_and(|(first, last)| {
+                            let mut wanted = vendors.iter().map(|vendor| vendor.0.as_bytes().as_slice());
+                            wanted.any(|wanted| first <= wanted && wanted <= last)
+                        });
                         if inside {
                             let next = places.get(page + 1).map(|next| next.first_row_index);
                             let end = next.and_then(|next| usize::try_from(next).ok()).unwrap_or(rows);
