@@ -25,7 +25,18 @@ pub struct Manifest {
     pub ledger: LedgerPart,
     /// Whether the keys of personal texts are in it.
     pub subject_keys: bool,
+    /// What opens the sealed keys in it; nothing where none is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key: Option<MasterPart>,
     pub files: Vec<FilePart>,
+}
+
+/// The master key that a backup needs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MasterPart {
+    pub id: String,
+    /// Whether it is the folder's own, and so in the backup.
+    pub included: bool,
 }
 
 /// The ledger in a backup.

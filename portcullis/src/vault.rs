@@ -10,6 +10,7 @@ mod local;
 mod lost;
 mod rewrap;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,6 +150,33 @@ impl Vault {
     fn name(&self, path: &Path) -> String {
         path.strip_prefix(&self.folder).unwrap_or(path).display().to_string()
     }
+}
+
+/// A master key that sealed files ask for.
+pub struct Needed {
+    pub id: String,
+    /// Whether it lies in the folder itself.
+    pub is_own: bool,
+}
+
+/// The master key that opens the folder's files, or most of them; none where nothing is sealed.
+///
+/// # Errors
+/// The folder can't be read.
+pub fn needed(folder: &Path) -> Result<Option<Needed>> {
+    let own = folder.join(OWN_MASTER);
+    // One that can't be used opens nothing.
+    let own = if own.exists() { LocalMaster::read(&own).ok() } else { None };
+    let is_own = |id: &str| own.as_ref().is_some_and(|own| own.id() == id);
+    let mut opened: BTreeMap<String, usize> = BTreeMap::new();
+    for path in secrets(folder)? {
+        for wrap in parse(&bounded(&path)?).into_iter().flat_map(|sealed| sealed.wraps) {
+            *opened.entry(wrap.master).or_default() += 1;
+        }
+    }
+    // While the master key is being changed two may open everything: then the one that is at hand.
+    let most = opened.into_iter().max_by_key(|(id, files)| (*files, is_own(id)));
+    Ok(most.map(|(id, _)| Needed { is_own: is_own(&id), id }))
 }
 
 fn find_master(folder: &Path, given: Option<&Path>) -> Result<LocalMaster> {

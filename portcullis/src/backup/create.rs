@@ -13,12 +13,13 @@ use portcullis_store::{copy_ledger, copy_subject_keys, verify_file};
 
 use super::pack::{put_file, put_manifest};
 use super::seal::{Recipient, Sealer};
-use super::{LedgerPart, MARK, Manifest};
+use super::{LedgerPart, MARK, Manifest, MasterPart};
+use crate::vault;
 
-/// What a backup leaves out: the process's own, what says who the first operator is, and what belongs to this
-/// machine's gate. The two databases are copied by themselves.
-const LEFT_OUT: [&str; 7] =
-    ["LOCK", "endpoints.json", "admin.token", "gate-memory", "lost+found", MARK, PART];
+/// What a backup leaves out: the process's own, tokens that open control to whoever reads them, and what belongs to
+/// this machine's gate. The two databases are copied by themselves.
+const LEFT_OUT: [&str; 8] =
+    ["LOCK", "endpoints.json", "admin.token", "metrics.token", "gate-memory", "lost+found", MARK, PART];
 const DATABASES: [&str; 2] = ["ledger.sqlite", "subject_keys.sqlite"];
 const PART: &str = ".backup-part";
 const FILES_MAX: usize = 1_000_000;
@@ -89,6 +90,8 @@ pub async fn create(
         time: source.now,
         ledger,
         subject_keys: source.subject_keys,
+        master_key: vault::needed(&directory.join("keys"))?
+            .map(|needed| MasterPart { id: needed.id, included: needed.is_own }),
         files,
     };
     put_manifest(&mut out, manifest.clone())?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{Outcome, Place, examples, time};
-use crate::backup::{self, Identity, Manifest, Recipient, Source};
+use crate::backup::{self, Identity, Manifest, MasterPart, Recipient, Source};
 use crate::clock::system_clock;
 
 #[derive(clap::Subcommand)]
@@ -109,13 +109,27 @@ fn show(out: &Output, word: &str, manifest: &Manifest) -> Result<()> {
     out.show(manifest, |_| {
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
         format!(
-            "{word}: {} files, {} MiB, of {}\nledger  {} events, root {}\n{}",
+            "{word}: {} files, {} MiB, of {}\nledger  {} events, root {}\n{}{}",
             manifest.files.len(),
             bytes / (1024 * 1024),
             time::instant(manifest.time),
             manifest.ledger.size,
             manifest.ledger.root,
+            master(manifest),
             if manifest.subject_keys { "" } else { "without the keys of personal texts\n" }
         )
     })
+}
+
+/// What the keys in it can't be opened without.
+fn master(manifest: &Manifest) -> String {
+    match &manifest.master_key {
+        Some(MasterPart { id, included: true }) => {
+            format!("master key  `{id}`, the folder's own, lies in it\n")
+        }
+        Some(MasterPart { id, included: false }) => format!(
+            "master key  `{id}` is needed and does not lie in it: keep that apart, and give it to the first start by `--master-key-file FILE`\n"
+        ),
+        None => String::new(),
+    }
 }

@@ -181,6 +181,45 @@ async fn what_was_severed_after_the_backup_stays_severed_where_the_gate_remember
     assert_eq!(head(&directory)["size"].as_u64().unwrap(), size);
 }
 
+#[test]
+fn a_backup_says_which_master_key_it_needs_and_whether_it_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (identity, recipient) = key(folder.path());
+    let file = folder.path().join("own.backup");
+    let own = folder.path().join("own");
+    Installation::start(&own).kill();
+    let written = must(&own, &["backup", "create", path(&file), "--recipient", &recipient]);
+    assert!(written.contains("the folder's own, lies in it"), "{written}");
+    let target = folder.path().join("own-again");
+    must(&target, &["backup", "restore", path(&file), "--identity", &identity]);
+    assert!(target.join("keys/master.key").exists() && !target.join("metrics.token").exists());
+    Installation::start(&target).kill();
+
+    let master = folder.path().join("outside.key");
+    must(&own, &["keys", "new-master", path(&master)]);
+    let data = folder.path().join("data");
+    Installation::try_start(&data, &["--master-key-file", path(&master)]).unwrap().kill();
+    let sealed: Value =
+        serde_json::from_slice(&std::fs::read(data.join("keys/checkpoint.pem")).unwrap()).unwrap();
+    let id = sealed["wraps"][0]["master"].as_str().unwrap();
+    let file = folder.path().join("outside.backup");
+    let target = folder.path().join("data-again");
+    for arguments in [
+        ["create", path(&file), "--recipient", &recipient],
+        ["verify", path(&file), "--identity", &identity],
+        ["restore", path(&file), "--identity", &identity],
+    ] {
+        let directory = if arguments[0] == "restore" { &target } else { &data };
+        let told = must(directory, &[&["backup"], arguments.as_slice()].concat());
+        assert!(told.contains(&format!("`{id}` is needed and does not lie in it")), "{told}");
+    }
+    let manifest = must(&data, &["backup", "verify", path(&file), "--identity", &identity, "-o", "json"]);
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["master_key"], serde_json::json!({ "id": id, "included": false }));
+    assert!(Installation::try_start(&target, &[]).is_err());
+    Installation::try_start(&target, &["--master-key-file", path(&master)]).unwrap().kill();
+}
+
 #[tokio::test]
 async fn a_damaged_ledger_is_named_and_a_damaged_backup_restores_nothing() {
     let folder = tempfile::tempdir().unwrap();
