@@ -126,7 +126,7 @@ class Worker {
     await this.renew(old)
     this.holder = next
     say({ rotated: true, answer })
-    this.watch(old, Date.parse(answer.previous.ends_at))
+    this.watch(old, Date.parse(answer.replaces_until))
     return { old, pair }
   }
 
@@ -136,7 +136,7 @@ class Worker {
     const body = new URLSearchParams({ next_key })
     const headers = new Headers({ accept: 'application/json' })
     await old.auth(this.server, this.client, body, headers)
-    const response = await fetch(this.server.client_keys_endpoint, { method: 'POST', body, headers, dispatcher: this.agent })
+    const response = await fetch(this.server.portcullis_key_endpoint, { method: 'POST', body, headers, dispatcher: this.agent })
     const answer = await response.json()
     if (response.status !== 200) throw Object.assign(new Error(JSON.stringify(answer)), { response })
     return answer
@@ -154,7 +154,8 @@ class Worker {
       } catch (error) {
         const refused = Date.now()
         const problem = await error.response?.json().catch(() => undefined)
-        say({ ended: { ends_ms, last_accepted_sent, first_refused: refused, reasons: problem?.reasons } })
+        const token_endpoint = await this.renew(old).then(() => [200], refusal)
+        say({ ended: { ends_ms, last_accepted_sent, first_refused: refused, reasons: problem?.reasons, token_endpoint } })
         return
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -165,7 +166,7 @@ class Worker {
   async replay({ old, pair }) {
     const repeated = await this.register(old, pair).then(
       (answer) => ({ status: 200, answer }),
-      (error) => ({ status: error.response?.status, error: error.message }),
+      (error) => ({ status: error.response?.status ?? 'no answer', error: error.message }),
     )
     say({ repeated })
   }
@@ -173,7 +174,7 @@ class Worker {
   async steal({ old }) {
     const stolen = await this.register(old, await newKey()).then(
       (answer) => ({ status: 200, answer }),
-      (error) => ({ status: error.response?.status, error: error.message }),
+      (error) => ({ status: error.response?.status ?? 'no answer', error: error.message }),
     )
     say({ stolen })
   }
@@ -195,6 +196,12 @@ async function again(ask) {
     if (!oauth.isDPoPNonceError(error)) throw error
     return ask()
   }
+}
+
+/** Status and reasons of what a request was refused with. */
+async function refusal(error) {
+  const body = error.cause?.reasons ? error.cause : await error.response?.json().catch(() => undefined)
+  return [error.status ?? error.response?.status, body?.reasons]
 }
 
 async function newKey() {
@@ -243,3 +250,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     say({ broken: `${error.stack}`, response: await error.response?.text?.().catch(() => undefined) })
   }
 }
+// Whoever gave the commands has gone.
+process.exit(0)

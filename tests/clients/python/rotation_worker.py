@@ -99,14 +99,15 @@ class Worker:
         old = self.files
         new = self_signed(self.folder, self.name).files
         answer = self.register(old, new)
-        old_session = self.session(old)
+        # The old one is good for tokens until its end, too.
+        token = self.session(old).token["access_token"]
         self.files = new
         say(rotated=True, answer=answer)
-        threading.Thread(target=self.watch, args=(old_session, answer), daemon=True).start()
+        threading.Thread(target=self.watch, args=(old, token, answer), daemon=True).start()
 
     def register(self, old, new):
         answer = requests.post(
-            self.metadata["client_keys_endpoint"],
+            self.metadata["portcullis_key_endpoint"],
             data={"client_id": self.name, "next_key": self.next_key(old, new)},
             cert=old,
             verify=self.ca,
@@ -131,8 +132,11 @@ class Worker:
         }
         return jwt.encode(header, claims, ECKey.import_key(Path(new[1]).read_text()), registry=None)
 
-    def watch(self, session, answer):
-        """Asks with the old certificate's token over and over, until it is refused."""
+    def watch(self, old, token, answer):
+        """Asks with the old certificate's token over and over, until it is refused; Authlib itself would not send it."""
+        session = requests.Session()
+        session.trust_env, session.verify, session.cert = False, self.ca, old
+        session.headers["Authorization"] = f"Bearer {token}"
         last = 0.0
         while True:
             sent = time.time()
@@ -141,12 +145,16 @@ class Worker:
                 last = sent
                 self.stopping.wait(0.02)
                 continue
+            refused = time.time()
+            asked = {"grant_type": "client_credentials", "client_id": self.name}
+            again = session.post(self.metadata["token_endpoint"], data=asked, headers={"Authorization": None}, timeout=30)
             say(
                 ended={
-                    "ends_at": answer["previous"]["ends_at"],
+                    "ends_at": answer["replaces_until"],
                     "last_accepted_sent": last * 1_000,
-                    "first_refused": time.time() * 1_000,
+                    "first_refused": refused * 1_000,
                     "reasons": reply.json().get("reasons"),
+                    "token_endpoint": [again.status_code, again.json().get("reasons")],
                 }
             )
             return

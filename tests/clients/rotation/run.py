@@ -30,6 +30,7 @@ LATE_MS_MAX = 1_000
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rate", type=int, default=1_000, help="requests a second, over all machines")
     arguments.add_argument("--seconds", type=int, default=40, help="how long they work")
@@ -46,6 +47,7 @@ class Run:
         self.binary = Path(os.environ["PORTCULLIS_BIN"]).resolve()
         self.data = folder / "data"
         self.faults = []
+        self.machines = []
 
     def run(self):
         upstream = Process(["node", NODE / "rotation_upstream.mjs"])
@@ -55,6 +57,8 @@ class Run:
             try:
                 self.work()
             finally:
+                for machine in self.machines:
+                    machine.end()
                 self.process.send_signal(signal.SIGTERM)
                 self.process.wait(30)
         finally:
@@ -90,7 +94,7 @@ class Run:
         for machine in machines:
             machine.tell(rotate=True)
             told = machine.expect("rotated")
-            print(f"{machine.name}: rotated, the old key ends at {told['answer']['previous']['ends_at']}")
+            print(f"{machine.name}: rotated, the old key ends at {told['answer']['replaces_until']}")
         for machine in machines:
             self.judge_end(machine, machine.expect("ended")["ended"])
         rotations.join()
@@ -121,7 +125,10 @@ class Run:
     def judge_end(self, machine, ended):
         ends = ended.get("ends_ms") or datetime.fromisoformat(ended["ends_at"].replace("Z", "+00:00")).timestamp() * 1_000
         last, refused = ended["last_accepted_sent"] - ends, ended["first_refused"] - ends
-        print(f"{machine.name}: old key last accepted {last:+.0f} ms, first refused {refused:+.0f} ms, {ended['reasons']}")
+        print(f"{machine.name}: old key last accepted {last:+.0f} ms, first refused {refused:+.0f} ms, {ended['reasons']}; token endpoint {ended['token_endpoint']}")
+        status, reasons = ended["token_endpoint"]
+        if status != 401 or reasons != ["client_key_ended"]:
+            self.faults.append(f"{machine.name}: the old key was answered {status} {reasons} at the token endpoint")
         if last > 0:
             self.faults.append(f"{machine.name}: the old key was accepted {last:.0f} ms after its end")
         if refused < 0 or refused > LATE_MS_MAX:
@@ -139,9 +146,9 @@ class Run:
         machine.tell(steal=True)
         stolen = machine.expect("stolen")["stolen"]
         print(f"another next key by the old key: {stolen['status']}")
+        # The client is severed at that moment, so its connections may be reset before the answer is read.
         if stolen["status"] == 200:
             self.faults.append(f"an old key registered another next key: {stolen}")
-        machine.end()
         findings = self.command("findings", "-o", "json")
         if "theft" not in findings:
             self.faults.append(f"nobody is told of the theft: {findings}")
@@ -151,7 +158,7 @@ class Run:
         public = {member: private[member] for member in ("kty", "crv", "x")}
         jwks = self.file(f"{name}.jwks", json.dumps({"keys": [public]}))
         self.command("client", "enroll", name, "--integration", "quillmere-parcels", "--jwks", jwks)
-        machine = Process(["node", NODE / "rotation_worker.mjs"], name)
+        machine = self.machine(name, "node", NODE / "rotation_worker.mjs")
         common = {name: self.endpoints[name] for name in ("issuer", "gate", "ca")}
         machine.tell(start={**common, "name": name, "jwk": private, "rate": rate})
         machine.expect("started")
@@ -162,11 +169,16 @@ class Run:
 
         certificate, key = self_signed(self.folder, name).files
         self.command("client", "enroll", name, "--integration", "quillmere-parcels", "--cert", certificate)
-        machine = Process([sys.executable, PYTHON / "rotation_worker.py"], name)
+        machine = self.machine(name, sys.executable, PYTHON / "rotation_worker.py")
         common = {name: self.endpoints[name] for name in ("issuer", "gate", "ca")}
         start = {**common, "name": name, "certificate": certificate, "key": key, "rate": rate}
         machine.tell(start={**start, "folder": str(self.folder)})
         machine.expect("started")
+        return machine
+
+    def machine(self, name, *command):
+        machine = Process(command, name)
+        self.machines.append(machine)
         return machine
 
     def command(self, *words):
@@ -212,7 +224,8 @@ class Process:
         return message
 
     def end(self):
-        self.process.stdin.close()
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
