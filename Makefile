@@ -12,7 +12,8 @@ SOAK_MINUTES ?= 30
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-hostile binary bench-build bench-decisions bench-gate bench-token bench-records fuzz crash soak
+    test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-gate bench-token \
+    bench-records fuzz crash soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -54,13 +55,20 @@ test-rust: ## unit, property and integration tests
 test-doc: ## examples in the documentation
 	@$(STAGE) doc-tests cargo test --quiet --doc --workspace
 
-test-clients: test-node test-python ## OAuth clients that others wrote, against the binary
+test-clients: test-node test-python test-rotation ## OAuth clients that others wrote, against the binary
 
 test-node: binary
 	@$(STAGE) clients-node .ci/clients node
 
 test-python: binary
 	@$(STAGE) clients-python .ci/clients python
+
+test-rotation: binary
+	@$(STAGE) rotation .ci/clients rotation --short
+
+rotation: ## exchange every key under 1,000 requests a second of clients that others wrote (SHORT=1: 100 a second)
+	cargo build --quiet --release -p portcullis
+	PORTCULLIS_BIN=$(CARGO_TARGET_DIR)/release/portcullis .ci/clients rotation $(if $(SHORT),--short)
 
 test-hostile: binary ## smugglex, sslyze and ja4plus, against the binary
 	@$(STAGE) hostile .ci/hostile
