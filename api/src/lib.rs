@@ -3,6 +3,7 @@
 //! What the command line, the console and control have in common. Nothing here talks to anything.
 
 pub mod apply;
+pub mod certificates;
 pub mod checks;
 pub mod client_keys;
 pub mod closing;

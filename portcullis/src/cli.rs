@@ -4,6 +4,7 @@ mod apply;
 mod backup;
 mod call;
 mod certificate;
+mod certificates;
 mod client;
 mod decisions;
 mod describe;
@@ -161,6 +162,9 @@ enum Verb {
     /// Look at the keys that tokens are signed with, replace and withdraw them
     #[command(subcommand)]
     Keys(keys::Verb),
+    /// Look at the certificates of the built-in authority, issue, renew and revoke them
+    #[command(subcommand)]
+    Certificate(certificates::Verb),
     /// Back an installation up, encrypted, and bring it back
     #[command(subcommand)]
     Backup(backup::Verb),
@@ -270,6 +274,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Schema(arguments) => local::schema(&out, &arguments),
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
         Verb::Keys(verb) => keys::keys(&place, &out, verb).await,
+        Verb::Certificate(verb) => certificates::certificate(&place, &out, verb).await,
         Verb::Backup(verb) => backup::backup(&place, &out, verb).await,
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
@@ -342,6 +347,11 @@ mod tests {
             "portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000001",
             "portcullis new integration --template push acme",
             "portcullis completion bash",
+            "portcullis certificate list",
+            "portcullis certificate issue acme-robot --use client --csr F",
+            "portcullis certificate renew gate",
+            "portcullis certificate revoke 4a1b --reason leak",
+            "portcullis certificate crl clients",
             "portcullis keys rotate --now",
             "portcullis keys withdraw KID --reason leak",
             "portcullis doctor",
@@ -381,6 +391,9 @@ mod tests {
             "portcullis backup create F --recipient age1x",
             "portcullis ledger prove -1",
             "portcullis demon",
+            "portcullis certificate issue acme-robot",
+            "portcullis certificate revoke 4a1b",
+            "portcullis certificate crl servers",
             "portcullis keys withdraw KID",
         ] {
             check(line, false);

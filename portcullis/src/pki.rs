@@ -4,31 +4,28 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use jiff::{Timestamp, ToSpan};
 use portcullis_gate::TlsMaterial;
 use portcullis_ledger::note::{NoteSigner, NoteVerifier};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
-};
+use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 
 use crate::clock::entropy;
 use crate::settings::write_whole;
 use crate::vault::{REPLACED, Replaced, Vault};
 
+mod authority;
 mod signing;
 mod subjects;
 
+pub use authority::Intermediate;
 pub use signing::SigningFiles;
 pub use subjects::SubjectKeysWrapper;
 
-const AUTHORITY_DAYS: i64 = 3_650;
-const SERVER_DAYS: i64 = 397;
-/// A certificate with fewer days left is replaced at the next start.
-const RENEW_DAYS: i64 = 60;
+/// The servers of an installation.
+pub const SERVERS: [&str; 2] = ["gate", "control"];
 
 /// The folder `keys` of a data directory.
 #[derive(Clone)]
@@ -39,17 +36,11 @@ pub struct Keys {
 
 impl Keys {
     /// Opens the folder, and makes what is missing in it. `hosts` are the names and addresses that
-    /// the servers' certificates must hold.
-    pub fn open(folder: PathBuf, vault: Vault, hosts: &[String], now: Timestamp) -> Result<Self> {
+    /// the servers' certificates must hold, each for `days`.
+    pub fn open(folder: PathBuf, vault: Vault, hosts: &[String], days: u32, now: Timestamp) -> Result<Self> {
         let keys = Self { folder, vault };
-        if !keys.path("ca.crt").exists() {
-            keys.make_authority(now)?;
-        }
-        for server in ["gate", "control"] {
-            if keys.needs_renewal(server, hosts, now) {
-                keys.make_server(server, hosts, now)?;
-            }
-        }
+        keys.ensure_authorities(now)?;
+        keys.renew_servers(hosts, days, now)?;
         if !keys.path("checkpoint.pem").exists() {
             let pem = SigningKey::generate(Algorithm::EdDSA)?.to_pkcs8()?.to_pem();
             keys.vault.write(&keys.path("checkpoint.pem"), pem.as_bytes())?;
@@ -72,8 +63,52 @@ impl Keys {
         read(&self.path("ca.crt"))
     }
 
+    /// Makes those of the servers' certificates anew that have less than a third of their life left, and
+    /// tells which.
+    pub fn renew_servers(&self, hosts: &[String], days: u32, now: Timestamp) -> Result<Vec<&'static str>> {
+        let mut renewed = Vec::new();
+        for server in SERVERS {
+            if !self.is_external(server) && self.needs_renewal(server, hosts, now) {
+                self.make_server(server, hosts, days, now)?;
+                renewed.push(server);
+            }
+        }
+        Ok(renewed)
+    }
+
+    /// Makes a server's certificate anew, however long it is still good.
+    pub fn renew_server(&self, name: &str, hosts: &[String], days: u32, now: Timestamp) -> Result<()> {
+        if !SERVERS.contains(&name) {
+            bail!("there is no server `{name}`\nhint: it is `gate` or `control`");
+        }
+        if self.is_external(name) {
+            let path = self.path(&format!("{name}.external.crt"));
+            bail!(
+                "`{}` was brought from outside\nhint: put the new one in its place, and `portcullis reload`",
+                path.display()
+            );
+        }
+        self.make_server(name, hosts, days, now)
+    }
+
+    /// Whether the owner has brought a certificate of another authority.
+    pub fn is_external(&self, name: &str) -> bool {
+        self.path(&format!("{name}.external.crt")).exists()
+    }
+
+    /// Where the certificate of a server lies that is in use.
+    pub fn server_path(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}{}.crt", if self.is_external(name) { ".external" } else { "" }))
+    }
+
     /// Certificate chain and key of `gate` or `control`.
     pub fn server(&self, name: &str) -> Result<TlsMaterial> {
+        if self.is_external(name) {
+            return Ok(TlsMaterial {
+                chain_pem: read(&self.server_path(name))?,
+                key_pem: self.vault.read(&self.path(&format!("{name}.external.key")))?,
+            });
+        }
         Ok(TlsMaterial {
             chain_pem: read(&self.path(&format!("{name}.crt")))?,
             key_pem: self.vault.read(&self.path(&format!("{name}.key")))?,
@@ -134,33 +169,7 @@ impl Keys {
         read_signing_key(&self.vault, &self.path("checkpoint.pem"))
     }
 
-    fn make_authority(&self, now: Timestamp) -> Result<()> {
-        let key = KeyPair::generate()?;
-        let mut parameters = parameters("Portcullis installation CA", AUTHORITY_DAYS, now)?;
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = parameters.self_signed(&key)?;
-        // The key first: a certificate without its key would look finished.
-        self.vault.write(&self.path("ca.key"), key.serialize_pem().as_bytes())?;
-        write_whole(&self.path("ca.crt"), certificate.pem().as_bytes(), 0o644)
-    }
-
-    fn make_server(&self, name: &str, hosts: &[String], now: Timestamp) -> Result<()> {
-        let authority_key = KeyPair::from_pem(&String::from_utf8(self.vault.read(&self.path("ca.key"))?)?)?;
-        let authority = Issuer::from_ca_cert_pem(&String::from_utf8(self.authority_pem()?)?, authority_key)?;
-        let key = KeyPair::generate()?;
-        let mut parameters = parameters(&format!("Portcullis {name}"), SERVER_DAYS, now)?;
-        parameters.subject_alt_names =
-            hosts.iter().map(|host| alternative_name(host)).collect::<Result<_>>()?;
-        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        parameters.use_authority_key_identifier_extension = true;
-        let certificate = parameters.signed_by(&key, &authority)?;
-        self.vault.write(&self.path(&format!("{name}.key")), key.serialize_pem().as_bytes())?;
-        write_whole(&self.path(&format!("{name}.crt")), certificate.pem().as_bytes(), 0o644)
-    }
-
-    /// Missing, soon over, or without one of the hosts.
+    /// Missing, with less than a third of its life left, or without one of the hosts.
     fn needs_renewal(&self, name: &str, hosts: &[String], now: Timestamp) -> bool {
         let Ok(pem) = fs::read(self.path(&format!("{name}.crt"))) else { return true };
         if !self.path(&format!("{name}.key")).exists() {
@@ -168,8 +177,11 @@ impl Keys {
         }
         let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else { return true };
         let Ok(certificate) = pem.parse_x509() else { return true };
-        let left = certificate.validity().not_after.timestamp() - now.as_second();
-        if left < RENEW_DAYS * 86_400 {
+        let validity = certificate.validity();
+        let left = validity.not_after.timestamp().saturating_sub(now.as_second());
+        if left.saturating_mul(3)
+            < validity.not_after.timestamp().saturating_sub(validity.not_before.timestamp())
+        {
             return true;
         }
         let Ok(Some(names)) = certificate.subject_alternative_name() else { return true };

@@ -105,11 +105,13 @@ pub struct KeySettings {
     pub signing_days: u32,
     /// How long a key is published before it signs.
     pub publish_ahead_seconds: u32,
+    /// How long certificates of the built-in authority are good; renewed when a third of it is left.
+    pub certificate_days: u32,
 }
 
 impl Default for KeySettings {
     fn default() -> Self {
-        Self { signing_days: 30, publish_ahead_seconds: 3_600 }
+        Self { signing_days: 30, publish_ahead_seconds: 3_600, certificate_days: 30 }
     }
 }
 
@@ -118,7 +120,10 @@ impl KeySettings {
     const AHEAD_SECONDS_MIN: u32 = 300;
 
     pub fn signing_plan(&self) -> Result<SigningPlan> {
-        let Self { signing_days, publish_ahead_seconds } = self;
+        let Self { signing_days, publish_ahead_seconds, certificate_days } = self;
+        if !(2..=397).contains(certificate_days) {
+            bail!("`keys.certificate_days` is `{certificate_days}`\nhint: it may be 2 to 397");
+        }
         if !(1..=366).contains(signing_days) {
             bail!("`keys.signing_days` is `{signing_days}`\nhint: it may be 1 to 366");
         }

@@ -1,5 +1,6 @@
 //! `portcullis up`: gate and control in one process, on embedded stores.
 
+mod authority;
 mod checks;
 mod endpoints;
 mod fetch;
@@ -47,6 +48,8 @@ const LINK_MESSAGES_MAX: usize = 4_096;
 /// How often memory that is free goes back to the system: measured at 48 MB after a start with a
 /// thousand clients without it, and 41 MB with it.
 const TIDY: Duration = Duration::from_secs(5);
+/// How often it is looked whether a certificate is to be renewed.
+const RENEWALS: Duration = Duration::from_secs(3_600);
 
 /// How an installation is started.
 #[derive(Clone, Debug, clap::Args)]
@@ -99,7 +102,9 @@ impl Installation {
         let directory = DataDirectory::open(&arguments.dir)?;
         let settings = settle(arguments, &directory)?;
         let vault = Vault::open(&directory.join("keys"), arguments.master_key_file.as_deref())?;
-        let keys = Keys::open(directory.join("keys"), vault, &hosts(&settings)?, clock.now())?;
+        let hosts = hosts(&settings)?;
+        let days = settings.keys.certificate_days;
+        let keys = Keys::open(directory.join("keys"), vault, &hosts, days, clock.now())?;
         let (control, store) = start_control(&directory, &settings, &keys, &clock).await?;
         record_restored(&control, &directory).await?;
         let admin_token = ensure_admin(&control, &directory).await?;
@@ -122,7 +127,16 @@ impl Installation {
             identities: directory.join("identities"),
             clock: control.clock().clone(),
         };
-        let reloader = Arc::new(Reloader::new(settings_path, held, keys, gate.reloads(), serving.tls())?);
+        let reloads = gate.reloads();
+        let reloader =
+            Arc::new(Reloader::new(settings_path, held, keys.clone(), reloads, serving.tls(), hosts)?);
+        let authority = authority::BuiltIn {
+            keys,
+            reloader: Arc::clone(&reloader),
+            identities: directory.join("identities"),
+            clock: control.clock().clone(),
+            days,
+        };
         let metrics_access = metrics_access(settings.metrics.access, &directory)?;
         let postings = Arc::new(Postings::start(&settings.checkpoints, &store, control.clock())?);
         control.serve_with(reload::process(
@@ -131,6 +145,7 @@ impl Installation {
             metrics_access,
             postings,
             surroundings,
+            authority,
         ));
         let sealing = Sealing::start(control.clone(), settings.sealing)?;
         let endpoints = Endpoints {
@@ -218,6 +233,21 @@ impl Installation {
         self.reloader.reload().await
     }
 
+    /// Renews the certificates that have less than a third of their life left.
+    async fn renew_due(&self) {
+        let now = self.control.clock().now();
+        match self.reloader.renew_due(now).await {
+            Ok(None) => {}
+            Ok(Some(answer)) => tracing::info!(changed = ?answer.changed, "certificates were renewed"),
+            Err(error) => tracing::error!("certificates were not renewed: {error:#}"),
+        }
+        match self.control.renew_identities().await {
+            Ok(renewed) if renewed.is_empty() => {}
+            Ok(renewed) => tracing::info!(?renewed, "identities towards upstreams were renewed"),
+            Err(error) => tracing::error!(%error, "identities towards upstreams were not renewed"),
+        }
+    }
+
     /// Takes nothing new, lets requests end, then stops.
     pub async fn stop(self) {
         let Self { gate, serving, sealing, control, endpoints, store, drain, reloader: _, _directory } = self;
@@ -245,10 +275,12 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     installation.endpoints.print();
     manager.ready("serving");
     let mut tidy = tokio::time::interval(TIDY);
+    let mut renewals = tokio::time::interval(RENEWALS);
     let mut watchdog = manager.watchdog().map(tokio::time::interval);
     loop {
         tokio::select! {
             _ = tidy.tick() => crate::allocator::give_back(),
+            _ = renewals.tick() => installation.renew_due().await,
             () = due(&mut watchdog) => {
                 // Without a core that serves there is no life to tell of: the manager starts it anew.
                 if installation.gate.is_alive() {

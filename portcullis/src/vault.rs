@@ -221,7 +221,7 @@ fn any_sealed(folder: &Path) -> Result<bool> {
 /// The files that hold secrets, in a stable order; not those that an operator brought.
 fn secrets(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for folder in [folder.to_owned(), folder.join("signing")] {
+    for folder in [folder.to_owned(), folder.join("signing"), folder.join("authorities")] {
         if !folder.is_dir() {
             continue;
         }

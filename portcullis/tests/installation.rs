@@ -12,6 +12,8 @@
 
 #[path = "installation/backup.rs"]
 mod backup;
+#[path = "installation/certificates.rs"]
+mod certificates;
 #[path = "installation/contract.rs"]
 mod contract;
 #[path = "installation/crash.rs"]

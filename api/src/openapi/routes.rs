@@ -3,6 +3,10 @@
 use schemars::{Schema, SchemaGenerator};
 
 use crate::apply::{ApplyReport, ApplyRequest};
+use crate::certificates::{
+    CertificatesView, IssueAnswer, IssueRequest, RenewRequest, RevokeCertificateAnswer,
+    RevokeCertificateRequest,
+};
 use crate::checks::Check;
 use crate::client_keys::{ClientKeysView, EnrolmentAnswer, EnrolmentRequest};
 use crate::closing::{
@@ -82,6 +86,7 @@ const STREAM: &str = "Server-sent events as they happen, with a comment every 15
 pub fn routes() -> Vec<Route> {
     let mut routes = resources();
     routes.extend(people());
+    routes.extend(certificates());
     routes.extend(keys());
     routes.extend(observing());
     routes.extend(public());
@@ -170,6 +175,40 @@ fn people() -> Vec<Route> {
         command("/v1/reload", "reload", "Read settings, certificates and identities anew")
             .about("Holds for connections from now on; those that stand are not touched. When anything can't be used, all stays as it was.")
             .answers::<ReloadAnswer>(200, "What has changed."),
+    ]
+}
+
+fn certificates() -> Vec<Route> {
+    vec![
+        read(
+            "/v1/certificates",
+            "list_certificates",
+            "Certificates of the built-in authority, and the servers'",
+        )
+        .answers::<CertificatesView>(200, "Those that have not ended."),
+        command(
+            "/v1/certificates",
+            "issue_certificate",
+            "Issue a certificate to a client, or to the gate towards upstreams",
+        )
+        .takes::<IssueRequest>()
+        .answers::<IssueAnswer>(201, "The certificate, which the ledger holds."),
+        command(
+            "/v1/certificates/renew",
+            "renew_certificate",
+            "Make a server's certificate anew, and put it to use",
+        )
+        .takes::<RenewRequest>()
+        .answers::<ReloadAnswer>(200, "What has changed; connections that stand are not touched."),
+        command("/v1/certificates/revoke", "revoke_certificate", "Refuse a certificate that was issued")
+            .takes::<RevokeCertificateRequest>()
+            .answers::<RevokeCertificateAnswer>(200, "It is refused, and in the list of revoked ones."),
+        read(
+            "/v1/certificates/crl/{use}",
+            "certificate_revocation_list",
+            "The list of revoked certificates (RFC 5280), as PEM",
+        )
+        .answers_as_text(200, "The list, good for a day.", "application/x-pem-file"),
     ]
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::archive::{Expiry, SealedFile};
 use crate::decision::DecisionId;
-use crate::event::{ExternalKeys, PublicKey, RegisteredKey};
+use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
 use crate::spec::{ClientSpec, Declaration, Kind};
@@ -161,6 +161,13 @@ pub enum Command {
         root: String,
         known_later: Option<u64>,
     },
+    /// The built-in authority has signed it already; it is handed out when this is recorded.
+    IssueCertificate(IssuedCertificate),
+    RevokeCertificate {
+        serial: String,
+        by: OperatorId,
+        reason: String,
+    },
 }
 
 /// A client that has no key yet.
@@ -285,6 +292,10 @@ pub enum Refusal {
     SealedOtherwise(String),
     #[error("`{file}` can't be changed: vendor `{vendor}` is under legal hold")]
     Held { file: String, vendor: String },
+    #[error(
+        "`{most}` certificates are valid already\nhint: wait until some have ended; issue them for fewer days"
+    )]
+    CertificatesMany { most: usize },
 }
 
 /// Why a client can't put another key in the place of one.

@@ -139,6 +139,10 @@ pub enum Event {
     },
     /// The ledger was brought back from a backup: what came after it is unknown here.
     RestoredFromBackup(FromBackup),
+    /// The built-in authority has signed a machine's certificate.
+    CertificateIssued(IssuedCertificate),
+    /// The certificate is refused from now on, and stands in the list of revoked ones.
+    CertificateRevoked(CertificateRevocation),
 }
 
 impl Event {
@@ -146,7 +150,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 26] = [
+    pub const KINDS: [&'static str; 28] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -173,6 +177,8 @@ impl Event {
         "legal_hold_lifted",
         "keys_replaced",
         "restored_from_backup",
+        "certificate_issued",
+        "certificate_revoked",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -205,6 +211,8 @@ impl Event {
             Self::LegalHoldLifted(_) => "legal_hold_lifted",
             Self::KeysReplaced { .. } => "keys_replaced",
             Self::RestoredFromBackup(_) => "restored_from_backup",
+            Self::CertificateIssued(_) => "certificate_issued",
+            Self::CertificateRevoked(_) => "certificate_revoked",
         }
     }
 
@@ -238,8 +246,46 @@ impl Event {
             Self::LegalHoldLifted(lift) => lift.vendor.0,
             // It is about the installation.
             Self::RestoredFromBackup(_) => Uuid::nil(),
+            // The authority is the installation's.
+            Self::CertificateIssued(_) | Self::CertificateRevoked(_) => Uuid::nil(),
         }
     }
+}
+
+/// A certificate that the built-in authority has signed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    /// Lower-case hex.
+    pub serial: String,
+    #[serde(rename = "use")]
+    pub usage: CertificateUse,
+    /// Of the client, or of the identity that upstreams are shown.
+    pub name: String,
+    /// Base64url of the RFC 8705 SHA-256 thumbprint.
+    pub thumbprint: String,
+    pub not_after: Timestamp,
+    pub by: OperatorId,
+    pub time: Timestamp,
+}
+
+/// What a certificate is for; each use has an intermediate authority of its own.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateUse {
+    /// Vendors' machines, towards the gate.
+    Clients,
+    /// The gate, towards upstreams.
+    Upstreams,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CertificateRevocation {
+    pub serial: String,
+    pub by: OperatorId,
+    pub reason: String,
+    pub time: Timestamp,
 }
 
 /// A public key or certificate of a client, by thumbprint.

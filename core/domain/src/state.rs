@@ -5,6 +5,7 @@
 
 mod apply;
 mod archive;
+pub mod certificates;
 mod client_keys;
 mod decide;
 mod enrolment;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::certificates::KnownCertificate;
 use crate::archive::{LegalHold, SealedFiles};
 use crate::event::{FromBackup, RegisteredKey, RestoreProposal, Severance};
 use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
@@ -78,6 +80,8 @@ pub struct State {
     pub expired: Arc<BTreeSet<String>>,
     /// Vendors whose decisions are kept whatever else says.
     pub holds: BTreeMap<VendorId, LegalHold>,
+    /// Certificates of the built-in authority that may still be valid, by serial number.
+    pub certificates: BTreeMap<String, KnownCertificate>,
     /// How many days the decisions of vendors are kept, of deleted ones too; without an entry as many as usual.
     pub decisions_days: BTreeMap<VendorId, u32>,
     /// The backup that this ledger was brought back from last.

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
-    Cause, Event, ExternalKeys, FromBackup, IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration,
-    RestoreProposal, Severance,
+    Cause, CertificateRevocation, CertificateUse, Event, ExternalKeys, FromBackup, IssuedCertificate,
+    IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration, RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
     ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
@@ -305,6 +305,21 @@ fn one_of_each() -> Vec<Event> {
             &["key-1"],
             Cause::GateMemory { gate: "gate".into(), version: 57 },
         ),
+        Event::CertificateIssued(IssuedCertificate {
+            serial: "0a1b".into(),
+            usage: CertificateUse::Clients,
+            name: "robot".into(),
+            thumbprint: "key-5".into(),
+            not_after: time,
+            by: operator,
+            time,
+        }),
+        Event::CertificateRevoked(CertificateRevocation {
+            serial: "0a1b".into(),
+            by: operator,
+            reason: "stolen laptop".into(),
+            time,
+        }),
     ]
 }
 

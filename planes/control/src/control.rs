@@ -330,7 +330,7 @@ impl Control {
         self.close_with_receipt(Command::Sever { target, by, reason, seen }).await
     }
 
-    async fn close_with_receipt(&self, command: Command) -> Result<Receipt, ExecuteError> {
+    pub(crate) async fn close_with_receipt(&self, command: Command) -> Result<Receipt, ExecuteError> {
         let clock = self.clock().clone();
         let (requested_at, arrived) = (clock.now(), clock.monotonic());
         let closed = self.0.core.close(command, &self.0.seen)?;

@@ -4,6 +4,7 @@
 
 mod archive;
 mod authorize;
+mod certificates;
 mod checks;
 mod client_keys;
 mod closing;
@@ -56,6 +57,10 @@ pub fn router(control: Control) -> Router {
         .route("/v1/operators/{name}", delete(operators::remove))
         .route("/v1/erase", post(operators::erase))
         .route("/v1/reload", post(reload::reload))
+        .route("/v1/certificates", get(certificates::list).post(certificates::issue))
+        .route("/v1/certificates/renew", post(certificates::renew))
+        .route("/v1/certificates/revoke", post(certificates::revoke))
+        .route("/v1/certificates/crl/{use}", get(certificates::crl))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/rotate", post(keys::rotate))
         .route("/v1/keys/withdraw", post(keys::withdraw))

@@ -6,6 +6,7 @@
 
 mod apply;
 mod book;
+pub mod certificates;
 mod clock_watch;
 pub mod control;
 mod core;

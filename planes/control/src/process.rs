@@ -3,10 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use portcullis_api::certificates::CertificateView;
 use portcullis_api::checks::Check;
 use portcullis_api::ledger::Posting;
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
+use portcullis_domain::event::CertificateUse;
 use portcullis_policy::facts::SnapshotFacts;
 
 pub type Reloading = Pin<Box<dyn Future<Output = Result<ReloadAnswer, Box<Problem>>> + Send>>;
@@ -22,6 +25,67 @@ pub struct Process {
     pub metrics_access: MetricsAccess,
     /// Looks at what a snapshot names, such as upstreams, from where the gate stands.
     pub checks: Box<dyn Fn(SnapshotFacts) -> Checking + Send + Sync>,
+    /// None where certificates come from elsewhere.
+    pub authority: Option<Arc<dyn Authority>>,
+}
+
+/// The built-in authority, whose keys the process holds. Its calls take as long as a signature and a file.
+pub trait Authority: Send + Sync {
+    /// The authority's own certificates, and the servers'.
+    ///
+    /// # Errors
+    /// A file can't be read.
+    fn own(&self) -> Result<Vec<CertificateView>, Box<Problem>>;
+
+    /// Signs; nobody has it before it is in the ledger.
+    ///
+    /// # Errors
+    /// The request is none, or the authority's key can't be used.
+    fn sign(&self, order: &Order) -> Result<Signed, Box<Problem>>;
+
+    /// Lays an identity where gates take those from that they show to upstreams, and has it put to use.
+    fn install(&self, name: &str, signed: &Signed) -> Reloading;
+
+    /// Makes a server's certificate anew, and has it put to use.
+    fn renew(&self, server: String) -> Reloading;
+
+    /// The list of revoked certificates, as PEM; `number` never falls.
+    ///
+    /// # Errors
+    /// The authority's key can't be used.
+    fn crl(
+        &self,
+        usage: CertificateUse,
+        number: u64,
+        revoked: &[(String, Timestamp)],
+    ) -> Result<String, Box<Problem>>;
+
+    /// How long certificates are good, unless another time is asked for.
+    fn days(&self) -> u32;
+}
+
+/// A certificate that is to be signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Order {
+    pub usage: CertificateUse,
+    /// Of the client, or of the identity.
+    pub name: String,
+    /// PKCS#10 as PEM, of which the key alone counts; without one a key is made.
+    pub request: Option<String>,
+    pub days: u32,
+}
+
+/// A certificate that was signed.
+#[derive(Clone)]
+pub struct Signed {
+    /// Lower-case hex.
+    pub serial: String,
+    pub thumbprint: String,
+    pub not_after: Timestamp,
+    /// The certificate, then its intermediate.
+    pub chain_pem: String,
+    /// The key, if it was made here.
+    pub key_pem: Option<String>,
 }
 
 pub type Checking = Pin<Box<dyn Future<Output = Vec<Check>> + Send>>;

@@ -193,6 +193,28 @@ Examples:
   portcullis new integration acme > acme.yaml
   portcullis new integration --template push acme > acme.yaml";
 
+pub(super) const CERTIFICATE_LIST: &str = "\
+Examples:
+  portcullis certificate list";
+
+pub(super) const CERTIFICATE_ISSUE: &str = "\
+Examples:
+  portcullis certificate issue acme-robot --use client --csr acme-robot.csr --out acme-robot.crt
+  portcullis client enroll acme-robot --integration acme-parcels --cert acme-robot.crt
+  portcullis certificate issue parcels --use upstream";
+
+pub(super) const CERTIFICATE_RENEW: &str = "\
+Examples:
+  portcullis certificate renew gate";
+
+pub(super) const CERTIFICATE_REVOKE: &str = "\
+Examples:
+  portcullis certificate revoke 4a1be02f5d --reason 'stolen laptop'";
+
+pub(super) const CERTIFICATE_CRL: &str = "\
+Examples:
+  portcullis certificate crl clients > clients.crl";
+
 pub(super) const KEYS_LIST: &str = "\
 Examples:
   portcullis keys list";

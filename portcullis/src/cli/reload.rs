@@ -14,7 +14,7 @@ pub(super) async fn reload(place: &Place, out: &Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn told(answer: &ReloadAnswer) -> String {
+pub(super) fn told(answer: &ReloadAnswer) -> String {
     let mut text = String::new();
     if answer.changed.is_empty() {
         text.push_str("nothing had changed\n");

@@ -152,6 +152,11 @@ impl Server {
         checked(self.send(request).await?).await
     }
 
+    /// An answer that is no JSON.
+    pub(super) async fn text(&self, path: &[&str]) -> Result<String> {
+        Ok(checked(self.look(path).await?).await?.text().await?)
+    }
+
     /// Any answer, whatever its status.
     pub(super) async fn look(&self, path: &[&str]) -> Result<Response> {
         self.send(self.request(Method::GET, path)?).await

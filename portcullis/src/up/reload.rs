@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use jiff::Timestamp;
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_control::metrics::write_metric;
@@ -13,6 +14,7 @@ use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
+use super::authority::BuiltIn;
 use super::checks::{Surroundings, checks};
 use super::posting::Postings;
 use super::serve::server_config;
@@ -26,6 +28,8 @@ pub struct Reloader {
     keys: Keys,
     gate: Reloads,
     control: watch::Sender<Arc<ServerConfig>>,
+    /// Names and addresses that the servers' certificates hold.
+    hosts: Vec<String>,
     /// One reload at a time; with what the last one read.
     last: Mutex<Last>,
 }
@@ -43,9 +47,26 @@ impl Reloader {
         keys: Keys,
         gate: Reloads,
         control: watch::Sender<Arc<ServerConfig>>,
+        hosts: Vec<String>,
     ) -> Result<Self> {
         let last = Mutex::new(Last { settings, control: keys.server("control")? });
-        Ok(Self { settings_path, keys, gate, control, last })
+        Ok(Self { settings_path, keys, gate, control, hosts, last })
+    }
+
+    /// Makes a server's certificate anew, and puts it to use; connections that stand are not touched.
+    pub async fn renew(&self, server: &str, now: Timestamp) -> Result<ReloadAnswer> {
+        let days = self.last.lock().await.settings.keys.certificate_days;
+        self.keys.renew_server(server, &self.hosts, days, now)?;
+        self.reload().await
+    }
+
+    /// Makes those of the servers' certificates anew that have less than a third of their life left.
+    pub async fn renew_due(&self, now: Timestamp) -> Result<Option<ReloadAnswer>> {
+        let days = self.last.lock().await.settings.keys.certificate_days;
+        if self.keys.renew_servers(&self.hosts, days, now)?.is_empty() {
+            return Ok(None);
+        }
+        self.reload().await.map(Some)
     }
 
     /// Puts to use what the files hold now: all of it, or nothing. Connections that stand are not touched.
@@ -99,12 +120,15 @@ pub fn process(
     metrics_access: MetricsAccess,
     postings: Arc<Postings>,
     surroundings: Surroundings,
+    authority: BuiltIn,
 ) -> Process {
     let posted = Arc::clone(&postings);
     Process {
         reload: Box::new(move || {
             let reloader = Arc::clone(&reloader);
-            Box::pin(async move { reloader.reload().await.map_err(|error| Box::new(problem(&error))) })
+            Box::pin(async move {
+                reloader.reload().await.map_err(|error| Box::new(problem("nothing was reloaded", &error)))
+            })
         }),
         metrics: Box::new(move |text| {
             metrics(&strangers, text);
@@ -113,14 +137,14 @@ pub fn process(
         postings: Box::new(move || posted.status()),
         metrics_access,
         checks: checks(surroundings),
+        authority: Some(Arc::new(authority)),
     }
 }
 
-fn problem(error: &anyhow::Error) -> Problem {
+pub fn problem(title: &'static str, error: &anyhow::Error) -> Problem {
     let (detail, hint) = chain(error);
-    let problem = Problem::new(422, "nothing was reloaded", detail);
-    problem
-        .hint(hint.unwrap_or_else(|| "put it right and reload again; what was in use serves on".to_owned()))
+    let problem = Problem::new(422, title, detail);
+    problem.hint(hint.unwrap_or_else(|| "put it right and try again; what was in use serves on".to_owned()))
 }
 
 fn metrics(strangers: &Strangers, text: &mut String) {

@@ -71,7 +71,10 @@ pub fn replace_lost(directory: &Path, given: Option<&Path>, aside: &str) -> Resu
     let name_of = |path: &PathBuf| path.strip_prefix(&folder).unwrap_or(path).display().to_string();
     let names: Vec<String> = lost.iter().map(name_of).collect();
     let aside = folder.join(aside);
-    fs::create_dir_all(aside.join("signing")).with_context(|| format!("can't make `{}`", aside.display()))?;
+    for folder in ["signing", "authorities"] {
+        fs::create_dir_all(aside.join(folder))
+            .with_context(|| format!("can't make `{}`", aside.display()))?;
+    }
     // Told first: when this breaks off, the next start knows, and doing it again goes on.
     let before: Replaced = fs::read(folder.join(REPLACED))
         .ok()

@@ -186,7 +186,8 @@ pub struct Machine {
     pub certificate_pem: String,
     gate: String,
     client: Client,
-    identity: (Vec<u8>, Vec<u8>),
+    /// The chain, leaf first, and its key.
+    identity: (Vec<Vec<u8>>, Vec<u8>),
 }
 
 impl Machine {
@@ -194,10 +195,24 @@ impl Machine {
         let key = KeyPair::generate().unwrap();
         let certificate =
             CertificateParams::new(vec![format!("{name}.example")]).unwrap().self_signed(&key).unwrap();
-        let identity = (certificate.der().to_vec(), key.serialize_der());
+        let identity = (vec![certificate.der().to_vec()], key.serialize_der());
         Self {
             name: name.to_owned(),
             certificate_pem: certificate.pem(),
+            gate: installation.gate(),
+            client: client(&installation.directory, Some(identity.clone())),
+            identity,
+        }
+    }
+
+    /// A machine whose certificate somebody has issued.
+    pub fn of(installation: &Installation, name: &str, chain_pem: &str, key_pem: &str) -> Self {
+        let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes());
+        let chain = chain.map(|certificate| certificate.unwrap().to_vec()).collect();
+        let identity = (chain, KeyPair::from_pem(key_pem).unwrap().serialize_der());
+        Self {
+            name: name.to_owned(),
+            certificate_pem: chain_pem.to_owned(),
             gate: installation.gate(),
             client: client(&installation.directory, Some(identity.clone())),
             identity,
@@ -243,7 +258,7 @@ impl Machine {
     }
 }
 
-fn client(directory: &Path, identity: Option<(Vec<u8>, Vec<u8>)>) -> Client {
+fn client(directory: &Path, identity: Option<(Vec<Vec<u8>>, Vec<u8>)>) -> Client {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(directory.join("keys/ca.crt")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
@@ -256,7 +271,7 @@ fn client(directory: &Path, identity: Option<(Vec<u8>, Vec<u8>)>) -> Client {
     let config = match identity {
         Some((certificate, key)) => builder
             .with_client_auth_cert(
-                vec![CertificateDer::from(certificate)],
+                certificate.into_iter().map(CertificateDer::from).collect(),
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)),
             )
             .unwrap(),

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import { setInterval as paces } from 'node:timers/promises'
 
 import * as oauth from 'oauth4webapi'
 import { Agent, fetch } from 'undici'
@@ -26,7 +27,7 @@ class Worker {
     this.first = jwk
     this.counts = { passed: 0, tokens: 0, handshakes: 0 }
     this.failures = []
-    this.in_flight = 0
+    this.in_flight = new Set()
   }
 
   async start() {
@@ -38,8 +39,9 @@ class Worker {
     await this.renew(this.holder)
     this.last = performance.now()
     this.owed = 0
-    this.timer = setInterval(() => this.tick(), TICK_MS)
-    this.reconnecting = setInterval(() => this.connect(), CONNECTIONS_MS)
+    this.reconnect_at = this.last + CONNECTIONS_MS
+    this.stopping = new AbortController()
+    this.pace()
     say({ started: true })
   }
 
@@ -74,13 +76,27 @@ class Worker {
     holder.until = performance.now() + TOKEN_MS
   }
 
+  /** The load itself, not a wait for anything. */
+  async pace() {
+    try {
+      for await (const _ of paces(TICK_MS, undefined, { signal: this.stopping.signal })) this.tick()
+    } catch (error) {
+      if (error.name !== 'AbortError') throw error
+    }
+  }
+
   tick() {
     const now = performance.now()
+    if (now > this.reconnect_at) {
+      this.reconnect_at = now + CONNECTIONS_MS
+      this.connect()
+    }
     this.owed += ((now - this.last) * this.rate) / 1_000
     this.last = now
-    while (this.owed >= 1 && this.in_flight < IN_FLIGHT_MAX) {
+    while (this.owed >= 1 && this.in_flight.size < IN_FLIGHT_MAX) {
       this.owed -= 1
-      this.request()
+      const request = this.request().finally(() => this.in_flight.delete(request))
+      this.in_flight.add(request)
     }
     const { holder } = this
     if (now > holder.until) {
@@ -90,14 +106,11 @@ class Worker {
   }
 
   async request() {
-    this.in_flight += 1
     try {
       await this.get(this.holder)
       this.counts.passed += 1
     } catch (error) {
       this.failed('request', error)
-    } finally {
-      this.in_flight -= 1
     }
   }
 
@@ -158,7 +171,6 @@ class Worker {
         say({ ended: { ends_ms, last_accepted_sent, first_refused: refused, reasons: problem?.reasons, token_endpoint } })
         return
       }
-      await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
 
@@ -180,9 +192,8 @@ class Worker {
   }
 
   async stop() {
-    clearInterval(this.timer)
-    clearInterval(this.reconnecting)
-    while (this.in_flight > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    this.stopping.abort()
+    await Promise.all(this.in_flight)
     say({ stopped: true, ...this.counts, failed: this.failures.length, failures: this.failures.slice(0, 20) })
     await this.agent.destroy()
   }

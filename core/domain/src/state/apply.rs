@@ -78,6 +78,8 @@ impl State {
             Event::EnrolmentReused { client, .. } => self.apply_enrolment_reused(*client),
             Event::SignedOut { target, epoch, time, .. } => self.raise_epoch(target, *epoch, *time),
             Event::IssuerKeysChanged(change) => self.apply_issuer_keys(change),
+            Event::CertificateIssued(issued) => self.apply_certificate_issued(issued),
+            Event::CertificateRevoked(revocation) => self.apply_certificate_revoked(revocation),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);

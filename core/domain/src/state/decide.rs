@@ -62,6 +62,10 @@ impl State {
             Command::ChangeIssuerKeys { issuer, origin, keys } => {
                 Ok(self.decide_issuer_keys(issuer, &origin, keys, context.now))
             }
+            Command::IssueCertificate(issued) => self.decide_issue_certificate(issued),
+            Command::RevokeCertificate { serial, by, reason } => {
+                self.decide_revoke_certificate(&serial, by, reason, context)
+            }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

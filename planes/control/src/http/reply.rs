@@ -88,6 +88,7 @@ impl From<Refusal> for Refused {
             Refusal::KeyGone { .. } => (409, "the key is gone"),
             Refusal::KeySigns { .. } => (409, "the key signs now"),
             Refusal::KeysMany { .. } => (409, "too many keys"),
+            Refusal::CertificatesMany { .. } => (409, "too many certificates"),
             Refusal::AlreadyHeld(_) => (409, "held already"),
             Refusal::NotHeld(_) => (409, "not held"),
             Refusal::SealedOtherwise(_) => (409, "sealed otherwise"),

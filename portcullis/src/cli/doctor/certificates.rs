@@ -125,7 +125,7 @@ mod tests {
         let now: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
         let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let vault = crate::vault::Vault::open(folder.path(), None).unwrap();
-        let made = crate::pki::Keys::open(folder.path().to_owned(), vault, &hosts, now);
+        let made = crate::pki::Keys::open(folder.path().to_owned(), vault, &hosts, 30, now);
         made.map(|_| ()).unwrap();
         let look = |host| certificate(folder.path(), "gate.crt", Some(host), now);
         assert_eq!(look("127.0.0.1").finding, Health::Good, "{:?}", look("127.0.0.1"));
