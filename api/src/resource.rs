@@ -55,6 +55,9 @@ pub struct StatusView {
     /// Of clients: the registered keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyView>,
+    /// Of clients: what vouches for it besides its keys, as `issuer/NAME` or `trustdomain/NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mapped_by: Vec<String>,
     /// Of issuers and trust domains: the keys that are known, and how they are had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceView>,

@@ -1,10 +1,14 @@
 //! Commented manifests to begin an integration with.
 
+mod issuer;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 use portcullis_domain::spec::is_name;
 
-/// The templates that can be written.
+pub use issuer::{ISSUER_TEMPLATES, issuer_template};
+
+/// The templates of integrations that can be written.
 pub const TEMPLATES: [&str; 2] = ["read-api", "push"];
 
 /// The longest ending that a template gives to a name.
@@ -18,6 +22,12 @@ pub enum TemplateError {
     TunnelNotBuilt,
     #[error("`{0}` is not a template\nhint: choose `read-api` or `push`")]
     Unknown(String),
+    #[error(
+        "it isn't said what the vendor's issuer is\nhint: `--template` takes `keycloak`, `entra`, `okta` or `spiffe`"
+    )]
+    IssuerNotNamed,
+    #[error("`{0}` is not a template\nhint: choose `keycloak`, `entra`, `okta` or `spiffe`")]
+    IssuerUnknown(String),
     #[error(
         "`{0}` can't name an integration\nhint: use at most {max} lower-case letters, digits and hyphens, with a letter or digit at both ends", max = 63 - ENDING_MAX
     )]
@@ -177,24 +187,31 @@ mod tests {
             for name in ["acme".to_owned(), "a".repeat(63 - ENDING_MAX)] {
                 let text = integration_template(which, &name, date(2028, 2, 29)).unwrap();
                 assert!(!text.contains("{NAME}") && !text.contains("{HEAD}"), "{text}");
-                let documents = parse("new.yaml", &text).unwrap();
-                let kinds: Vec<&str> =
-                    documents.iter().map(|found| found.declaration.spec.kind().as_str()).collect();
-                assert_eq!(kinds, ["Vendor", "Contract", "Upstream", "Route", "Integration"]);
-                let resources = documents
-                    .into_iter()
-                    .map(|found| Prepared { declaration: found.declaration, keys: Vec::new() })
-                    .collect();
-                let mut ids = 0_u128;
-                let mut new_id = || {
-                    ids += 1;
-                    Uuid::from_u128(ids)
-                };
-                let mut context = Context { now: jiff::Timestamp::UNIX_EPOCH, new_id: &mut new_id };
-                let events = State::default().decide(Command::Apply { resources }, &mut context);
-                assert_eq!(events.map_err(|refusal| refusal.to_string()).map(|events| events.len()), Ok(5));
+                assert_eq!(applied(&[&text]), ["Vendor", "Contract", "Upstream", "Route", "Integration"]);
             }
         }
+    }
+
+    /// The kinds of what these manifests declare, which an empty installation takes.
+    pub(super) fn applied(texts: &[&str]) -> Vec<&'static str> {
+        let documents: Vec<_> = texts
+            .iter()
+            .flat_map(|text| parse("new.yaml", text).unwrap_or_else(|error| panic!("{error:?}\n{text}")))
+            .collect();
+        let kinds: Vec<_> = documents.iter().map(|found| found.declaration.spec.kind().as_str()).collect();
+        let resources = documents
+            .into_iter()
+            .map(|found| Prepared { declaration: found.declaration, keys: Vec::new() })
+            .collect();
+        let mut ids = 0_u128;
+        let mut new_id = || {
+            ids += 1;
+            Uuid::from_u128(ids)
+        };
+        let mut context = Context { now: jiff::Timestamp::UNIX_EPOCH, new_id: &mut new_id };
+        let events = State::default().decide(Command::Apply { resources }, &mut context);
+        assert_eq!(events.map_err(|refusal| refusal.to_string()).map(|events| events.len()), Ok(kinds.len()));
+        kinds
     }
 
     #[test]

@@ -281,6 +281,19 @@ fn what_is_wrong_has_its_place_and_its_code() {
     world.run(&["get", "policies"]).ended(2);
     world.run(&["sever", "acme", "--reason", "x"]).ended(2);
     world.run(&["new", "integration", "--template", "tunnel"]).ended(2);
+    for (template, by) in [("keycloak", "issuer/acme-keycloak"), ("spiffe", "trustdomain/acme-spiffe")] {
+        let manifests = world.run(&["new", "issuer", "acme", "--template", template]).good();
+        world.write("issuer.yaml", &manifests);
+        world.run(&["apply", "-f", "issuer.yaml"]).good();
+        let clients = world.run(&["get", "clients"]).good();
+        assert!(clients.contains(by), "{clients}");
+    }
+    world.run(&["delete", "issuer", "acme-keycloak"]).good();
+    world.run(&["delete", "trustdomain", "acme-spiffe"]).good();
+    world.run(&["delete", "client", "acme-machine"]).good();
+    let unsaid = world.run(&["new", "issuer", "acme"]);
+    assert!(unsaid.err.contains("`keycloak`, `entra`, `okta` or `spiffe`"), "{}", unsaid.err);
+    unsaid.ended(2);
     world.run(&["get", "clients"]).ended(0);
     let empty = world.run(&["get", "clients"]);
     assert_eq!((empty.out.as_str(), empty.err.as_str()), ("", "no clients yet\n"));

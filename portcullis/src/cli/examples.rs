@@ -215,6 +215,11 @@ pub(super) const CERTIFICATE_CRL: &str = "\
 Examples:
   portcullis certificate crl clients > clients.crl";
 
+pub(super) const NEW_ISSUER: &str = "\
+Examples:
+  portcullis new issuer acme --template keycloak > acme-keycloak.yaml
+  portcullis new issuer acme --template spiffe > acme-spiffe.yaml";
+
 pub(super) const KEYS_LIST: &str = "\
 Examples:
   portcullis keys list";

@@ -213,6 +213,7 @@ fn proofs(view: &ResourceView) -> String {
     if view.spec.get("subject").is_some() {
         ways.push("subject".to_owned());
     }
+    ways.extend(view.status.mapped_by.iter().cloned());
     ways.join(", ")
 }
 
@@ -272,12 +273,22 @@ mod tests {
             of("a", spec, keys, false),
             of("b", json!({ "integration": "i" }), Vec::new(), true),
             of("c", json!({ "integration": "i" }), vec![key("jwk", true)], false),
+            view(
+                Kind::Client,
+                "d",
+                json!({ "integration": "i" }),
+                StatusView {
+                    mapped_by: vec!["issuer/sso".into(), "trustdomain/prod".into()],
+                    ..StatusView::default()
+                },
+            ),
         ];
         insta::assert_snapshot!(shown(Kind::Client, &views), @r"
         NAME  INTEGRATION  PROVES ITSELF BY                STATE
         a     acme         2 keys, 1 certificate, subject  1 refused
         b     i                                            severed
         c     i            1 key                           keys refused
+        d     i            issuer/sso, trustdomain/prod    open
         ");
     }
 

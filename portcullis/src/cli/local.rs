@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::CommandFactory as _;
 use portcullis_api::decisions::ReasonView;
-use portcullis_api::template::{TEMPLATES, integration_template};
+use portcullis_api::template::{TEMPLATES, integration_template, issuer_template};
 use portcullis_domain::reason::{Fixer, Reason};
 use portcullis_domain::spec::Kind;
 use serde_json::json;
@@ -23,6 +23,16 @@ pub(super) enum New {
         #[arg(long, value_name = "TEMPLATE", default_value = TEMPLATES[0])]
         template: String,
         /// What everything in it is named after
+        #[arg(default_value = "acme")]
+        name: String,
+    },
+    /// Print manifests of a client and of the vendor's own issuer or trust domain that vouches for it
+    #[command(after_help = examples::NEW_ISSUER)]
+    Issuer {
+        /// What the vendor has: keycloak, entra, okta or spiffe
+        #[arg(long, value_name = "TEMPLATE")]
+        template: Option<String>,
+        /// Name of the vendor and of the integration that the client belongs to
         #[arg(default_value = "acme")]
         name: String,
     },
@@ -49,10 +59,14 @@ pub(super) struct CompletionArguments {
 }
 
 pub(super) fn new(out: &Output, new: New) -> Result<Outcome> {
-    let New::Integration { template, name } = new;
-    let today = system_clock().now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let text = integration_template(&template, &name, today).map_err(|error| Usage(error.to_string()))?;
-    out.text(&text)?;
+    let text = match new {
+        New::Integration { template, name } => {
+            let today = system_clock().now().to_zoned(jiff::tz::TimeZone::UTC).date();
+            integration_template(&template, &name, today)
+        }
+        New::Issuer { template, name } => issuer_template(template.as_deref(), &name),
+    };
+    out.text(&text.map_err(|error| Usage(error.to_string()))?)?;
     Ok(Outcome::Done)
 }
 

@@ -86,8 +86,15 @@ impl State {
     /// with a new key at any time.
     #[must_use]
     pub fn is_mapped(&self, name: &str) -> bool {
-        let of = |kind| self.of_kind(kind).any(|(_, found)| maps(&found.declaration.spec, name));
-        of(Kind::Issuer) || of(Kind::TrustDomain)
+        self.mapped_by(name).next().is_some()
+    }
+
+    /// What speaks for the client called `name`, and is no key of its own.
+    pub fn mapped_by(&self, name: &str) -> impl Iterator<Item = (Kind, &str)> {
+        [Kind::Issuer, Kind::TrustDomain].into_iter().flat_map(move |kind| {
+            let all = self.of_kind(kind).filter(move |(_, found)| maps(&found.declaration.spec, name));
+            all.map(move |(by, _)| (kind, by))
+        })
     }
 }
 

@@ -33,6 +33,7 @@ fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
         epoch: has_epoch.then(|| state.epoch(resource.id)),
         term: term(resource),
         keys: keys(state, resource),
+        mapped_by: mapped_by(state, name, kind),
         source: None,
     }
 }
@@ -71,6 +72,11 @@ fn term(resource: &Resource) -> Option<TermView> {
     let Spec::Contract(contract) = &resource.declaration.spec else { return None };
     let (starts, ends): (Timestamp, Timestamp) = contract.term().ok()?;
     Some(TermView { starts, ends })
+}
+
+fn mapped_by(state: &State, name: &str, kind: Kind) -> Vec<String> {
+    let by = state.mapped_by(name).filter(|_| kind == Kind::Client);
+    by.map(|(kind, by)| format!("{}/{by}", kind.as_str().to_ascii_lowercase())).collect()
 }
 
 fn keys(state: &State, resource: &Resource) -> Vec<KeyView> {
