@@ -22,8 +22,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedCipherSuite,
-    SupportedProtocolVersion,
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig, SignatureScheme,
+    SupportedCipherSuite, SupportedProtocolVersion,
 };
 
 use crate::settings::TlsMinimum;
@@ -212,6 +212,14 @@ fn certified_key(material: &TlsMaterial, provider: &CryptoProvider) -> Result<Ce
     CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Material)
 }
 
+/// Certificates that a client may show. TLS bounds their bytes (64 KiB) and not their number, and each is kept as long as its
+/// connection.
+const CHAIN_MAX: usize = 16;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the client showed `{0}` certificates, and at most {CHAIN_MAX} are taken")]
+struct ChainTooLong(usize);
+
 /// Takes any certificate: that the peer holds its key is all that the handshake is asked for.
 #[derive(Debug)]
 struct PossessionVerifier(WebPkiSupportedAlgorithms);
@@ -228,10 +236,15 @@ impl ClientCertVerifier for PossessionVerifier {
     fn verify_client_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         SHOWN.set(true);
+        let shown = intermediates.len() + 1;
+        if shown > CHAIN_MAX {
+            let error = OtherError(Arc::new(ChainTooLong(shown)));
+            return Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)));
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -287,5 +300,24 @@ impl TimeProvider for WallTime {
     fn current_time(&self) -> Option<UnixTime> {
         let seconds = u64::try_from(self.0.now().as_second()).ok()?;
         Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_as_long_as_it_may_be_and_a_longer_one_is_named() {
+        let verifier = PossessionVerifier(default_provider().signature_verification_algorithms);
+        let certificate = CertificateDer::from(vec![0x30, 0x00]);
+        let verified = |number: usize| {
+            let others = vec![certificate.clone(); number];
+            verifier.verify_client_cert(&certificate, &others, UnixTime::since_unix_epoch(Duration::ZERO))
+        };
+        verified(CHAIN_MAX - 1).unwrap();
+        let words = verified(CHAIN_MAX).unwrap_err().to_string();
+        // The alert is `certificate_unknown`.
+        assert!(words.contains("invalid peer certificate") && words.contains("ChainTooLong(17)"), "{words}");
     }
 }

@@ -8,7 +8,7 @@ use portcullis_wire::proxy_protocol::{ProxyHeader, encode_v1, encode_v2};
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption};
 use rustls::crypto::aws_lc_rs::kx_group::{MLKEM1024, SECP256R1, SECP384R1, X25519, X25519MLKEM768};
 use rustls::crypto::{SupportedKxGroup, aws_lc_rs};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -106,6 +106,56 @@ async fn only_a_listed_balancer_may_speak_for_others() {
     assert_eq!(peer_of(&world, vec![encode_v1(&header("203.0.113.9:4000"))]).await, None);
     assert!(peer_of(&world, vec![]).await.is_some());
     counted(&world, Reason::HandshakeFailed, 1).await;
+}
+
+/// Whether a client gets through that shows `more` certificates behind its own.
+async fn passes_with(world: &World, more: &[CertificateDer<'static>]) -> bool {
+    let certificate = Certificate::new();
+    let chain = std::iter::once(&certificate.der).chain(more).cloned().collect();
+    let mut roots = RootCertStore::empty();
+    roots.add(world.authority.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, certificate.key())
+        .unwrap();
+    let connector = Connector { config: config.into(), ..world.connector(None) };
+    let Ok(mut connection) = soon("a connection", connector.open(Protocol::H1)).await else { return false };
+    let token = world.token(who(1, 1), &certificate);
+    let answer = soon("an answer", connection.ask(get("/records/1").bearer(&token))).await;
+    answer.is_ok_and(|answer| answer.status == 200)
+}
+
+#[tokio::test]
+async fn a_chain_of_a_thousand_certificates_ends_at_the_handshake_and_others_are_served() {
+    let world = World::listening(unhurried()).await;
+    let honest = Certificate::new();
+    let token = world.token(who(1, 1), &honest);
+    let mut standing = world.connector(Some(&honest)).open(Protocol::H2).await.unwrap();
+    let real = Certificate::new().der;
+    // TLS takes 64 KiB of certificates: a thousand real ones are more, a thousand of a few bytes are not, and end by their number.
+    let tiny = CertificateDer::from(vec![0x30, 0x03, 0x02, 0x01, 0x01]);
+    let mut refusals = 0;
+    for (certificate, number, passes) in [
+        (&real, 999, false),
+        (&tiny, 999, false),
+        (&tiny, 9_999, false),
+        (&real, 16, false),
+        (&real, 15, true),
+    ] {
+        let chain = vec![certificate.clone(); number];
+        let (one, other, answer) = tokio::join!(
+            passes_with(&world, &chain),
+            passes_with(&world, &chain),
+            soon("an answer", standing.ask(get("/records/1").bearer(&token)))
+        );
+        assert_eq!([one, other], [passes; 2], "{} bytes, {number} times", certificate.len());
+        assert_eq!(answer.unwrap().status, 200);
+        refusals += if passes { 0 } else { 2 };
+    }
+    counted(&world, Reason::HandshakeFailed, refusals).await;
+    assert_eq!(standing.ask(get("/records/1").bearer(&token)).await.unwrap().status, 200);
 }
 
 #[tokio::test]
