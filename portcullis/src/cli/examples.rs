@@ -200,7 +200,6 @@ Examples:
 pub(super) const CERTIFICATE_ISSUE: &str = "\
 Examples:
   portcullis certificate issue acme-robot --use client --csr acme-robot.csr --out acme-robot.crt
-  portcullis client enroll acme-robot --integration acme-parcels --cert acme-robot.crt
   portcullis certificate issue parcels --use upstream";
 
 pub(super) const CERTIFICATE_RENEW: &str = "\
