@@ -126,11 +126,15 @@ fn not_refused(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: 
     if liveness.session_refused(facts.session) {
         return Err(Reason::SessionSevered);
     }
+    // The key that signed the token may be in other hands: whatever came under it ends.
+    if liveness.key_refused(facts.signed_by) {
+        return Err(Reason::TokenRevoked);
+    }
     client.lifeline.check_key(facts.key, now_us)
 }
 
 fn token_stands(client: &Client, liveness: &Liveness, facts: &Facts<'_>) -> Result<(), Reason> {
-    if liveness.token_revoked(facts.token_id) || liveness.key_refused(facts.signed_by) {
+    if liveness.token_revoked(facts.token_id) {
         return Err(Reason::TokenRevoked);
     }
     let line = &client.lifeline;
