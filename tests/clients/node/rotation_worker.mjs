@@ -166,7 +166,9 @@ class Worker {
         last_accepted_sent = sent
       } catch (error) {
         const refused = Date.now()
-        const problem = await error.response?.json().catch(() => undefined)
+        // What is under way at the end of a key is reset: no answer, and no acceptance.
+        if (!error.response) continue
+        const problem = await error.response.json().catch(() => undefined)
         const token_endpoint = await this.renew(old).then(() => [200], refusal)
         say({ ended: { ends_ms, last_accepted_sent, first_refused: refused, reasons: problem?.reasons, token_endpoint } })
         return

@@ -125,7 +125,7 @@ class Run:
     def judge_end(self, machine, ended):
         ends = ended.get("ends_ms") or datetime.fromisoformat(ended["ends_at"].replace("Z", "+00:00")).timestamp() * 1_000
         last, refused = ended["last_accepted_sent"] - ends, ended["first_refused"] - ends
-        print(f"{machine.name}: old key last accepted {last:+.0f} ms, first refused {refused:+.0f} ms, {ended['reasons']}; token endpoint {ended['token_endpoint']}")
+        print(f"{machine.name}: old key last accepted {last:+.0f} ms, first refused {refused:+.0f} ms, {ended.get('reasons')}; token endpoint {ended['token_endpoint']}")
         status, reasons = ended["token_endpoint"]
         if status != 401 or reasons != ["client_key_ended"]:
             self.faults.append(f"{machine.name}: the old key was answered {status} {reasons} at the token endpoint")
