@@ -141,7 +141,11 @@ class Worker:
         last = 0.0
         while True:
             sent = time.time()
-            reply = session.get(self.url, timeout=30)
+            try:
+                reply = session.get(self.url, timeout=30)
+            except requests.ConnectionError:
+                # What is under way at the end of a key is reset: no answer, and no acceptance.
+                continue
             if reply.status_code == 200:
                 last = sent
                 self.stopping.wait(0.02)
