@@ -354,6 +354,10 @@ mod tests {
             "portcullis certificate crl clients",
             "portcullis keys rotate --now",
             "portcullis keys withdraw KID --reason leak",
+            // A thumbprint may begin with hyphens.
+            "portcullis keys withdraw --f31OWkJyi2p --reason leak",
+            "portcullis client revoke a --key -f31OWkJyi2p --reason leak",
+            "portcullis token revoke --f31OWkJyi2p --client a",
             "portcullis doctor",
             "portcullis metrics acme --window 24h --watch",
             "portcullis reload --dir D",

@@ -59,7 +59,7 @@ pub(super) struct RevokeArguments {
     /// Name of the client
     name: String,
     /// Thumbprint of one key; without it, all that the client has
-    #[arg(long, value_name = "THUMBPRINT")]
+    #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
     key: Option<String>,
     /// Why, for those who read it later
     #[arg(long)]

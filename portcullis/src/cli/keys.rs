@@ -33,6 +33,7 @@ pub(super) enum Verb {
     #[command(after_help = examples::KEYS_WITHDRAW)]
     Withdraw {
         /// The key, as `keys list` names it
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Why, for those who read it later
         #[arg(long)]

@@ -10,6 +10,7 @@ use super::{Outcome, Place, time};
 #[derive(clap::Args)]
 pub(super) struct RevokeArguments {
     /// The token, or its id (`jti`) with `--client`
+    #[arg(allow_hyphen_values = true)]
     token: String,
     /// Client that the token with this id was given to
     #[arg(long)]
