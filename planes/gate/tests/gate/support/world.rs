@@ -150,7 +150,9 @@ impl World {
             client_id: who.client.to_string(),
             issued_at: now,
             expires_at: now + 300,
-            token_id: Uuid::from_u128(u128::from(now.unsigned_abs())).to_string(),
+            // Of each client and second one: ending one client's token must not end another's.
+            token_id: Uuid::from_u128(u128::from(now.unsigned_abs()) << 64 ^ who.client.0.as_u128())
+                .to_string(),
             scope: vec![SCOPE.to_owned()],
             confirmation,
             lineage: Lineage {
