@@ -143,7 +143,7 @@ class Worker:
             sent = time.time()
             try:
                 reply = session.get(self.url, timeout=30)
-            except requests.ConnectionError:
+            except requests.RequestException:
                 # What is under way at the end of a key is reset: no answer, and no acceptance.
                 continue
             if reply.status_code == 200:
