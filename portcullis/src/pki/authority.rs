@@ -11,8 +11,8 @@ use portcullis_domain::event::CertificateUse;
 use portcullis_tokens::thumbprint::Thumbprint;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    PublicKeyData, RevokedCertParams, SanType, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
+    SerialNumber,
 };
 
 use super::{Keys, alternative_name, read};
@@ -60,8 +60,7 @@ impl Keys {
     pub(super) fn ensure_authorities(&self, now: Timestamp) -> Result<()> {
         if !self.path("ca.crt").exists() {
             let key = KeyPair::generate()?;
-            let mut parameters = authority_parameters("Portcullis installation CA", ROOT_DAYS, 1, now)?;
-            parameters.extended_key_usages = Vec::new();
+            let parameters = authority_parameters("Portcullis installation CA", ROOT_DAYS, 1, now)?;
             let certificate = parameters.self_signed(&key)?;
             // The key first: a certificate without its key would look finished.
             self.vault.write(&self.path("ca.key"), key.serialize_pem().as_bytes())?;
@@ -108,10 +107,10 @@ impl Keys {
         let not_after = Timestamp::from_second(parameters.not_after.unix_timestamp())?;
         let (issuer, chain) = self.issuer(Intermediate::Issues(*usage))?;
         let (certificate, key_pem) = match request {
-            Some(request) => (signed(parameters, &asked(request)?, &issuer)?, None),
+            Some(request) => (parameters.signed_by(&asked(request)?, &issuer)?, None),
             None => {
                 let key = KeyPair::generate()?;
-                (signed(parameters, &key, &issuer)?, Some(key.serialize_pem()))
+                (parameters.signed_by(&key, &issuer)?, Some(key.serialize_pem()))
             }
         };
         Ok(Signed {
@@ -192,14 +191,6 @@ impl Keys {
     }
 }
 
-fn signed(
-    parameters: CertificateParams,
-    key: &impl PublicKeyData,
-    issuer: &Issuer<'_, KeyPair>,
-) -> Result<rcgen::Certificate> {
-    Ok(parameters.signed_by(key, issuer)?)
-}
-
 /// The key of a PKCS#10 request (RFC 2986), which its signature proves to be held.
 fn asked(request: &str) -> Result<rcgen::PublicKey> {
     let hint = "make one with `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes`";
@@ -226,9 +217,6 @@ fn authority_parameters(
 
 fn leaf_parameters(common_name: &str, days: u32, now: Timestamp) -> Result<CertificateParams> {
     let mut parameters = super::parameters(common_name, i64::from(days), now)?;
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, common_name);
-    parameters.distinguished_name = name;
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.use_authority_key_identifier_extension = true;
     Ok(parameters)

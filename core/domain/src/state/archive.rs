@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::ids::{OperatorId, VendorId};
 use crate::spec::{Kind, Spec};
 use crate::state::State;
+use crate::state::decide::check_reason;
 
 impl State {
     /// How many days the decisions of a vendor are kept; those of no known vendor as long as usual.
@@ -58,9 +59,7 @@ impl State {
         reason: String,
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let declared = self.resource(Kind::Vendor, vendor).map(|found| VendorId(found.id));
         let id = declared.or_else(|| vendor.parse::<Uuid>().ok().map(VendorId));
         let id = id.ok_or_else(|| Refusal::Unknown { kind: "vendor", name: vendor.to_owned() })?;
@@ -78,9 +77,7 @@ impl State {
         reason: String,
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let hold = self.hold_of(vendor).ok_or_else(|| Refusal::NotHeld(vendor.to_owned()))?;
         let (vendor, name) = (hold.vendor, hold.name.clone());
         Ok(vec![Event::LegalHoldLifted(HoldLift { vendor, name, reason, by, time: context.now })])

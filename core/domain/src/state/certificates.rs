@@ -6,6 +6,7 @@ use crate::command::{Context, Refusal};
 use crate::event::{CertificateRevocation, Event, IssuedCertificate};
 use crate::ids::OperatorId;
 use crate::state::State;
+use crate::state::decide::check_reason;
 
 /// Certificates that are valid at the same time.
 const CERTIFICATES_MAX: usize = 100_000;
@@ -34,9 +35,7 @@ impl State {
         reason: String,
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let known = self
             .certificates
             .get(serial)

@@ -9,6 +9,7 @@ use crate::event::{Cause, Event, KeyForm, PublicKey, RegisteredKey, Severance};
 use crate::ids::{ClientId, OperatorId, SeveranceId};
 use crate::spec::Kind;
 use crate::spec::integration::KeyRules;
+use crate::state::decide::check_reason;
 use crate::state::{Enrolment, Standing, State};
 use crate::target::Target;
 
@@ -243,9 +244,7 @@ impl State {
         seen: Seen,
         context: &mut Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let unknown = || Refusal::Unknown { kind: "client", name: name.to_owned() };
         let standing = self.standing(name).ok_or_else(unknown)?;
         let client = standing.client_id();

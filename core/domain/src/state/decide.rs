@@ -136,3 +136,9 @@ impl State {
         Ok(vec![Event::ResourceRemoved { id: resource.id, kind, name }])
     }
 }
+
+/// # Errors
+/// [`Refusal::ReasonMissing`]: what closes, holds or withdraws says why to those who read it later.
+pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.trim().is_empty() { Err(Refusal::ReasonMissing) } else { Ok(()) }
+}

@@ -9,6 +9,7 @@ use crate::event::{Event, PublicKey};
 use crate::ids::{ClientId, OperatorId};
 use crate::spec::{Declaration, Kind, Spec};
 use crate::state::State;
+use crate::state::decide::check_reason;
 use crate::target::TargetName;
 
 /// Further enrolments that a client may be given; then it must be made anew.
@@ -114,9 +115,7 @@ impl State {
         reason: String,
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let target = self.known_target(target)?;
         let epoch = self.next_epoch(&target);
         if epoch == 0 {

@@ -10,6 +10,7 @@ use crate::event::{Cause, Event, Restoration, RestoreProposal, Severance};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
 use crate::spec::Spec;
 use crate::state::State;
+use crate::state::decide::check_reason;
 use crate::target::{Target, TargetName};
 
 /// How long a proposal to restore stays open.
@@ -24,9 +25,7 @@ impl State {
         seen: Seen,
         context: &mut Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let target = match (target, seen.session_of) {
             (TargetName::Session(session), Some(client)) => {
                 Target::Session { client, session: session.clone() }

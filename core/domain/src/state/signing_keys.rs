@@ -8,6 +8,7 @@ use crate::command::{Context, NewKey, Refusal};
 use crate::event::Event;
 use crate::ids::OperatorId;
 use crate::state::State;
+use crate::state::decide::check_reason;
 
 /// No access token lives longer, whatever an integration says.
 pub const TOKEN_SECONDS_MAX: u32 = 600;
@@ -173,9 +174,7 @@ impl State {
         successor: Option<NewKey>,
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonMissing);
-        }
+        check_reason(&reason)?;
         let mut events = Vec::new();
         if matches!(self.known_key(&kid)?.stage, KeyStage::Active { .. }) {
             let Some(successor) = successor else { return Err(Refusal::KeySigns { kid }) };
