@@ -1,6 +1,9 @@
 //! The handle on the control plane that the HTTP API and the binary hold.
 
+mod closing;
+mod erasing;
 mod ledger;
+mod measuring;
 mod parts;
 mod sealed;
 mod start;
@@ -11,23 +14,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_api::apply::ApplyReport;
-use portcullis_api::closing::TokensEnded;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
-use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::EventView;
-use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
-use portcullis_decision_log::Reader;
-use portcullis_domain::command::{Command, Prepared, Refusal, Seen};
+use portcullis_domain::command::{Command, Prepared};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
-use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SubjectId};
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_domain::state::{Operator, State};
-use portcullis_domain::target::TargetName;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
-use portcullis_policy::link::{FromGate, RememberedSeverance, ToGate};
+use portcullis_policy::link::{FromGate, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -40,20 +37,16 @@ use crate::execute::{Executed, Job, Writer};
 use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
-use crate::metrics::{Metrics, Past, Surroundings};
-use crate::process::{MetricsAccess, Process, Started};
-use crate::severing::{Held, SeenKeys, Times};
-use crate::{apply, findings, projection, restoring, severing};
+use crate::metrics::Metrics;
+use crate::process::{Process, Started};
+use crate::severing::SeenKeys;
+use crate::{apply, projection};
 pub use sealed::ProvedDecision;
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
 /// How long `apply` waits for gates to decide by what was applied.
 const APPLY_WAIT: Duration = Duration::from_secs(2);
-/// Of the scheduler's scale, for the thread that counts what is past.
-const HISTORY_NICE: i32 = 10;
-const ERASE_RETRY_FIRST: Duration = Duration::from_secs(1);
-const ERASE_RETRY_LAST: Duration = Duration::from_secs(60);
 
 /// What control stands on.
 pub struct Options {
@@ -137,7 +130,7 @@ impl Control {
         core.clear(done);
         let metrics = Arc::new(Metrics::new(series_max, core.clock.now()));
         let decisions = Arc::new(Decisions::new(decision_log_dir, archive_dir));
-        count_history(&metrics, &decisions, &core);
+        measuring::count_history(&metrics, &decisions, &core);
         let clock_watch = Arc::new(ClockWatch::default());
         let (watch, clock) = (Arc::downgrade(&clock_watch), core.clock.clone());
         tokio::spawn(clock_watch::watch(watch, clock));
@@ -254,36 +247,6 @@ impl Control {
         Ok(finish.await.map_err(|_| ExecuteError::Stopping)??.0)
     }
 
-    /// The same for what gates confirm: a token that is dead, or all of a target.
-    ///
-    /// # Errors
-    /// As [`Self::execute`]; nothing was told to any gate then.
-    pub async fn end_tokens(&self, command: Command) -> Result<TokensEnded, ExecuteError> {
-        let clock = self.clock().clone();
-        let (requested_at, arrived) = (clock.now(), clock.monotonic());
-        let control = self.clone();
-        let finish = self.0.core.runtime.spawn(async move { control.execute_whole(command).await });
-        let (executed, reports) = finish.await.map_err(|_| ExecuteError::Stopping)??;
-        let took = clock.monotonic().saturating_sub(arrived);
-        let times = Times { requested_at, finished_at: clock.now(), took };
-        Ok(severing::tokens_ended(&self.state(), &executed, reports, &times))
-    }
-
-    /// Refuses keys of a client for good: one, or all of them.
-    ///
-    /// # Errors
-    /// As [`Self::sever`].
-    pub async fn revoke_keys(
-        &self,
-        client: String,
-        key: Option<String>,
-        by: OperatorId,
-        reason: String,
-    ) -> Result<Receipt, ExecuteError> {
-        let command = Command::RevokeKeys { client, key, by, reason, seen: Seen::default() };
-        self.close_with_receipt(command).await
-    }
-
     /// Executes, and waits up to 2 seconds for the gates to decide by it. Answers the ledger's size, and
     /// the names of the gates that don't.
     ///
@@ -315,130 +278,9 @@ impl Control {
         self.change(Command::Delete { kind, name: name.to_owned() }, &declared, dry_run).await
     }
 
-    /// Closes every path of a target. Goes on to the end even when the caller has gone.
-    ///
-    /// # Errors
-    /// The target isn't known, or the reason is missing: nothing was closed then, and only then.
-    pub async fn sever(
-        &self,
-        target: TargetName,
-        by: OperatorId,
-        reason: String,
-    ) -> Result<Receipt, ExecuteError> {
-        let session_of = self.session_of(&target).await;
-        let seen = Seen { keys: Vec::new(), session_of };
-        self.close_with_receipt(Command::Sever { target, by, reason, seen }).await
-    }
-
-    pub(crate) async fn close_with_receipt(&self, command: Command) -> Result<Receipt, ExecuteError> {
-        let clock = self.clock().clone();
-        let (requested_at, arrived) = (clock.now(), clock.monotonic());
-        let closed = self.0.core.close(command, &self.0.seen)?;
-        // `decide` makes an event or a refusal.
-        let Some(closed) = closed else { return Err(ExecuteError::Stopping) };
-        let control = self.clone();
-        let finish = self.0.core.runtime.spawn(async move {
-            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
-            let took = clock.monotonic().saturating_sub(arrived);
-            let times = Times { requested_at, finished_at: clock.now(), took };
-            severing::receipt(&control.state(), closed, reports, held, &times)
-        });
-        finish.await.map_err(|_| ExecuteError::Stopping)
-    }
-
-    /// What `sever` would close.
-    ///
-    /// # Errors
-    /// [`Refusal::Unknown`].
-    pub fn sever_preview(&self, target: &TargetName) -> Result<SeverPreview, Refusal> {
-        let session_of = match target {
-            TargetName::Session(session) => self.0.decisions.recent_session_of(session),
-            _ => None,
-        };
-        severing::preview(&self.state(), target, session_of)
-    }
-
-    /// Restores a client, key or session at once; proposes it for a vendor or an integration.
-    ///
-    /// # Errors
-    /// As [`Self::execute`].
-    pub async fn propose_restore(
-        &self,
-        target: TargetName,
-        by: OperatorId,
-    ) -> Result<RestoreAnswer, ExecuteError> {
-        self.restore(Command::ProposeRestore { target, by }).await
-    }
-
-    /// The second person's word.
-    ///
-    /// # Errors
-    /// As [`Self::execute`].
-    pub async fn confirm_restore(
-        &self,
-        proposal: RestoreId,
-        target: TargetName,
-        by: OperatorId,
-    ) -> Result<RestoreAnswer, ExecuteError> {
-        self.restore(Command::ConfirmRestore { proposal, target, by }).await
-    }
-
-    /// What somebody should look at, the most pressing first.
-    #[must_use]
-    pub fn findings(&self) -> Vec<Finding> {
-        findings::findings(&self.state(), &self.runtime(), self.clock().now())
-    }
-
     #[must_use]
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.core.store
-    }
-
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.0.metrics
-    }
-
-    /// Operators may, and who holds the metrics' own token.
-    pub(crate) fn may_read_metrics(&self, token: Option<&str>) -> bool {
-        let access =
-            self.process().map_or(MetricsAccess::Operators, |process| process.metrics_access.clone());
-        match (access, token) {
-            (MetricsAccess::Open, _) => true,
-            (_, None) => false,
-            (MetricsAccess::Operators, Some(token)) => self.operator_by_token(token).is_some(),
-            (MetricsAccess::Token { sha256 }, Some(token)) => {
-                let digest = token_digest(token);
-                let own =
-                    aws_lc_rs::constant_time::verify_slices_are_equal(sha256.as_bytes(), digest.as_bytes());
-                own.is_ok() || self.operator_by_token(token).is_some()
-            }
-        }
-    }
-
-    /// Everything that is counted, in Prometheus' text format.
-    pub(crate) fn prometheus(&self) -> String {
-        let (state, now) = (self.state(), self.clock().now());
-        self.0.metrics.tidy(&state, now);
-        let found = self.findings();
-        let severities =
-            [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
-        let findings = severities.map(|severity| {
-            (severity.as_str(), found.iter().filter(|finding| finding.severity == severity).count())
-        });
-        let mut text = String::new();
-        let around = Surroundings {
-            state: &state,
-            gates: self.gates().len(),
-            decisions: self.0.decisions.counts(),
-            findings: findings.to_vec(),
-            clock: self.0.clock_watch.seen(),
-            now,
-        };
-        self.0.metrics.write(&mut text, &around);
-        if let Some(process) = self.process() {
-            (process.metrics)(&mut text);
-        }
-        text
     }
 
     /// The newest first. **Blocks** where the recent ones don't suffice: call it from a thread that may.
@@ -535,18 +377,6 @@ impl Control {
         projection::facts(state, issuer, origins, &fetched, self.clock().now())
     }
 
-    /// What this process has seen, for the findings.
-    fn runtime(&self) -> findings::Runtime {
-        let postings = self.process().map(|process| (process.postings)()).unwrap_or_default();
-        let promises = self.0.metrics.promises(&self.state(), self.clock().now());
-        findings::Runtime {
-            promises,
-            postings,
-            issuers: self.0.issuers.failures(),
-            clock: self.0.clock_watch.seen(),
-        }
-    }
-
     pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.clock().now().as_millisecond()).unwrap_or(0)
     }
@@ -574,63 +404,6 @@ impl Control {
         }
     }
 
-    /// The gate that says so has closed the keys already; the others and the ledger haven't.
-    fn cut_key(&self, client: ClientId, keys: Vec<String>, decision: DecisionId) {
-        let closed = self.0.core.close(Command::CutKey { client, keys, decision }, &self.0.seen);
-        let Ok(Some(closed)) = closed else { return };
-        let control = self.clone();
-        self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await });
-    }
-
-    /// Severs for no operator. Goes on to the end even when the caller has gone.
-    async fn close_and_enforce(&self, command: Command) -> Result<(), Refusal> {
-        let Some(closed) = self.0.core.close(command, &self.0.seen)? else { return Ok(()) };
-        let control = self.clone();
-        // Broken off only with the process.
-        let _ = self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await }).await;
-        Ok(())
-    }
-
-    /// Nobody waits for a receipt.
-    async fn enforce_alone(&self, closed: severing::Closed) {
-        let (reports, held) = self.0.core.enforce(&self.0.gates, &closed.severance).await;
-        if held == Held::Nothing || !reports.silent.is_empty() {
-            tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a severance does not hold everywhere, or is not recorded");
-        }
-    }
-
-    /// A gate knows of severances: those that the ledger never had were lost with the events of a backup's time.
-    fn recall(&self, gate: &str, version: u64, severances: Vec<RememberedSeverance>) {
-        for RememberedSeverance { severance, target, epoch, keys, .. } in severances {
-            // A signing key: it is nobody's, and what was withdrawn is known by other events.
-            if target.id().is_nil() {
-                continue;
-            }
-            let gate = gate.to_owned();
-            let command = Command::Recall { gate, version, severance, target, epoch, keys };
-            let Ok(Some(closed)) = self.0.core.close(command, &self.0.seen) else { continue };
-            tracing::warn!(%severance, target = self.state().name_of(&closed.severance.target), "a gate remembers a severance that the ledger does not hold: it is in force again");
-            let control = self.clone();
-            self.0.core.runtime.spawn(async move {
-                let (_, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
-                if held == Held::Nothing {
-                    tracing::error!(severance = %closed.severance.id, "what a gate remembers is not recorded");
-                }
-            });
-        }
-    }
-
-    async fn session_of(&self, target: &TargetName) -> Option<ClientId> {
-        let TargetName::Session(session) = target else { return None };
-        if self.state().target(target).is_some() {
-            return None;
-        }
-        let (decisions, session, now_ms) = (Arc::clone(&self.0.decisions), session.clone(), self.now_ms());
-        let state = self.state();
-        let search = move || decisions.session_of(&session, &state, now_ms);
-        self.0.core.runtime.spawn_blocking(search).await.ok().flatten()
-    }
-
     async fn change(
         &self,
         command: Command,
@@ -646,55 +419,6 @@ impl Control {
         let mut report = apply::report(&before, declared, &executed.events, executed.size, false);
         report.gates_behind = self.0.gates.wait_for(executed.size, APPLY_WAIT).await;
         Ok(report)
-    }
-
-    async fn restore(&self, command: Command) -> Result<RestoreAnswer, ExecuteError> {
-        let executed = self.execute(command).await?;
-        let behind = self.0.gates.wait_for(executed.size, APPLY_WAIT).await;
-        // Both commands make one of the two events, or a refusal.
-        restoring::answer(&self.state(), &executed.events, &behind).ok_or(ExecuteError::Stopping)
-    }
-
-    async fn erase(&self, subject: SubjectId) -> Result<(), ExecuteError> {
-        let erased = self.0.core.store.erase(subject.0).await;
-        erased.map_err(|source| {
-            self.erase_in_background(subject, ERASE_RETRY_FIRST);
-            ExecuteError::Erasure { subject, source }
-        })
-    }
-
-    fn erase_in_background(&self, subject: SubjectId, mut wait: Duration) {
-        let store = Arc::clone(&self.0.core.store);
-        self.0.core.runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(wait).await;
-                match store.erase(subject.0).await {
-                    Ok(()) | Err(StoreError::Closed) => return,
-                    Err(error) => tracing::warn!(%error, %subject, "a key can't be destroyed yet"),
-                }
-                wait = (wait * 2).clamp(ERASE_RETRY_FIRST, ERASE_RETRY_LAST);
-            }
-        });
-    }
-}
-
-/// Reads what was decided before the start, in the background and after everything else.
-fn count_history(metrics: &Arc<Metrics>, decisions: &Arc<Decisions>, core: &Arc<Core>) {
-    let start = core.clock.now();
-    let (metrics, decisions, states) = (Arc::clone(metrics), Arc::clone(decisions), core.watch());
-    let read = move || {
-        // On Linux this is the thread's own; where it isn't allowed, reading is only less polite.
-        let _ = rustix::process::nice(HISTORY_NICE);
-        // Nobody sends states any more once control is gone.
-        let state = || states.has_changed().is_ok().then(|| Arc::clone(&states.borrow()));
-        let (log, archive) = (Reader::new(decisions.log()), decisions.archive());
-        let past = Past { log: &log, archive, state: &state };
-        if let Err(error) = metrics.read_history(&past, start) {
-            tracing::warn!(%error, "metrics begin anew: the decision log can't be read");
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name("metrics-history".to_owned()).spawn(read) {
-        tracing::warn!(%error, "metrics begin anew: there is no thread to read the decision log");
     }
 }
 
