@@ -12,7 +12,7 @@ SOAK_MINUTES ?= 30
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-gate bench-token \
+    test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-sealing bench-gate bench-token \
     bench-records fuzz crash soak
 
 help: ## list what can be made
@@ -107,6 +107,10 @@ bench-token: ## measure the token endpoint (SHORT=1: two short rounds)
 bench-decisions: ## measure recording, sealing and finding of decisions (SHORT=1: two million instead of a hundred)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
 	    --manifest-path bench/Cargo.toml -p bench-decisions -- $(if $(SHORT),--short)
+
+bench-sealing: ## measure the gate's latency beside the sealing of its decisions (SHORT=1: two rounds)
+	cargo build --quiet --release -p portcullis
+	bench/sealing $(if $(SHORT),--rounds 2 --fill-seconds 5)
 
 bench-records: ## measure the counting of records (SHORT=1: few rounds)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \

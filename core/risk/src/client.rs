@@ -1,0 +1,92 @@
+//! The state of one client, and what each exchange does to it.
+
+use crate::action::{Action, Standing};
+use crate::assessment::{Assessment, Cause, Ended, Parts, Ticket};
+use crate::input::{After, Before, Context};
+use crate::peers::Peers;
+use crate::points::Points;
+use crate::rules::Rules;
+
+/// Everything that is known of how a client behaves. At most 8 KiB.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRisk {
+    step: u64,
+}
+
+/// How a challenge was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The key signed the nonce of this very question; or a full handshake, or a new assertion, came after it.
+    Valid,
+    /// Another key, or a bad signature, over the nonce of the open question.
+    Wrong,
+}
+
+/// An analyst's word on a decision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judgement {
+    Benign,
+    Malicious,
+}
+
+impl ClientRisk {
+    /// Of a client that was never seen.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Judges a request before it is forwarded.
+    pub fn before(&mut self, _before: &Before, _peers: &Peers, _rules: &Rules) -> Assessment {
+        self.step += 1;
+        Assessment {
+            step: self.step,
+            action: Action::Allow,
+            would: Action::Allow,
+            cause: Cause::Nothing,
+            score: Points::ZERO,
+            thresholds: [Points::whole(20), Points::whole(50), Points::whole(75)],
+            standing: Standing::Observe,
+            probation: false,
+            page: false,
+            parts: Parts::default(),
+            ticket: Ticket::default(),
+        }
+    }
+
+    /// Takes in how an exchange that was forwarded has ended.
+    pub fn after(&mut self, _ticket: Ticket, _after: &After, _peers: &Peers, _rules: &Rules) -> Ended {
+        self.step += 1;
+        Ended {
+            step: self.step,
+            parts: Parts::default(),
+            score: Points::ZERO,
+            limit: false,
+            sever: false,
+            page: false,
+        }
+    }
+
+    /// Takes an answer to the question that is open in this context; `Sever` if the session must be closed. Without an open
+    /// question nothing changes.
+    pub fn answered(&mut self, _context: &Context, _answer: Answer, _at_us: i64) -> Action {
+        self.step += 1;
+        Action::Allow
+    }
+
+    /// When the question that is open in this context was asked, if one is.
+    #[must_use]
+    pub fn question(&self, _context: &Context) -> Option<i64> {
+        None
+    }
+
+    /// An analyst's word on an exchange in `context`; `undo` takes it back.
+    pub fn judge(&mut self, _context: &Context, _judgement: Judgement, _undo: bool, _at_us: i64) {
+        self.step += 1;
+    }
+
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing::Observe
+    }
+}

@@ -1,0 +1,30 @@
+//! How an exchange is scored, challenged, denied or severed.
+//!
+//! Pure: no I/O, no clock, no randomness, and on the path of a request no allocation. Whoever calls gives the facts of an
+//! exchange ([`Before`], [`After`]), keeps one [`ClientRisk`] for each client, and does what an [`Assessment`] says. The
+//! same calls in the same order give the same bits on any machine: a replay of the decision log is the gate's own
+//! arithmetic.
+
+mod action;
+mod assessment;
+mod client;
+mod input;
+mod origin;
+mod peers;
+mod points;
+mod record;
+mod rules;
+mod signal;
+
+pub use action::{Action, Mode, Standing};
+pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
+pub use client::{Answer, ClientRisk, Judgement};
+pub use input::{
+    After, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes, Tls,
+};
+pub use origin::{Listed, Origin, OriginSource};
+pub use peers::Peers;
+pub use points::Points;
+pub use record::{OutcomeRisk, RiskDraft, RiskRecord};
+pub use rules::Rules;
+pub use signal::{Family, Signal};
