@@ -7,7 +7,7 @@ use crate::report::Outcome;
 use crate::tree::Tree;
 
 /// Every folder that holds a crate. A new one is a decision: add it here, and to ARCHITECTURE.md.
-const FOLDERS: [&str; 15] = [
+const FOLDERS: [&str; 17] = [
     "core/domain",
     "core/policy",
     "core/tokens",
@@ -15,9 +15,11 @@ const FOLDERS: [&str; 15] = [
     "core/records",
     "core/ledger",
     "core/metrics",
+    "core/risk",
     "adapters/store",
     "adapters/decision_log",
     "adapters/archive",
+    "adapters/intel",
     "planes/gate",
     "planes/control",
     "api",
