@@ -67,6 +67,26 @@ pub struct Before {
     pub stakes: Stakes,
     /// The proof that came with this very request was made over a nonce given for it alone.
     pub fresh_nonce: bool,
+    /// Whether it answers a question: part of the facts, so that a decision is one call.
+    pub answer: Answered,
+}
+
+/// What a request is to the question of its context.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub enum Answered {
+    /// It answers nothing.
+    #[default]
+    No,
+    /// Its key was proved in this very context, over a nonce or by a full handshake of the last seconds, before anything was
+    /// asked: enough where the question would be asked only because the context is new, or listed. It counts as a question
+    /// asked and answered at once.
+    Ahead,
+    /// It answers the question that is open here: as [`ClientRisk::answered`](crate::ClientRisk::answered) with `Valid`, and
+    /// then the request is judged.
+    Valid,
+    /// Another key, or a bad signature, over the nonce of the question that is open here: as `answered` with `Wrong`, and
+    /// nothing else is known of the request, so that nothing else counts.
+    Wrong,
 }
 
 /// Who speaks from where: key × JA4 context key × network.

@@ -20,7 +20,8 @@ pub use action::{Action, Mode, Standing};
 pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
 pub use client::{Answer, ClientRisk, Judgement};
 pub use input::{
-    After, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes, Tls,
+    After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
+    Tls,
 };
 pub use origin::{Listed, Origin, OriginSource};
 pub use peers::Peers;
