@@ -18,13 +18,13 @@ pub struct RevokeKeysRequest {
     pub reason: String,
 }
 
-/// One token: itself, or its id and the client that it was given to.
+/// One token: itself, if it is one of ours, or its id and the client that it was given to.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeTokenRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// `jti`.
+    /// `jti`. Of our own token, and of one of each issuer that speaks for the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// Name of the client; needed with `token_id`.

@@ -112,9 +112,10 @@ pub enum Withdrawn {
     /// Every gate has confirmed, and the ledger holds it.
     #[serde(rename = "withdrawn")]
     Withdrawn,
-    /// Gates refuse it, but nothing holds it over a restart: say it again.
-    #[serde(rename = "cut, not recorded")]
-    CutNotRecorded,
+    /// Gates refuse it, and the ledger doesn't hold it yet: recording is tried on. `notes` say whether it stays
+    /// withdrawn over a restart.
+    #[serde(rename = "withdrawn, not recorded")]
+    NotRecorded,
     /// The ledger holds it, but a gate has not confirmed: see `gates_silent`.
     #[serde(rename = "recorded, not confirmed")]
     RecordedNotConfirmed,
@@ -125,7 +126,7 @@ impl Withdrawn {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Withdrawn => "withdrawn",
-            Self::CutNotRecorded => "cut, not recorded",
+            Self::NotRecorded => "withdrawn, not recorded",
             Self::RecordedNotConfirmed => "recorded, not confirmed",
         }
     }

@@ -56,6 +56,11 @@ pub enum Command {
         /// Signs from then on, if the withdrawn one signed.
         successor: Option<NewKey>,
     },
+    /// One token by its id, of our own or of any issuer that speaks for the client: nobody else knows which.
+    RevokeTokenOf {
+        client: String,
+        token_id: String,
+    },
     RevokeToken {
         client: ClientId,
         token_id: String,
@@ -317,6 +322,8 @@ pub enum KeyRefusal {
     Taken,
     #[error("two keys are live already, and there is no third{}\nhint: wait until one of them has ended", until(*.0))]
     TooMany(Option<Timestamp>),
+    #[error("the client has put {most} new keys in place within a day\nhint: try again after {after}")]
+    TooOften { most: usize, after: Timestamp },
     /// The caller severs the client.
     #[error(
         "the key was replaced, and can't register another one\nhint: somebody else may have your key: call our operators"

@@ -57,6 +57,9 @@ pub enum Event {
         client: ClientId,
         token_id: String,
         expires_at: Timestamp,
+        /// Earlier versions of this program wrote none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        time: Option<Timestamp>,
     },
     Severed(Severance),
     RestoreProposed(RestoreProposal),

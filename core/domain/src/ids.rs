@@ -56,3 +56,11 @@ ids! {
     /// A vendor's own authorization server, or its trust domain.
     IssuerId,
 }
+
+impl IssuerId {
+    /// The name here of a token that has this id at its issuer: two issuers may give the same one.
+    #[must_use]
+    pub fn token(self, id: &str) -> String {
+        format!("{self}/{id}")
+    }
+}

@@ -148,7 +148,7 @@ fn one_of_each() -> Vec<Event> {
             jwk: json!({ "kty": "OKP", "kid": "kid-1" }),
             time: None,
         },
-        Event::TokenRevoked { client, token_id: "token-1".into(), expires_at: time },
+        Event::TokenRevoked { client, token_id: "token-1".into(), expires_at: time, time: None },
         severed(Target::Vendor { id: VendorId(id(4)) }, &["key-1", "key-2"], by_operator()),
         severed(Target::Integration { id: IntegrationId(id(5)) }, &[], by_operator()),
         severed(Target::Client { id: client }, &["key-1"], by_operator()),
@@ -320,6 +320,7 @@ fn one_of_each() -> Vec<Event> {
             reason: "stolen laptop".into(),
             time,
         }),
+        Event::TokenRevoked { client, token_id: "token-2".into(), expires_at: time, time: Some(time) },
     ]
 }
 

@@ -35,7 +35,7 @@ pub struct Facts<'a> {
 pub enum Issued {
     /// By ourselves, in these epochs of vendor, integration and client.
     In([u64; 3]),
-    /// Elsewhere, where nobody knows of epochs: in this second of the Unix epoch.
+    /// Elsewhere, where nobody knows of epochs: in this second of the Unix epoch at the earliest, by our clock.
     At(i64),
 }
 

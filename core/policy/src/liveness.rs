@@ -4,6 +4,8 @@
 //! snapshots come and go. An exchange registers first, then looks at its cells, and looks again
 //! before it forwards and before each chunk that leaves.
 
+mod mappings;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +16,10 @@ use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use uuid::Uuid;
 
-use crate::facts::{ClientFacts, ClientKeyFacts};
+use crate::facts::{ClientFacts, ClientKeyFacts, SnapshotFacts};
 use crate::link::RememberedSeverance;
+pub use mappings::Mapping;
+use mappings::Mappings;
 
 /// Epoch above, severed below: a newer epoch always wins, so an older snapshot changes nothing.
 #[derive(Debug)]
@@ -87,7 +91,7 @@ impl Cell {
     }
 }
 
-/// The term of one key of one client, for the life of the process.
+/// The term of one key of one client, or of somebody else's word for it, for the life of the process.
 #[derive(Debug)]
 pub struct KeyCell {
     /// The first moment in which the key is refused, in microseconds since the Unix epoch.
@@ -107,14 +111,6 @@ impl KeyCell {
             registered: AtomicBool::new(false),
             lapses: AtomicBool::new(false),
         }
-    }
-
-    /// A key that nobody registered: somebody else says how long it is good.
-    #[must_use]
-    pub fn vouched() -> Self {
-        let cell = Self::new();
-        cell.until_us.store(i64::MAX, Ordering::SeqCst);
-        cell
     }
 
     fn set(&self, facts: &ClientKeyFacts) {
@@ -252,6 +248,8 @@ pub struct Liveness {
     cells: Mutex<HashMap<Uuid, Arc<Cell>>>,
     /// Client and thumbprint → term. Locked as seldom: a known token holds the cell of its key.
     keys: Mutex<HashMap<ClientId, BTreeMap<String, Arc<KeyCell>>>>,
+    /// Whom issuers and trust domains speak for, likewise.
+    mappings: Mappings,
     refused_keys: ArcSwap<HashSet<String>>,
     refused_sessions: ArcSwap<HashSet<String>>,
     revoked_tokens: ArcSwap<HashMap<String, i64>>,
@@ -322,6 +320,16 @@ impl Liveness {
             });
             !cells.is_empty()
         });
+    }
+
+    /// The cell of somebody else's word for a client. Locked as seldom as that of a key.
+    pub fn mapping(&self, mapping: Mapping) -> Arc<KeyCell> {
+        self.mappings.cell(mapping)
+    }
+
+    /// Takes over whom issuers and trust domains speak for.
+    pub fn set_mappings(&self, facts: &SnapshotFacts) {
+        self.mappings.set(facts);
     }
 
     /// How long the keys of an issuer are good, made at its first use.

@@ -247,6 +247,7 @@ fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64)
         liveness.cell(client.id.0).set_by_subject(client.by_subject);
     }
     liveness.set_keys(&facts.clients);
+    liveness.set_mappings(facts);
     for integration in &facts.integrations {
         take(integration.id.0, integration.epoch);
         liveness.cell(integration.id.0).set_term(

@@ -4,8 +4,10 @@
 //! A severance is in force from the moment it was decided, whatever the ledger says. All else is
 //! in force once it is committed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use portcullis_domain::event::{Event, Severance};
 use portcullis_domain::ids::SeveranceId;
 use portcullis_domain::state::State;
@@ -23,6 +25,9 @@ pub(crate) struct Book {
     /// sizes mean nothing.
     pub tentative: State,
     unrecorded: Vec<Unrecorded>,
+    /// Signing keys that are withdrawn although the ledger can't be told, with the time. Commands are decided as
+    /// if they weren't: the one that records it must find the key.
+    withdrawn: BTreeMap<String, Timestamp>,
 }
 
 /// A severance in force that the ledger doesn't hold.
@@ -47,23 +52,49 @@ impl Book {
                 waiting: Vec::new(),
             })
             .collect();
-        let mut book = Self { committed: Arc::new(committed), tentative: State::default(), unrecorded };
+        let mut book = Self {
+            committed: Arc::new(committed),
+            tentative: State::default(),
+            unrecorded,
+            withdrawn: BTreeMap::new(),
+        };
         book.forget_tentative();
         book
     }
 
     /// What is in force: what readers see.
     pub fn in_force(&self) -> Arc<State> {
-        if self.unrecorded.is_empty() {
+        if self.unrecorded.is_empty() && self.withdrawn.is_empty() {
             return Arc::clone(&self.committed);
         }
-        let mut state = State::clone(&self.committed);
-        for open in &self.unrecorded {
-            state.apply(&Event::Severed(open.severance.clone()));
+        let mut state = self.decided_on();
+        for (kid, time) in &self.withdrawn {
+            let (kid, time) = (kid.clone(), *time);
+            state.apply(&Event::SigningKeyWithdrawn { kid, by: None, reason: String::new(), time });
         }
         // The size is the ledger's: gates tell snapshots apart by it.
         state.size = self.committed.size;
         Arc::new(state)
+    }
+
+    fn decided_on(&self) -> State {
+        let mut state = State::clone(&self.committed);
+        for open in &self.unrecorded {
+            state.apply(&Event::Severed(open.severance.clone()));
+        }
+        state.size = self.committed.size;
+        state
+    }
+
+    /// Withdraws a signing key that the ledger holds, until it holds the withdrawal too.
+    pub fn withdraw(&mut self, kid: &str, time: Timestamp) {
+        if self.committed.signing_key(kid).is_some() {
+            self.withdrawn.entry(kid.to_owned()).or_insert(time);
+        }
+    }
+
+    pub fn is_withdrawn(&self, kid: &str) -> bool {
+        self.withdrawn.contains_key(kid)
     }
 
     pub fn size(&self) -> u64 {
@@ -94,6 +125,9 @@ impl Book {
     /// Folds an event that the ledger holds at `sequence`. Answers the reserve's slot that it frees.
     pub fn commit(&mut self, event: &Event, sequence: u64) -> Option<Slot> {
         Arc::make_mut(&mut self.committed).apply(event);
+        if let Event::SigningKeyWithdrawn { kid, .. } | Event::SigningKeyRetired { kid, .. } = event {
+            self.withdrawn.remove(kid);
+        }
         let Event::Severed(severance) = event else { return None };
         let place = self.unrecorded.iter().position(|open| open.severance.id == severance.id)?;
         let recorded = self.unrecorded.remove(place);
@@ -117,7 +151,7 @@ impl Book {
 
     /// What is decided from now on is decided on what is in force.
     pub fn forget_tentative(&mut self) {
-        self.tentative = State::clone(&self.in_force());
+        self.tentative = self.decided_on();
     }
 
     pub fn unrecorded_mut(&mut self, id: SeveranceId) -> Option<&mut Unrecorded> {

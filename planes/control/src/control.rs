@@ -338,7 +338,7 @@ impl Control {
             match event {
                 Event::TokenRevoked { token_id, expires_at, .. } => {
                     let expires_at = projection::expiry_seconds(*expires_at);
-                    reports = self.0.gates.revoke(token_id, expires_at).await;
+                    reports = reports.and(self.0.gates.revoke(token_id, expires_at).await);
                 }
                 Event::SignedOut { target, epoch, time, .. } => {
                     let cut_off = projection::expiry_seconds(*time);

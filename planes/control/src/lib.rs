@@ -20,6 +20,7 @@ pub mod keys;
 pub mod link;
 pub mod metrics;
 pub mod oauth;
+pub mod pem;
 pub mod process;
 pub mod projection;
 mod record;

@@ -69,6 +69,23 @@ pub(crate) struct Reports {
     pub silent: Vec<String>,
 }
 
+impl Reports {
+    /// Of two orders that belong together: each gate's later word, and who missed either.
+    pub fn and(mut self, other: Self) -> Self {
+        for report in other.reports {
+            match self.reports.iter_mut().find(|known| known.gate == report.gate) {
+                Some(known) => known.took_us = known.took_us.max(report.took_us),
+                None => self.reports.push(report),
+            }
+        }
+        self.silent.extend(other.silent);
+        self.silent.sort_unstable();
+        self.silent.dedup();
+        self.reports.retain(|report| !self.silent.contains(&report.gate));
+        self
+    }
+}
+
 impl Gates {
     pub fn add(&self, name: String, to_gate: mpsc::Sender<ToGate>) -> Arc<Gate> {
         let gate = Arc::new(Gate {

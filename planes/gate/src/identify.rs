@@ -17,7 +17,9 @@ use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Facts, Issued};
 use portcullis_policy::liveness::KeyCell;
-use portcullis_tokens::access_token::{AccessClaims, TokenError, Verified, verify_signed};
+use portcullis_tokens::access_token::{
+    AccessClaims, ISSUED_AT_LEEWAY_SECONDS, TokenError, Verified, verify_signed,
+};
 use portcullis_tokens::dpop::{ExpectedProof, NewHeader, Proof, ProofError, canonical_url};
 use portcullis_tokens::replay::{Acceptance, ClientShare};
 use portcullis_tokens::session::session_id;
@@ -50,7 +52,8 @@ impl Caller {
         let epochs = claims.lineage.epochs;
         let issued = match external {
             None => Issued::In([epochs.vendor, epochs.integration, epochs.client]),
-            Some(_) => Issued::At(claims.issued_at),
+            // Its issuer's clock may be ahead by as much: what says that it is younger than a cut-off may be older.
+            Some(_) => Issued::At(claims.issued_at.saturating_sub(ISSUED_AT_LEEWAY_SECONDS)),
         };
         Facts {
             vendor: claims.lineage.vendor,

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use portcullis_control::pem;
 use portcullis_domain::spec::CertificateSubject;
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 use x509_parser::certificate::X509Certificate;
@@ -28,7 +27,7 @@ pub(super) fn registration(path: &Path, authority: Option<&Path>) -> Result<Regi
     let leaf_der = chain.next().ok_or_else(|| anyhow!("there is no certificate in `{}`", path.display()))?;
     let leaf = parse(&leaf_der, path)?;
     if leaf.subject() == leaf.issuer() {
-        return Ok(Registration::Pinned(pem(&leaf_der)));
+        return Ok(Registration::Pinned(pem::certificate(&leaf_der)));
     }
     let candidates: Vec<Vec<u8>> = match authority {
         Some(authority) => certificates(authority)?,
@@ -37,7 +36,7 @@ pub(super) fn registration(path: &Path, authority: Option<&Path>) -> Result<Regi
     for candidate in &candidates {
         let found = parse(candidate, authority.unwrap_or(path))?;
         if found.subject() == leaf.issuer() && found.is_ca() {
-            return Ok(Registration::Subject(Box::new(subject(&leaf, pem(candidate), path)?)));
+            return Ok(Registration::Subject(Box::new(subject(&leaf, pem::certificate(candidate), path)?)));
         }
     }
     let issuer = leaf.issuer();
@@ -155,22 +154,6 @@ fn parse<'a>(der: &'a [u8], path: &Path) -> Result<X509Certificate<'a>> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der)
         .map_err(|_| anyhow!("`{}` holds what is no X.509 certificate", path.display()))?;
     Ok(certificate)
-}
-
-fn pem(der: &[u8]) -> String {
-    const LINE_CHARACTERS: usize = 64;
-    let body = STANDARD.encode(der);
-    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    let mut rest = body.as_str();
-    while !rest.is_empty() {
-        // Base64 is ASCII: every place is between two characters.
-        let (line, after) = rest.split_at(rest.len().min(LINE_CHARACTERS));
-        text.push_str(line);
-        text.push('\n');
-        rest = after;
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
 }
 
 #[cfg(test)]

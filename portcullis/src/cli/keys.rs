@@ -200,7 +200,7 @@ fn rotated(answer: &RotateAnswer, paint: Paint) -> String {
 fn withdrawn(answer: &WithdrawAnswer, paint: Paint) -> String {
     let (verdict, style) = match answer.answer {
         Withdrawn::Withdrawn => ("WITHDRAWN", Style::Good),
-        Withdrawn::CutNotRecorded => ("CUT, NOT RECORDED", Style::Bad),
+        Withdrawn::NotRecorded => ("WITHDRAWN, NOT RECORDED", Style::Bad),
         Withdrawn::RecordedNotConfirmed => ("RECORDED, NOT CONFIRMED", Style::Bad),
     };
     let took = time::milliseconds(answer.took_us);

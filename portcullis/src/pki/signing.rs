@@ -1,4 +1,5 @@
-//! The keys that tokens are signed with: one file for each, `keys/signing/KID.pem`.
+//! The keys that tokens are signed with: one file for each, `keys/signing/KID.pem`; `KID.withdrawn.pem`, once it must
+//! sign no more and the ledger can't be told.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::vault::Vault;
 
 /// Files that are read; a folder with more was filled by somebody else.
 const FILES_MAX: usize = 256;
+const WITHDRAWN: &str = ".withdrawn.pem";
 
 /// The folder `keys/signing`.
 pub struct SigningFiles {
@@ -41,16 +43,37 @@ impl SigningFiles {
     }
 
     fn read(&self) -> Result<Vec<SigningKey>> {
-        let mut keys = Vec::new();
+        let names = self.names()?;
+        let good = names.iter().filter(|name| name.ends_with(".pem") && !name.ends_with(WITHDRAWN));
+        good.map(|name| super::read_signing_key(&self.vault, &self.folder.join(name))).collect()
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
         let entries =
             fs::read_dir(&self.folder).with_context(|| format!("can't read `{}`", self.folder.display()))?;
+        let mut names = Vec::new();
         for entry in entries.take(FILES_MAX) {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "pem") {
-                keys.push(super::read_signing_key(&self.vault, &path)?);
-            }
+            // Another name is none of ours.
+            names.extend(entry?.file_name().into_string());
         }
-        Ok(keys)
+        Ok(names)
+    }
+
+    /// A name changes where nothing more can be written, too.
+    fn mark(&self, kid: &str) -> Result<()> {
+        let from = self.path(kid);
+        match fs::rename(&from, self.withdrawn_path(kid)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("can't rename `{}`", from.display()));
+            }
+            _ => {}
+        }
+        let folder = fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
+        folder.with_context(|| format!("can't sync `{}`", self.folder.display()))
+    }
+
+    fn withdrawn_path(&self, kid: &str) -> PathBuf {
+        self.folder.join(format!("{kid}{WITHDRAWN}"))
     }
 }
 
@@ -69,15 +92,59 @@ impl KeyRing for SigningFiles {
     }
 
     fn destroy(&self, kid: &str) -> Result<(), KeyRingError> {
-        match fs::remove_file(self.path(kid)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(failed("a signing key can't be destroyed", error.into()))
+        for path in [self.path(kid), self.withdrawn_path(kid)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed("a signing key can't be destroyed", error.into()));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
+    }
+
+    fn mark_withdrawn(&self, kid: &str) -> Result<(), KeyRingError> {
+        self.mark(kid).map_err(|error| failed("a signing key can't be marked as withdrawn", error))
+    }
+
+    fn withdrawn(&self) -> Result<Vec<String>, KeyRingError> {
+        let names = self.names().map_err(|error| failed("the signing keys can't be read", error))?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(WITHDRAWN)).map(str::to_owned).collect())
     }
 }
 
 fn failed(doing: &str, error: anyhow::Error) -> KeyRingError {
     KeyRingError { doing: doing.to_owned(), source: Some(error.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_withdrawn_key_is_no_key_any_more_and_known_until_it_is_destroyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("signing");
+        let open = || {
+            let vault = Vault::open(folder.path(), None).unwrap();
+            SigningFiles::open(keys.clone(), vault, &folder.path().join("signing.pem")).unwrap()
+        };
+        let files = open();
+        let (stolen, other) = (files.make().unwrap(), files.make().unwrap());
+        files.mark_withdrawn(stolen.kid()).unwrap();
+        // Said again, and of one that isn't there.
+        files.mark_withdrawn(stolen.kid()).unwrap();
+        files.mark_withdrawn("nobody").unwrap();
+        let files = open();
+        let left: Vec<_> = files.keys().unwrap().iter().map(|key| key.kid().to_owned()).collect();
+        assert_eq!(
+            (left, files.withdrawn().unwrap()),
+            (vec![other.kid().to_owned()], vec![stolen.kid().to_owned()])
+        );
+        files.destroy(stolen.kid()).unwrap();
+        assert!(files.withdrawn().unwrap().is_empty());
+        assert_eq!(fs::read_dir(&keys).unwrap().count(), 1);
+    }
 }

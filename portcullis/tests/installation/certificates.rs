@@ -4,14 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::keys::portcullis;
-use crate::support::{Installation, Machine, route, upstream, vendor};
-
-fn must(directory: &std::path::Path, words: &[&str]) -> Value {
-    let (code, text) = portcullis(directory, &[words, &["-o", "json"]].concat());
-    assert_eq!(code, Some(0), "{words:?}: {text}");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
+use crate::support::{Installation, Machine, must, portcullis, serving};
 
 fn named(list: &Value, kind: &str, name: &str) -> Value {
     let certificates = list["certificates"].as_array().unwrap();
@@ -35,12 +28,8 @@ fn verify(directory: &std::path::Path, purpose: &str, intermediate: &str, leaf: 
 
 #[tokio::test]
 async fn a_clients_certificate_is_issued_used_renewed_and_revoked() {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("data");
-    let installation = Installation::start(&directory);
-    let operator = installation.operator();
-    let address = upstream().await;
-    operator.must_apply(&(route(address) + &vendor("acme", "2099-01-01"))).await;
+    let (folder, installation) = serving().await;
+    let directory = installation.directory.clone();
     let out = folder.path().join("made");
     let issue = ["certificate", "issue", "robot", "--use", "client", "--generate", out.to_str().unwrap()];
     let issued = must(&directory, &issue);
@@ -88,12 +77,9 @@ async fn a_clients_certificate_is_issued_used_renewed_and_revoked() {
 
 #[tokio::test]
 async fn servers_are_renewed_without_a_broken_connection_and_external_ones_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("data");
-    let installation = Installation::start(&directory);
+    let (_folder, installation) = serving().await;
+    let directory = installation.directory.clone();
     let operator = installation.operator();
-    let address = upstream().await;
-    operator.must_apply(&(route(address) + &vendor("acme", "2099-01-01"))).await;
     let machine = Machine::new(&installation, "robot");
     operator.must_apply(&machine.manifest("acme-read")).await;
     let token = machine.must_token().await;

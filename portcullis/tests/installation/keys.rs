@@ -1,14 +1,12 @@
 //! Keys that change under load.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Installation, Machine, route, upstream, vendor};
+use crate::support::{Installation, Machine, portcullis, serving};
 
 const MACHINES: u64 = 20;
 /// Of each machine: a thousand together.
@@ -25,8 +23,6 @@ struct Load {
 impl Load {
     async fn start(installation: &Installation) -> Self {
         let operator = installation.operator();
-        let address = upstream().await;
-        operator.must_apply(&(route(address) + &vendor("acme", "2099-01-01"))).await;
         let limits = json!({ "requests": { "per_second": 100_000, "burst": 100_000 }, "concurrency": 1_000,
             "records": { "per_client": 1_000_000, "per_integration": 1_000_000 } });
         let (_, integration) = operator.get("/v1/resources/integration/acme-read").await;
@@ -102,22 +98,9 @@ async fn work(machine: Machine, stop: &AtomicBool, done: &AtomicU64) -> (u64, Ve
     (answered, failures)
 }
 
-pub fn portcullis(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .args(arguments)
-        .arg("--dir")
-        .arg(directory)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout) + &text(output.stderr))
-}
-
 #[tokio::test]
 async fn signing_keys_rotate_under_load_and_no_request_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("data");
-    let installation = Installation::start(&directory);
+    let (_folder, installation) = serving().await;
     let load = Load::start(&installation).await;
     let operator = installation.operator();
     load.go_on_for(500).await;
@@ -135,12 +118,9 @@ async fn signing_keys_rotate_under_load_and_no_request_fails() {
 
 #[tokio::test]
 async fn a_withdrawn_key_voids_its_tokens_and_clients_get_new_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("data");
-    let installation = Installation::start(&directory);
+    let (_folder, installation) = serving().await;
+    let directory = installation.directory.clone();
     let operator = installation.operator();
-    let address = upstream().await;
-    operator.must_apply(&(route(address) + &vendor("acme", "2099-01-01"))).await;
     let machine = Machine::new(&installation, "machine");
     operator.must_apply(&machine.manifest("acme-read")).await;
     let token = machine.must_token().await;

@@ -29,6 +29,34 @@ pub struct Installation {
     pub endpoints: Value,
 }
 
+/// An installation in a folder of its own, with an upstream behind a route, and a vendor `acme` that may have it.
+pub async fn serving() -> (tempfile::TempDir, Installation) {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = Installation::start(&folder.path().join("data"));
+    let address = upstream().await;
+    installation.operator().must_apply(&(route(address) + &vendor("acme", "2099-01-01"))).await;
+    (folder, installation)
+}
+
+/// Runs the program on a data directory: its exit status, and what it wrote.
+pub fn portcullis(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .arg("--dir")
+        .arg(directory)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout) + &text(output.stderr))
+}
+
+/// The same where it must succeed: its answer as JSON.
+pub fn must(directory: &Path, words: &[&str]) -> Value {
+    let (code, text) = portcullis(directory, &[words, &["-o", "json"]].concat());
+    assert_eq!(code, Some(0), "{words:?}: {text}");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
 impl Installation {
     pub fn start(directory: &Path) -> Self {
         Self::try_start(directory, &[]).unwrap_or_else(|error| panic!("it did not start: {error}"))

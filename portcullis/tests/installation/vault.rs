@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::keys::portcullis;
-use crate::support::{Installation, Machine, route, upstream, vendor};
+use crate::support::{Installation, Machine, portcullis, route, upstream, vendor};
 
 fn start(directory: &Path, master: &Path) -> Result<Installation, String> {
     Installation::try_start(directory, &["--master-key-file", master.to_str().unwrap()])

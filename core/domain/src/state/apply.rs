@@ -9,7 +9,7 @@ use crate::spec::Kind;
 use crate::state::{Installation, Operator, Resource, State};
 use crate::target::Target;
 
-/// Much more than any access token is given.
+/// Much more than any access token was given that earlier versions could revoke: our own ones.
 const TOKEN_HOURS_MAX: i64 = 1;
 
 impl State {
@@ -59,8 +59,8 @@ impl State {
             Event::KeysReplaced { .. } => {}
             Event::SigningKeyRetired { kid, time } => self.apply_gone(kid, *time, false),
             Event::SigningKeyWithdrawn { kid, time, .. } => self.apply_gone(kid, *time, true),
-            Event::TokenRevoked { token_id, expires_at, .. } => {
-                self.forget_expired_before(*expires_at);
+            Event::TokenRevoked { token_id, expires_at, time, .. } => {
+                self.forget_expired(*expires_at, *time);
                 self.revoked_tokens.insert(token_id.clone(), *expires_at);
             }
             Event::Severed(severance) => self.apply_severed(severance),
@@ -103,10 +103,11 @@ impl State {
         }
     }
 
-    /// An event has no time of its own here, but a token that is revoked lives no longer than
-    /// [`TOKEN_HOURS_MAX`]: what expires so long before it has expired.
-    fn forget_expired_before(&mut self, expires_at: Timestamp) {
-        let Ok(past) = expires_at.checked_sub(TOKEN_HOURS_MAX.hours()) else { return };
+    /// What has expired when a token is revoked. Where nobody wrote down when that was, the token lives no
+    /// longer than [`TOKEN_HOURS_MAX`]: what expires so long before it has expired.
+    fn forget_expired(&mut self, expires_at: Timestamp, time: Option<Timestamp>) {
+        let past = time.or_else(|| expires_at.checked_sub(TOKEN_HOURS_MAX.hours()).ok());
+        let Some(past) = past else { return };
         self.revoked_tokens.retain(|_, expires_at| *expires_at > past);
     }
 

@@ -17,6 +17,8 @@ use crate::target::Target;
 pub const ROTATION_SECONDS: i64 = 600;
 /// Keys of one form that may be live at the same time, while one replaces the other.
 const LIVE_MAX: usize = 2;
+/// New keys that a client may put in place within a day: each one stays known for good, here and in the ledger.
+const ROTATIONS_A_DAY_MAX: usize = 24;
 const DAY_SECONDS: i64 = 86_400;
 
 /// The keys of one client, in the order of their registration.
@@ -105,6 +107,18 @@ impl ClientKey {
 }
 
 impl Keyring {
+    fn check_pace(&self, now: Timestamp) -> Result<(), KeyRefusal> {
+        let own = self.keys.iter().filter(|key| key.source == KeySource::Rotated);
+        let next = own.map(|key| later(key.registered_at, DAY_SECONDS)).filter(|next| now < *next);
+        let mut next: Vec<Timestamp> = next.collect();
+        next.sort_unstable();
+        let most = ROTATIONS_A_DAY_MAX;
+        match next.len().checked_sub(most).and_then(|place| next.get(place)) {
+            Some(after) => Err(KeyRefusal::TooOften { most, after: *after }),
+            None => Ok(()),
+        }
+    }
+
     #[must_use]
     pub fn key(&self, thumbprint: &str) -> Option<&ClientKey> {
         self.keys.iter().find(|key| key.thumbprint == thumbprint)
@@ -185,6 +199,7 @@ impl State {
         if live.len() >= LIVE_MAX {
             return Err(KeyRefusal::TooMany(live.into_iter().min()).into());
         }
+        ring.check_pace(context.now)?;
         let overlap_ends = whole(later(context.now, rules.overlap_seconds.into()));
         Ok(vec![Event::ClientKeyRegistered {
             client,

@@ -1,10 +1,15 @@
 //! Judging a command: events, or a refusal that changes nothing.
 
+use jiff::Timestamp;
+
 use crate::command::{Command, Context, Refusal};
 use crate::event::{Cause, Event, FromBackup, Severance};
-use crate::ids::{OperatorId, SubjectId};
+use crate::ids::{ClientId, IssuerId, OperatorId, SubjectId};
 use crate::spec::Kind;
 use crate::state::State;
+use crate::state::client_keys::later;
+use crate::state::issuers::EXTERNAL_TOKEN_SECONDS_MAX;
+use crate::state::signing_keys::TOKEN_SECONDS_MAX;
 use crate::target::Target;
 
 impl State {
@@ -46,9 +51,9 @@ impl State {
                 self.decide_withdraw_key(kid, by, reason, successor, context)
             }
             Command::RevokeToken { client, token_id, expires_at } => {
-                let dead = self.revoked_tokens.contains_key(&token_id) || expires_at <= context.now;
-                Ok(if dead { Vec::new() } else { vec![Event::TokenRevoked { client, token_id, expires_at }] })
+                Ok(Vec::from_iter(self.revoked(client, token_id, expires_at, context.now)))
             }
+            Command::RevokeTokenOf { client, token_id } => self.decide_revoke_of(&client, token_id, context),
             Command::Sever { target, by, reason, seen } => {
                 self.decide_sever(&target, by, reason, seen, context)
             }
@@ -114,6 +119,43 @@ impl State {
             Command::PlaceHold { vendor, by, reason } => self.decide_hold(&vendor, by, reason, context),
             Command::LiftHold { vendor, by, reason } => self.decide_lift(&vendor, by, reason, context),
         }
+    }
+
+    /// Our own tokens live for minutes; those of issuers as long as any issuer may be allowed to give them,
+    /// since its document may change meanwhile.
+    fn decide_revoke_of(
+        &self,
+        name: &str,
+        token_id: String,
+        context: &Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let client = self.resource(Kind::Client, name);
+        let client = client.ok_or_else(|| Refusal::Unknown { kind: "client", name: name.to_owned() })?;
+        let now = context.now;
+        let issuers = self.mapped_by(name).filter_map(|(kind, by)| self.resource(kind, by));
+        let elsewhere = issuers.map(|issuer| {
+            let issuer = IssuerId(issuer.id);
+            // Decisions show it with its issuer already.
+            let own = token_id.strip_prefix(&issuer.token("")).unwrap_or(&token_id);
+            (issuer.token(own), later(now, EXTERNAL_TOKEN_SECONDS_MAX))
+        });
+        let ours = (token_id.clone(), later(now, i64::from(TOKEN_SECONDS_MAX)));
+        let all = std::iter::once(ours).chain(elsewhere);
+        Ok(all
+            .filter_map(|(id, expires_at)| self.revoked(ClientId(client.id), id, expires_at, now))
+            .collect())
+    }
+
+    /// Nothing for a token that is dead already.
+    fn revoked(
+        &self,
+        client: ClientId,
+        token_id: String,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Event> {
+        let dead = self.revoked_tokens.contains_key(&token_id) || expires_at <= now;
+        (!dead).then_some(Event::TokenRevoked { client, token_id, expires_at, time: Some(now) })
     }
 
     fn decide_delete(&self, kind: Kind, name: String) -> Result<Vec<Event>, Refusal> {

@@ -9,6 +9,10 @@ use crate::spec::{KeysFrom, Kind, Spec};
 
 /// How often an issuer may change its keys: it must not fill the ledger.
 const CHANGE_SECONDS_MIN: i64 = 55;
+/// The most that `lifetime_seconds_max` may be.
+pub(super) const LIFETIME_SECONDS_MAX: u32 = 86_400;
+/// How long a token that was issued elsewhere until now may live: its `iat` may be a minute ahead.
+pub(super) const EXTERNAL_TOKEN_SECONDS_MAX: i64 = LIFETIME_SECONDS_MAX as i64 + 60;
 
 /// The keys that an issuer or a trust domain had when it could be asked last.
 #[derive(Clone, PartialEq, Debug)]

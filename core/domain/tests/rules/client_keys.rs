@@ -277,6 +277,7 @@ fn ages_are_bounded() {
         (json!({ "age_days_max": 3_651 }), "/spec/keys/age_days_max"),
         (json!({ "warn_days": 3_651 }), "/spec/keys/warn_days"),
         (json!({ "overlap_seconds": 604_801 }), "/spec/keys/overlap_seconds"),
+        (json!({ "overlap_seconds": 0 }), "/spec/keys/overlap_seconds"),
     ] {
         match given().when(apply(&[integration(json!({ "keys": keys }))])) {
             Err(Refusal::Invalid(faults)) => assert_eq!(faults[0].pointer, pointer),
@@ -284,6 +285,30 @@ fn ages_are_bounded() {
         }
     }
     let _: Timestamp = given().now;
+}
+
+/// However short the overlap is, a client doesn't make the ledger grow without end.
+#[test]
+fn a_client_puts_24_new_keys_in_place_within_a_day() {
+    let mut case = given().after(apply(&[integration(json!({ "keys": { "overlap_seconds": 1 } }))]));
+    let mut current = "key-1".to_owned();
+    let first = case.now;
+    for number in 0..24 {
+        let next = format!("next-{number}");
+        case = rotated(case, &current, &next).later(seconds(2));
+        current = next;
+    }
+    let after = first + seconds(86_400);
+    let refused = refusal(&case, rotate(&case, &current, "another"));
+    assert_eq!(refused, KeyRefusal::TooOften { most: 24, after });
+    assert!(refused.to_string().contains("hint: try again after"), "{refused}");
+    // What was lost on the way is repeated all the same, and theft is told as such.
+    assert_eq!(case.when(rotate(&case, "next-22", "next-23")).unwrap(), []);
+    assert_eq!(refusal(&case, rotate(&case, "next-21", "another")), KeyRefusal::Theft);
+    case.now = after;
+    let case = rotated(case, &current, "another").later(seconds(1));
+    let refused = refusal(&case, rotate(&case, "another", "more"));
+    assert_eq!(refused, KeyRefusal::TooOften { most: 24, after: after + seconds(2) });
 }
 
 #[test]

@@ -1,11 +1,12 @@
 use jiff::SignedDuration;
 use portcullis_domain::command::{Command, NewKey, Refusal};
 use portcullis_domain::event::Event;
-use portcullis_domain::ids::ClientId;
+use portcullis_domain::ids::{ClientId, IssuerId};
+use portcullis_domain::spec::Kind;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::case::{Case, given, operator};
+use crate::case::{Case, apply, given, operator, prepared};
 
 #[test]
 fn one_operator_stays() {
@@ -58,5 +59,34 @@ fn revoked_tokens_are_forgotten_when_they_have_long_expired() {
     assert_eq!(case.state.revoked_tokens.len(), 2, "both are good still");
     let case = revoked(case.later(SignedDuration::from_mins(61)), "new", 5);
     let left: Vec<_> = case.state.revoked_tokens.keys().map(String::as_str).collect();
-    assert_eq!(left, ["long", "new"]);
+    assert_eq!(left, ["new"]);
+}
+
+/// Our own token of that id, if there is one, and those of each issuer that speaks for the client.
+#[test]
+fn a_token_that_is_revoked_by_its_id_is_dead_as_long_as_it_may_live() {
+    let issuer = |name: &str, client: &str| {
+        let spec = json!({ "vendor": "acme", "issuer": format!("https://{name}.example"),
+            "algorithms": ["ES256"], "jwks": { "keys": [] },
+            "clients": [{ "client": client, "claims": { "azp": client } }] });
+        prepared("Issuer", name, spec, json!({}), &[])
+    };
+    let case = given().after(apply(&[issuer("idp", "robot"), issuer("idq", "other")]));
+    let of = |client: &str, id: &str| Command::RevokeTokenOf { client: client.into(), token_id: id.into() };
+    let known = |name: &str| IssuerId(case.state.resource(Kind::Issuer, name).unwrap().id);
+    let (idp, idq) = (known("idp"), known("idq"));
+    assert!(matches!(case.when(of("nobody", "t")), Err(Refusal::Unknown { .. })));
+    let case = case.after(of("robot", "t")).after(of("other", &idq.token("u")));
+    let dead: Vec<_> = case.state.revoked_tokens.keys().cloned().collect();
+    let mut expected = vec!["t".to_owned(), idp.token("t"), idq.token("u"), idq.token("u")];
+    expected.sort();
+    expected.dedup();
+    assert_eq!(dead, expected, "an id that says its issuer is taken as it is");
+    assert_eq!(case.when(of("robot", "t")).unwrap(), [], "dead already");
+    // A token may be given for a day from a minute ahead of now; others that are revoked change nothing of it.
+    let case = case.later(SignedDuration::from_secs(86_459)).after(of("other", "v"));
+    assert!(case.state.revoked_tokens.contains_key(&idp.token("t")));
+    assert!(!case.state.revoked_tokens.contains_key("t"), "ours is long expired");
+    let case = case.later(SignedDuration::from_secs(1)).after(of("other", "w"));
+    assert!(!case.state.revoked_tokens.contains_key(&idp.token("t")));
 }

@@ -57,8 +57,38 @@ impl Control {
         self.0.core.new_id()
     }
 
-    pub(crate) fn decide(&self, state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
-        self.0.core.decide(state, command)
+    /// Decides on what the ledger holds and what is on its way there.
+    pub(crate) fn decide_next(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        let book = self.0.core.book();
+        self.0.core.decide(&book.tentative, command)
+    }
+
+    /// Whether the ledger has it that tokens are signed with this key.
+    pub(crate) fn signs(&self, kid: &str) -> bool {
+        self.0.core.book().tentative.active_signing_key().is_some_and(|key| key.kid == kid)
+    }
+
+    /// Whether the ledger has a key that signs, withdrawn here or not.
+    pub(crate) fn has_signing_key(&self) -> bool {
+        self.0.core.book().tentative.active_signing_key().is_some()
+    }
+
+    /// Whether a signing key is withdrawn here, and the ledger doesn't hold that.
+    pub(crate) fn is_withdrawn(&self, kid: &str) -> bool {
+        self.0.core.book().is_withdrawn(kid)
+    }
+
+    /// Puts the withdrawal of a signing key in force that the ledger doesn't hold; false if it was before, or
+    /// there is no such key.
+    pub(crate) fn put_withdrawn(&self, kid: &str) -> bool {
+        let core = &self.0.core;
+        let mut book = core.book();
+        if book.is_withdrawn(kid) {
+            return false;
+        }
+        book.withdraw(kid, core.clock.now());
+        core.publish(&book);
+        book.is_withdrawn(kid)
     }
 
     /// Has every gate refuse what `severance` names, and says what each has cut.

@@ -14,7 +14,6 @@ use portcullis_api::problem::Problem;
 use portcullis_api::severing::SeverAnswer;
 use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::ids::ClientId;
-use portcullis_domain::spec::Kind;
 use portcullis_domain::target::TargetName;
 use serde_json::Value;
 
@@ -46,20 +45,21 @@ pub async fn revoke_keys(
 
 pub async fn revoke_token(State(control): State<Control>, Json(request): Json<RevokeTokenRequest>) -> Reply {
     let latest = control.clock().now().checked_add(TOKEN_SECONDS_MAX.seconds()).unwrap_or(Timestamp::MAX);
-    let (client, token_id, expires_at) = match request {
+    let command = match request {
         RevokeTokenRequest { token: Some(token), token_id: None, client: None } => {
             let (client, token_id, expires_at) = named_by(&token).ok_or_else(|| {
                 bad_request(
                     "this is no access token of ours",
-                    "give it exactly as the token endpoint gave it",
+                    "give it exactly as the token endpoint gave it; one of a vendor's own issuer goes by its `jti` and the client",
                 )
             })?;
+            check_id(&token_id)?;
             // What it says of itself was not verified: it ends nothing for longer than a token can live.
-            (client, token_id, expires_at.min(latest))
+            Command::RevokeToken { client, token_id, expires_at: expires_at.min(latest) }
         }
-        RevokeTokenRequest { token: None, token_id: Some(token_id), client: Some(name) } => {
-            let client = control.state().resource(Kind::Client, &name).map(|found| ClientId(found.id));
-            (client.ok_or_else(|| not_found("there is no such client"))?, token_id, latest)
+        RevokeTokenRequest { token: None, token_id: Some(token_id), client: Some(client) } => {
+            check_id(&token_id)?;
+            Command::RevokeTokenOf { client, token_id }
         }
         _ => {
             return Err(bad_request(
@@ -68,11 +68,14 @@ pub async fn revoke_token(State(control): State<Control>, Json(request): Json<Re
             ));
         }
     };
+    Ok(json(StatusCode::OK, &control.end_tokens(command).await?))
+}
+
+fn check_id(token_id: &str) -> Result<(), Refused> {
     if token_id.is_empty() || token_id.len() > TOKEN_ID_BYTES_MAX {
         return Err(bad_request("this is no id of a token", "give the `jti` of the token"));
     }
-    let ended = control.end_tokens(Command::RevokeToken { client, token_id, expires_at }).await?;
-    Ok(json(StatusCode::OK, &ended))
+    Ok(())
 }
 
 /// Client, id and expiry, as a token says them; nothing of it is verified.

@@ -26,7 +26,7 @@ pub async fn withdraw(
     let answer = control.withdraw_signing_key(request.kid, operator.id, request.reason).await?;
     let status = match answer.answer {
         Withdrawn::Withdrawn => StatusCode::OK,
-        Withdrawn::CutNotRecorded | Withdrawn::RecordedNotConfirmed => StatusCode::ACCEPTED,
+        Withdrawn::NotRecorded | Withdrawn::RecordedNotConfirmed => StatusCode::ACCEPTED,
     };
     Ok(json(status, &answer))
 }

@@ -25,6 +25,19 @@ pub trait KeyRing: Send + Sync {
     /// # Errors
     /// It may still be there.
     fn destroy(&self, kid: &str) -> Result<(), KeyRingError>;
+
+    /// Marks a key, so that it is none of [`Self::keys`] any more, whatever the ledger says at the next start. One
+    /// that isn't there may be marked or not.
+    ///
+    /// # Errors
+    /// It may not be marked.
+    fn mark_withdrawn(&self, kid: &str) -> Result<(), KeyRingError>;
+
+    /// The kids of marked keys that were not destroyed yet.
+    ///
+    /// # Errors
+    /// The place can't be read.
+    fn withdrawn(&self) -> Result<Vec<String>, KeyRingError>;
 }
 
 /// The place where private halves lie can't be used.
@@ -38,7 +51,13 @@ pub struct KeyRingError {
 
 /// A ring that lasts as long as the process: for tests and examples.
 #[derive(Debug, Default)]
-pub struct MemoryRing(Mutex<BTreeMap<String, Vec<u8>>>);
+pub struct MemoryRing(Mutex<BTreeMap<String, Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    der: Vec<u8>,
+    withdrawn: bool,
+}
 
 impl MemoryRing {
     /// Holds `key` from the start.
@@ -52,19 +71,21 @@ impl MemoryRing {
 
     fn keep(&self, key: &SigningKey) -> Result<(), KeyRingError> {
         let pkcs8 = key.to_pkcs8().map_err(|error| failed("can't keep a signing key", error))?;
-        self.held().insert(key.kid().to_owned(), pkcs8.as_der().to_vec());
+        let kept = Kept { der: pkcs8.as_der().to_vec(), withdrawn: false };
+        self.held().insert(key.kid().to_owned(), kept);
         Ok(())
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl KeyRing for MemoryRing {
     fn keys(&self) -> Result<Vec<SigningKey>, KeyRingError> {
-        let read = |der: &Vec<u8>| SigningKey::from_pkcs8_der(der);
-        let keys: Result<_, _> = self.held().values().map(read).collect();
+        let held = self.held();
+        let good = held.values().filter(|kept| !kept.withdrawn);
+        let keys: Result<_, _> = good.map(|kept| SigningKey::from_pkcs8_der(&kept.der)).collect();
         keys.map_err(|error| failed("can't read a signing key", error))
     }
 
@@ -78,6 +99,17 @@ impl KeyRing for MemoryRing {
     fn destroy(&self, kid: &str) -> Result<(), KeyRingError> {
         self.held().remove(kid);
         Ok(())
+    }
+
+    fn mark_withdrawn(&self, kid: &str) -> Result<(), KeyRingError> {
+        if let Some(kept) = self.held().get_mut(kid) {
+            kept.withdrawn = true;
+        }
+        Ok(())
+    }
+
+    fn withdrawn(&self) -> Result<Vec<String>, KeyRingError> {
+        Ok(self.held().iter().filter(|(_, kept)| kept.withdrawn).map(|(kid, _)| kid.clone()).collect())
     }
 }
 

@@ -148,7 +148,12 @@ impl Control {
                 self.destroy_key(&kid).await;
             }
         }
+        self.resume_withdrawals().await?;
         let state = self.state();
+        if state.active_signing_key().is_none() && self.has_signing_key() {
+            // A withdrawn one that the ledger can't be told of: it gets its successor when that is recorded.
+            return Ok(());
+        }
         if let Some(active) = state.active_signing_key() {
             let held = self.signing_keys().holds(&active.kid);
             return if held { Ok(()) } else { Err(StartError::SigningKeyLost { kid: active.kid.clone() }) };
@@ -183,18 +188,22 @@ impl Control {
 
     /// Makes a key that nobody knows known to everybody.
     async fn publish_key(&self) -> Result<String, ExecuteError> {
-        let left = unknown(&self.state(), &self.signing_keys().kids());
-        let key = match left.and_then(|kid| self.signing_keys().get(&kid)) {
-            // A start or a rotation before broke off after it was made.
-            Some(key) => {
-                self.signing_keys().set_usable(key.kid(), true);
-                key
-            }
-            None => self.make_key(true).await?,
-        };
+        let key = self.unpublished_key(true).await?;
         let kid = key.kid().to_owned();
         self.execute(Command::PublishSigningKey { key: public(&key)? }).await?;
         Ok(kid)
+    }
+
+    /// A key that nobody knows: one that was left when what it was made for broke off, or a new one.
+    pub(super) async fn unpublished_key(&self, usable: bool) -> Result<Arc<SigningKey>, ExecuteError> {
+        let left = unknown(&self.state(), &self.signing_keys().kids());
+        match left.and_then(|kid| self.signing_keys().get(&kid)) {
+            Some(key) => {
+                self.signing_keys().set_usable(key.kid(), usable);
+                Ok(key)
+            }
+            None => self.make_key(usable).await,
+        }
     }
 
     pub(super) async fn make_key(&self, usable: bool) -> Result<Arc<SigningKey>, ExecuteError> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use portcullis_domain::spec::CertificateSubject;
 use portcullis_tokens::jwk::{Jwk, VerifyingKey};
@@ -16,6 +16,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::public_key::PublicKey;
 
 use super::distinguished_name::DistinguishedName;
+use crate::pem;
 
 /// RFC 8410.
 const ED25519: &str = "1.3.101.112";
@@ -71,20 +72,7 @@ pub(super) fn public_key(der: &[u8], now: Timestamp) -> Option<(VerifyingKey, St
         _ => return None,
     };
     let key = VerifyingKey::new(&Jwk::parse(&jwk.to_string()).ok()?).ok()?;
-    Some((key, pem(der)))
-}
-
-fn pem(der: &[u8]) -> String {
-    const LINE_CHARACTERS: usize = 64;
-    let mut pem = "-----BEGIN CERTIFICATE-----".to_owned();
-    for (place, character) in STANDARD.encode(der).chars().enumerate() {
-        if place % LINE_CHARACTERS == 0 {
-            pem.push('\n');
-        }
-        pem.push(character);
-    }
-    pem.push_str("\n-----END CERTIFICATE-----\n");
-    pem
+    Some((key, pem::certificate(der)))
 }
 
 /// The first second in which the certificate is no longer valid.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_domain::command::Command;
+use portcullis_domain::state::Standing;
 use portcullis_tokens::access_token::{self, AccessClaims, TokenKeys};
 use portcullis_tokens::jwk::{Jwk, VerifyingKey};
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -94,6 +95,16 @@ fn is_live(exchange: &Exchange<'_>, caller: &Caller<'_>, claims: &AccessClaims) 
         && lineage.epochs == epochs(exchange, standing)
         && !exchange.state.revoked_tokens.contains_key(&claims.token_id)
         && !bound_to.into_iter().flatten().any(refused)
+        && key_is_good(exchange, standing, &lineage.client_key.to_string())
+}
+
+/// A key that nobody registered can only be a certificate that the client's authority stands for.
+fn key_is_good(exchange: &Exchange<'_>, standing: &Standing<'_>, key: &str) -> bool {
+    let mut known = exchange.state.key_terms(standing).filter(|(_, term)| term.until > Timestamp::MIN);
+    match known.find(|(known, _)| known.thumbprint == key) {
+        Some((_, term)) => exchange.now < term.until,
+        None => standing.client_spec.subject.is_some(),
+    }
 }
 
 /// Every key that is not gone.

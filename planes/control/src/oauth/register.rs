@@ -112,7 +112,7 @@ impl Server {
                 }
                 Err(standing::refusal(vec![Reason::ClientKeyTheft, Reason::ClientSevered]))
             }
-            Err(NotDone::Refused(refusal)) => Err(refused(&refusal)),
+            Err(NotDone::Refused(refusal)) => Err(refused(&refusal, self.clock.now())),
             Err(NotDone::NotRecorded(error)) => {
                 tracing::error!(error, "a client's key could not be registered");
                 Err(Failure::unavailable("the key could not be recorded"))
@@ -166,7 +166,7 @@ fn shown(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
 
-fn refused(refusal: &Refusal) -> Failure {
+fn refused(refusal: &Refusal, now: Timestamp) -> Failure {
     let explained =
         |failure: Failure| failure.explained(&refusal.to_string().replacen("\nhint: ", ", hint: ", 1));
     match refusal {
@@ -175,6 +175,10 @@ fn refused(refusal: &Refusal) -> Failure {
         Refusal::Key(KeyRefusal::NotRegistered(_)) => {
             Failure::invalid_request("the key in use is a certificate of an authority")
                 .hint("it is replaced by the next one that the authority gives you")
+        }
+        Refusal::Key(KeyRefusal::TooOften { after, .. }) => {
+            let wait_ns = u64::try_from(after.duration_since(now).as_nanos()).unwrap_or(0);
+            explained(Failure::too_many(wait_ns))
         }
         Refusal::Key(KeyRefusal::TooMany(first_ends)) => {
             let failure = explained(Failure::conflict());

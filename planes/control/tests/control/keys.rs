@@ -156,17 +156,67 @@ async fn a_withdrawn_key_is_refused_everywhere_and_another_signs() {
     process.store.set(Fault::Full);
     let third = active(control);
     let unrecorded = withdraw(&third, "theft").await.unwrap();
-    assert_eq!((unrecorded.answer, unrecorded.successor), (Withdrawn::CutNotRecorded, None));
-    assert_eq!(active(control), third);
+    assert_eq!((unrecorded.answer, unrecorded.successor), (Withdrawn::NotRecorded, None));
     process.store.set(Fault::None);
-    let recorded = withdraw(&third, "theft").await.unwrap();
-    assert_eq!(recorded.answer, Withdrawn::Withdrawn);
-    let process = {
-        process.stop().await;
-        world.start().await
-    };
-    assert_eq!(Some(active(&process.control)), recorded.successor);
+    until("another signs", || control.state().active_signing_key().is_some()).await;
+    assert_ne!(active(control), third);
+    let last = active(control);
+    process.stop().await;
+    let process = world.start().await;
+    assert_eq!(active(&process.control), last);
     assert_eq!(process.control.state().former_signing_keys.len(), 3);
+}
+
+/// The gates and the token endpoint act by it at once, the process goes on trying, and a restart knows it.
+#[tokio::test]
+async fn a_withdrawal_that_is_not_recorded_holds_and_is_recorded_later() {
+    for (fault, restarts) in [(Fault::Full, false), (Fault::Full, true), (Fault::Hang, false)] {
+        let world = World::new();
+        let process = world.start().await;
+        let admin = process.operator("admin").await;
+        let gate = process.gate("gate");
+        let stolen = active(&process.control);
+        let withdraw = async |process: &crate::world::Process| {
+            process.control.withdraw_signing_key(stolen.clone(), admin, "theft".to_owned()).await.unwrap()
+        };
+        process.store.set(fault);
+        let answer = withdraw(&process).await;
+        assert_eq!((answer.answer, answer.gates.len()), (Withdrawn::NotRecorded, 1), "{fault:?}");
+        assert!(answer.notes.iter().any(|note| note.contains("after a restart too")), "{:?}", answer.notes);
+        assert_eq!(gate.orders()[0].keys, std::slice::from_ref(&stolen));
+        let holds = |control: &Control| {
+            let facts = control.snapshot_facts();
+            control.state().active_signing_key().is_none()
+                && facts.refused_keys.contains(&stolen)
+                && kids(&facts).is_empty()
+        };
+        assert!(holds(&process.control), "a gate that comes now refuses it, and nothing is signed");
+        until("the gate's next snapshot", || gate.newest().refused_keys.contains(&stolen)).await;
+        assert_eq!(withdraw(&process).await.answer, Withdrawn::NotRecorded, "said again, it is the same");
+        assert_eq!(process.control.keys().signing[0].stage, SigningKeyStage::Withdrawn);
+        let process = match restarts {
+            false => process,
+            true => {
+                process.stop().await;
+                let store = std::sync::Arc::new(FaultyStore::new(world.store().await));
+                store.set(fault);
+                let process = world.try_start_on(store).await.unwrap();
+                assert!(holds(&process.control), "over a restart");
+                process
+            }
+        };
+        process.store.set(Fault::None);
+        until("another signs", || process.control.state().active_signing_key().is_some()).await;
+        assert_ne!(active(&process.control), stolen);
+        until("its private half is gone", || held(&world.key_ring) == 1).await;
+        until("its mark is gone", || world.key_ring.withdrawn().unwrap().is_empty()).await;
+        assert!(process.control.state().former_signing_keys[&stolen].withdrawn);
+        assert_eq!(
+            kinds(&*process.store).await.iter().filter(|kind| *kind == "signing_key_withdrawn").count(),
+            1
+        );
+        process.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use portcullis_domain::ids::{ClientId, IssuerId};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::FromGate;
-use portcullis_policy::liveness::{Freshness, KeyCell};
+use portcullis_policy::liveness::{Freshness, KeyCell, Mapping};
 use portcullis_policy::snapshot::Client;
 use portcullis_tokens::access_token::{AccessClaims, Confirmation, Epochs, Lineage};
 use portcullis_tokens::external_token::{Expected, ExternalClaims, ExternalError, peek, verify};
@@ -85,8 +85,9 @@ fn of_issuer(core: &Core, ready: &Ready, issuer: &Issuer, text: &str) -> Result<
     let matches = |mapping: &&portcullis_policy::facts::MappedClaims| {
         mapping.claims.iter().all(|(name, value)| claims.text(name) == Some(value))
     };
-    let client = issuer.clients.iter().find(matches).map(|mapping| mapping.client);
-    let client = client_of(ready, &issuer.source, client)?;
+    let mapped = issuer.clients.iter().find(matches);
+    let client = client_of(ready, &issuer.source, mapped.map(|mapped| mapped.client))?;
+    let mapping = mapped.map(|mapped| Mapping::of_claims(issuer.source.id, &issuer.issuer, mapped));
     let words = claims.words(issuer.scope_claim.as_str());
     let ours = |word: &&str| match issuer.scopes.get(*word) {
         Some(ours) => Some(ours.clone()),
@@ -94,10 +95,23 @@ fn of_issuer(core: &Core, ready: &Ready, issuer: &Issuer, text: &str) -> Result<
     };
     let scope = words.iter().filter_map(ours).filter(|scope| client.integration.scopes.contains(scope));
     let scope = scope.collect();
+    let client = Vouched { client, key: vouched(core, mapping)? };
     if !binds(&claims.confirmation) && !issuer.source.allow_unbound {
         return Err(invalid_token(Reason::TokenUnbound, false));
     }
     Ok(Rc::new(token_of(ready, &issuer.source, client, claims, &issuer.issuer, scope, text)))
+}
+
+/// A client, and what its exchanges hang on.
+pub struct Vouched<'a> {
+    pub client: &'a Client,
+    pub key: Arc<KeyCell>,
+}
+
+/// The cell of the mapping by which a client was found.
+pub fn vouched(core: &Core, mapping: Option<Mapping>) -> Result<Arc<KeyCell>, Refusal> {
+    let mapping = mapping.ok_or_else(|| invalid_token(Reason::IssuerClientUnmapped, false))?;
+    Ok(core.shared.liveness.mapping(mapping))
 }
 
 /// What `aud` must name: where nothing is said, the gate itself.
@@ -120,12 +134,13 @@ pub fn client_of<'a>(
 pub fn token_of(
     ready: &Ready,
     source: &Source,
-    client: &Client,
+    vouched: Vouched<'_>,
     claims: ExternalClaims,
     issuer: &str,
     scope: Vec<String>,
     text: &str,
 ) -> KnownToken {
+    let Vouched { client, key } = vouched;
     let confirmation = claims.confirmation;
     let unbound = !binds(&confirmation);
     let confirmed: Vec<Thumbprint> =
@@ -144,7 +159,7 @@ pub fn token_of(
             client_id: client.id.to_string(),
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
-            token_id: format!("{}/{unique}", source.id),
+            token_id: source.id.token(&unique),
             scope,
             confirmation,
             lineage: Lineage {
@@ -161,7 +176,7 @@ pub fn token_of(
         // Keys of issuers end with the snapshot that knows them.
         signed_by: client_key.to_string(),
         refused_from: None,
-        key: Arc::new(KeyCell::vouched()),
+        key,
         generation: ready.snapshot.version,
         external: Some(External { fresh: Arc::clone(&source.fresh), unbound, workload: None }),
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::trust_domain::is_workload;
-use portcullis_policy::snapshot::Client;
+use portcullis_policy::liveness::Mapping;
 use portcullis_tokens::access_token::Confirmation;
 use portcullis_tokens::external_token::{Expected, ExternalClaims, verify};
 use portcullis_tokens::jws::Algorithm;
@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::external::{Workload, audiences, client_of, refused, stale, token_of};
+use super::external::{Vouched, Workload, audiences, client_of, refused, stale, token_of, vouched};
 use super::{KnownToken, invalid_token};
 use crate::connection::Connection;
 use crate::core::Core;
@@ -57,7 +57,7 @@ pub fn of_certificate(
     connection: &Connection,
 ) -> Result<Option<Rc<KnownToken>>, Refusal> {
     let Some(svid) = shown(core, ready, connection)? else { return Ok(None) };
-    let (client, scope) = mapped(ready, &svid.domain, &svid.spiffe_id)?;
+    let (client, scope) = mapped(core, ready, &svid.domain, &svid.spiffe_id)?;
     let claims = ExternalClaims::of_certificate(
         svid.spiffe_id.clone(),
         ready.snapshot.public_origins.clone(),
@@ -90,7 +90,7 @@ pub fn of_token(
     let claims = verify(text, &domain.source.keys.keys, &expected)
         .map_err(|error| refused(core, &domain.source, &error))?;
     let spiffe_id = claims.subject.clone();
-    let (client, scope) = mapped(ready, domain, &spiffe_id)?;
+    let (client, scope) = mapped(core, ready, domain, &spiffe_id)?;
     let issuer = format!("spiffe://{}", domain.trust_domain);
     let mut token = token_of(ready, &domain.source, client, claims, &issuer, scope, text);
     if let Some(external) = &mut token.external {
@@ -128,16 +128,18 @@ pub fn bound(
 }
 
 fn mapped<'a>(
+    core: &Core,
     ready: &'a Ready,
     domain: &TrustDomain,
     spiffe_id: &str,
-) -> Result<(&'a Arc<Client>, Vec<String>), Refusal> {
+) -> Result<(Vouched<'a>, Vec<String>), Refusal> {
     let mapping = domain.clients.iter().find(|mapping| mapping.spiffe_id == spiffe_id);
     let client = client_of(ready, &domain.source, mapping.map(|mapping| mapping.client))?;
     let named = mapping.map(|mapping| mapping.scopes.as_slice()).unwrap_or_default();
     let granted = client.integration.scopes.iter();
     let scope = granted.filter(|scope| named.is_empty() || named.contains(scope)).cloned().collect();
-    Ok((client, scope))
+    let mapping = mapping.map(|found| Mapping::of_workload(domain.source.id, &domain.trust_domain, found));
+    Ok((Vouched { client, key: vouched(core, mapping)? }, scope))
 }
 
 /// What the connection has shown, verified once.

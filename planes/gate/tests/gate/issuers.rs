@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use http::Request;
+use http_body_util::BodyExt as _;
 use portcullis_domain::decision::{Ending, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::{AllowUnbound, Impact, ScopeClaim, UnboundTokens};
@@ -16,6 +17,7 @@ use crate::support::client::{Answer, BOTH, Body, Connection, Protocol, With, get
 use crate::support::clock::HandClock;
 use crate::support::identity::{Certificate, Claims, ORIGIN, ProofKey, who};
 use crate::support::idp::{Idp, encode, mapped, with};
+use crate::support::soon;
 use crate::support::world::{SCOPE, World};
 
 const ISSUER: &str = "https://keycloak.vendor.example/realms/machines";
@@ -436,16 +438,85 @@ async fn a_severance_closes_them_and_only_later_tokens_open_again() {
     })
     .await;
     refused(&ask(&mut connection, bearer(&old)).await, 401, "token_superseded");
-    for (issued, expect) in [(case.now + 1, 401), (case.now + 2, 200)] {
-        let token = case.idp.token(&with(case.claims(&certificate), json!({ "iat": issued })));
-        assert_eq!(ask(&mut connection, bearer(&token)).await.status, expect, "{issued}");
+    // Stolen before, from an issuer whose clock is ahead by as much as one may be: it says that it is younger.
+    let issued = |second: i64| {
+        case.idp.token(&with(case.claims(&certificate), json!({ "iat": second, "exp": second + 300 })))
+    };
+    for second in [case.now + 1, case.now + 2, case.now + 50] {
+        refused(&ask(&mut connection, bearer(&issued(second))).await, 401, "token_superseded");
     }
+    case.world.clock.jump_to(jiff::Timestamp::from_second(case.now + 70).unwrap());
+    refused(&ask(&mut connection, bearer(&issued(case.now + 61))).await, 401, "token_superseded");
+    assert_eq!(ask(&mut connection, bearer(&issued(case.now + 62))).await.status, 200);
     // An older snapshot doesn't bring them back.
     case.publish(|facts| facts.cut_offs.clear()).await;
     refused(&ask(&mut connection, bearer(&old)).await, 401, "token_superseded");
     // A key that is closed stays so, whoever vouches for it.
     let thumbprint = certificate.thumbprint().to_string();
     case.publish(|facts| facts.refused_keys.push(thumbprint)).await;
-    let token = case.idp.token(&with(case.claims(&certificate), json!({ "iat": case.now + 2 })));
-    refused(&ask(&mut connection, bearer(&token)).await, 403, "key_severed");
+    refused(&ask(&mut connection, bearer(&issued(case.now + 62))).await, 403, "key_severed");
+}
+
+#[tokio::test]
+async fn one_token_is_revoked_under_the_name_that_it_has_here() {
+    let case = Case::new(|_| {}).await;
+    let certificate = Certificate::new();
+    let named = |id: &str| case.idp.token(&with(case.claims(&certificate), json!({ "jti": id })));
+    let mut connection = case.world.open(Protocol::H2, Some(&certificate)).await;
+    assert_eq!(ask(&mut connection, bearer(&named("a"))).await.status, 200);
+    let token_id = case.idp.facts(0).id.token("a");
+    let expires_at = case.now + 86_460;
+    case.world.to_gate.send(ToGate::RevokeToken { order: 1, token_id, expires_at }).await.unwrap();
+    case.publish(|_| {}).await;
+    refused(&ask(&mut connection, bearer(&named("a"))).await, 401, "token_revoked");
+    assert_eq!(ask(&mut connection, bearer(&named("b"))).await.status, 200, "another one of the same issuer");
+}
+
+/// Whoever is not spoken for any more is like one whose key has ended, inside a download too.
+#[tokio::test]
+async fn a_mapping_that_is_gone_ends_what_has_begun() {
+    type Change = fn(&mut IssuerFacts) -> bool;
+    let lines: [(&str, Change); 4] = [
+        ("the issuer stays, and the mapping", |issuer| {
+            issuer.clients.push(mapped(who(1, 2).client, &[("azp", "others")]));
+            true
+        }),
+        ("no mapping", |issuer| {
+            issuer.clients.clear();
+            true
+        }),
+        ("by other claims", |issuer| {
+            issuer.clients = vec![mapped(who(1, 1).client, &[("azp", "imports")])];
+            true
+        }),
+        ("no issuer", |_| false),
+    ];
+    for (number, (line, change)) in lines.into_iter().enumerate() {
+        let case = Case::new(|_| {}).await;
+        let certificate = Certificate::new();
+        let token = case.idp.token(&case.claims(&certificate));
+        let mut connection = case.world.open(BOTH[number % 2], Some(&certificate)).await;
+        let long = get("/free/x?n=1000000&chunk=5&pace_ms=2").bearer(&token);
+        let mut response = connection.send(long).await.unwrap();
+        let id = response.headers()["portcullis-decision"].to_str().unwrap().parse().unwrap();
+        for _ in 0..20 {
+            soon("the download", response.body_mut().frame()).await.unwrap().unwrap();
+        }
+        case.publish(|facts| {
+            // A certificate may be its own by an authority: that stands for no issuer.
+            facts.clients.iter_mut().for_each(|client| client.by_subject = true);
+            facts.issuers.retain_mut(change);
+        })
+        .await;
+        if number == 0 {
+            for _ in 0..50 {
+                soon("more of it", response.body_mut().frame()).await.unwrap().unwrap();
+            }
+            continue;
+        }
+        let cut = soon("a cut", Answer::read(response)).await;
+        assert!(cut.broke_off.is_some(), "{line}");
+        let outcome = case.world.control.outcome(id).await;
+        assert_eq!((outcome.ending, outcome.reason), (Ending::Cut, Reason::ClientKeyEnded), "{line}");
+    }
 }

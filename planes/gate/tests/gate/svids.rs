@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt as _;
 use portcullis_domain::event::ExternalKeys;
 use portcullis_domain::ids::IssuerId;
 use portcullis_domain::spec::{AllowUnbound, Impact, UnboundTokens};
@@ -15,10 +16,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::client::{BOTH, Connection, Connector, Protocol, With, get};
+use crate::support::client::{Answer, BOTH, Connection, Connector, Protocol, With, get};
 use crate::support::clock::HandClock;
 use crate::support::identity::{ORIGIN, who};
 use crate::support::idp::{Idp, with};
+use crate::support::soon;
 use crate::support::world::{SCOPE, World};
 
 const PATH: &str = "/records/1";
@@ -149,6 +151,27 @@ async fn an_x509_svid_alone_says_who_it_is() {
         case.world.publish(|facts| facts.refused_keys.push(shown.thumbprint())).await;
         assert_eq!(reason(&mut connection, None).await, (403, "key_severed".to_owned()));
         case.world.publish(|facts| facts.refused_keys.clear()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_workload_that_is_not_mapped_any_more_is_cut() {
+    for protocol in BOTH {
+        let case = Case::new(|_| {}).await;
+        let shown = svid(&case.root, &[ID], |_| {});
+        let mut connection = case.open(protocol, &shown).await;
+        let mut response = connection.send(get("/free/x?n=1000000&chunk=5&pace_ms=2")).await.unwrap();
+        for _ in 0..20 {
+            soon("the download", response.body_mut().frame()).await.unwrap().unwrap();
+        }
+        // Other words about it end nothing.
+        case.world.publish(|facts| facts.trust_domains[0].clients[0].scopes.push(SCOPE.to_owned())).await;
+        for _ in 0..50 {
+            soon("more of it", response.body_mut().frame()).await.unwrap().unwrap();
+        }
+        case.world.publish(|facts| facts.trust_domains[0].clients.clear()).await;
+        let cut = soon("a cut", Answer::read(response)).await;
+        assert!(cut.broke_off.is_some());
     }
 }
 

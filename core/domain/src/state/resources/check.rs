@@ -21,7 +21,8 @@ use crate::state::State;
 pub const RESERVED: [&str; 2] = ["/oauth/", "/.well-known/"];
 
 const KEY_DAYS_MAX: u32 = 3_650;
-const KEY_OVERLAP_SECONDS_MAX: u32 = 604_800;
+/// From a moment in which the client can turn to its new key, to a week.
+const KEY_OVERLAP_SECONDS: std::ops::RangeInclusive<u32> = 1..=604_800;
 
 /// The registry as it would be.
 type After<'a> = BTreeMap<(Kind, &'a str), &'a Spec>;
@@ -326,9 +327,11 @@ fn check_integration(
         let message = format!("it must be at most {KEY_DAYS_MAX}");
         faults.push(fault(declaration, "/spec/keys/warn_days", message, None));
     }
-    if spec.keys.overlap_seconds > KEY_OVERLAP_SECONDS_MAX {
-        let message = format!("two keys may be live for {KEY_OVERLAP_SECONDS_MAX} seconds at most");
-        faults.push(fault(declaration, "/spec/keys/overlap_seconds", message, None));
+    if !KEY_OVERLAP_SECONDS.contains(&spec.keys.overlap_seconds) {
+        let (least, most) = (KEY_OVERLAP_SECONDS.start(), KEY_OVERLAP_SECONDS.end());
+        let message = format!("a replaced key must stay good for {least} to {most} seconds");
+        let hint = "an hour, `3600`, is enough for a client that turns to its new key by itself";
+        faults.push(fault(declaration, "/spec/keys/overlap_seconds", message, Some(hint)));
     }
     let limits = &spec.limits;
     let numbers = [

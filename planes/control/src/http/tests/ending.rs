@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_domain::ids::IssuerId;
 use portcullis_domain::spec::Kind;
 use serde_json::{Value, json};
 
@@ -110,6 +111,19 @@ async fn tokens_end_one_by_one_and_all_at_once() {
     revoke(json!({ "token_id": "x".repeat(300), "client": "batch" })).await.refused(400, "no id", "");
     let revoked = world.control.snapshot_facts().revoked_tokens;
     assert_eq!(revoked, [("t-1".to_owned(), START + 120), ("t-2".to_owned(), START + 600)]);
+
+    // By its own issuer a client has tokens that have another name here, and live longer.
+    let issuer = json!({ "kind": "Issuer", "name": "idp", "spec": {
+        "vendor": "acme", "issuer": "https://idp.example", "algorithms": ["ES256"],
+        "clients": [{ "client": "batch", "claims": { "azp": "batch" } }] } });
+    world.apply(&issuer.to_string()).await.expect(StatusCode::OK);
+    let elsewhere = IssuerId(world.control.state().resource(Kind::Issuer, "idp").unwrap().id);
+    assert_eq!(revoke(json!({ "token_id": "t-3", "client": "batch" })).await.body["changed"], true);
+    let again = json!({ "token_id": elsewhere.token("t-3"), "client": "batch" });
+    revoke(again).await.expect(StatusCode::OK);
+    let revoked = world.control.snapshot_facts().revoked_tokens;
+    assert!(revoked.contains(&(elsewhere.token("t-3"), START + 86_460)), "{revoked:?}");
+    assert!(revoked.contains(&("t-3".to_owned(), START + 600)), "{revoked:?}");
 
     let out = |target: &str| json!({ "target": target, "reason": "leak" });
     let signed = world.post("/v1/sign-out", &out("client/batch")).await;

@@ -74,6 +74,38 @@ fn a_replaced_key_is_good_for_the_overlap_and_then_no_more() {
     }
 }
 
+/// A token says when it expires; the key that it was given to may be over before that.
+#[test]
+fn a_token_is_inactive_once_its_key_has_ended() {
+    let world = World::new();
+    let next = SigningKey::generate(Algorithm::ES256).unwrap();
+    let old_token = world.token("");
+    assert!(world.claims(&old_token).expires_at > START + 100);
+    world.change(Event::ClientKeyRegistered {
+        client: batch(),
+        key: PublicKey {
+            thumbprint: next.kid().to_owned(),
+            form: KeyForm::Jwk,
+            public: json!(next.public_jwk()),
+        },
+        replaces: world.key.kid().to_owned(),
+        replaced_ends_at: at(START + 100),
+        time: at(START),
+    });
+    let body = || world.token_body(&world.assertion_by(&next, "batch", json!({})));
+    let new_token = world.ask(with_proof(post("/oauth/token", &body())));
+    let active = |reply: &Reply| {
+        let token = reply.body["access_token"].as_str().unwrap();
+        let reply = world.ask(post("/oauth/introspect", &format!("{}&token={token}", body())));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.body["active"].clone()
+    };
+    for (second, old) in [(99, true), (100, false)] {
+        world.pass(START + second - world.now());
+        assert_eq!((active(&old_token), active(&new_token)), (json!(old), json!(true)), "{second}");
+    }
+}
+
 #[test]
 fn a_certificate_of_an_authority_is_good_as_long_as_it_is_valid() {
     let world = World::new();

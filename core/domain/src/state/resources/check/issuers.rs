@@ -7,6 +7,7 @@ use crate::command::Fault;
 use crate::spec::trust_domain::{is_trust_domain, is_workload};
 use crate::spec::{ClaimMapping, Declaration, IssuerSpec, Kind, Spec, TrustDomainSpec};
 use crate::state::State;
+use crate::state::issuers::LIFETIME_SECONDS_MAX;
 use crate::state::resources::fault;
 
 /// Mappings of one issuer.
@@ -171,7 +172,7 @@ fn check_words(words: &[String], pointer: &str, faults: &mut Faults<'_>) {
 
 fn check_times([lifetime, refresh, stale]: [u32; 3], faults: &mut Faults<'_>) {
     let ranges = [
-        ("lifetime_seconds_max", lifetime, 86_400),
+        ("lifetime_seconds_max", lifetime, LIFETIME_SECONDS_MAX),
         ("refresh_seconds", refresh, 86_400),
         ("stale_seconds", stale, 604_800),
     ];
