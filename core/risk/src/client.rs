@@ -74,6 +74,13 @@ impl ClientRisk {
         Action::Allow
     }
 
+    /// A request came from this context whose key isn't proved yet, as its nonce is missing or stale. If a question would be
+    /// asked of it whatever it is, because the context is new and not on probation, or because one is open, it is asked now, so
+    /// that one answer says both: when it was asked. Nothing else is learnt of such a request.
+    pub fn ask(&mut self, context: &Context, _at_us: i64) -> Option<i64> {
+        self.question(context)
+    }
+
     /// When the question that is open in this context was asked, if one is.
     #[must_use]
     pub fn question(&self, _context: &Context) -> Option<i64> {

@@ -77,12 +77,12 @@ pub enum Answered {
     /// It answers nothing.
     #[default]
     No,
-    /// Its key was proved in this very context, over a nonce or by a full handshake of the last seconds, before anything was
-    /// asked: enough where the question would be asked only because the context is new, or listed. It counts as a question
-    /// asked and answered at once.
+    /// Its key was proved in this very context, by a full handshake of the last seconds, before anything was asked: enough where
+    /// the question would be asked only because the context is new, or listed. It counts as a question asked and answered at
+    /// once.
     Ahead,
     /// It answers the question that is open here: as [`ClientRisk::answered`](crate::ClientRisk::answered) with `Valid`, and
-    /// then the request is judged.
+    /// then the request is judged. Where none is open, as it is for a replay that has not seen it asked, as `Ahead`.
     Valid,
     /// Another key, or a bad signature, over the nonce of the question that is open here: as `answered` with `Wrong`, and
     /// nothing else is known of the request, so that nothing else counts.
