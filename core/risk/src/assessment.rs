@@ -84,6 +84,10 @@ pub enum Cause {
     Score,
     /// A challenge was answered wrongly, or not at all, too often.
     ChallengeFailed,
+    /// Evidence that no passed challenge takes away: whoever is here may hold the key too.
+    KeyEvidence,
+    /// All else is learnt, and nobody knows yet whether this client can answer: asked once.
+    Rehearsal,
 }
 
 /// What a request comes to, before it is forwarded.
@@ -100,11 +104,16 @@ pub struct Assessment {
     pub score: Points,
     /// At which score a challenge, a denial, a severance begins.
     pub thresholds: [Points; 3],
+    /// Acting evidence of the context, this request included: since the last pass; whatever was passed; the calibrated
+    /// part of that, as it counts for denying and severing.
+    pub evidence: [Points; 3],
     pub standing: Standing,
     /// A pair that passed its challenge and isn't admitted yet: a tenth of the budget.
     pub probation: bool,
     /// Somebody should look at this.
     pub page: bool,
+    /// Evidence is beyond the threshold for severing, and the integration hasn't agreed to that: severing is recommended.
+    pub recommend_sever: bool,
     pub parts: Parts,
     /// For [`ClientRisk::after`](crate::ClientRisk::after), if it is forwarded.
     pub ticket: Ticket,
@@ -129,13 +138,15 @@ pub struct Ticket {
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
     pub step: u64,
-    /// Evidence added after the response.
+    /// The evidence that was carried, and what the response added; their sum is `score`.
     pub parts: Parts,
-    /// The score that the next request in this context begins with.
+    /// The evidence that the next request in this context begins with.
     pub score: Points,
     /// The context's budget is a tenth from now on.
     pub limit: bool,
     /// The context must be closed now.
     pub sever: bool,
     pub page: bool,
+    /// As in [`Assessment`].
+    pub recommend_sever: bool,
 }

@@ -5,6 +5,7 @@ use crate::assessment::{Assessment, Cause, Ended, Parts, Ticket};
 use crate::input::{After, Before, Context};
 use crate::peers::Peers;
 use crate::points::Points;
+use crate::progress::{Broken, Progress};
 use crate::rules::Rules;
 
 /// Everything that is known of how a client behaves. At most 8 KiB.
@@ -46,9 +47,11 @@ impl ClientRisk {
             cause: Cause::Nothing,
             score: Points::ZERO,
             thresholds: [Points::whole(20), Points::whole(50), Points::whole(75)],
+            evidence: [Points::ZERO; 3],
             standing: Standing::Observe,
             probation: false,
             page: false,
+            recommend_sever: false,
             parts: Parts::default(),
             ticket: Ticket::default(),
         }
@@ -64,6 +67,7 @@ impl ClientRisk {
             limit: false,
             sever: false,
             page: false,
+            recommend_sever: false,
         }
     }
 
@@ -87,13 +91,45 @@ impl ClientRisk {
         None
     }
 
-    /// An analyst's word on an exchange in `context`; `undo` takes it back.
-    pub fn judge(&mut self, _context: &Context, _judgement: Judgement, _undo: bool, _at_us: i64) {
+    /// An analyst's word on an exchange in `context`; `undo` takes the last such word on it back. `sequence` is the ledger's:
+    /// what isn't newer than the last one is known already, changes nothing and says `false`.
+    pub fn judge(
+        &mut self,
+        _sequence: u64,
+        _context: &Context,
+        _judgement: Judgement,
+        _undo: bool,
+        _at_us: i64,
+    ) -> bool {
+        self.step += 1;
+        true
+    }
+
+    /// Admits a context without probation: it was declared, or a key that can't be exported has just been attested there.
+    pub fn admit(&mut self, _context: &Context, _at_us: i64) {
         self.step += 1;
     }
 
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing::Observe
+    }
+
+    /// Where the client stands, and what is missing for the next step.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
+    /// The whole state, with version and checksum.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.step.to_be_bytes().to_vec()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Broken> {
+        let step = bytes.try_into().map_err(|_| Broken::Length)?;
+        Ok(Self { step: u64::from_be_bytes(step) })
     }
 }

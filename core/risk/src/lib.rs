@@ -12,6 +12,7 @@ mod input;
 mod origin;
 mod peers;
 mod points;
+mod progress;
 mod record;
 mod rules;
 mod signal;
@@ -24,8 +25,9 @@ pub use input::{
     Tls,
 };
 pub use origin::{Listed, Origin, OriginSource};
-pub use peers::Peers;
+pub use peers::{PeerCounts, Peers};
 pub use points::Points;
+pub use progress::{Broken, Lacks, Progress};
 pub use record::{OutcomeRisk, RiskDraft, RiskRecord};
 pub use rules::Rules;
 pub use signal::{Family, Signal};

@@ -101,6 +101,7 @@ signals! {
     SniOdd "sni_odd" Tls "the server name that the TLS client asks for";
     Posture "machine_posture" Posture "what the client's machine says about itself";
     Split "context_split" Identity "two contexts of this client are at work at the same time";
+    ClockBack "clock_backwards" Behaviour "the clock stands before an earlier exchange: it counts as that moment";
 }
 
 #[cfg(test)]
