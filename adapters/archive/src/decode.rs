@@ -68,6 +68,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
                 ja4_context: optional(ja4_context, at).map(str::to_owned),
                 protocol: text(protocol, at)?.to_owned(),
                 scope: scopes(text(scope, at)?),
+                risk: None,
             };
             Ok(Row { record, outcome: ends.at(id, at)? })
         })
@@ -125,6 +126,7 @@ impl<'a> Ends<'a> {
             response_bytes: count(number(response_bytes, at)?)?,
             records: count(number(records, at)?)?,
             duration_us: count(number(duration_us, at)?)?,
+            risk: None,
         }))
     }
 }

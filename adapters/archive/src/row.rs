@@ -253,6 +253,7 @@ pub(crate) mod tests {
                     response_bytes,
                     records,
                     duration_us,
+                    risk: None,
                 }
             },
         )
@@ -287,6 +288,7 @@ pub(crate) mod tests {
                 ja4_context: optional[4].clone(),
                 protocol: texts[4].clone(),
                 scope,
+                risk: None,
             }
         })
     }

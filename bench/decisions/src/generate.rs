@@ -86,6 +86,7 @@ pub fn decision(random: &mut Random, vendor_number: u64, at_ms: u64) -> Decision
         ja4_context: Some(letters(session % 5, 22)),
         protocol: "h2".into(),
         scope: vec!["parcels:read".into(), "labels:read".into()],
+        risk: None,
     }
 }
 
@@ -103,6 +104,7 @@ pub fn outcome(random: &mut Random, record: &DecisionRecord) -> OutcomeRecord {
         response_bytes: 120 + records * 430 + random.below(60),
         records,
         duration_us,
+        risk: None,
     }
 }
 

@@ -3,12 +3,14 @@
 //! In JSON ids and times are texts. In the decision log, where every byte counts, a record is its
 //! fields one after the other (postcard): ids as bytes, times as nanoseconds since the Unix epoch.
 //! Such a payload can't be read by a record with other fields: whoever changes one raises
-//! [`PAYLOAD_VERSION`], and keeps the old form for reading.
+//! [`PAYLOAD_VERSION`], and keeps the old form for reading. Version 2 is version 1 with what the assessment of risk
+//! came to behind it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use portcullis_risk::{OutcomeRisk, RiskDraft, RiskRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -154,25 +156,61 @@ impl JsonSchema for DecisionId {
     }
 }
 
-/// What was decided, worst last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+/// What was decided. Compared, the worse is greater; as they stand here is how payloads number them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Allow,
     Challenge,
     Deny,
     Sever,
+    /// It passes with a tenth of the budget.
+    Limit,
 }
 
 impl Verdict {
+    /// The worst last.
+    pub const ALL: [Self; 5] = [Self::Allow, Self::Limit, Self::Challenge, Self::Deny, Self::Sever];
+
+    /// Whether the request goes upstream.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Allow | Self::Limit)
+    }
+
+    /// Its place among [`Self::ALL`].
+    #[must_use]
+    pub fn rank(self) -> usize {
+        match self {
+            Self::Allow => 0,
+            Self::Limit => 1,
+            Self::Challenge => 2,
+            Self::Deny => 3,
+            Self::Sever => 4,
+        }
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Limit => "limit",
             Self::Challenge => "challenge",
             Self::Deny => "deny",
             Self::Sever => "sever",
         }
+    }
+}
+
+impl Ord for Verdict {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Verdict {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -210,6 +248,9 @@ pub struct DecisionRecord {
     /// `http/1.1` or `h2`.
     pub protocol: String,
     pub scope: Vec<String>,
+    /// None where nothing was scored, and in payloads of version 1. In JSON it is told apart, in words.
+    #[serde(skip)]
+    pub risk: Option<RiskRecord>,
 }
 
 /// A [`DecisionRecord`] as it is written: the same fields, lent by whoever knows them.
@@ -236,6 +277,8 @@ pub struct DecisionDraft<'a> {
     pub ja4_context: Option<&'a str>,
     pub protocol: &'a str,
     pub scope: &'a [String],
+    #[serde(skip)]
+    pub risk: Option<RiskDraft<'a>>,
 }
 
 /// The first fields of a [`DecisionRecord`], read from its payload without copying anything: all that
@@ -283,16 +326,27 @@ pub struct OutcomeRecord {
     pub response_bytes: u64,
     pub records: u64,
     pub duration_us: u64,
+    /// As [`DecisionRecord::risk`].
+    #[serde(skip)]
+    pub risk: Option<OutcomeRisk>,
 }
 
 /// Kind of a decision's frame in the decision log.
 pub const DECISION_KIND: u8 = 1;
 /// Kind of an outcome's frame in the decision log.
 pub const OUTCOME_KIND: u8 = 2;
-/// Version of the payloads that this code writes, and the only one that it reads.
-pub const PAYLOAD_VERSION: u8 = 1;
+/// Version of the payloads that this code writes.
+pub const PAYLOAD_VERSION: u8 = 2;
+/// The last version without risk.
+const WITHOUT_RISK: u8 = 1;
 
-/// A payload of the decision log that is none of this version.
+/// Whether this code reads payloads of `version`.
+#[must_use]
+pub fn is_payload_version(version: u8) -> bool {
+    (WITHOUT_RISK..=PAYLOAD_VERSION).contains(&version)
+}
+
+/// A payload of the decision log that is none of its version.
 #[derive(Debug, thiserror::Error)]
 #[error("the {record} can't be {done} as a payload of the decision log")]
 pub struct PayloadError {
@@ -308,15 +362,16 @@ impl DecisionDraft<'_> {
     /// # Errors
     /// None that is known: every field has a form.
     pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
-        append("decision", self, to)
+        append("decision", self, to)?;
+        append("decision", &self.risk, to)
     }
 }
 
 impl<'a> DecisionGlance<'a> {
-    /// Reads as much of a payload as it needs; what stands behind isn't looked at.
+    /// Reads as much of a payload of any version as it needs; what stands behind isn't looked at.
     ///
     /// # Errors
-    /// The bytes don't begin like the payload of a decision of [`PAYLOAD_VERSION`].
+    /// The bytes don't begin like the payload of a decision.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, PayloadError> {
         let refused = |source| PayloadError { record: "decision", done: "read", source };
         postcard::take_from_bytes(bytes).map(|(glance, _)| glance).map_err(refused)
@@ -348,6 +403,7 @@ impl DecisionRecord {
             ja4_context: self.ja4_context.as_deref(),
             protocol: &self.protocol,
             scope: &self.scope,
+            risk: self.risk.as_ref().map(RiskRecord::draft),
         }
     }
 
@@ -356,13 +412,22 @@ impl DecisionRecord {
     /// # Errors
     /// None that is known: every field has a form.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PayloadError> {
-        written("decision", self)
+        let mut bytes = Vec::new();
+        self.draft().write(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// # Errors
     /// The bytes are not the payload of a decision of [`PAYLOAD_VERSION`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
-        read("decision", bytes)
+        Self::of_version(PAYLOAD_VERSION, bytes)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of a decision of this version, or there is none such.
+    pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
+        let (record, risk) = read("decision", version, bytes)?;
+        Ok(Self { risk, ..record })
     }
 }
 
@@ -372,7 +437,9 @@ impl OutcomeRecord {
     /// # Errors
     /// None that is known: every field has a form.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PayloadError> {
-        written("outcome", self)
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Writes the payload behind what is in `to`.
@@ -380,13 +447,21 @@ impl OutcomeRecord {
     /// # Errors
     /// As [`Self::to_bytes`].
     pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
-        append("outcome", self, to)
+        append("outcome", self, to)?;
+        append("outcome", &self.risk, to)
     }
 
     /// # Errors
     /// The bytes are not the payload of an outcome of [`PAYLOAD_VERSION`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
-        read("outcome", bytes)
+        Self::of_version(PAYLOAD_VERSION, bytes)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of an outcome of this version, or there is none such.
+    pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
+        let (outcome, risk) = read("outcome", version, bytes)?;
+        Ok(Self { risk, ..outcome })
     }
 }
 
@@ -400,17 +475,23 @@ fn append<T: Serialize>(record: &'static str, value: &T, to: &mut Vec<u8>) -> Re
     Ok(())
 }
 
-fn written<T: Serialize>(record: &'static str, value: &T) -> Result<Vec<u8>, PayloadError> {
-    let mut bytes = Vec::new();
-    append(record, value, &mut bytes)?;
-    Ok(bytes)
-}
-
-/// Bytes that are left over are refused too: they belong to some other version.
-fn read<T: serde::de::DeserializeOwned>(record: &'static str, bytes: &[u8]) -> Result<T, PayloadError> {
+/// A record without its risk, and its risk. Bytes that are left over are refused too: they belong to some other version.
+fn read<T, R>(record: &'static str, version: u8, bytes: &[u8]) -> Result<(T, Option<R>), PayloadError>
+where
+    T: serde::de::DeserializeOwned,
+    R: serde::de::DeserializeOwned,
+{
     let refused = |source| PayloadError { record, done: "read", source };
-    match postcard::take_from_bytes(bytes).map_err(refused)? {
-        (value, []) => Ok(value),
+    if !is_payload_version(version) {
+        return Err(refused(postcard::Error::DeserializeBadEncoding));
+    }
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(refused)?;
+    let (risk, rest) = match version {
+        WITHOUT_RISK => (None, rest),
+        _ => postcard::take_from_bytes(rest).map_err(refused)?,
+    };
+    match rest {
+        [] => Ok((value, risk)),
         _ => Err(refused(postcard::Error::DeserializeBadEncoding)),
     }
 }
@@ -464,6 +545,7 @@ mod tests {
             ja4_context: Some("c".into()),
             protocol: "h2".into(),
             scope: vec!["parcels:read".into()],
+            risk: None,
         }
     }
 
@@ -500,8 +582,27 @@ mod tests {
             response_bytes: u64::MAX,
             records: 50_000,
             duration_us: 1,
+            risk: None,
         };
         assert_eq!(OutcomeRecord::from_bytes(&outcome.to_bytes().unwrap()).unwrap(), outcome);
+    }
+
+    /// Written by the release before there was risk.
+    #[test]
+    fn payloads_of_version_1_stay_readable() {
+        let record = decision();
+        let old = postcard::to_stdvec(&record).unwrap();
+        assert_eq!(DecisionRecord::of_version(1, &old).unwrap(), record);
+        assert_eq!(DecisionGlance::from_bytes(&old).unwrap().verdict, Verdict::Deny);
+        assert!(DecisionRecord::of_version(2, &old).is_err());
+        // The verdicts' numbers are what they were.
+        let numbers = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever, Verdict::Limit];
+        for (number, verdict) in (0_u8..).zip(numbers) {
+            assert_eq!(postcard::to_stdvec(&verdict).unwrap(), [number]);
+        }
+        let mut sorted = numbers;
+        sorted.sort_unstable();
+        assert_eq!(sorted, Verdict::ALL, "the worst last");
     }
 
     #[test]
@@ -511,6 +612,8 @@ mod tests {
             assert!(DecisionRecord::from_bytes(&whole[..cut]).is_err(), "{cut}");
         }
         assert!(DecisionRecord::from_bytes(&[whole.as_slice(), &[0]].concat()).is_err());
+        assert!(DecisionRecord::of_version(3, &whole).is_err());
+        assert!(DecisionRecord::of_version(1, &whole).is_err(), "a payload is of one version");
         assert!(OutcomeRecord::from_bytes(&[0xff; 200]).is_err());
     }
 

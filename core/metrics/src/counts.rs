@@ -109,8 +109,8 @@ fn served(outcome: &OutcomeRecord) -> Served {
 /// Counts, since some moment or in some window.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
-    /// In the order of [`Verdict`].
-    pub verdicts: [u64; 4],
+    /// In the order of [`Verdict::ALL`].
+    pub verdicts: [u64; Verdict::ALL.len()],
     pub refused: [u64; RefusalClass::ALL.len()],
     pub ended: [u64; Ended::ALL.len()],
     /// Answers 1xx to 5xx.
@@ -128,7 +128,7 @@ pub struct Counts {
 
 impl Counts {
     pub fn decided(&mut self, verdict: Verdict, reason: Reason) {
-        add(&mut self.verdicts, verdict as usize);
+        add(&mut self.verdicts, verdict.rank());
         if matches!(verdict, Verdict::Deny | Verdict::Sever) {
             let class = RefusalClass::of(reason);
             add(&mut self.refused, class as usize);
@@ -209,6 +209,7 @@ mod tests {
             response_bytes: 2,
             records: 3,
             duration_us: 4,
+            risk: None,
         }
     }
 

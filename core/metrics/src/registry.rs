@@ -3,7 +3,7 @@
 
 mod backfill;
 
-use portcullis_domain::decision::{DecisionGlance, DecisionId, OutcomeRecord, Verdict};
+use portcullis_domain::decision::{DecisionGlance, DecisionId, OutcomeRecord};
 use portcullis_domain::ids::{IntegrationId, RouteId, VendorId};
 
 pub use backfill::Backfill;
@@ -105,7 +105,7 @@ impl Registry {
         let now = decision.id.time_ms() / 1_000;
         let (verdict, reason) = (decision.verdict, decision.reason);
         // What passes without a route goes to the authorization server.
-        let is_token = verdict == Verdict::Allow && decision.route.is_none();
+        let is_token = verdict.passes() && decision.route.is_none();
         for (table, place) in self.tables.iter_mut().zip(places) {
             match table.series.get_mut(place as usize) {
                 Some(series) if is_token => series.answered(now),
@@ -113,7 +113,7 @@ impl Registry {
                 None => {}
             }
         }
-        if verdict == Verdict::Allow && self.pending.len() < PENDING_MAX {
+        if verdict.passes() && self.pending.len() < PENDING_MAX {
             self.pending.insert(decision.id, if is_token { NOWHERE } else { places });
         }
     }

@@ -71,7 +71,7 @@ impl Series {
     pub fn decided(&mut self, verdict: Verdict, reason: Reason, now: u64) {
         self.counts.decided(verdict, reason);
         self.rolling.at(now).counts.decided(verdict, reason);
-        if verdict == Verdict::Allow {
+        if verdict.passes() {
             self.open += 1;
         }
     }

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::ExternalKeys;
 use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, RouteId, UpstreamId, VendorId};
 use portcullis_domain::spec::{
     AllowUnbound, Impact, Limits, ScopeClaim, TokenAlgorithm, UnboundTokens, UpstreamProtocol, UpstreamTls,
 };
 use portcullis_domain::target::Target;
+use portcullis_risk::{Context, Judgement};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::policies::PolicyFacts;
 
 /// Everything that the gate needs, as of one size of the ledger.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -43,6 +47,26 @@ pub struct SnapshotFacts {
     pub issuers: Vec<IssuerFacts>,
     #[serde(default)]
     pub trust_domains: Vec<TrustDomainFacts>,
+    #[serde(default)]
+    pub policies: Vec<PolicyFacts>,
+    /// The newest of each client, in the ledger's order.
+    #[serde(default)]
+    pub judgements: Vec<JudgementFacts>,
+}
+
+/// An analyst's word on a decision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct JudgementFacts {
+    /// Its place in the ledger: a gate applies each once, and in this order.
+    pub sequence: u64,
+    pub client: ClientId,
+    pub decision: DecisionId,
+    pub context: Context,
+    pub judgement: Judgement,
+    /// It takes the earlier word on this decision back.
+    pub undo: bool,
+    /// Microseconds since the Unix epoch.
+    pub at_us: i64,
 }
 
 /// A vendor's own authorization server.
@@ -117,6 +141,9 @@ pub struct VendorFacts {
     pub epoch: u64,
     /// Records in any ten seconds over all its integrations.
     pub records_max: u64,
+    /// A tenth of every budget, until its assessment says otherwise.
+    #[serde(default)]
+    pub limited: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

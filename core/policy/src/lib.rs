@@ -10,6 +10,7 @@ pub mod facts;
 pub mod link;
 pub mod liveness;
 pub mod meters;
+pub mod policies;
 pub mod rate;
 pub mod snapshot;
 pub mod window;

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::facts::SnapshotFacts;
 
 mod batch;
+mod risk;
 
 pub use batch::{LogBatch, LogEntry};
+pub use risk::{Page, RiskStanding};
 
 /// From control to a gate.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -78,6 +80,8 @@ pub enum FromGate {
         version: u64,
         severances: Vec<RememberedSeverance>,
     },
+    RiskStanding(Box<RiskStanding>),
+    Paged(Page),
 }
 
 /// A severance that a gate has confirmed.

@@ -7,9 +7,10 @@ use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, Vendo
 use portcullis_domain::spec::Limits;
 use portcullis_domain::target::Target;
 
-use crate::facts::{RouteFacts, SnapshotFacts, UpstreamFacts};
+use crate::facts::{IntegrationFacts, JudgementFacts, RouteFacts, SnapshotFacts, UpstreamFacts};
 use crate::liveness::{Lifeline, Liveness, RefusedNames};
 use crate::meters::{Meter, Meters, RecordWindows};
+use crate::policies::{RiskRules, Subject, in_force};
 
 /// What the gate decides by.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Client {
     pub lifeline: Lifeline,
     pub meter: Arc<Meter>,
     pub windows: RecordWindows,
+    /// In the ledger's order.
+    pub judgements: Vec<JudgementFacts>,
 }
 
 #[derive(Debug)]
@@ -43,6 +46,10 @@ pub struct Integration {
     pub scopes: BTreeSet<String>,
     pub routes: HashSet<RouteId>,
     pub limits: Limits,
+    /// The vendor has a tenth of every budget.
+    pub limited: bool,
+    /// Of each granted route.
+    risk: HashMap<RouteId, RiskRules>,
 }
 
 #[derive(Debug)]
@@ -94,7 +101,7 @@ impl Snapshot {
         let upstreams: HashMap<_, _> =
             facts.upstreams.iter().map(|upstream| (upstream.id, Arc::new(upstream.clone()))).collect();
         let (routes, paths) = compile_routes(&facts.routes, &upstreams)?;
-        let clients = compile_clients(&facts, liveness, meters)?;
+        let clients = compile_clients(&facts, &routes, liveness, meters)?;
         // Only now, when nothing can fail any more, does liveness change.
         update_liveness(&facts, liveness, now_seconds);
         Ok(Self {
@@ -111,6 +118,13 @@ impl Snapshot {
     #[must_use]
     pub fn client(&self, id: ClientId) -> Option<&Arc<Client>> {
         self.clients.get(&id)
+    }
+
+    /// What the policies say for exchanges of `integration` on `route`.
+    #[must_use]
+    pub fn rules(&self, integration: &Integration, route: &Route) -> RiskRules {
+        let granted = integration.risk.get(&route.facts.id).copied();
+        granted.unwrap_or_else(|| RiskRules::of_impact(route.facts.impact))
     }
 
     #[must_use]
@@ -171,10 +185,15 @@ fn compile_routes(
 
 fn compile_clients(
     facts: &SnapshotFacts,
+    routes: &HashMap<RouteId, Arc<Route>>,
     liveness: &Liveness,
     meters: &Meters,
 ) -> Result<HashMap<ClientId, Arc<Client>>, CompileError> {
     let vendors: HashMap<_, _> = facts.vendors.iter().map(|vendor| (vendor.id, vendor)).collect();
+    let mut judgements: HashMap<ClientId, Vec<JudgementFacts>> = HashMap::new();
+    for judgement in &facts.judgements {
+        judgements.entry(judgement.client).or_default().push(*judgement);
+    }
     let mut integrations = HashMap::new();
     for integration in &facts.integrations {
         let vendor = vendors
@@ -188,6 +207,8 @@ fn compile_clients(
             scopes: integration.scopes.iter().cloned().collect(),
             routes: integration.routes.iter().copied().collect(),
             limits: integration.limits.clone(),
+            limited: vendor.limited,
+            risk: compile_rules(facts, integration, routes),
         });
         let records = &integration.limits.records;
         let of_integration = meters.meter(integration.id.0, records.per_integration);
@@ -216,10 +237,25 @@ fn compile_clients(
                     vendor: Arc::clone(of_vendor),
                 },
                 meter,
+                judgements: judgements.get(&client.id).cloned().unwrap_or_default(),
             }),
         ))
     };
     facts.clients.iter().map(compile).collect()
+}
+
+fn compile_rules(
+    facts: &SnapshotFacts,
+    integration: &IntegrationFacts,
+    routes: &HashMap<RouteId, Arc<Route>>,
+) -> HashMap<RouteId, RiskRules> {
+    let rules = |id: &RouteId| {
+        let impact = routes.get(id)?.facts.impact;
+        let (vendor, integration) = (integration.vendor, integration.id);
+        let subject = Subject { vendor, integration, route: *id, impact };
+        Some((*id, in_force(&facts.policies, subject).compiled(impact)))
+    };
+    integration.routes.iter().filter_map(rules).collect()
 }
 
 fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64) {

@@ -1,5 +1,8 @@
 //! The state of one client, and what each exchange does to it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::action::{Action, Standing};
 use crate::assessment::{Assessment, Cause, Ended, Parts, Ticket};
 use crate::input::{After, Before, Context};
@@ -24,7 +27,8 @@ pub enum Answer {
 }
 
 /// An analyst's word on a decision.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Judgement {
     Benign,
     Malicious,

@@ -14,6 +14,7 @@ mod peers;
 mod points;
 mod progress;
 mod record;
+mod report;
 mod rules;
 mod signal;
 
@@ -29,5 +30,6 @@ pub use peers::{PeerCounts, Peers};
 pub use points::Points;
 pub use progress::{Broken, Lacks, Progress};
 pub use record::{OutcomeRisk, RiskDraft, RiskRecord};
+pub use report::{ClientReport, ContextReport, Lack, Place};
 pub use rules::Rules;
 pub use signal::{Family, Signal};

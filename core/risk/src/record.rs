@@ -42,6 +42,26 @@ pub struct RiskRecord {
     pub parts: Vec<Part>,
 }
 
+impl RiskRecord {
+    /// The record as it is written.
+    #[must_use]
+    pub fn draft(&self) -> RiskDraft<'_> {
+        RiskDraft {
+            step: self.step,
+            action: self.action,
+            would: self.would,
+            cause: self.cause,
+            score: self.score,
+            thresholds: self.thresholds,
+            standing: self.standing,
+            probation: self.probation,
+            rules: self.rules,
+            before: &self.before,
+            parts: &self.parts,
+        }
+    }
+}
+
 /// Of an exchange's end.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OutcomeRisk {

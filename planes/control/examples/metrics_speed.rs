@@ -74,6 +74,7 @@ fn payloads(number: u64) -> (Vec<u8>, Vec<u8>) {
         ja4_context: Some("t13d1516h2_8daaf6152771_02713d6af862".into()),
         protocol: "h2".into(),
         scope: vec!["parcels.read".into()],
+        risk: None,
     };
     let outcome = OutcomeRecord {
         id: decision.id,
@@ -85,6 +86,7 @@ fn payloads(number: u64) -> (Vec<u8>, Vec<u8>) {
         response_bytes: 2_000,
         records: 20,
         duration_us: 500 + number * 7_919 % 200_000,
+        risk: None,
     };
     (decision.to_bytes().unwrap(), outcome.to_bytes().unwrap())
 }

@@ -39,6 +39,7 @@ use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::Metrics;
 use crate::process::{Process, Started};
+use crate::risk::RiskSeen;
 use crate::severing::SeenKeys;
 use crate::{apply, projection};
 pub use sealed::ProvedDecision;
@@ -83,6 +84,7 @@ struct Shared {
     /// It still serves, and should be sent nothing new.
     stopping: AtomicBool,
     seen: SeenKeys,
+    risk: RiskSeen,
     issuers: Issuers,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
@@ -145,6 +147,7 @@ impl Control {
             clock_watch: Arc::clone(&clock_watch),
             stopping: AtomicBool::new(false),
             seen: SeenKeys::default(),
+            risk: RiskSeen::default(),
             issuers: Issuers::default(),
             relay: OnceLock::new(),
             sealing: OnceLock::new(),
@@ -395,6 +398,18 @@ impl Control {
             FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
             FromGate::Remembered { version, severances } => self.recall(&gate.name, version, severances),
             FromGate::IssuerKeyUnknown { issuer } => self.0.issuers.wanted(issuer.0),
+            // Only of clients that exist, as below.
+            FromGate::RiskStanding(standing) => {
+                if self.state().by_id(standing.client.0).is_some() {
+                    self.0.risk.stands(*standing);
+                }
+            }
+            FromGate::Paged(page) => {
+                if self.state().by_id(page.client.0).is_some() {
+                    tracing::warn!(decision = %page.decision, score = %page.score, "somebody should look at a decision");
+                    self.0.risk.paged(page);
+                }
+            }
             FromGate::CertificateSeen { client, thumbprint } => {
                 // Only of clients that exist: a gate can't make this grow.
                 if self.state().by_id(client.0).is_some() {

@@ -14,7 +14,7 @@ use portcullis_api::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use portcullis_archive::{Archive, Filter, Row};
 use portcullis_decision_log::{Frame, Reader};
 use portcullis_domain::decision::{
-    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION, Verdict,
+    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, Verdict, is_payload_version,
 };
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::spec::Kind;
@@ -40,7 +40,8 @@ const SESSION_SEARCH_MS: u64 = 24 * 3_600_000;
 
 pub(crate) struct Decisions {
     recent: Mutex<RecentLog>,
-    counts: [AtomicU64; 4],
+    /// In the order of [`Verdict::ALL`].
+    counts: [AtomicU64; Verdict::ALL.len()],
     reader: Reader,
     log: PathBuf,
     archive: Arc<Archive>,
@@ -89,15 +90,11 @@ impl Decisions {
     }
 
     /// How many decisions had each verdict, since the start.
-    pub fn counts(&self) -> [(Verdict, u64); 4] {
-        let [allow, challenge, deny, sever] = &self.counts;
-        let count = |verdict, count: &AtomicU64| (verdict, count.load(Ordering::Relaxed));
-        [
-            count(Verdict::Allow, allow),
-            count(Verdict::Challenge, challenge),
-            count(Verdict::Deny, deny),
-            count(Verdict::Sever, sever),
-        ]
+    pub fn counts(&self) -> [(Verdict, u64); Verdict::ALL.len()] {
+        Verdict::ALL.map(|verdict| {
+            let count = self.counts.get(verdict.rank()).map_or(0, |count| count.load(Ordering::Relaxed));
+            (verdict, count)
+        })
     }
 
     /// Keeps a batch as it came: most of it nobody will ever ask for.
@@ -286,8 +283,7 @@ impl Decisions {
                 let mut client = None;
                 let scanned = self.reader.scan(begin_ms, u64::MAX, &mut |frame| {
                     if frame.kind == DECISION_KIND
-                        && frame.version == PAYLOAD_VERSION
-                        && let Ok(record) = DecisionRecord::from_bytes(&frame.payload)
+                        && let Ok(record) = DecisionRecord::of_version(frame.version, &frame.payload)
                         && record.session.as_deref() == Some(session)
                     {
                         client = record.client;
@@ -414,23 +410,23 @@ impl Names {
 
 fn outcome_of(frames: &[Frame]) -> Option<OutcomeRecord> {
     let outcome = frames.iter().find(|frame| frame.kind == OUTCOME_KIND)?;
-    OutcomeRecord::from_bytes(&outcome.payload).ok()
+    OutcomeRecord::of_version(outcome.version, &outcome.payload).ok()
 }
 
 /// Decisions with their outcomes, from frames that come in their order.
 fn joined(frames: &[Frame]) -> Result<Vec<Recent>, DecisionsError> {
     let mut decisions: Vec<Recent> = Vec::new();
     for frame in frames {
-        if frame.version != PAYLOAD_VERSION {
+        if !is_payload_version(frame.version) {
             return Err(DecisionsError::Version(frame.version));
         }
         match frame.kind {
             DECISION_KIND => {
-                let record = DecisionRecord::from_bytes(&frame.payload)?;
+                let record = DecisionRecord::of_version(frame.version, &frame.payload)?;
                 decisions.push(Recent { record, outcome: None });
             }
             OUTCOME_KIND => {
-                let outcome = OutcomeRecord::from_bytes(&frame.payload)?;
+                let outcome = OutcomeRecord::of_version(frame.version, &frame.payload)?;
                 if let Some(decision) =
                     decisions.last_mut().filter(|decision| decision.record.id == outcome.id)
                 {

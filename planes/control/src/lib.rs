@@ -25,6 +25,7 @@ pub mod process;
 pub mod projection;
 mod record;
 mod restoring;
+mod risk;
 pub mod sealing;
 pub mod severing;
 

@@ -59,6 +59,8 @@ pub fn facts(
         cut_offs: state.cut_offs.iter().map(|(id, time)| (*id, expiry_seconds(*time))).collect(),
         issuers: issuers::issuers(state, fetched),
         trust_domains: issuers::trust_domains(state, fetched),
+        policies: Vec::new(),
+        judgements: Vec::new(),
     }
 }
 
@@ -75,6 +77,7 @@ fn vendor(state: &State, name: &str, resource: &Resource) -> Option<VendorFacts>
         name: name.to_owned(),
         epoch: state.epoch(resource.id),
         records_max: spec.records_max.unwrap_or(VENDOR_RECORDS_MAX),
+        limited: false,
     })
 }
 

@@ -155,6 +155,7 @@ impl Drop for Exchange {
                 response_bytes: self.response_bytes.get(),
                 records: self.records.get(),
                 duration_us: now_ns.saturating_sub(self.began_ns) / 1_000,
+                risk: None,
             },
         );
         if recorder.batch_is_full() {

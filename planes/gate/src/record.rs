@@ -142,6 +142,7 @@ pub fn decision<'a>(
         ja4_context: greeting.and_then(|greeting| greeting.ja4_context.as_deref()),
         protocol: connection.protocol(),
         scope: &[],
+        risk: None,
     }
 }
 

@@ -159,6 +159,7 @@ impl Told {
                 response_bytes,
                 records,
                 duration_us,
+                risk: None,
             };
             recorder.ended(about.vendor, &outcome);
         }

@@ -64,7 +64,7 @@ struct Wanted {
 }
 
 fn verdict(word: &str) -> Result<Verdict, String> {
-    let all = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever];
+    let all = Verdict::ALL;
     all.into_iter()
         .find(|verdict| verdict.as_str() == word)
         .ok_or_else(|| "it is allow, challenge, deny or sever".to_owned())
@@ -275,6 +275,7 @@ pub(super) mod tests {
             ja4_context: None,
             protocol: "h2".into(),
             scope: vec!["parcels.read".into()],
+            risk: None,
         };
         let outcome = ended.map(|(ending, reason)| OutcomeRecord {
             id,
@@ -286,6 +287,7 @@ pub(super) mod tests {
             response_bytes: 123_456,
             records: 500,
             duration_us: 12_345,
+            risk: None,
         });
         let names =
             NamesView { vendor: Some("acme".into()), client: Some("acme-1".into()), ..NamesView::default() };

@@ -45,6 +45,7 @@ pub fn decision(at_ms: u64, number: u32, who: u8) -> DecisionRecord {
         ja4_context: None,
         protocol: "h2".into(),
         scope: vec!["parcels:read".into(), "parcels:write".into()],
+        risk: None,
     }
 }
 
@@ -59,6 +60,7 @@ pub fn outcome(record: &DecisionRecord, reason: Reason) -> OutcomeRecord {
         response_bytes: 2_000,
         records: 20,
         duration_us: 300,
+        risk: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
                 ja4_context: optional[4].clone(),
                 protocol: texts[4].clone(),
                 scope,
+                risk: None,
             };
             let outcome = OutcomeRecord {
                 id,
@@ -60,6 +61,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
                 response_bytes: numbers.2,
                 records: numbers.3,
                 duration_us: numbers.4,
+                risk: None,
             };
             (Row::new(record, ended.then_some(outcome)), ids.0.map(VendorId))
         },

@@ -46,14 +46,14 @@ impl<E: Fn(&Key) -> bool> Backfill<E> {
         let Some(key) = key else { return };
         let places = self.places_of(key);
         // What passes without a route goes to the authorization server.
-        let is_token = verdict == Verdict::Allow && key.route.is_none();
+        let is_token = verdict.passes() && key.route.is_none();
         let counts = &mut self.slot(id.time_ms() / 1_000, places).counts;
         if is_token {
             counts.tokens += 1;
         } else {
             counts.decided(verdict, reason);
         }
-        if verdict == Verdict::Allow && self.registry.pending.len() < PENDING_MAX {
+        if verdict.passes() && self.registry.pending.len() < PENDING_MAX {
             self.registry.pending.insert(id, if is_token { NOWHERE } else { places });
         }
     }
@@ -166,6 +166,7 @@ mod tests {
                     response_bytes: 2,
                     records: 3,
                     duration_us: lasts * 1_000,
+                    risk: None,
                 });
                 events.push((START + second, id, key(*vendor), verdict, reason, outcome));
             }

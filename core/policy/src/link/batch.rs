@@ -14,8 +14,8 @@ const ENTRY_HEAD_BYTES: usize = 1 + 4 + 16;
 pub struct LogBatch {
     bytes: Vec<u8>,
     entries: usize,
-    /// Decisions by verdict, in the order of [`Verdict`].
-    verdicts: [u64; 4],
+    /// Decisions by verdict, in the order of [`Verdict::ALL`].
+    verdicts: [u64; Verdict::ALL.len()],
 }
 
 /// One entry of a batch.
@@ -28,7 +28,7 @@ pub struct LogEntry<'a> {
 
 impl LogBatch {
     pub fn push_decision(&mut self, id: DecisionId, verdict: Verdict, payload: &[u8]) {
-        if let Some(count) = self.verdicts.get_mut(verdict as usize) {
+        if let Some(count) = self.verdicts.get_mut(verdict.rank()) {
             *count += 1;
         }
         self.push(DECISION_KIND, id, payload);
@@ -64,7 +64,7 @@ impl LogBatch {
 
     /// How many decisions had each verdict.
     pub fn by_verdict(&self) -> impl Iterator<Item = (Verdict, u64)> {
-        [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever].into_iter().zip(self.verdicts)
+        Verdict::ALL.into_iter().zip(self.verdicts)
     }
 
     /// The entries, in the order in which they were written.
@@ -136,7 +136,7 @@ mod tests {
         );
         assert_eq!(batch.len(), 3);
         let counts: Vec<u64> = batch.by_verdict().map(|(_, count)| count).collect();
-        assert_eq!(counts, [1, 0, 1, 0]);
+        assert_eq!(counts, [1, 0, 0, 1, 0]);
         assert!(batch.records().is_err(), "no payloads of records");
     }
 }

@@ -86,7 +86,7 @@ pub fn write_metric(text: &mut String, name: &str, samples: impl IntoIterator<It
 pub(crate) struct Surroundings<'a> {
     pub state: &'a State,
     pub gates: usize,
-    pub decisions: [(Verdict, u64); 4],
+    pub decisions: [(Verdict, u64); Verdict::ALL.len()],
     /// By severity.
     pub findings: Vec<(&'static str, usize)>,
     pub clock: ClockSeen,
@@ -126,8 +126,7 @@ impl Metrics {
         series.sort_unstable_by_key(|(labels, _)| *labels);
         let other = live.other(Family::Route).filter(|other| other.counts.requests() > 0);
         series.extend(other.map(|other| ([OTHER_LABEL; 3], other)));
-        let verdicts =
-            [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever].map(Verdict::as_str);
+        let verdicts = Verdict::ALL.map(Verdict::as_str);
         let classes: Vec<_> = RefusalClass::ALL.iter().map(|class| class.as_str()).collect();
         let endings: Vec<_> = Ended::ALL.iter().map(|ended| ended.as_str()).collect();
         REQUESTS.by_word(text, &series, &verdicts, |series| &series.counts.verdicts);

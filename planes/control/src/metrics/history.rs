@@ -13,7 +13,7 @@ use portcullis_archive::{Archive, Brief, Hour, chain};
 use portcullis_decision_log::{Frame, LogError, Reader};
 use portcullis_domain::archive::{Content, SealedFile};
 use portcullis_domain::decision::{
-    DECISION_KIND, DecisionGlance, DecisionId, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION,
+    DECISION_KIND, DecisionGlance, DecisionId, OUTCOME_KIND, OutcomeRecord, is_payload_version,
 };
 use portcullis_domain::ids::{IntegrationId, RouteId, VendorId};
 use portcullis_domain::state::State;
@@ -228,15 +228,15 @@ impl Read {
     fn frame(&mut self, frame: &Frame) {
         let id = DecisionId(frame.id);
         match (frame.version, frame.kind) {
-            (PAYLOAD_VERSION, DECISION_KIND) if !self.ids.contains(&id) => {
+            (version, DECISION_KIND) if is_payload_version(version) && !self.ids.contains(&id) => {
                 let Ok(glance) = DecisionGlance::from_bytes(&frame.payload) else { return };
                 let DecisionGlance { vendor, integration, route, verdict, reason, .. } = glance;
                 self.seen(id);
                 self.backfill.decided(id, key(vendor, integration, route), verdict, reason);
             }
             // The end of a decision that is sealed with it counts nowhere.
-            (PAYLOAD_VERSION, OUTCOME_KIND) => {
-                if let Ok(outcome) = OutcomeRecord::from_bytes(&frame.payload) {
+            (version, OUTCOME_KIND) => {
+                if let Ok(outcome) = OutcomeRecord::of_version(version, &frame.payload) {
                     self.ended(&outcome);
                 }
             }

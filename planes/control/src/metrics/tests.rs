@@ -66,6 +66,7 @@ fn decided(number: u64, second: i64, verdict: Verdict, reason: Reason) -> Decisi
         ja4_context: None,
         protocol: "h2".into(),
         scope: Vec::new(),
+        risk: None,
     }
 }
 
@@ -80,6 +81,7 @@ fn ended(decision: &DecisionRecord, ending: Ending, reason: Reason, status: u16,
         response_bytes: 1_000,
         records: 5,
         duration_us: ms * 1_000,
+        risk: None,
     }
 }
 
@@ -100,8 +102,7 @@ fn batch(second: i64, good: u64, failed: u64) -> LogBatch {
 
 fn written(metrics: &Metrics, state: &State, now: Timestamp) -> String {
     let mut text = String::new();
-    let decisions =
-        [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever].map(|verdict| (verdict, 7));
+    let decisions = Verdict::ALL.map(|verdict| (verdict, 7));
     let findings = vec![("high", 1)];
     metrics.write(
         &mut text,

@@ -16,7 +16,6 @@ use portcullis_metrics::rolling::{Totals, Window};
 
 use super::{Metrics, PromiseStanding, seconds};
 
-const VERDICTS: [Verdict; 4] = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever];
 pub(super) const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Metrics {
@@ -99,7 +98,7 @@ fn view(totals: &Totals, seconds: f64) -> MetricsView {
         requests_per_second: rounded(counts.requests() as f64 / seconds, 3),
         availability_percent: counts.availability().map(|share| rounded(share * 100.0, 4)),
         latency_ms: latency(totals).filter(|_| !latencies.is_empty()),
-        verdicts: named(&mut VERDICTS.into_iter().map(Verdict::as_str), &counts.verdicts),
+        verdicts: named(&mut Verdict::ALL.into_iter().map(Verdict::as_str), &counts.verdicts),
         refused: named(&mut RefusalClass::ALL.iter().map(|class| class.as_str()), &counts.refused),
         ended: named(&mut Ended::ALL.iter().map(|ended| ended.as_str()), &counts.ended),
         statuses: named(&mut STATUSES.into_iter(), &counts.statuses),

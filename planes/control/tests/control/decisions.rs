@@ -35,6 +35,7 @@ pub fn decision(process: &Process, world: &World, ago_ms: u64, number: u8) -> De
         ja4_context: None,
         protocol: "h2".into(),
         scope: Vec::new(),
+        risk: None,
     }
 }
 
@@ -49,6 +50,7 @@ pub fn outcome(of: &DecisionRecord) -> OutcomeRecord {
         response_bytes: 2,
         records: 3,
         duration_us: 4,
+        risk: None,
     }
 }
 

@@ -35,6 +35,7 @@ fn decision(world: &World, number: u8, verdict: Verdict, reason: Reason) -> Deci
         ja4_context: None,
         protocol: "h2".into(),
         scope: vec![],
+        risk: None,
     }
 }
 
@@ -74,6 +75,7 @@ async fn decisions_are_listed_explained_and_followed() {
         response_bytes: 10,
         records: 3,
         duration_us: 1_000,
+        risk: None,
     }];
     world.gate.send(FromGate::Decisions(LogBatch::of(&decided, &ended).unwrap())).await.unwrap();
     let told = next_event(&mut stream, "decision").await;

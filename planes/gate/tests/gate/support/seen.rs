@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
 use portcullis_domain::ids::{ClientId, IssuerId};
-use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, SeverReport, ToGate};
+use portcullis_policy::link::{FromGate, Page, RelayAnswer, RelayRequest, RiskStanding, SeverReport, ToGate};
 use tokio::sync::{mpsc, watch};
 
 use super::soon;
@@ -19,6 +19,8 @@ pub struct Seen {
     pub ended: Vec<OutcomeRecord>,
     pub keys_cut: Vec<(ClientId, Vec<String>, DecisionId)>,
     pub certificates: Vec<(ClientId, String)>,
+    pub standings: Vec<RiskStanding>,
+    pub pages: Vec<Page>,
     pub keys_unknown: Vec<IssuerId>,
     /// Sockets to look at the moment an order's report comes in.
     watched: Vec<(u64, Watched)>,
@@ -104,6 +106,8 @@ impl ControlEnd {
             FromGate::KeysCut { client, keys, decision } => seen.keys_cut.push((client, keys, decision)),
             FromGate::CertificateSeen { client, thumbprint } => seen.certificates.push((client, thumbprint)),
             FromGate::Remembered { .. } => {}
+            FromGate::RiskStanding(standing) => seen.standings.push(*standing),
+            FromGate::Paged(page) => seen.pages.push(page),
             FromGate::IssuerKeyUnknown { issuer } => seen.keys_unknown.push(issuer),
         }
     }

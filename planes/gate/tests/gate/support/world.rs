@@ -291,7 +291,13 @@ fn first_facts(signing_key: &SigningKey, main: SocketAddr) -> SnapshotFacts {
 fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
     let first = who(vendor, 1);
     let name = format!("vendor-{vendor}");
-    facts.vendors.push(VendorFacts { id: first.vendor, name: name.clone(), epoch: 1, records_max: 50_000 });
+    facts.vendors.push(VendorFacts {
+        id: first.vendor,
+        name: name.clone(),
+        epoch: 1,
+        records_max: 50_000,
+        limited: false,
+    });
     let plenty = RateLimit { per_second: 1_000_000, burst: 1_000_000 };
     facts.integrations.push(IntegrationFacts {
         id: first.integration,
