@@ -53,6 +53,7 @@ impl RiskRecord {
             cause: self.cause,
             score: self.score,
             thresholds: self.thresholds,
+            evidence: self.evidence,
             standing: self.standing,
             probation: self.probation,
             rules: self.rules,
