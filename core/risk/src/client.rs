@@ -9,6 +9,7 @@ use crate::input::{After, Before, Context};
 use crate::peers::Peers;
 use crate::points::Points;
 use crate::progress::{Broken, Progress};
+use crate::report::ContextReport;
 use crate::rules::Rules;
 
 /// Everything that is known of how a client behaves. At most 8 KiB.
@@ -123,6 +124,12 @@ impl ClientRisk {
     #[must_use]
     pub fn progress(&self) -> Progress {
         Progress::default()
+    }
+
+    /// Its contexts: the admitted ones, those on probation, then the shared slot if anything was seen there.
+    #[must_use]
+    pub fn contexts(&self) -> Vec<ContextReport> {
+        Vec::new()
     }
 
     /// The whole state, with version and checksum.

@@ -30,6 +30,6 @@ pub use peers::{PeerCounts, Peers};
 pub use points::Points;
 pub use progress::{Broken, Lacks, Progress};
 pub use record::{OutcomeRisk, RiskDraft, RiskRecord};
-pub use report::{ClientReport, ContextReport, Lack, Place};
+pub use report::{ContextReport, Place};
 pub use rules::Rules;
 pub use signal::{Family, Signal};

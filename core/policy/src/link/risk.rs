@@ -2,7 +2,7 @@
 
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::ClientId;
-use portcullis_risk::{Cause, ClientReport, Points};
+use portcullis_risk::{Cause, ContextReport, Points, Progress};
 use serde::{Deserialize, Serialize};
 
 /// Where a client stands now. Sent when it has changed, at most once a second for each client.
@@ -11,7 +11,8 @@ pub struct RiskStanding {
     pub client: ClientId,
     /// Microseconds since the Unix epoch.
     pub at_us: i64,
-    pub report: ClientReport,
+    pub progress: Progress,
+    pub contexts: Vec<ContextReport>,
 }
 
 /// Somebody should look at a decision.
