@@ -10,6 +10,7 @@ pub mod command;
 pub mod decision;
 pub mod event;
 pub mod ids;
+pub mod ja4_pattern;
 pub mod moment;
 pub mod personal;
 pub mod reason;

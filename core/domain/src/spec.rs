@@ -4,6 +4,7 @@ pub mod client;
 pub mod contract;
 pub mod integration;
 pub mod issuer;
+pub mod posture;
 pub mod route;
 pub mod trust_domain;
 pub mod upstream;
@@ -14,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::personal::Personal;
 
-pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec};
+pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec, ClientTls};
 pub use contract::{ContractSpec, ServiceLevels, Signer};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
 pub use issuer::{AllowUnbound, ClaimMapping, IssuerSpec, KeysFrom, ScopeClaim, TokenAlgorithm};
+pub use posture::PostureRules;
 pub use route::{Impact, RouteSpec, UnboundTokens};
 pub use trust_domain::{TrustDomainSpec, WorkloadMapping};
 pub use upstream::{UpstreamProtocol, UpstreamSpec, UpstreamTls};

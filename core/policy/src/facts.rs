@@ -15,6 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::policies::PolicyFacts;
+use crate::posture::PostureFacts;
 
 /// Everything that the gate needs, as of one size of the ledger.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -171,6 +172,12 @@ pub struct ClientFacts {
     pub keys: Vec<ClientKeyFacts>,
     /// Certificates that aren't among them are trusted through an authority.
     pub by_subject: bool,
+    /// What is held of its machine.
+    #[serde(default)]
+    pub posture: PostureFacts,
+    /// Patterns of JA4 fingerprints that its TLS client is declared to have.
+    #[serde(default)]
+    pub ja4: Vec<String>,
 }
 
 /// One key of a client. Times are microseconds since the Unix epoch.
@@ -183,6 +190,9 @@ pub struct ClientKeyFacts {
     pub lapses: bool,
     /// From when on answers say so.
     pub warn_from_us: i64,
+    /// When it was registered, if that is known.
+    #[serde(default)]
+    pub registered_us: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

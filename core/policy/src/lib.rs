@@ -11,6 +11,7 @@ pub mod link;
 pub mod liveness;
 pub mod meters;
 pub mod policies;
+pub mod posture;
 pub mod rate;
 pub mod snapshot;
 pub mod window;

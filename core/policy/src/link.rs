@@ -10,6 +10,7 @@ use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::SnapshotFacts;
+use crate::posture::{Attested, PostureFacts};
 
 mod batch;
 mod risk;
@@ -43,6 +44,12 @@ pub enum ToGate {
     IssuerFresh {
         issuer: IssuerId,
         good_until_seconds: i64,
+    },
+    /// What is held of a client's machine from now on; later snapshots say so too.
+    Posture {
+        client: ClientId,
+        facts: PostureFacts,
+        attested: Option<Attested>,
     },
 }
 

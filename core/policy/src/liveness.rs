@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::facts::{ClientFacts, ClientKeyFacts, SnapshotFacts};
 use crate::link::RememberedSeverance;
+use crate::posture::{Attested, AttestedCell, PostureCell, PostureFacts};
 pub use mappings::Mapping;
 use mappings::Mappings;
 
@@ -101,6 +102,9 @@ pub struct KeyCell {
     /// The snapshot knows it; else it can only be a certificate that its authority stands for.
     registered: AtomicBool,
     lapses: AtomicBool,
+    /// When it was registered, in microseconds since the Unix epoch; `i64::MIN` where nobody knows.
+    registered_us: AtomicI64,
+    attested: AttestedCell,
 }
 
 impl KeyCell {
@@ -110,12 +114,15 @@ impl KeyCell {
             warn_from_us: AtomicI64::new(i64::MAX),
             registered: AtomicBool::new(false),
             lapses: AtomicBool::new(false),
+            registered_us: AtomicI64::new(i64::MIN),
+            attested: AttestedCell::default(),
         }
     }
 
     fn set(&self, facts: &ClientKeyFacts) {
         self.lapses.store(facts.lapses, Ordering::SeqCst);
         self.warn_from_us.store(facts.warn_from_us, Ordering::SeqCst);
+        self.registered_us.store(facts.registered_us.unwrap_or(i64::MIN), Ordering::SeqCst);
         self.registered.store(true, Ordering::SeqCst);
         self.until_us.store(facts.until_us, Ordering::SeqCst);
     }
@@ -144,6 +151,25 @@ impl KeyCell {
     pub fn warning(&self, now_us: i64) -> Option<i64> {
         let told = now_us >= self.warn_from_us.load(Ordering::Relaxed);
         told.then(|| self.until_us.load(Ordering::Relaxed))
+    }
+
+    /// Whether the key should have been replaced by now. One that was, and may be used for a while beside the new one, is
+    /// not overdue.
+    #[must_use]
+    pub fn is_overdue(&self, now_us: i64) -> bool {
+        self.lapses.load(Ordering::Relaxed) && now_us >= self.warn_from_us.load(Ordering::Relaxed)
+    }
+
+    /// When the key was registered, in microseconds since the Unix epoch, if that is known.
+    #[must_use]
+    pub fn registered_us(&self) -> Option<i64> {
+        Some(self.registered_us.load(Ordering::Relaxed)).filter(|registered| *registered > i64::MIN)
+    }
+
+    /// Of a key that isn't exportable: from where it has signed a statement lately.
+    #[must_use]
+    pub fn attested(&self) -> &AttestedCell {
+        &self.attested
     }
 }
 
@@ -257,6 +283,7 @@ pub struct Liveness {
     /// snapshot in use at that moment. An older snapshot that arrives late must not reopen it.
     ahead: Mutex<HashMap<String, u64>>,
     fresh: Mutex<HashMap<IssuerId, Arc<Freshness>>>,
+    postures: Mutex<HashMap<ClientId, Arc<PostureCell>>>,
     version: AtomicU64,
 }
 
@@ -336,6 +363,20 @@ impl Liveness {
     pub fn freshness(&self, issuer: IssuerId) -> Arc<Freshness> {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(fresh.entry(issuer).or_default())
+    }
+
+    /// What is held of a client's machine, made at its first use. A compiled snapshot holds it for the requests.
+    pub fn posture(&self, client: ClientId) -> Arc<PostureCell> {
+        let mut postures = self.postures.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(postures.entry(client).or_default())
+    }
+
+    /// Takes over what is held of a client's machine from now on.
+    pub fn set_posture(&self, client: ClientId, facts: &PostureFacts, attested: Option<&Attested>) {
+        self.posture(client).take_over(facts);
+        if let Some(attested) = attested {
+            self.key(client, &attested.thumbprint).attested.set(attested.prefix, attested.until_seconds);
+        }
     }
 
     /// Marks every cell that is not among `present` as gone.

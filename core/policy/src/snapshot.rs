@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
+use portcullis_domain::ja4_pattern::Ja4Pattern;
 use portcullis_domain::spec::Limits;
 use portcullis_domain::target::Target;
 
@@ -11,6 +12,7 @@ use crate::facts::{IntegrationFacts, JudgementFacts, RouteFacts, SnapshotFacts, 
 use crate::liveness::{Lifeline, Liveness, RefusedNames};
 use crate::meters::{Meter, Meters, RecordWindows};
 use crate::policies::{RiskRules, Subject, in_force};
+use crate::posture::PostureCell;
 
 /// What the gate decides by.
 #[derive(Debug)]
@@ -35,6 +37,10 @@ pub struct Client {
     pub windows: RecordWindows,
     /// In the ledger's order.
     pub judgements: Vec<JudgementFacts>,
+    /// What is held of its machine.
+    pub posture: Arc<PostureCell>,
+    /// Those that it is declared to have; none where nothing is declared.
+    pub ja4: Vec<Ja4Pattern>,
 }
 
 #[derive(Debug)]
@@ -238,6 +244,9 @@ fn compile_clients(
                 },
                 meter,
                 judgements: judgements.get(&client.id).cloned().unwrap_or_default(),
+                posture: liveness.posture(client.id),
+                // Control takes no other patterns; one that can't be read fits nothing.
+                ja4: client.ja4.iter().filter_map(|pattern| pattern.parse().ok()).collect(),
             }),
         ))
     };
@@ -281,6 +290,7 @@ fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64)
     for client in &facts.clients {
         take(client.id.0, client.epoch);
         liveness.cell(client.id.0).set_by_subject(client.by_subject);
+        liveness.posture(client.id).take_over(&client.posture);
     }
     liveness.set_keys(&facts.clients);
     liveness.set_mappings(facts);

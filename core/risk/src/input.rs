@@ -157,6 +157,9 @@ pub enum Posture {
     Failing,
     /// It was asked for, and there is none.
     Absent,
+    /// Good, and said a moment ago, from the very network that the request comes from, by the very key that it is made
+    /// with, which is declared not to be exportable: who holds it is the machine itself, so a new context is admitted.
+    Attested,
 }
 
 /// What could be lost before the next decision.

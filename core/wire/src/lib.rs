@@ -8,6 +8,7 @@ pub mod http1;
 pub mod http2_frames;
 pub mod http_rules;
 pub mod ja4;
+pub mod oddities;
 pub mod proxy_protocol;
 pub mod websocket;
 

@@ -12,6 +12,7 @@ use portcullis_policy::facts::{
     ClientFacts, ClientKeyFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts,
     UpstreamFacts, VendorFacts,
 };
+use portcullis_policy::posture::PostureFacts;
 use uuid::Uuid;
 
 /// The snapshot of `state`. Tokens that have expired at `now` need no revocation any more.
@@ -125,9 +126,12 @@ fn client(state: &State, name: &str, resource: &Resource) -> Option<ClientFacts>
                 until_us: term.until.as_microsecond(),
                 lapses: term.lapses,
                 warn_from_us: term.warn_from.as_microsecond(),
+                registered_us: Some(key.registered_at.as_microsecond()).filter(|registered| *registered > 0),
             })
             .collect(),
         by_subject: standing.client_spec.subject.is_some(),
+        posture: PostureFacts::default(),
+        ja4: standing.client_spec.tls.ja4.clone(),
     })
 }
 

@@ -18,6 +18,7 @@ use portcullis_domain::target::Target;
 use portcullis_policy::facts::UpstreamFacts;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 use portcullis_policy::liveness::Lifeline;
+use portcullis_risk::Known;
 use portcullis_tokens::thumbprint::Thumbprint;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Mutex, Notify};
@@ -42,6 +43,10 @@ pub struct Greeting {
     /// The peer's network, as sessions name it.
     pub network: String,
     pub http2: bool,
+    /// The protocols that were offered are none, or not those of HTTP over TCP.
+    pub alpn_odd: Known<bool>,
+    /// The server that was named is none, an address, or another than ours.
+    pub sni_odd: Known<bool>,
 }
 
 /// Whom the connection belongs to, and by what it may be cut.

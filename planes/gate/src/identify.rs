@@ -4,6 +4,7 @@
 //! epochs and revocation are looked at on each request. Proofs are always verified; what their header
 //! says is remembered, which is the same in each of a client's proofs.
 
+pub mod context;
 mod external;
 mod svid;
 
@@ -17,6 +18,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Facts, Issued};
 use portcullis_policy::liveness::KeyCell;
+use portcullis_risk::IssuedIn;
 use portcullis_tokens::access_token::{
     AccessClaims, ISSUED_AT_LEEWAY_SECONDS, TokenError, Verified, verify_signed,
 };
@@ -44,6 +46,9 @@ pub struct Caller {
     pub session: Rc<str>,
     /// A nonce for the next proof, when the one that was used will soon be stale.
     pub fresh_nonce: Option<String>,
+    /// Where its token was issued, beside where it is used.
+    #[allow(dead_code, reason = "the pipeline asks for it when it assesses")]
+    pub issued_in: IssuedIn,
 }
 
 impl Caller {
@@ -149,6 +154,7 @@ pub struct Identified {
     authorization: Option<HeaderValue>,
     token: Rc<KnownToken>,
     session: Rc<str>,
+    issued_in: IssuedIn,
 }
 
 /// The caller of `request`, or why it isn't believed.
@@ -164,20 +170,21 @@ pub fn identify<B>(
         .identified()
         .as_ref()
         .filter(|known| known.authorization.as_ref() == authorization)
-        .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session)))
-        .filter(|(token, _)| token.is_of(ready));
+        .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session), known.issued_in))
+        .filter(|(token, ..)| token.is_of(ready));
     let certified = match (&again, authorization) {
-        (Some((token, _)), None) if in_time(token, core.now_seconds()).is_ok() => Some(Rc::clone(token)),
+        (Some((token, ..)), None) if in_time(token, core.now_seconds()).is_ok() => Some(Rc::clone(token)),
         (_, None) => svid::of_certificate(core, ready, connection)?,
         _ => None,
     };
     let (token, fresh_nonce) = match certified {
         Some(token) => (token, None),
-        None => by_token(core, ready, connection, request, again.as_ref().map(|(token, _)| token))?,
+        None => by_token(core, ready, connection, request, again.as_ref().map(|(token, ..)| token))?,
     };
-    let session = match again {
-        Some((_, session)) => session,
+    let (session, issued_in) = match again {
+        Some((_, session, issued_in)) => (session, issued_in),
         None => {
+            let issued_in = context::issued_in(&token, greeting);
             let client = token.claims.lineage.client;
             let context = greeting.ja4_context.as_deref();
             let session: Rc<str> = session_id(client, &token.client_key, context, &greeting.network).into();
@@ -185,12 +192,12 @@ pub fn identify<B>(
             let copied = authorization.map(|value| HeaderValue::from_bytes(value.as_bytes())).transpose();
             if let Ok(authorization) = copied {
                 let (token, session) = (Rc::clone(&token), Rc::clone(&session));
-                connection.remember(Identified { authorization, token, session });
+                connection.remember(Identified { authorization, token, session, issued_in });
             }
-            session
+            (session, issued_in)
         }
     };
-    Ok(Caller { token, session, fresh_nonce })
+    Ok(Caller { token, session, fresh_nonce, issued_in })
 }
 
 /// The caller by its token; `known` is that of the connection's last request, if it is the same.

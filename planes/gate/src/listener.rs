@@ -6,12 +6,15 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::Uri;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::RateLimit;
+use portcullis_risk::{Known, Missing};
 use portcullis_tokens::session::network_of;
 use portcullis_tokens::thumbprint::Thumbprint;
 use portcullis_wire::client_hello::ClientHello;
 use portcullis_wire::ja4;
+use portcullis_wire::oddities::{alpn_is_odd, server_name_is_odd};
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -157,7 +160,8 @@ async fn meet(
         tracing::debug!(%error, "handshake failed");
         Reason::HandshakeFailed
     })?;
-    connection.greet(greeting_of(&stream, &hello, connection.peer().ip()));
+    let sni_odd = sni_odd(core, &hello);
+    connection.greet(greeting_of(&stream, &hello, connection.peer().ip(), sni_odd));
     Ok(stream)
 }
 
@@ -192,7 +196,20 @@ fn close_hard(tcp: &TcpStream) {
     let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
 }
 
-fn greeting_of(stream: &TlsStream<ValvedIo>, hello: &ClientHello, peer: IpAddr) -> Greeting {
+/// The hosts that clients may name are those of the public origins, which the snapshot has.
+fn sni_odd(core: &Core, hello: &ClientHello) -> Known<bool> {
+    let Some(ready) = core.shared.ready.load_full() else { return Known::NoData(Missing::TooEarly) };
+    let origins = ready.snapshot.public_origins.iter().map(|origin| origin.parse::<Uri>().ok());
+    let origins: Vec<Uri> = origins.flatten().collect();
+    Known::Is(server_name_is_odd(hello, origins.iter().filter_map(Uri::host)))
+}
+
+fn greeting_of(
+    stream: &TlsStream<ValvedIo>,
+    hello: &ClientHello,
+    peer: IpAddr,
+    sni_odd: Known<bool>,
+) -> Greeting {
     let (_, tls) = stream.get_ref();
     let certificates: Vec<CertificateDer<'static>> =
         tls.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
@@ -203,5 +220,7 @@ fn greeting_of(stream: &TlsStream<ValvedIo>, hello: &ClientHello, peer: IpAddr) 
         certificates,
         network: network_of(peer),
         http2: tls.alpn_protocol() == Some(b"h2"),
+        alpn_odd: Known::Is(alpn_is_odd(hello)),
+        sni_odd,
     }
 }

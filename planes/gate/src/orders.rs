@@ -65,6 +65,9 @@ impl Orders {
                 ToGate::IssuerFresh { issuer, good_until_seconds } => {
                     self.shared.liveness.freshness(issuer).good_until(good_until_seconds);
                 }
+                ToGate::Posture { client, facts, attested } => {
+                    self.shared.liveness.set_posture(client, &facts, attested.as_ref());
+                }
                 ToGate::RelayAnswer(answer) => self.shared.relays.answer(answer),
             }
         }

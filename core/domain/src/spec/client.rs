@@ -22,6 +22,27 @@ pub struct ClientSpec {
     /// The audience that its assertions name.
     #[serde(default)]
     pub assertion_audience: AssertionAudience,
+    /// What its TLS client is known to look like.
+    #[serde(default, skip_serializing_if = "ClientTls::is_empty")]
+    pub tls: ClientTls,
+    /// `false`: its keys are made in hardware, and our operators have seen that they can't leave it. Only then its machine's
+    /// own word to this effect counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_exportable: Option<bool>,
+}
+
+/// What a client's TLS client is known to look like.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientTls {
+    /// Patterns of JA4 fingerprints (`?` for any character, `*` at the end for the rest), one of which must fit.
+    pub ja4: Vec<String>,
+}
+
+impl ClientTls {
+    fn is_empty(&self) -> bool {
+        self.ja4.is_empty()
+    }
 }
 
 impl ClientSpec {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
+use crate::spec::posture::PostureRules;
 
 /// One purpose-bound connection under a contract.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +32,9 @@ pub struct IntegrationSpec {
     /// How long the keys of its clients are good, and how they follow each other.
     #[serde(default, skip_serializing_if = "KeyRules::is_default")]
     pub keys: KeyRules,
+    /// What its clients' machines must say about themselves; without it they aren't asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posture: Option<PostureRules>,
 }
 
 fn token_seconds() -> u32 {

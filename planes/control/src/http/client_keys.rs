@@ -13,7 +13,7 @@ use portcullis_api::operators::Secret;
 use portcullis_api::problem::Problem;
 use portcullis_domain::command::{Command, NewClient};
 use portcullis_domain::event::KeyForm;
-use portcullis_domain::spec::{AssertionAudience, ClientSpec, Kind};
+use portcullis_domain::spec::{AssertionAudience, ClientSpec, ClientTls, Kind};
 use portcullis_domain::state::{ClientKey, KeyEnd, KeyTerm, RECOVERIES_MAX, State as Known};
 
 use super::authorize::Caller;
@@ -47,6 +47,8 @@ pub async fn open_enrolment(
             certificates: Vec::new(),
             subject: None,
             assertion_audience: AssertionAudience::default(),
+            tls: ClientTls::default(),
+            key_exportable: None,
         };
         Box::new(NewClient { spec, labels })
     });

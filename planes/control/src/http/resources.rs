@@ -11,7 +11,7 @@ use portcullis_api::manifest::{self, ParsedDocument, SECRET_HINT, SECRET_REFUSED
 use portcullis_api::page::Page;
 use portcullis_api::problem::{FaultView, Problem};
 use portcullis_domain::command::{Fault, Refusal};
-use portcullis_domain::spec::{ClientSpec, Declaration, Kind, Spec};
+use portcullis_domain::spec::{ClientSpec, ClientTls, Declaration, Kind, Spec};
 use portcullis_domain::state::Standing;
 use serde_json::Value;
 
@@ -152,7 +152,15 @@ pub async fn enroll(State(control): State<Control>, Json(body): Json<Value>) -> 
         let hint = "choose another name, or change its keys by `portcullis apply`";
         return Err(Problem::new(409, "the name is taken", detail).hint(hint).into());
     }
-    let spec = ClientSpec { integration, jwks, certificates, subject, assertion_audience };
+    let spec = ClientSpec {
+        integration,
+        jwks,
+        certificates,
+        subject,
+        assertion_audience,
+        tls: ClientTls::default(),
+        key_exportable: None,
+    };
     let declaration = Declaration { name: name.clone(), labels, spec: Spec::Client(spec) };
     let prepared = prepare(&control.state(), vec![declaration], control.clock().now())
         .map_err(|faults| Refused::from(Refusal::Invalid(faults)))?;

@@ -24,6 +24,7 @@ fn key(certificate: &Certificate, until: Timestamp, lapses: bool) -> ClientKeyFa
         until_us: until.as_microsecond(),
         lapses,
         warn_from_us: warn.as_microsecond(),
+        registered_us: None,
     }
 }
 

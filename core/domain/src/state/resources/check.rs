@@ -13,7 +13,7 @@ use crate::archive::DECISIONS_DAYS;
 use crate::command::{Fault, Prepared};
 use crate::spec::{
     ContractSpec, Declaration, Impact, IntegrationSpec, Kind, RouteSpec, ServiceLevels, Spec, UnboundTokens,
-    UpstreamSpec, is_name,
+    UpstreamSpec, is_name, posture,
 };
 use crate::state::State;
 
@@ -332,6 +332,10 @@ fn check_integration(
         let message = format!("a replaced key must stay good for {least} to {most} seconds");
         let hint = "an hour, `3600`, is enough for a client that turns to its new key by itself";
         faults.push(fault(declaration, "/spec/keys/overlap_seconds", message, Some(hint)));
+    }
+    for (place, message) in spec.posture.iter().flat_map(posture::faults) {
+        let place = format!("/spec/posture/{place}");
+        faults.push(fault(declaration, place.trim_end_matches('/'), message, None));
     }
     let limits = &spec.limits;
     let numbers = [

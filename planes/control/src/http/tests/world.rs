@@ -217,7 +217,7 @@ fn attach_gate(control: &Control) -> mpsc::Sender<FromGate> {
                         connections: vec![],
                     })
                 }
-                ToGate::RelayAnswer(_) | ToGate::IssuerFresh { .. } => continue,
+                ToGate::RelayAnswer(_) | ToGate::IssuerFresh { .. } | ToGate::Posture { .. } => continue,
             };
             if told.send(answer).await.is_err() {
                 return;

@@ -13,6 +13,7 @@ use portcullis_policy::facts::{
     ClientFacts, IntegrationFacts, RouteFacts, SigningKeyFacts, SnapshotFacts, UpstreamFacts, VendorFacts,
 };
 use portcullis_policy::link::{SeverOrder, SeverReport, ToGate};
+use portcullis_policy::posture::PostureFacts;
 use portcullis_tokens::access_token::{AccessClaims, Confirmation, Epochs, Lineage, mint};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
@@ -324,6 +325,8 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
             keys: Vec::new(),
             // Tests of keys say which there are.
             by_subject: true,
+            posture: PostureFacts::default(),
+            ja4: Vec::new(),
         });
     }
 }

@@ -3,9 +3,13 @@
 use super::Keyless;
 use crate::command::{Fault, Prepared};
 use crate::ids::ClientId;
+use crate::ja4_pattern::Ja4Pattern;
 use crate::spec::{ClientSpec, Kind, Spec};
 use crate::state::resources::fault;
 use crate::state::{Keyring, State};
+
+/// Each request is compared with all of them.
+const JA4_PATTERNS_MAX: usize = 16;
 
 /// # Faults
 /// Keys that are closed or were replaced may stand in a declaration where they stood before: they stay
@@ -32,6 +36,18 @@ pub fn check(
     if spec.certificates.len() > 2 {
         let message = "at most two certificates may be registered, while one replaces the other".into();
         faults.push(fault(declaration, "/spec/certificates/2", message, None));
+    }
+    if spec.tls.ja4.len() > JA4_PATTERNS_MAX {
+        let message = format!("at most {JA4_PATTERNS_MAX} patterns may be declared");
+        faults.push(fault(declaration, "/spec/tls/ja4", message, None));
+    }
+    for (place, pattern) in spec.tls.ja4.iter().enumerate() {
+        if let Err(error) = pattern.parse::<Ja4Pattern>() {
+            let text = error.to_string();
+            let (message, hint) =
+                text.split_once("\nhint: ").map_or((text.as_str(), None), |(m, h)| (m, Some(h)));
+            faults.push(fault(declaration, &format!("/spec/tls/ja4/{place}"), message.to_owned(), hint));
+        }
     }
     if let Some(subject) = &spec.subject {
         let forms = [&subject.dn, &subject.san_dns, &subject.san_uri, &subject.san_ip, &subject.san_email];
