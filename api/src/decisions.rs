@@ -128,6 +128,46 @@ pub struct FilesReport {
     pub bytes: u64,
     /// Those that are missing, damaged, half-written or unknown to the ledger.
     pub faults: Vec<FileFault>,
+    /// Segments that vanished before they were sealed, until somebody says that it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_segments: Vec<MissingSegment>,
+}
+
+/// A segment of the decision log that vanished before it was sealed: decisions of its time that stand in no sealed file are
+/// lost.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MissingSegment {
+    /// Name of the file in the folder of segments.
+    pub file: String,
+    /// Of the gate.
+    pub core: u16,
+    /// Of the core's segments.
+    pub sequence: u64,
+    /// When it was made: not before its first decision.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// When another one was written to, or it was noticed; absent while only this process has seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Timestamp>,
+}
+
+impl MissingSegment {
+    /// What to do about it.
+    pub const HINT: &str = "find out who or what removed it; a copy that is put back counts at the next start. When it is known: `portcullis decisions verify --acknowledge-missing`";
+
+    /// What it means, in a sentence without full stop.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let second = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let until = self.until.map_or("now".to_owned(), second);
+        format!(
+            "segment `{}` is missing: decisions of core {} from {} to {until} that were not sealed are lost",
+            self.file,
+            self.core,
+            second(self.since)
+        )
+    }
 }
 
 /// What was sealed.

@@ -76,6 +76,7 @@ codes! {
     ClockBehind "clock_behind" "the machine's clock is behind the time that decides";
     ClockJumped "clock_jumped" "the machine's clock has jumped by more than two seconds within the last day";
     SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
+    SegmentMissing "segment_missing" "a segment of the decision log has vanished before it was sealed";
     CheckpointNotPosted "checkpoint_not_posted" "a place outside does not take the ledger's checkpoints";
 }
 

@@ -26,6 +26,8 @@ mod keys;
 mod ledger;
 #[path = "installation/reload.rs"]
 mod reload;
+#[path = "installation/segments.rs"]
+mod segments;
 #[path = "installation/service.rs"]
 mod service;
 #[path = "installation/start.rs"]

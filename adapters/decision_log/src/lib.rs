@@ -43,6 +43,11 @@
 //! ([`Unsealed::mark_sealed`]). From then on readers pass it over and the log deletes it: **a segment that isn't sealed is
 //! never deleted**, and when nothing else is left, nothing more is recorded.
 //!
+//! # Missing segments
+//! `core-CCCCC.journal`, beside the segments, names those that must be there. One that vanishes without having been sealed
+//! is told at the next opening, and stays told ([`missing`]) until somebody says that it is known
+//! ([`acknowledge_missing`]).
+//!
 //! # After a failed sync
 //! The kernel takes pages that it could not write for clean, and a second sync succeeds without them (LWN,
 //! "PostgreSQL's fsync() surprise", 2018). So a segment whose sync failed is never synced again and never
@@ -59,6 +64,7 @@ use std::time::Duration;
 
 pub use disk::{Disk, Fault, Faults, Operation};
 pub use frame::{Frame, Place};
+pub use journal::{Missing, acknowledge_missing, missing};
 pub use reader::{Damage, Reader};
 pub use recovery::{Cut, Outcome, Recovered, recover};
 pub use sealing::{FrameRef, SegmentKey, Unsealed, Visited, unsealed};
@@ -68,6 +74,7 @@ pub use writer::SegmentWriter;
 
 mod disk;
 mod frame;
+mod journal;
 mod map;
 mod reader;
 mod recovery;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::frame::{Frames, id_ms};
 use crate::segment::{self, HEADER_BYTES, Header, HeaderFault, Listed, SEGMENT_BYTES_MAX, State, io_error};
-use crate::{Disk, LogError};
+use crate::{Disk, LogError, journal};
 
 /// What became of a segment that nobody had closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,19 +93,20 @@ fn recover_segment(disk: &Disk, listed: &Listed) -> Result<Found, LogError> {
     // Read again under the lock: its writer may have closed it a moment ago.
     match Header::parse(&bytes) {
         Ok(header) if header.state.is_closed() => Ok(Found::Closed),
-        Ok(header) => close(disk, &file, path, header, &bytes).map(Found::Recovered),
-        Err(_) if bytes.iter().all(|&byte| byte == 0) => remove(disk, path).map(Found::Recovered),
-        Err(_) => set_aside(disk, path).map(Found::Recovered),
+        Ok(header) => close(disk, &file, listed, header, &bytes).map(Found::Recovered),
+        Err(_) if bytes.iter().all(|&byte| byte == 0) => remove(disk, listed).map(Found::Recovered),
+        Err(_) => set_aside(disk, listed).map(Found::Recovered),
     }
 }
 
 fn close(
     disk: &Disk,
     file: &File,
-    path: &Path,
+    listed: &Listed,
     mut header: Header,
     bytes: &[u8],
 ) -> Result<Recovered, LogError> {
+    let path = &listed.path;
     let mut frames = Frames::new(bytes);
     let mut count = 0;
     header.id_ms = None;
@@ -117,7 +118,7 @@ fn close(
     }
     let cut = torn_tail(bytes, frames.offset_bytes());
     if count == 0 && cut.is_none() {
-        return remove(disk, path);
+        return remove(disk, listed);
     }
     let failed = io_error("recover", path);
     // A file that was cut off may lack the last frame's padding.
@@ -145,17 +146,21 @@ fn torn_tail(bytes: &[u8], offset_bytes: usize) -> Option<Cut> {
     Some(Cut { offset_bytes, bytes: last + 1 })
 }
 
-fn remove(disk: &Disk, path: &Path) -> Result<Recovered, LogError> {
-    match disk.remove(path) {
+fn remove(disk: &Disk, listed: &Listed) -> Result<Recovered, LogError> {
+    let path = &listed.path;
+    match journal::remove(disk, listed) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
         _ => Ok(Recovered { path: path.to_owned(), frames: 0, cut: None, outcome: Outcome::Removed }),
     }
 }
 
-fn set_aside(disk: &Disk, path: &Path) -> Result<Recovered, LogError> {
+fn set_aside(disk: &Disk, listed: &Listed) -> Result<Recovered, LogError> {
+    let path = &listed.path;
     let aside = path.with_added_extension("damaged");
     disk.rename(path, &aside).map_err(io_error("rename", path))?;
     tracing::error!(path = %aside.display(), "a segment of the decision log can't be read, and is set aside");
+    let directory = path.parent().unwrap_or(Path::new("."));
+    journal::warn_unless(journal::may_go(disk, directory, listed.core, listed.sequence), &aside);
     let outcome = Outcome::SetAside { path: aside };
     Ok(Recovered { path: path.to_owned(), frames: 0, cut: None, outcome })
 }

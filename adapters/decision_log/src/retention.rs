@@ -2,7 +2,7 @@ use std::io;
 use std::path::Path;
 
 use crate::segment::{self, HEADER_BYTES, Header, Listed, State, io_error};
-use crate::{Disk, LogError};
+use crate::{Disk, LogError, journal};
 
 /// Deletes the oldest sealed segments until another one fits, and calls `deleted` for each. What is in no sealed
 /// file stays: when there is nothing else, there is no room.
@@ -37,7 +37,7 @@ pub(crate) fn make_room(
         if file.try_lock().is_err() {
             continue;
         }
-        match disk.remove(&listed.path) {
+        match journal::remove(disk, &listed) {
             Ok(()) => deleted(&listed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error("remove", &listed.path)(error)),
@@ -63,7 +63,7 @@ pub(crate) fn remove_sealed(
         if !header.is_ok_and(|header| header.state == State::Sealed) || file.try_lock().is_err() {
             continue;
         }
-        match disk.remove(&listed.path) {
+        match journal::remove(disk, &listed) {
             Ok(()) => deleted(&listed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error("remove", &listed.path)(error)),

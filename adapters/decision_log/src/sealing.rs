@@ -8,7 +8,7 @@ use crate::frame::{Frames, id_ms};
 use crate::segment::{
     self, HEADER_BYTES, Header, HeaderFault, SEALED, SEGMENT_BYTES_MAX, STATE_OFFSET_BYTES, State, io_error,
 };
-use crate::{Damage, LogError};
+use crate::{Damage, Disk, LogError, journal};
 
 /// One segment, and never another one: a sequence may come again after somebody has emptied the directory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -127,6 +127,10 @@ impl Unsealed {
         if !self.closed || self.file.try_lock().is_err() {
             return Ok(false);
         }
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let told = journal::may_go(&Disk::default(), directory, self.key.core, self.key.sequence);
+        // Who deletes it tries again.
+        journal::warn_unless(told, &self.path);
         let marked = self
             .file
             .write_all_at(&SEALED.to_le_bytes(), STATE_OFFSET_BYTES as u64)

@@ -149,7 +149,7 @@ impl Segment {
         segment_bytes: usize,
         created_ms: u64,
     ) -> io::Result<Self> {
-        let path_new = directory.join(format!("{}{SUFFIX_NEW}", stem(core, sequence)));
+        let path_new = directory.join(name(core, sequence, SUFFIX_NEW));
         let made = Self::create_as(disk, &path_new, directory, core, sequence, segment_bytes, created_ms);
         if made.is_err() {
             // Nothing more can be done about it; the next opening of this core tries again.
@@ -181,7 +181,7 @@ impl Segment {
         disk.write_all_at(&file, path_new, &header.to_bytes(), 0)?;
         let map = SegmentMap::new(&file, segment_bytes)?;
         disk.sync(&file, path_new)?;
-        let path = directory.join(format!("{}{SUFFIX}", stem(core, sequence)));
+        let path = directory.join(name(core, sequence, SUFFIX));
         disk.rename(path_new, &path)?;
         let (written_bytes, synced_bytes) = (AtomicUsize::new(HEADER_BYTES), AtomicUsize::new(HEADER_BYTES));
         let (disk, broken) = (disk.clone(), AtomicBool::new(false));
@@ -339,6 +339,10 @@ pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -
 
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+pub(crate) fn name(core: u16, sequence: u64, suffix: &str) -> String {
+    format!("{}{suffix}", stem(core, sequence))
 }
 
 fn stem(core: u16, sequence: u64) -> String {

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use crate::LogError;
 use crate::segment::{self, HEADER_BYTES, Header, SUFFIX_DAMAGED, io_error};
+use crate::{LogError, Missing, journal};
 
 /// What a directory of segments looks like from outside; reads headers only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,8 +11,10 @@ pub struct Survey {
     /// Not closed: being written, or left by a crash, in which case the next start recovers them. Which of
     /// the two is not asked: that takes a lock, which a start at the same moment would find.
     pub open: Vec<PathBuf>,
-    /// What recovery could make nothing of, for a human to look at.
+    /// What recovery could make nothing of, for a human to look at; journals of segments too.
     pub set_aside: Vec<PathBuf>,
+    /// Those that must be there and aren't.
+    pub missing: Vec<Missing>,
 }
 
 /// Looks at a directory, also while it is being written.
@@ -34,5 +36,7 @@ pub fn survey(directory: impl AsRef<Path>) -> Result<Survey, LogError> {
     }
     let aside = segment::list_suffixed(directory, SUFFIX_DAMAGED)?;
     survey.set_aside = aside.into_iter().map(|listed| listed.path).collect();
+    survey.set_aside.extend(journal::set_aside(directory)?);
+    survey.missing = journal::missing(directory)?;
     Ok(survey)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::retention;
 use crate::segment::{HEADER_BYTES, Listed, SEGMENT_BYTES_MAX, Segment, io_error, is_no_space};
-use crate::{AppendError, LogError, Options};
+use crate::{AppendError, LogError, Options, journal};
 
 /// What the documentation promises at most.
 const SYNC_INTERVAL_MAX: Duration = Duration::from_millis(50);
@@ -170,13 +170,16 @@ impl Shared {
             }
             other => Err(other),
         })?;
-        Segment::create(disk, &self.directory, core, sequence, segment_bytes, now_ms).map_err(|error| {
+        let made = Segment::create(disk, &self.directory, core, sequence, segment_bytes, now_ms);
+        let made = made.map_err(|error| {
             if is_no_space(&error) {
                 LogError::NoSpace { directory: self.directory.clone() }
             } else {
                 io_error("make a segment in", &self.directory)(error)
             }
-        })
+        })?;
+        journal::warn_unless(journal::made(disk, &self.directory, core, sequence, now_ms), &made.path);
+        Ok(made)
     }
 
     fn run(&self) {

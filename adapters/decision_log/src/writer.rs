@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::frame::{self, Frames, PAYLOAD_BYTES_MAX};
 use crate::recovery::recover_core;
-use crate::segment::{self, HEADER_BYTES, Header, SEGMENT_BYTES_MAX, Segment, State};
+use crate::segment::{self, HEADER_BYTES, Header, Listed, SEGMENT_BYTES_MAX, SUFFIX_DAMAGED, Segment, State};
 use crate::syncer::{Next, Shared, Slot, Syncer, lock};
 use crate::vendor_shares::VendorShares;
-use crate::{AppendError, LogError, Recovered};
+use crate::{AppendError, LogError, Missing, Recovered, journal};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -23,6 +23,7 @@ pub struct SegmentWriter {
     shares: VendorShares,
     buffer: Vec<u8>,
     recovered: Vec<Recovered>,
+    missing: Vec<Missing>,
     /// Dropped last, when everything of this core is closed.
     _core_lock: File,
 }
@@ -39,6 +40,11 @@ impl SegmentWriter {
             return Err(LogError::CoreInUse { directory: shared.directory.clone(), core });
         };
         let disk = &shared.options.disk;
+        // Before anything is removed here.
+        let missing = journal::notice(disk, &shared.directory, core, now_ms).unwrap_or_else(|error| {
+            journal::warn_unless(Err(error), &shared.directory);
+            Vec::new()
+        });
         let recovered = recover_core(disk, &shared.directory, core)?;
         segment::remove_unfinished(disk, &shared.directory, core)?;
         let (shares, sequence) = count_shares(&shared, core)?;
@@ -65,6 +71,7 @@ impl SegmentWriter {
             shares,
             buffer,
             recovered,
+            missing,
             _core_lock: core_lock,
         })
     }
@@ -72,6 +79,11 @@ impl SegmentWriter {
     /// What was recovered when this was opened.
     pub fn recovered(&self) -> &[Recovered] {
         &self.recovered
+    }
+
+    /// The segments of this core that were missing when this was opened, those told before too.
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// Records one frame. When this returns, the frame is in the kernel: it survives the process, and with the
@@ -180,7 +192,8 @@ impl Drop for SegmentWriter {
         next.gone = true;
         if let Some(spare) = next.spare.take() {
             // If it stays, the next opening removes it.
-            let _ = self.shared.options.disk.remove(&spare.path);
+            let listed = Listed { core: self.slot.core, sequence: spare.sequence, path: spare.path.clone() };
+            let _ = journal::remove(&self.shared.options.disk, &listed);
         }
         drop(next);
         self.slot.sync();
@@ -189,10 +202,12 @@ impl Drop for SegmentWriter {
     }
 }
 
-/// The shares in the segments that are there, and the sequence after theirs.
+/// The shares in the segments that are there, and the sequence after theirs and after those that were set aside.
 fn count_shares(shared: &Shared, core: u16) -> Result<(VendorShares, u64), LogError> {
     let mut shares = VendorShares::new(shared.options.vendor_bytes_max);
-    let mut sequence = 0;
+    let aside = segment::list_suffixed(&shared.directory, SUFFIX_DAMAGED)?;
+    let aside = aside.iter().filter(|listed| listed.core == core);
+    let mut sequence = aside.map(|listed| listed.sequence.saturating_add(1)).max().unwrap_or(0);
     for listed in segment::list(&shared.directory)? {
         if listed.core != core {
             continue;

@@ -13,7 +13,8 @@ use crate::closing::{
     GlobalTokenRevocationRequest, RevokeKeysRequest, RevokeTokenRequest, SignOutRequest, TokensEnded,
 };
 use crate::decisions::{
-    DecisionPage, DecisionView, FilesReport, HoldRequest, HoldView, ReasonView, SealAnswer, SealedFileView,
+    DecisionPage, DecisionView, FilesReport, HoldRequest, HoldView, MissingSegment, ReasonView, SealAnswer,
+    SealedFileView,
 };
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::findings::Finding;
@@ -254,6 +255,12 @@ fn observing() -> Vec<Route> {
             "Seal all decisions that are made, without waiting for the hour",
         )
         .answers::<SealAnswer>(200, "What was sealed."),
+        command(
+            "/v1/decisions/missing/acknowledge",
+            "acknowledge_missing_segments",
+            "Say that missing segments of the decision log are known: they are named no more",
+        )
+        .answers::<Vec<MissingSegment>>(200, "Those that were named until now."),
         read("/v1/decisions/{id}", "explain_decision", "One decision, in words")
             .answers::<DecisionView>(200, "The decision, with its outcome once there is one."),
         read("/v1/decisions/stream", "follow_decisions", "Decisions as they are made")

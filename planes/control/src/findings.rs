@@ -6,6 +6,7 @@ mod client_keys;
 mod clock;
 mod issuers;
 mod people;
+mod segments;
 mod service_levels;
 mod severances;
 mod terms;
@@ -17,6 +18,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use portcullis_api::decisions::MissingSegment;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::Posting;
 use portcullis_domain::state::State;
@@ -41,6 +43,8 @@ pub struct Runtime {
     /// Issuers and trust domains whose keys couldn't be fetched.
     pub(crate) issuers: BTreeMap<Uuid, Failure>,
     pub(crate) clock: ClockSeen,
+    /// Of the decision log.
+    pub missing: Vec<MissingSegment>,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -49,6 +53,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     let mut found = Vec::new();
     people::find(state, &mut found);
     checkpoints::find(runtime, &mut found);
+    segments::find(&runtime.missing, &mut found);
     terms::find(state, now, &mut found);
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);

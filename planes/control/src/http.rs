@@ -68,6 +68,7 @@ pub fn router(control: Control) -> Router {
         .route("/v1/decisions/files", get(archive::files))
         .route("/v1/decisions/verify", post(archive::verify))
         .route("/v1/decisions/seal", post(archive::seal))
+        .route("/v1/decisions/missing/acknowledge", post(archive::acknowledge_missing))
         .route("/v1/holds", get(archive::holds).post(archive::place_hold))
         .route("/v1/holds/lift", post(archive::lift_hold))
         .route("/v1/decisions/stream", get(decisions::follow))

@@ -19,6 +19,7 @@ pub mod issuers;
 pub mod keys;
 pub mod link;
 pub mod metrics;
+pub mod missing;
 pub mod oauth;
 pub mod pem;
 pub mod process;

@@ -124,8 +124,9 @@ fn others(directory: &Path) -> Result<Vec<PathBuf>> {
             if top && (LEFT_OUT.iter().any(|left| name == *left) || name.to_str().is_some_and(database)) {
                 continue;
             }
-            // Half of what is being written at this moment.
-            if name.to_str().is_some_and(|name| name.ends_with(".new")) {
+            // Half of what is being written at this moment; and what says which segments there must be, which is true of
+            // this place and this moment only.
+            if name.to_str().is_some_and(|name| name.ends_with(".new") || name.ends_with(".journal")) {
                 continue;
             }
             let path = folder.join(name);

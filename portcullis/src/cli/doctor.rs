@@ -10,6 +10,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use portcullis_api::checks::{Check, Health};
+use portcullis_api::decisions::MissingSegment;
 use portcullis_api::findings::Severity;
 use portcullis_api::ledger::{Posting, RestoredView};
 
@@ -254,6 +255,12 @@ fn decision_log(segments: &Path) -> Check {
         }
     };
     let size = format!("{} segments, {} MiB", found.segments, found.bytes / (1024 * 1024));
+    if let Some(first) = found.missing.first() {
+        let first = portcullis_control::missing::view(first).why();
+        let missing = found.missing.len();
+        return Check::new(name, Health::Bad, format!("{size}; {missing} missing, the first: {first}"))
+            .hint(MissingSegment::HINT);
+    }
     match found.set_aside.first() {
         None => Check::new(name, Health::Good, size),
         Some(first) => {

@@ -130,7 +130,8 @@ Examples:
 
 pub(super) const DECISIONS_VERIFY: &str = "\
 Examples:
-  portcullis decisions verify";
+  portcullis decisions verify
+  portcullis decisions verify --acknowledge-missing";
 
 pub(super) const DECISIONS_SEAL: &str = "\
 Examples:

@@ -52,14 +52,26 @@ pub fn segments(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Of the first two cores. By name: a listing may miss what is just being renamed.
+pub fn journals(directory: &Path) -> Vec<PathBuf> {
+    let named = (0..2).map(|core| directory.join(format!("core-{core:05}.journal")));
+    named.filter(|path| path.exists()).collect()
+}
+
 /// What another process would find if this one died now.
 pub fn crash(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for path in segments(directory) {
+    copy_into(&copy, journals(directory));
+    // Listed later: a segment is there before its journal says so.
+    copy_into(&copy, segments(directory));
+    copy
+}
+
+pub fn copy_into(copy: &tempfile::TempDir, paths: Vec<PathBuf>) {
+    for path in paths {
         // The syncer may rename or remove a prepared one meanwhile.
         let _ = std::fs::copy(&path, copy.path().join(path.file_name().unwrap()));
     }
-    copy
 }
 
 /// Waits for a condition that another thread brings about.

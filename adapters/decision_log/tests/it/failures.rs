@@ -86,8 +86,8 @@ fn a_segment_that_can_not_be_made_refuses_the_decision_and_leaves_nothing() {
             });
             let syncer = Syncer::start(directory.path(), options(&plan)).unwrap();
             let mut writer = SegmentWriter::open(&syncer, 0, NOW_MS).unwrap();
-            // The directory itself, the active segment, and the prepared one at its last step.
-            wait_until(|| directories.load(Ordering::SeqCst) == 3);
+            // The directory itself, the active segment and its line, and the prepared one's at its last step.
+            wait_until(|| directories.load(Ordering::SeqCst) == 5);
             plan.change(every(failing, suffix, number));
             let mut recorded = 0;
             // The active segment and the prepared one are there already.

@@ -11,6 +11,7 @@
 mod common;
 mod failures;
 mod limits;
+mod missing;
 mod power_loss;
 mod recovery;
 mod round_trip;

@@ -14,7 +14,7 @@ use portcullis_decision_log::{
 };
 use proptest::prelude::*;
 
-use crate::common::{NOW_MS, id, scan, segments, small, vendor};
+use crate::common::{NOW_MS, copy_into, id, journals, scan, segments, small, vendor};
 
 const PAGE_BYTES: usize = 4096;
 const SECTOR_BYTES: usize = 512;
@@ -23,12 +23,14 @@ const SEGMENT_BYTES: usize = 4 * PAGE_BYTES;
 /// What is promised to be on the disk.
 #[derive(Default)]
 struct Promised {
-    /// By path, which is unique: no segment's name is used twice.
+    /// By path, which is unique: no segment's name is used twice in a life.
     files: BTreeMap<PathBuf, Vec<u8>>,
     /// Those whose name is promised too.
     names: BTreeSet<PathBuf>,
     /// Pages that the kernel takes for clean although they never got to the disk.
     lost: BTreeSet<(PathBuf, usize)>,
+    /// Journals that were replaced, until their directory is synced: what they were before.
+    replaced: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -43,7 +45,7 @@ impl SimulatedDisk {
         let this = Self::default();
         {
             let mut promised = this.promised.lock().unwrap();
-            for path in segments(directory) {
+            for path in segments(directory).into_iter().chain(journals(directory)) {
                 promised.files.insert(path.clone(), fs::read(&path).unwrap());
                 promised.names.insert(path);
             }
@@ -65,6 +67,15 @@ impl SimulatedDisk {
         // Held to the end: the thread stops at its next sync, and what it does after one is in step.
         let promised = self.promised.lock().unwrap();
         let after = workspace();
+        for path in journals(directory) {
+            // Written whole before it got its name.
+            let new = promised.names.contains(&path) || chance.flip();
+            let new = promised.files.get(&path).filter(|_| new);
+            let old = promised.replaced.get(&path);
+            if let Some(bytes) = old.filter(|_| chance.flip()).or(new) {
+                fs::write(after.path().join(path.file_name().unwrap()), bytes).unwrap();
+            }
+        }
         for path in segments(directory) {
             let Some(kept) = promised.files.get(&path) else { continue };
             if !promised.names.contains(&path) && chance.flip() {
@@ -114,9 +125,16 @@ impl Faults for SimulatedDisk {
             Operation::Rename => {
                 let to = path.with_extension("");
                 let file = promised.files.remove(path).unwrap_or_default();
-                promised.files.insert(to, file);
+                if let Some(old) = promised.files.insert(to.clone(), file)
+                    && promised.names.contains(&to)
+                {
+                    promised.replaced.entry(to).or_insert(old);
+                }
             }
-            Operation::SyncDirectory => promised.names = promised.files.keys().cloned().collect(),
+            Operation::SyncDirectory => {
+                promised.names = promised.files.keys().cloned().collect();
+                promised.replaced.clear();
+            }
             Operation::Create | Operation::Allocate | Operation::Remove => {}
         }
         None
@@ -164,7 +182,12 @@ fn number(frame: &Frame) -> u64 {
 }
 
 fn append(writer: &mut SegmentWriter, number: u64, bytes: usize) {
-    writer.append(1, 1, id(NOW_MS + number, number), vendor(1), &vec![number as u8; bytes], NOW_MS).unwrap();
+    append_at(writer, number, bytes, NOW_MS);
+}
+
+fn append_at(writer: &mut SegmentWriter, number: u64, bytes: usize, now_ms: u64) {
+    let payload = vec![number as u8; bytes];
+    writer.append(1, 1, id(NOW_MS + number, number), vendor(1), &payload, now_ms).unwrap();
 }
 
 /// Nothing synced is cut, and only in the segment that it names.
@@ -315,6 +338,10 @@ enum Step {
     FailedSync,
     /// The process dies; the kernel lives.
     Kill,
+    /// And somebody takes a segment with decisions away.
+    KillAndTake {
+        which: usize,
+    },
     PowerLoss {
         seed: u64,
     },
@@ -326,6 +353,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Sync),
         1 => Just(Step::FailedSync),
         2 => Just(Step::Kill),
+        1 => any::<usize>().prop_map(|which| Step::KillAndTake { which }),
         3 => any::<u64>().prop_map(|seed| Step::PowerLoss { seed }),
     ]
 }
@@ -338,22 +366,35 @@ struct World {
     /// By core: the numbers that must be there, and those that may.
     must: [Vec<u64>; 2],
     may: [Vec<u64>; 2],
+    /// By core: segments that somebody took away, and that must be named; none else may be.
+    taken: [BTreeSet<u64>; 2],
+    /// Of the life, so that a sequence which comes again has another time.
+    now_ms: u64,
     /// Dropped last: the log closes its files before.
     directory: tempfile::TempDir,
 }
 
-fn open(directory: &Path) -> (Arc<SimulatedDisk>, Syncer, Vec<SegmentWriter>) {
+fn open(directory: &Path, now_ms: u64) -> (Arc<SimulatedDisk>, Syncer, Vec<SegmentWriter>) {
     let disk = SimulatedDisk::of(directory);
     let syncer = Syncer::start(directory, disk.options()).unwrap();
-    let writers = (0..2).map(|core| SegmentWriter::open(&syncer, core, NOW_MS).unwrap()).collect();
+    let writers = (0..2).map(|core| SegmentWriter::open(&syncer, core, now_ms).unwrap()).collect();
     (disk, syncer, writers)
 }
 
 impl World {
     fn new() -> Self {
         let directory = workspace();
-        let (disk, syncer, writers) = open(directory.path());
-        Self { directory, disk, writers, syncer, must: Default::default(), may: Default::default() }
+        let (disk, syncer, writers) = open(directory.path(), NOW_MS);
+        Self {
+            directory,
+            disk,
+            writers,
+            syncer,
+            must: Default::default(),
+            may: Default::default(),
+            taken: Default::default(),
+            now_ms: NOW_MS,
+        }
     }
 
     fn synced(&mut self) {
@@ -364,15 +405,20 @@ impl World {
 
     /// Starts again on what was left, and checks it.
     fn start_again(self, after: tempfile::TempDir) -> Self {
-        let Self { directory, disk, writers, syncer, must, may } = self;
+        let Self { directory, disk, writers, syncer, must, may, taken, now_ms } = self;
+        let now_ms = now_ms + 1_000;
         let synced: Vec<_> = scan(directory.path())
             .into_iter()
             .filter(|frame| must[usize::from(frame.place.core)].contains(&number(frame)))
             .collect();
         drop(writers);
         drop((syncer, disk));
-        let (disk, syncer, writers) = open(after.path());
+        let (disk, syncer, writers) = open(after.path(), now_ms);
         writers.iter().for_each(|writer| cut_only_what_was_not_synced(writer.recovered(), &synced));
+        for (writer, taken) in writers.iter().zip(&taken) {
+            let missing: BTreeSet<_> = writer.missing().iter().map(|missing| missing.sequence).collect();
+            assert_eq!(missing, *taken);
+        }
         let found = scan(after.path());
         let mut left: [Vec<u64>; 2] = Default::default();
         for frame in &found {
@@ -385,16 +431,37 @@ impl World {
             assert!(left[must.len()..].iter().all(|number| may.any(|other| other == number)), "{left:?}");
         }
         // Recovered is synced.
-        Self { directory: after, disk, writers, syncer, must: left, may: Default::default() }
+        Self { directory: after, disk, writers, syncer, must: left, may: Default::default(), taken, now_ms }
     }
 
-    fn kill(mut self) -> Self {
-        let after = workspace();
-        for path in segments(self.directory.path()) {
-            let _ = fs::copy(&path, after.path().join(path.file_name().unwrap()));
+    /// Somebody takes a segment with decisions out of what the next start finds.
+    fn take_one(&mut self, after: &Path, which: usize) {
+        let frames = scan(after);
+        let places: BTreeSet<_> =
+            frames.iter().map(|frame| (frame.place.core, frame.place.sequence)).collect();
+        let Some(&(core, sequence)) = places.iter().nth(which % places.len().max(1)) else { return };
+        let name = format!("core-{core:05}-{sequence:020}.segment");
+        fs::remove_file(after.join(name)).unwrap();
+        let core = usize::from(core);
+        self.taken[core].insert(sequence);
+        let place =
+            |frame: &&Frame| (usize::from(frame.place.core), frame.place.sequence) == (core, sequence);
+        let gone: BTreeSet<_> = frames.iter().filter(place).map(number).collect();
+        for numbers in [&mut self.must[core], &mut self.may[core]] {
+            numbers.retain(|number| !gone.contains(number));
         }
+    }
+
+    fn kill(mut self, take: Option<usize>) -> Self {
+        let after = workspace();
+        copy_into(&after, journals(self.directory.path()));
+        // Listed later: a segment is there before its journal says so.
+        copy_into(&after, segments(self.directory.path()));
         // The kernel has everything.
         self.synced();
+        if let Some(which) = take {
+            self.take_one(after.path(), which);
+        }
         self.start_again(after)
     }
 
@@ -412,7 +479,7 @@ proptest! {
         for (next, step) in (0_u64..).zip(steps) {
             match step {
                 Step::Append { core, bytes } => {
-                    append(&mut world.writers[usize::from(core)], next, bytes);
+                    append_at(&mut world.writers[usize::from(core)], next, bytes, world.now_ms);
                     world.may[usize::from(core)].push(next);
                 }
                 Step::Sync => {
@@ -424,9 +491,10 @@ proptest! {
                 Step::FailedSync => {
                     world.disk.fail_syncs(true);
                     let _ = world.syncer.sync();
-                    world = if next % 2 == 0 { world.kill() } else { world.power_loss(next) };
+                    world = if next % 2 == 0 { world.kill(None) } else { world.power_loss(next) };
                 }
-                Step::Kill => world = world.kill(),
+                Step::Kill => world = world.kill(None),
+                Step::KillAndTake { which } => world = world.kill(Some(which)),
                 Step::PowerLoss { seed } => world = world.power_loss(seed),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portcullis_api::decisions::MissingSegment;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_decision_log::Reader;
 
@@ -78,7 +79,17 @@ impl Control {
             postings,
             issuers: self.0.issuers.failures(),
             clock: self.0.clock_watch.seen(),
+            missing: self.missing_segments(),
         }
+    }
+
+    /// A look at names of files: no more than a directory's listing.
+    fn missing_segments(&self) -> Vec<MissingSegment> {
+        crate::missing::named(self.0.decisions.log()).unwrap_or_else(|error| {
+            let error = &error as &(dyn std::error::Error + 'static);
+            tracing::warn!(error, "whether segments of the decision log are missing can't be told");
+            Vec::new()
+        })
     }
 }
 

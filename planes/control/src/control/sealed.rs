@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use portcullis_api::decisions::{FilesReport, SealAnswer, SealedFileView};
+use portcullis_api::decisions::{FilesReport, MissingSegment, SealAnswer, SealedFileView};
 use portcullis_api::ledger::{LedgerProof, RowProof};
 use portcullis_archive::{Hour, Proof};
 use portcullis_domain::decision::DecisionId;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::Control;
 use crate::error::{DecisionsError, ProveError};
+use crate::missing;
 use crate::sealing::thread::{Stop, Wanted};
 use crate::sealing::{SealError, Sealer, SealingSettings, verify};
 
@@ -84,12 +85,23 @@ impl Control {
         })
     }
 
-    /// Whether every sealed file is what the ledger says. **Blocks** while it reads them all.
+    /// Whether every sealed file is what the ledger says, and no segment is missing. **Blocks** while it reads them all.
     ///
     /// # Errors
     /// The folder can't be listed; what is wrong with a file stands in the report.
     pub fn verify_decisions(&self) -> Result<FilesReport, SealError> {
-        verify::verify(self.0.decisions.archive(), &self.state().sealed)
+        let mut report = verify::verify(self.0.decisions.archive(), &self.state().sealed)?;
+        report.missing_segments = missing::named(self.0.decisions.log())?;
+        report.good &= report.missing_segments.is_empty();
+        Ok(report)
+    }
+
+    /// Somebody knows about the segments that are missing: they are named no more. **Blocks** for a sync.
+    ///
+    /// # Errors
+    /// The log's directory can't be read or written.
+    pub fn acknowledge_missing(&self) -> Result<Vec<MissingSegment>, SealError> {
+        Ok(missing::acknowledge(self.0.decisions.log())?)
     }
 
     /// That a decision stands in its sealed file, and the file's event in the ledger.

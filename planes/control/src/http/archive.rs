@@ -42,6 +42,20 @@ pub async fn verify(State(control): State<Control>) -> Reply {
     }
 }
 
+pub async fn acknowledge_missing(
+    State(control): State<Control>,
+    Extension(Caller(operator)): Extension<Caller>,
+) -> Reply {
+    let refused = "missing segments can't be acknowledged";
+    let acknowledged = tokio::task::spawn_blocking(move || control.acknowledge_missing()).await;
+    let acknowledged = acknowledged.map_err(|error| failed(500, refused, &error))?;
+    let acknowledged = acknowledged.map_err(|error| failed(500, refused, &error))?;
+    for segment in &acknowledged {
+        tracing::warn!(by = %operator.id, file = segment.file, since = %segment.since, "a missing segment is known and named no more");
+    }
+    Ok(json(StatusCode::OK, &acknowledged))
+}
+
 pub async fn seal(State(control): State<Control>) -> Reply {
     match control.seal_now().await {
         Ok(answer) => Ok(json(StatusCode::OK, &answer)),

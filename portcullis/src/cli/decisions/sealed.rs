@@ -1,7 +1,7 @@
 //! `decisions files`, `verify` and `seal`: the sealed part of the decision log.
 
 use anyhow::Result;
-use portcullis_api::decisions::{FilesReport, SealAnswer, SealedFileView};
+use portcullis_api::decisions::{FilesReport, MissingSegment, SealAnswer, SealedFileView};
 use portcullis_api::page::Page;
 use serde_json::json;
 
@@ -22,9 +22,13 @@ pub(in super::super) enum Verb {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
-    /// Check every sealed file against the ledger, row by row
+    /// Check every sealed file against the ledger, row by row, and that no segment has vanished
     #[command(after_help = examples::DECISIONS_VERIFY)]
-    Verify,
+    Verify {
+        /// Say first that the segments which are missing are known: they are named no more
+        #[arg(long)]
+        acknowledge_missing: bool,
+    },
     /// Seal all decisions that are made, without waiting for the hour
     #[command(after_help = examples::DECISIONS_SEAL)]
     Seal,
@@ -36,13 +40,19 @@ pub(super) async fn decisions(server: &Server, out: &Output, verb: Verb) -> Resu
             let files = files(server, limit).await?;
             out.show(&json!({ "items": files }), |_| out.table(&table(&files), "nothing is sealed yet"))?;
         }
-        Verb::Verify => {
+        Verb::Verify { acknowledge_missing } => {
+            if acknowledge_missing {
+                acknowledge(server, out).await?;
+            }
             let (_, report): (_, FilesReport) =
                 server.post(&["v1", "decisions", "verify"], &json!({})).await?;
             out.show(&report, |paint| {
                 let mut text = String::new();
                 for fault in &report.faults {
                     text.push_str(&format!("{}  {}\n", paint.paint(&fault.file, Style::Bad), fault.why));
+                }
+                for segment in &report.missing_segments {
+                    text.push_str(&format!("{}\n", paint.paint(&segment.why(), Style::Bad)));
                 }
                 let FilesReport { files, rows, bytes, .. } = report;
                 let (word, style) =
@@ -53,6 +63,9 @@ pub(super) async fn decisions(server: &Server, out: &Output, verb: Verb) -> Resu
                 ));
                 text
             })?;
+            if !report.missing_segments.is_empty() {
+                out.note(&format!("hint: {}", MissingSegment::HINT));
+            }
             if !report.good {
                 return Ok(Outcome::Refused);
             }
@@ -76,6 +89,15 @@ pub(super) async fn decisions(server: &Server, out: &Output, verb: Verb) -> Resu
         }
     }
     Ok(Outcome::Done)
+}
+
+async fn acknowledge(server: &Server, out: &Output) -> Result<()> {
+    let path = ["v1", "decisions", "missing", "acknowledge"];
+    let (_, acknowledged): (_, Vec<MissingSegment>) = server.post(&path, &json!({})).await?;
+    for segment in acknowledged {
+        out.note(&format!("note: known from now on: {}", segment.why()));
+    }
+    Ok(())
 }
 
 async fn files(server: &Server, limit: u32) -> Result<Vec<SealedFileView>> {
