@@ -11,6 +11,8 @@ use crate::vendor_shares::VendorShares;
 use crate::{AppendError, LogError, Missing, Recovered, journal};
 
 const HOUR_MS: u64 = 3_600_000;
+/// More than there is time for.
+const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// Appends the decisions of one core.
 pub struct SegmentWriter {
@@ -48,6 +50,9 @@ impl SegmentWriter {
         let recovered = recover_core(disk, &shared.directory, core)?;
         segment::remove_unfinished(disk, &shared.directory, core)?;
         let (shares, sequence) = count_shares(&shared, core)?;
+        // A missing one's name stays free: somebody may put it back. A journal that says more than can be is not followed.
+        let named = missing.iter().map(|missing| missing.sequence).filter(|named| *named < SEQUENCE_MAX);
+        let sequence = named.map(|named| named + 1).max().unwrap_or(0).max(sequence);
         let active = Arc::new(shared.make_segment(core, sequence, now_ms)?);
         active.mark(State::Active);
         let next = Next { sequence: sequence + 1, spare: None, wanted_at_ms: Some(now_ms), gone: false };

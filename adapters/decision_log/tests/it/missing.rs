@@ -117,7 +117,7 @@ fn a_vanished_active_segment_is_named_after_a_kill() {
     let copy = crash(directory.path());
     fs::remove_file(path(copy.path(), sequence)).unwrap();
     assert_eq!(opened(copy.path()), [sequence]);
-    // Its sequence may come again: the name stays with the one that is lost, up to the time when it was noticed.
+    // Up to the time when it was noticed. Its name stays free for it.
     assert!(matches!(named(copy.path())[..], [(_, _, Some(600))]), "{:?}", named(copy.path()));
     assert_eq!(opened(copy.path()), [sequence]);
     // While it is written, too, and acknowledged then.
