@@ -73,6 +73,8 @@ pub enum ArchiveError {
     Leaf(#[from] portcullis_ledger::LedgerError),
     #[error("`{0}` rows are more than a file takes")]
     TooManyRows(usize),
+    #[error("it was given up, to be begun anew")]
+    GivenUp,
 }
 
 impl ArchiveError {

@@ -13,6 +13,7 @@ pub(crate) mod verify;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis_archive::{Archive, ArchiveError, Gathered, Hour, LateOutcome, Part, Row};
@@ -59,6 +60,10 @@ pub enum SealError {
     Ledger(#[from] ExecuteError),
     #[error("decisions are not sealed by this process")]
     NotRunning,
+    #[error("there is no thread to seal in")]
+    Thread(#[source] std::io::Error),
+    #[error("decisions come faster than they are sealed behind all other work")]
+    Behind,
 }
 
 /// What a run has done.
@@ -81,6 +86,14 @@ pub enum Which {
     Everything,
 }
 
+/// How a run shares the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// It ends with [`SealError::Behind`] when too much waits.
+    StandingBack,
+    Hurried,
+}
+
 /// Seals in the thread that calls it, which must be none of the runtime's own.
 pub struct Sealer {
     control: Control,
@@ -95,6 +108,9 @@ pub struct Sealer {
     stop: Arc<Stop>,
     begun: Duration,
     paced_rows: u64,
+    pace: Pace,
+    /// Too much waits by now for a run that stands back: rows that are still to come are not written.
+    behind: Arc<AtomicBool>,
 }
 
 impl Sealer {
@@ -116,6 +132,8 @@ impl Sealer {
             stop,
             begun: Duration::ZERO,
             paced_rows: 0,
+            pace: Pace::Hurried,
+            behind: Arc::default(),
         }
     }
 
@@ -133,8 +151,11 @@ impl Sealer {
 
     /// # Errors
     /// What was sealed until then stays so; the rest stays in its segments.
-    pub fn seal(&mut self, which: Which) -> Result<SealReport, SealError> {
+    pub fn seal(&mut self, which: Which, pace: Pace) -> Result<SealReport, SealError> {
+        self.pace = pace;
+        self.behind.store(false, Ordering::Relaxed);
         let sealed = self.seal_now(which);
+        let sealed = if self.behind.load(Ordering::Relaxed) { Err(SealError::Behind) } else { sealed };
         // After a failure nobody knows what is in the files.
         self.unsure = sealed.is_err();
         if sealed.is_err() {
@@ -201,7 +222,11 @@ impl Sealer {
             let (rows, late) = part.into_rows();
             let state = self.control.state();
             let name = self.archive.next_name(hour, Content::Decisions, &state.sealed);
-            let archive = Arc::clone(&self.archive);
+            let (archive, behind) = (Arc::clone(&self.archive), Arc::clone(&self.behind));
+            let rows = rows.map(|row| match behind.load(Ordering::Relaxed) {
+                true => Err(ArchiveError::GivenUp),
+                false => row,
+            });
             let decisions = archive.write::<Row>(name, rows, &mut |rows| self.pace(rows, pressed))?;
             let name = archive.next_name(hour, Content::Outcomes, &state.sealed);
             let outcomes = archive.write::<LateOutcome>(name, late, &mut |rows| self.pace(rows, pressed));
@@ -239,6 +264,9 @@ impl Sealer {
     /// Waits until no more rows were written than may be in the time since the run began.
     fn pace(&mut self, rows: usize, pressed: bool) {
         self.paced_rows += rows as u64;
+        if self.pace == Pace::StandingBack && self.is_pressed() {
+            self.behind.store(true, Ordering::Relaxed);
+        }
         if pressed {
             return;
         }

@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use portcullis_archive::Hour;
+use thread_priority::unix::{NormalThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
+use thread_priority::{ThreadPriority, ThreadSchedulePolicy};
 use tokio::sync::oneshot;
 
-use super::{SealError, SealReport, Sealer, SealingSettings, Which};
+use super::{Pace, SealError, SealReport, Sealer, SealingSettings, Which};
 use crate::control::Control;
 
 /// Between two looks whether something is due.
@@ -71,8 +73,11 @@ fn run(mut sealer: Sealer, waiting: &Receiver<Option<Wanted>>, stop: &Stop) {
         if begun {
             let due = sealer.due_before();
             if (sealed_before != Some(due) || sealer.is_pressed())
-                && told("decisions can't be sealed; they wait in their segments", sealer.seal(Which::Due))
-                    .is_some()
+                && told(
+                    "decisions can't be sealed; they wait in their segments",
+                    seal(&mut sealer, Which::Due),
+                )
+                .is_some()
             {
                 sealed_before = Some(due);
             }
@@ -83,12 +88,41 @@ fn run(mut sealer: Sealer, waiting: &Receiver<Option<Wanted>>, stop: &Stop) {
         }
         match waiting.recv_timeout(LOOK) {
             // Whoever asked may have gone.
-            Ok(Some(answer)) => drop(answer.send(sealer.seal(Which::Everything))),
+            Ok(Some(answer)) => drop(answer.send(seal(&mut sealer, Which::Everything))),
             Ok(None) => return,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+/// Seals behind all other work: even a thread that has just been woken goes first, whatever slice of time this one had left.
+/// Where the log outgrows that, sealing goes on beside the others.
+fn seal(sealer: &mut Sealer, which: Which) -> Result<SealReport, SealError> {
+    if !sealer.is_pressed() {
+        match seal_idle(sealer, which) {
+            Err(SealError::Behind) => {
+                tracing::warn!("sealing fell behind the gate, and stands back no longer")
+            }
+            sealed => return sealed,
+        }
+    }
+    sealer.seal(which, Pace::Hurried)
+}
+
+/// In a thread of its own: a thread that once stood back can't come forward again without a right to.
+fn seal_idle(sealer: &mut Sealer, which: Which) -> Result<SealReport, SealError> {
+    let idle = || {
+        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        // Where it can't be had, the thread has its parent's low priority.
+        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+        sealer.seal(which, Pace::StandingBack)
+    };
+    std::thread::scope(|scope| {
+        let made = std::thread::Builder::new().name("decision-sealer".to_owned()).spawn_scoped(scope, idle);
+        // It doesn't panic; if it did, the next run takes up what it wrote.
+        made.map_err(SealError::Thread)?.join().unwrap_or(Err(SealError::NotRunning))
+    })
 }
 
 fn told<T>(what: &str, done: Result<T, SealError>) -> Option<T> {

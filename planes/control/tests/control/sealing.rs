@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis_api::decisions::DecisionQuery;
 use portcullis_control::control::ProvedDecision;
-use portcullis_control::sealing::{SealError, SealReport, Sealer, SealingSettings, Which};
+use portcullis_control::sealing::{Pace, SealError, SealReport, Sealer, SealingSettings, Which};
 use portcullis_control::{Control, ExecuteError};
 use portcullis_decision_log::{Options, SegmentWriter, Syncer, unsealed};
 use portcullis_domain::command::Command;
@@ -68,7 +68,7 @@ async fn with_sealer<T: Send + 'static>(
 }
 
 async fn seal(sealer: Sealer, which: Which) -> (Sealer, Result<SealReport, SealError>) {
-    with_sealer(sealer, move |sealer| sealer.seal(which)).await
+    with_sealer(sealer, move |sealer| sealer.seal(which, Pace::Hurried)).await
 }
 
 /// A sealer that has begun, as after a start.
@@ -132,6 +132,30 @@ async fn each_hour_is_sealed_when_it_is_over_and_its_segments_go() {
     // Closed now, and all in files: they may go.
     assert!(report.unwrap().segments > 0 || second.segments > 0);
     assert_eq!(unsealed(world.log_dir()).unwrap().len(), 0);
+    check_each_once(&process.control, &all);
+}
+
+#[tokio::test]
+async fn who_stands_back_gives_up_when_too_much_waits_and_nothing_is_lost() {
+    let world = World::new();
+    let process = world.start().await;
+    process.acme().await;
+    let mut log = Log::open(&world);
+    let all: Vec<_> = (0..100).map(|number| decision(&process, &world, 0, number)).collect();
+    for record in &all {
+        log.decided(&world, record);
+    }
+    log.close();
+    let settings = SealingSettings { waiting_bytes_max: 0, ..SealingSettings::default() };
+    let sealer = process.control.sealer(settings);
+    let (sealer, begun) = with_sealer(sealer, Sealer::begin).await;
+    begun.unwrap();
+    let (sealer, given_up) =
+        with_sealer(sealer, |sealer| sealer.seal(Which::Everything, Pace::StandingBack)).await;
+    assert!(matches!(given_up, Err(SealError::Behind)), "{given_up:?}");
+    let (_, report) = seal(sealer, Which::Everything).await;
+    report.unwrap();
+    assert_eq!(sealed_rows(&process.control), 100);
     check_each_once(&process.control, &all);
 }
 
