@@ -268,6 +268,7 @@ fn read_spec(tree: &Node, kind: Kind) -> Result<Spec, ReadError> {
         Kind::Client => Spec::Client(required(tree, "spec")?),
         Kind::Issuer => Spec::Issuer(required(tree, "spec")?),
         Kind::TrustDomain => Spec::TrustDomain(required(tree, "spec")?),
+        Kind::Policy => Spec::Policy(required(tree, "spec")?),
     })
 }
 

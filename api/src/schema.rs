@@ -1,8 +1,8 @@
 //! JSON Schema (2020-12) of manifests: what editors complete from, served at `/schemas/KIND.json`.
 
 use portcullis_domain::spec::{
-    ClientSpec, ContractSpec, IntegrationSpec, IssuerSpec, Kind, RouteSpec, TrustDomainSpec, UpstreamSpec,
-    VendorSpec,
+    ClientSpec, ContractSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec, RouteSpec, TrustDomainSpec,
+    UpstreamSpec, VendorSpec,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub fn schema(kind: Kind) -> Value {
         Kind::Client => manifest::<ClientSpec>(kind),
         Kind::Issuer => manifest::<IssuerSpec>(kind),
         Kind::TrustDomain => manifest::<TrustDomainSpec>(kind),
+        Kind::Policy => manifest::<PolicySpec>(kind),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Commented manifests to begin an integration with.
 
 mod issuer;
+mod policy;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
 use portcullis_domain::spec::is_name;
 
 pub use issuer::{ISSUER_TEMPLATES, issuer_template};
+pub use policy::policy_template;
 
 /// The templates of integrations that can be written.
 pub const TEMPLATES: [&str; 2] = ["read-api", "push"];

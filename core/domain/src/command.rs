@@ -1,6 +1,7 @@
 //! What somebody wants to happen, and why it may be refused.
 
 use jiff::Timestamp;
+use portcullis_risk::Judgement;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -173,6 +174,26 @@ pub enum Command {
         by: OperatorId,
         reason: String,
     },
+    JudgeDecision {
+        judged: JudgedDecision,
+        judgement: Judgement,
+        by: OperatorId,
+        reason: String,
+    },
+    /// Takes the word on a decision back.
+    UnjudgeDecision {
+        decision: DecisionId,
+        by: OperatorId,
+        reason: String,
+    },
+}
+
+/// A decision, and what of it a word on it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JudgedDecision {
+    pub decision: DecisionId,
+    pub client: ClientId,
+    pub context: portcullis_risk::Context,
 }
 
 /// A client that has no key yet.
@@ -265,6 +286,10 @@ pub enum Refusal {
         "the person who proposed can't confirm\nhint: restoring `{0}` takes two people; another operator must confirm"
     )]
     SamePerson(String),
+    #[error(
+        "nobody has judged decision `{0}`, or the word on it was taken back\nhint: `portcullis explain {0}` says what was said"
+    )]
+    NotJudged(DecisionId),
     #[error("a reason is needed\nhint: say in a few words why, for those who read it at night")]
     ReasonMissing,
     #[error(transparent)]

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::archive::{Expiry, HoldLift, LegalHold, SealedFile};
 use crate::decision::DecisionId;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
+use crate::judgement::DecisionJudgement;
 use crate::personal::Personal;
 use crate::spec::{Declaration, Kind};
 use crate::target::Target;
@@ -146,6 +147,8 @@ pub enum Event {
     CertificateIssued(IssuedCertificate),
     /// The certificate is refused from now on, and stands in the list of revoked ones.
     CertificateRevoked(CertificateRevocation),
+    /// An analyst has said what a decision was about, or taken that back.
+    DecisionJudged(DecisionJudgement),
 }
 
 impl Event {
@@ -153,7 +156,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 28] = [
+    pub const KINDS: [&'static str; 29] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -182,6 +185,7 @@ impl Event {
         "restored_from_backup",
         "certificate_issued",
         "certificate_revoked",
+        "decision_judged",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -216,6 +220,7 @@ impl Event {
             Self::RestoredFromBackup(_) => "restored_from_backup",
             Self::CertificateIssued(_) => "certificate_issued",
             Self::CertificateRevoked(_) => "certificate_revoked",
+            Self::DecisionJudged(_) => "decision_judged",
         }
     }
 
@@ -249,6 +254,7 @@ impl Event {
             Self::LegalHoldLifted(lift) => lift.vendor.0,
             // It is about the installation.
             Self::RestoredFromBackup(_) => Uuid::nil(),
+            Self::DecisionJudged(word) => word.client.0,
             // The authority is the installation's.
             Self::CertificateIssued(_) | Self::CertificateRevoked(_) => Uuid::nil(),
         }

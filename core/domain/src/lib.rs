@@ -11,6 +11,7 @@ pub mod decision;
 pub mod event;
 pub mod ids;
 pub mod ja4_pattern;
+pub mod judgement;
 pub mod moment;
 pub mod personal;
 pub mod reason;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod contract;
 pub mod integration;
 pub mod issuer;
+pub mod policy;
 pub mod posture;
 pub mod route;
 pub mod trust_domain;
@@ -19,6 +20,7 @@ pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSp
 pub use contract::{ContractSpec, ServiceLevels, Signer};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
 pub use issuer::{AllowUnbound, ClaimMapping, IssuerSpec, KeysFrom, ScopeClaim, TokenAlgorithm};
+pub use policy::{MoneySpec, PolicySpec};
 pub use posture::PostureRules;
 pub use route::{Impact, RouteSpec, UnboundTokens};
 pub use trust_domain::{TrustDomainSpec, WorkloadMapping};
@@ -36,11 +38,12 @@ pub enum Kind {
     Client,
     Issuer,
     TrustDomain,
+    Policy,
 }
 
 impl Kind {
     /// In the order in which one may refer to those before it.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Vendor,
         Self::Contract,
         Self::Upstream,
@@ -49,6 +52,7 @@ impl Kind {
         Self::Client,
         Self::Issuer,
         Self::TrustDomain,
+        Self::Policy,
     ];
 
     #[must_use]
@@ -62,6 +66,7 @@ impl Kind {
             Self::Client => "Client",
             Self::Issuer => "Issuer",
             Self::TrustDomain => "TrustDomain",
+            Self::Policy => "Policy",
         }
     }
 
@@ -71,7 +76,8 @@ impl Kind {
         let word = word.to_ascii_lowercase().replace('-', "");
         Self::ALL.into_iter().find(|kind| {
             let name = kind.as_str().to_ascii_lowercase();
-            word == name || word == format!("{name}s")
+            let plural = name.strip_suffix('y').map_or(format!("{name}s"), |stem| format!("{stem}ies"));
+            word == name || word == plural
         })
     }
 }
@@ -94,6 +100,7 @@ pub enum Spec {
     Client(ClientSpec),
     Issuer(Box<IssuerSpec>),
     TrustDomain(Box<TrustDomainSpec>),
+    Policy(Box<PolicySpec>),
 }
 
 impl Spec {
@@ -108,6 +115,7 @@ impl Spec {
             Self::Client(_) => Kind::Client,
             Self::Issuer(_) => Kind::Issuer,
             Self::TrustDomain(_) => Kind::TrustDomain,
+            Self::Policy(_) => Kind::Policy,
         }
     }
 

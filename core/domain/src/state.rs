@@ -10,6 +10,7 @@ mod client_keys;
 mod decide;
 mod enrolment;
 mod issuers;
+pub mod judging;
 mod resources;
 mod severing;
 pub mod signing_keys;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::certificates::KnownCertificate;
+use self::judging::Judgements;
 use crate::archive::{LegalHold, SealedFiles};
 use crate::event::{FromBackup, RegisteredKey, RestoreProposal, Severance};
 use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
@@ -84,6 +86,8 @@ pub struct State {
     pub certificates: BTreeMap<String, KnownCertificate>,
     /// How many days the decisions of vendors are kept, of deleted ones too; without an entry as many as usual.
     pub decisions_days: BTreeMap<VendorId, u32>,
+    /// The newest words of analysts on decisions.
+    pub judgements: Judgements,
     /// The backup that this ledger was brought back from last.
     pub from_backup: Option<FromBackup>,
 }

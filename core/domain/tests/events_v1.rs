@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
@@ -18,9 +19,11 @@ use portcullis_domain::event::{
 use portcullis_domain::ids::{
     ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
 };
+use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::personal::Personal;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
+use portcullis_risk::{Context, Judgement, Known, Missing};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -37,6 +40,8 @@ fn every_kind_is_written_and_read_as_it_was_from_the_first_release_on() {
     for (line, golden) in lines.iter().zip(&golden) {
         assert_eq!(line, golden, "the stored form of an event must not change: add a version instead");
     }
+    let new: Vec<&String> = lines.iter().skip(golden.len()).collect();
+    assert!(new.is_empty(), "lines that the file lacks: {new:#?}");
     assert_eq!(lines.len(), golden.len());
     let read: Vec<Event> = serde_json::from_str(GOLDEN).unwrap();
     assert_eq!(read, events);
@@ -59,7 +64,7 @@ fn id(number: u128) -> Uuid {
 }
 
 fn one_of_each() -> Vec<Event> {
-    let time = "2026-11-21T10:20:30.123456Z".parse().unwrap();
+    let time: Timestamp = "2026-11-21T10:20:30.123456Z".parse().unwrap();
     let subject = SubjectId(id(7));
     let defined = |declaration: serde_json::Value, keys| Event::ResourceDefined {
         id: id(2),
@@ -321,7 +326,31 @@ fn one_of_each() -> Vec<Event> {
             time,
         }),
         Event::TokenRevoked { client, token_id: "token-2".into(), expires_at: time, time: Some(time) },
+        defined(
+            json!({ "kind": "Policy", "name": "exports", "spec": { "vendors": ["acme"],
+                "integrations": ["acme-exports"], "routes": ["exports"], "impacts": ["high"],
+                "mode": "observe", "families": { "origin": "off" }, "sever_by_evidence": true,
+                "money": { "per_record": 12, "reach": 3, "lateral": 5000 } } }),
+            vec![],
+        ),
+        judged(time, operator, client, false),
+        judged(time, operator, client, true),
     ]
+}
+
+fn judged(time: Timestamp, by: OperatorId, client: ClientId, undo: bool) -> Event {
+    let context =
+        Context { key: u64::MAX, ja4: Known::NoData(Missing::BehindBalancer), network: 1, prefix: 2 };
+    Event::DecisionJudged(DecisionJudgement {
+        decision: DecisionId::new(1_795_000_000_123, [7; 10]),
+        client,
+        context: (&context).into(),
+        judgement: Judgement::Malicious,
+        undo,
+        by,
+        reason: "not our exports".into(),
+        time,
+    })
 }
 
 fn sealed(number: u64) -> SealedFile {

@@ -15,7 +15,7 @@ pub struct Part {
     pub signal: Signal,
     /// Thousandths of a point.
     pub points: i32,
-    /// What was seen and what is usual, each in the signal's own unit (see `Signal::sentence`); 0 where there is none.
+    /// What was seen and what is usual, each in the signal's own unit (`Signal::unit`); 0 where there is none.
     pub observed: u32,
     pub usual: u32,
     /// Why there is no data: then it adds nothing.

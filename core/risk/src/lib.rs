@@ -17,6 +17,7 @@ mod record;
 mod report;
 mod rules;
 mod signal;
+mod unit;
 
 pub use action::{Action, Mode, Standing};
 pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
@@ -33,3 +34,4 @@ pub use record::{OutcomeRisk, RiskDraft, RiskRecord};
 pub use report::{ContextReport, Place};
 pub use rules::Rules;
 pub use signal::{Family, Signal};
+pub use unit::{Unit, grouped};

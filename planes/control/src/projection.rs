@@ -1,6 +1,7 @@
 //! From what is known to what the gate needs.
 
 pub mod issuers;
+pub mod policies;
 
 use jiff::Timestamp;
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
@@ -60,8 +61,8 @@ pub fn facts(
         cut_offs: state.cut_offs.iter().map(|(id, time)| (*id, expiry_seconds(*time))).collect(),
         issuers: issuers::issuers(state, fetched),
         trust_domains: issuers::trust_domains(state, fetched),
-        policies: Vec::new(),
-        judgements: Vec::new(),
+        policies: policies::policies(state),
+        judgements: policies::judgements(state),
     }
 }
 

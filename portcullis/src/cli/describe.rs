@@ -21,7 +21,7 @@ use crate::clock::system_clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// vendor, contract, upstream, route, integration, client, issuer or trustdomain
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy
     #[arg(value_parser = get::kind)]
     kind: Kind,
     /// Its name
@@ -70,6 +70,7 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
         find(kind, &|spec: &Value| of.iter().any(|name| name == text_of(spec, member)))
     };
     let own = [view.name.clone()];
+    let naming = |list: &str| find(Kind::Policy, &|spec: &Value| texts_of(spec, list).contains(&view.name));
     match view.kind {
         Kind::Vendor => {
             let contracts = among(Kind::Contract, "vendor", &own);
@@ -83,6 +84,7 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
                 (Kind::Client, clients),
                 (Kind::Issuer, issuers),
                 (Kind::TrustDomain, domains),
+                (Kind::Policy, naming("vendors")),
             ]
         }
         Kind::Contract => {
@@ -94,12 +96,16 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             let granted = texts_of(&view.spec, "routes");
             let routes = world.of.get(&Kind::Route).map(Vec::as_slice).unwrap_or_default();
             let routes = routes.iter().filter(|route| granted.contains(&route.name)).collect();
-            vec![(Kind::Route, routes), (Kind::Client, among(Kind::Client, "integration", &own))]
+            vec![
+                (Kind::Route, routes),
+                (Kind::Client, among(Kind::Client, "integration", &own)),
+                (Kind::Policy, naming("integrations")),
+            ]
         }
         Kind::Upstream => vec![(Kind::Route, among(Kind::Route, "upstream", &own))],
         Kind::Route => {
             let granted = |spec: &Value| texts_of(spec, "routes").contains(&view.name);
-            vec![(Kind::Integration, find(Kind::Integration, &granted))]
+            vec![(Kind::Integration, find(Kind::Integration, &granted)), (Kind::Policy, naming("routes"))]
         }
         Kind::Client => {
             let maps = |spec: &Value| {
@@ -109,6 +115,18 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             vec![
                 (Kind::Issuer, find(Kind::Issuer, &maps)),
                 (Kind::TrustDomain, find(Kind::TrustDomain, &maps)),
+            ]
+        }
+        Kind::Policy => {
+            let named = |kind: Kind, list: &str| {
+                let names = texts_of(&view.spec, list);
+                let all = world.of.get(&kind).map(Vec::as_slice).unwrap_or_default();
+                (kind, all.iter().filter(|other| names.contains(&other.name)).collect())
+            };
+            vec![
+                named(Kind::Vendor, "vendors"),
+                named(Kind::Integration, "integrations"),
+                named(Kind::Route, "routes"),
             ]
         }
         Kind::Issuer | Kind::TrustDomain => {
@@ -205,14 +223,14 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
     let hanging = hanging(world, view);
     for (kind, views) in &hanging {
         // Most vendors have none, and need not read so.
-        if views.is_empty() && matches!(kind, Kind::Issuer | Kind::TrustDomain) {
+        if views.is_empty() && matches!(kind, Kind::Issuer | Kind::TrustDomain | Kind::Policy) {
             continue;
         }
         let views: Vec<ResourceView> = views.iter().map(|view| (*view).clone()).collect();
         section(&mut text, &get::plural(*kind), &get::table_of(*kind, &views, now), paint);
     }
     let severances = severances(world, view, &hanging);
-    if view.kind != Kind::Upstream && view.kind != Kind::Route {
+    if !matches!(view.kind, Kind::Upstream | Kind::Route | Kind::Policy) {
         let mut table = Table::new(["TARGET", "SINCE (UTC)", "~CAUSE"]);
         for severance in severances {
             let since = time::short(severance.time);

@@ -220,6 +220,10 @@ Examples:
   portcullis new issuer acme --template keycloak > acme-keycloak.yaml
   portcullis new issuer acme --template spiffe > acme-spiffe.yaml";
 
+pub(super) const NEW_POLICY: &str = "\
+Examples:
+  portcullis new policy acme > acme-policy.yaml";
+
 pub(super) const KEYS_LIST: &str = "\
 Examples:
   portcullis keys list";

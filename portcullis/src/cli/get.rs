@@ -14,7 +14,7 @@ use crate::clock::system_clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// vendor, contract, upstream, route, integration, client, issuer or trustdomain; plurals too
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy; plurals too
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Name of the one that is wanted; without it, all of the kind
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 
 #[derive(clap::Args)]
 pub(super) struct DeleteArguments {
-    /// vendor, contract, upstream, route, integration, client, issuer or trustdomain
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Its name
@@ -92,7 +92,8 @@ fn rendered(out: &Output, kind: Kind, views: &[ResourceView], single: bool) -> R
 }
 
 pub(super) fn plural(kind: Kind) -> String {
-    format!("{}s", kind.as_str().to_ascii_lowercase())
+    let name = kind.as_str().to_ascii_lowercase();
+    name.strip_suffix('y').map_or(format!("{name}s"), |stem| format!("{stem}ies"))
 }
 
 pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp) -> Table {
@@ -141,7 +142,39 @@ pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp)
                 [text("vendor"), text("trust_domain"), mapped(view).into(), unbound(view)]
             })
         }
+        Kind::Policy => rows(["NAME", "~ABOUT", "MODE", "~SAYS ALSO"], views, |view| {
+            [policy_about(&view.spec).into(), mode(&view.spec), policy_says(&view.spec).into()]
+        }),
     }
+}
+
+fn policy_about(spec: &Value) -> String {
+    let lists = ["vendors", "integrations", "routes", "impacts"];
+    let named = lists.iter().filter_map(|list| {
+        let names = texts_of(spec, list);
+        (!names.is_empty()).then(|| format!("{list} {}", names.join(", ")))
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { "everything".to_owned() } else { named.join("; ") }
+}
+
+fn mode(spec: &Value) -> Cell {
+    match text_of(spec, "mode") {
+        "enforce" => Cell::styled("enforce", Style::Good),
+        "" => Cell::styled("-", Style::Dim),
+        other => Cell::styled(other, Style::Warning),
+    }
+}
+
+fn policy_says(spec: &Value) -> String {
+    let families = spec.get("families").and_then(Value::as_object);
+    let families = families.into_iter().flatten();
+    let families = families.map(|(family, mode)| format!("{family} {}", mode.as_str().unwrap_or_default()));
+    let money = spec.get("money").and_then(Value::as_object).into_iter().flatten();
+    let money = money.map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+    let severs = spec.get("sever_by_evidence").and_then(Value::as_bool);
+    let severs = severs.map(|severs| if severs { "severs by evidence" } else { "never severs by evidence" });
+    families.chain(severs.map(str::to_owned)).chain(money).collect::<Vec<_>>().join(", ")
 }
 
 fn rows<const N: usize, const M: usize>(

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::CommandFactory as _;
 use portcullis_api::decisions::ReasonView;
-use portcullis_api::template::{TEMPLATES, integration_template, issuer_template};
+use portcullis_api::template::{TEMPLATES, integration_template, issuer_template, policy_template};
 use portcullis_domain::reason::{Fixer, Reason};
 use portcullis_domain::spec::Kind;
 use serde_json::json;
@@ -36,11 +36,18 @@ pub(super) enum New {
         #[arg(default_value = "acme")]
         name: String,
     },
+    /// Print a policy: what scores of risk may do, and what is at stake
+    #[command(after_help = examples::NEW_POLICY)]
+    Policy {
+        /// Name of the integration that it is about
+        #[arg(default_value = "acme")]
+        name: String,
+    },
 }
 
 #[derive(clap::Args)]
 pub(super) struct SchemaArguments {
-    /// vendor, contract, upstream, route, integration or client
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy
     #[arg(value_parser = get::kind)]
     kind: Kind,
 }
@@ -65,6 +72,7 @@ pub(super) fn new(out: &Output, new: New) -> Result<Outcome> {
             integration_template(&template, &name, today)
         }
         New::Issuer { template, name } => issuer_template(template.as_deref(), &name),
+        New::Policy { name } => policy_template(&name),
     };
     out.text(&text.map_err(|error| Usage(error.to_string()))?)?;
     Ok(Outcome::Done)

@@ -80,6 +80,7 @@ impl State {
             Event::IssuerKeysChanged(change) => self.apply_issuer_keys(change),
             Event::CertificateIssued(issued) => self.apply_certificate_issued(issued),
             Event::CertificateRevoked(revocation) => self.apply_certificate_revoked(revocation),
+            Event::DecisionJudged(word) => self.apply_judged(word),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);

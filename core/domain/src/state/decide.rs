@@ -71,6 +71,12 @@ impl State {
             Command::RevokeCertificate { serial, by, reason } => {
                 self.decide_revoke_certificate(&serial, by, reason, context)
             }
+            Command::JudgeDecision { judged, judgement, by, reason } => {
+                self.decide_judge(judged, judgement, by, reason, context)
+            }
+            Command::UnjudgeDecision { decision, by, reason } => {
+                self.decide_unjudge(decision, by, reason, context)
+            }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

@@ -74,6 +74,21 @@ fn references(spec: &Spec) -> Vec<(Kind, String, String)> {
         Spec::TrustDomain(spec) => {
             mapped(&spec.vendor, spec.clients.iter().map(|mapping| mapping.client.as_str()))
         }
+        Spec::Policy(spec) => {
+            let named = |kind: Kind, list: &str, names: &Option<Vec<String>>| {
+                let names = names.iter().flatten().enumerate();
+                let all: Vec<_> = names
+                    .map(|(place, name)| (kind, name.clone(), format!("/spec/{list}/{place}")))
+                    .collect();
+                all
+            };
+            [
+                named(Kind::Vendor, "vendors", &spec.vendors),
+                named(Kind::Integration, "integrations", &spec.integrations),
+                named(Kind::Route, "routes", &spec.routes),
+            ]
+            .concat()
+        }
         Spec::Integration(spec) => {
             let routes = spec.routes.iter().enumerate();
             routes

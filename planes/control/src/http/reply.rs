@@ -96,6 +96,7 @@ impl From<Refusal> for Refused {
             Refusal::AlreadyFounded => (409, "founded already"),
             Refusal::Key(_) => (409, "the key can't be changed"),
             Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
+            Refusal::NotJudged(_) => (404, "not found"),
             Refusal::NoTokens(_) => (422, "not a target"),
         };
         Problem::of_message(status, title, &refusal.to_string()).into()

@@ -2,6 +2,7 @@
 
 mod client;
 mod issuers;
+mod policies;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,7 @@ pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless) -> Vec<Fa
     together::check_keys(state, resources, &mut faults);
     together::check_paths(&after, resources, &mut faults);
     together::check_pages(&after, resources, &mut faults);
+    policies::check_together(&after, resources, &mut faults);
     faults
 }
 
@@ -111,6 +113,7 @@ fn check_one(
         }
         Spec::Issuer(spec) => issuers::check_issuer(state, after, declaration, spec, faults),
         Spec::TrustDomain(spec) => issuers::check_trust_domain(after, declaration, spec, faults),
+        Spec::Policy(spec) => policies::check(declaration, spec, faults),
     }
 }
 
