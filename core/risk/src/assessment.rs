@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Standing};
+use crate::contexts::Id;
+use crate::exchange::Exchange;
 use crate::points::Points;
 use crate::signal::Signal;
 
@@ -15,10 +17,12 @@ pub struct Part {
     pub signal: Signal,
     /// Thousandths of a point.
     pub points: i32,
-    /// What was seen and what is usual, each in the signal's own unit (`Signal::unit`); 0 where there is none.
+    /// What was seen, in the unit of [`Signal::unit`]; 0 where there is nothing to say.
     pub observed: u32,
+    /// For amounts that stand out: the largest that would have added nothing. Else 0.
     pub usual: u32,
-    /// Why there is no data: then it adds nothing.
+    /// Why there is no data: then it adds nothing, but for what counts as bad while it is unknown (a vendor's assessment,
+    /// a posture that was asked for).
     pub missing: Option<crate::Missing>,
     /// Its family is only observed: it counts in what would have been, not in what is.
     pub observed_only: bool,
@@ -122,16 +126,25 @@ pub struct Assessment {
 /// What an exchange under way needs at its end.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Ticket {
-    pub(crate) slot: u8,
+    /// It was forwarded, and is scored.
+    pub(crate) live: bool,
+    /// Which context, and that it is still the same.
+    pub(crate) owner: u8,
+    pub(crate) id: Id,
+    /// It is among those that are learnt.
     pub(crate) learns: bool,
     /// Counts the passes of the slot: a response that began before one counts to V only.
     pub(crate) passes: u32,
+    /// It carried a fresh proof of its own: nobody without the key has made it, so it counts to V only.
+    pub(crate) proved: bool,
+    /// Hash of the endpoint, never 0.
     pub(crate) endpoint: u32,
-    pub(crate) previous: u32,
-    pub(crate) at_us: i64,
-    pub(crate) request_bytes: u64,
-    /// Evidence before forwarding, thousandths of a point, acting and all.
-    pub(crate) before: [i32; 2],
+    /// What is known of the exchange so far.
+    pub(crate) exchange: Exchange,
+    /// Evidence before forwarding, not capped, by lane.
+    pub(crate) raw: [i32; 2],
+    pub(crate) prior: [i64; 2],
+    pub(crate) thresholds: [i64; 3],
 }
 
 /// What an exchange came to in the end.

@@ -1,21 +1,112 @@
-//! The state of one client, and what each exchange does to it.
+//! The state of one client. What each call does to it is in files of its own: `assess` (before a request is forwarded),
+//! `finish` (its end), `answer` (challenges), `judge` (analysts), `day` (the turn of a day), `gossip` (other gates),
+//! `stored` (bytes and merging).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, Standing};
-use crate::assessment::{Assessment, Cause, Ended, Parts, Ticket};
-use crate::input::{After, Before, Context};
-use crate::peers::Peers;
+use crate::action::Standing;
+use crate::baseline::Baseline;
+use crate::baseline::rates::Windows;
+use crate::calibration::Calibration;
+use crate::codec::fields;
+use crate::contexts::evidence::ACTING;
+use crate::contexts::{Contexts, Id};
+use crate::drift::Drift;
+use crate::graduation::Graduation;
+use crate::hyperloglog::Objects;
+use crate::input::Context;
+use crate::pending::Pending;
 use crate::points::Points;
-use crate::progress::{Broken, Progress};
-use crate::report::ContextReport;
-use crate::rules::Rules;
+use crate::progress::Progress;
+use crate::score::lane_of;
+use crate::verdicts::{Done, Shares, Thieves, UNDOABLE};
 
-/// Everything that is known of how a client behaves. At most 8 KiB.
-#[derive(Clone, Debug, Default)]
+/// Everything that is known of how a client behaves. At most 8 KiB, without pointers.
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct ClientRisk {
-    step: u64,
+    pub(crate) baseline: Baseline,
+    pub(crate) contexts: Contexts,
+    /// Of the admitted contexts together, and of all others.
+    pub(crate) windows: [Windows; 2],
+    pub(crate) objects: [Objects; 2],
+    pub(crate) pending: Pending,
+    pub(crate) calibration: Calibration,
+    pub(crate) graduation: Graduation,
+    pub(crate) drift: Drift,
+    pub(crate) thieves: Thieves,
+    pub(crate) verdicts: [Done; UNDOABLE],
+    pub(crate) shares: Shares,
+    pub(crate) step: u64,
+    /// Makes the fading of one client's counts another than that of the next; of its first key.
+    pub(crate) seed: u64,
+    /// Time never goes back in here.
+    pub(crate) now_us: i64,
+    pub(crate) day: u32,
+    /// The ledger's number of the last verdict.
+    pub(crate) sequence: u64,
+    pub(crate) usual_objects: u32,
+    pub(crate) last_place: LastPlace,
+    pub(crate) object_days: u8,
+    /// The oldest token ever used, as a bucket of seconds; 0 for none.
+    pub(crate) token_age: u8,
+    /// Days on which it moved as nothing moves.
+    pub(crate) moved_days: u8,
+    pub(crate) moved_today: bool,
+    /// The reference is sealed anew at the turn of the day: a verdict has asked for it.
+    pub(crate) reseal: bool,
+}
+
+const _: () = assert!(size_of::<ClientRisk>() <= 8_192, "the state of a client is at most 8 KiB");
+
+fields!(ClientRisk {
+    baseline,
+    contexts,
+    windows,
+    objects,
+    pending,
+    calibration,
+    graduation,
+    drift,
+    thieves,
+    verdicts,
+    shares,
+    step,
+    seed,
+    now_us,
+    day,
+    sequence,
+    usual_objects,
+    last_place,
+    object_days,
+    token_age,
+    moved_days,
+    moved_today,
+    reseal
+});
+
+/// Of the last exchange of an admitted context.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct LastPlace {
+    pub(crate) at_us: i64,
+    latitude: i16,
+    longitude: i16,
+    known: bool,
+}
+
+fields!(LastPlace { at_us, latitude, longitude, known });
+
+impl LastPlace {
+    pub(crate) fn order(&self) -> (i64, bool, i16, i16) {
+        (self.at_us, self.known, self.latitude, self.longitude)
+    }
+}
+
+/// A place, and when somebody was there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) at_us: i64,
+    pub(crate) place: (i16, i16),
 }
 
 /// How a challenge was answered.
@@ -42,105 +133,64 @@ impl ClientRisk {
         Self::default()
     }
 
-    /// Judges a request before it is forwarded.
-    pub fn before(&mut self, _before: &Before, _peers: &Peers, _rules: &Rules) -> Assessment {
-        self.step += 1;
-        Assessment {
-            step: self.step,
-            action: Action::Allow,
-            would: Action::Allow,
-            cause: Cause::Nothing,
-            score: Points::ZERO,
-            thresholds: [Points::whole(20), Points::whole(50), Points::whole(75)],
-            evidence: [Points::ZERO; 3],
-            standing: Standing::Observe,
-            probation: false,
-            page: false,
-            recommend_sever: false,
-            parts: Parts::default(),
-            ticket: Ticket::default(),
-        }
-    }
-
-    /// Takes in how an exchange that was forwarded has ended.
-    pub fn after(&mut self, _ticket: Ticket, _after: &After, _peers: &Peers, _rules: &Rules) -> Ended {
-        self.step += 1;
-        Ended {
-            step: self.step,
-            parts: Parts::default(),
-            score: Points::ZERO,
-            limit: false,
-            sever: false,
-            page: false,
-            recommend_sever: false,
-        }
-    }
-
-    /// Takes an answer to the question that is open in this context; `Sever` if the session must be closed. Without an open
-    /// question nothing changes.
-    pub fn answered(&mut self, _context: &Context, _answer: Answer, _at_us: i64) -> Action {
-        self.step += 1;
-        Action::Allow
-    }
-
-    /// A request came from this context whose key isn't proved yet, as its nonce is missing or stale. If a question would be
-    /// asked of it whatever it is, because the context is new and not on probation, or because one is open, it is asked now, so
-    /// that one answer says both: when it was asked. Nothing else is learnt of such a request.
-    pub fn ask(&mut self, context: &Context, _at_us: i64) -> Option<i64> {
-        self.question(context)
-    }
-
     /// When the question that is open in this context was asked, if one is.
     #[must_use]
-    pub fn question(&self, _context: &Context) -> Option<i64> {
-        None
-    }
-
-    /// An analyst's word on an exchange in `context`; `undo` takes the last such word on it back. `sequence` is the ledger's:
-    /// what isn't newer than the last one is known already, changes nothing and says `false`.
-    pub fn judge(
-        &mut self,
-        _sequence: u64,
-        _context: &Context,
-        _judgement: Judgement,
-        _undo: bool,
-        _at_us: i64,
-    ) -> bool {
-        self.step += 1;
-        true
-    }
-
-    /// Admits a context without probation: it was declared, or a key that can't be exported has just been attested there.
-    pub fn admit(&mut self, _context: &Context, _at_us: i64) {
-        self.step += 1;
+    pub fn question(&self, context: &Context) -> Option<i64> {
+        let owner = self.contexts.find(&Id::of(context))?;
+        self.contexts.question(owner).open().map(|(asked_us, _)| asked_us)
     }
 
     #[must_use]
     pub fn standing(&self) -> Standing {
-        Standing::Observe
+        self.graduation.standing
     }
 
     /// Where the client stands, and what is missing for the next step.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress::default()
+        let most = |slot: &crate::contexts::Slot| {
+            lane_of(&slot.evidence.w, ACTING).max(lane_of(&slot.evidence.v, ACTING))
+        };
+        let evidence = self.contexts.slots.iter().map(most).max().unwrap_or_default();
+        let count = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+        Progress {
+            drift_milli: self.drift.milli(),
+            drift_alarm: self.drift.alarm,
+            anchored_on: self.drift.sealed_on(),
+            contexts_admitted: count(self.contexts.admitted().count()),
+            contexts_on_probation: count(
+                self.contexts.pairs.iter().filter(|pair| pair.taken && pair.passes > 0).count(),
+            ),
+            evidence: Points(evidence.into()),
+            ..self.graduation.progress(self.day, self.calibration.sealed())
+        }
     }
 
-    /// Its contexts: the admitted ones, those on probation, then the shared slot if anything was seen there.
-    #[must_use]
-    pub fn contexts(&self) -> Vec<ContextReport> {
-        Vec::new()
+    pub(crate) fn baseline(&self) -> &Baseline {
+        &self.baseline
     }
 
-    /// The whole state, with version and checksum.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.step.to_be_bytes().to_vec()
+    pub(crate) fn objects(&self, admitted: bool) -> &Objects {
+        let [of_admitted, of_others] = &self.objects;
+        if admitted { of_admitted } else { of_others }
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Broken> {
-        let step = bytes.try_into().map_err(|_| Broken::Length)?;
-        Ok(Self { step: u64::from_be_bytes(step) })
+    /// Different objects on a usual day, once as many days were seen.
+    pub(crate) fn usual_objects(&self, days: u8) -> Option<u32> {
+        (self.object_days >= days).then_some(self.usual_objects)
+    }
+
+    pub(crate) fn place(&self) -> Option<Seen> {
+        let last = self.last_place;
+        last.known.then_some(Seen { at_us: last.at_us, place: (last.latitude, last.longitude) })
+    }
+
+    pub(crate) fn been(&mut self, place: (i16, i16), at_us: i64) {
+        self.last_place = LastPlace { at_us, latitude: place.0, longitude: place.1, known: true };
+    }
+
+    /// It did so on as many days: that is how it works.
+    pub(crate) fn moves(&self, days: u8) -> bool {
+        self.moved_days >= days
     }
 }

@@ -6,22 +6,52 @@
 //! arithmetic.
 
 mod action;
+mod answer;
+mod assess;
 mod assessment;
+mod baseline;
+mod beta;
+mod buckets;
+mod calibration;
 mod client;
+mod codec;
+mod constants;
+mod contexts;
+mod counterfactual;
+mod day;
+mod drift;
+mod exchange;
+mod finish;
+mod gossip;
+mod graduation;
+mod hash;
+mod hyperloglog;
 mod input;
+mod judge;
+mod learnt;
+mod ln;
 mod origin;
 mod peers;
+mod pending;
 mod points;
 mod progress;
 mod record;
 mod report;
 mod rules;
+mod score;
 mod signal;
+mod signals;
+mod small;
+mod stored;
 mod unit;
+mod verdicts;
 
 pub use action::{Action, Mode, Standing};
 pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
 pub use client::{Answer, ClientRisk, Judgement};
+pub use constants::{Basis, CONSTANTS, Constant};
+pub use counterfactual::{Change, changes};
+pub use gossip::{SEGMENTS_MAX, Segment};
 pub use input::{
     After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
     Tls,

@@ -104,6 +104,34 @@ signals! {
     ClockBack "clock_backwards" Behaviour "the clock stands before an earlier exchange: it counts as that moment";
 }
 
+impl Signal {
+    /// It counts as evidence, which is carried on; else as a prior, which is added each time.
+    #[must_use]
+    pub fn is_evidence(self) -> bool {
+        let learnt = |signal: &crate::learnt::Learnt| signal.signal() == self;
+        matches!(self, Self::Carried | Self::Cap | Self::Floor) || crate::learnt::ALL.iter().any(learnt)
+    }
+
+    /// Its value is an amount of which less would have been usual.
+    #[must_use]
+    pub fn is_amount(self) -> bool {
+        matches!(
+            self,
+            Self::RequestSize
+                | Self::RecordSize
+                | Self::RequestsSecond
+                | Self::RequestsMinute
+                | Self::RequestsHour
+                | Self::Records
+                | Self::RecordsSecond
+                | Self::RecordsMinute
+                | Self::RecordsHour
+                | Self::Objects
+                | Self::Movement
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -1,0 +1,151 @@
+//! The end of an exchange: what the response adds, and what is learnt.
+
+use crate::action::{Action, Mode, Standing};
+use crate::assess::reaches;
+use crate::assessment::{Ended, Parts, Ticket};
+use crate::client::ClientRisk;
+use crate::constants::{NEEDED_CHALLENGE, QUIET_EXCHANGES};
+use crate::contexts::Owner;
+use crate::contexts::evidence::ACTING;
+use crate::exchange::Exchange;
+use crate::hash::fold32;
+use crate::input::After;
+use crate::peers::Peers;
+use crate::points::Points;
+use crate::rules::Rules;
+use crate::score::{Score, lane_of};
+use crate::signals;
+
+impl ClientRisk {
+    /// Takes in how an exchange that was forwarded has ended.
+    pub fn after(&mut self, ticket: Ticket, after: &After, peers: &Peers, rules: &Rules) -> Ended {
+        self.step += 1;
+        // Switched off meanwhile, or its context has gone: then nobody asks.
+        let owner = self.contexts.find(&ticket.id).filter(|_| ticket.live && rules.mode != Mode::Off);
+        let Some(owner) = owner else { return self.nothing() };
+        self.pass_time(after.at_us);
+        let admitted = matches!(owner, Owner::Admitted(_));
+        let mut windows = self.windows;
+        let [of_admitted, of_others] = &mut windows;
+        let mut sum = Score::new(rules);
+        let open = if admitted { of_admitted } else { of_others };
+        let [status, record_size, records] =
+            signals::after(self, &ticket, after, peers.compiled(), open, &mut sum);
+        self.windows = windows;
+        let more = sum.capped(ticket.raw);
+        let held = self.contexts.slot(owner).map(|slot| slot.evidence).unwrap_or_default();
+        let apart = |slot: &crate::contexts::Slot| ticket.proved || slot.passes != ticket.passes;
+        let passed = self.contexts.slot(owner).is_none_or(apart);
+        let now = sum.carried(held.w, if passed { [0; 2] } else { more });
+        if passed {
+            // It began before a pass, or was proved by itself: what it added is kept apart from what the score begins with.
+            sum = Score::new(rules);
+            sum.carried(held.w, [0; 2]);
+        }
+        let [before, _] = ticket.raw.map(|raw| raw.min(crate::constants::CAP));
+        let evidence = before + lane_of(&more, ACTING);
+        let calibrated = self.calibration.points(evidence);
+        if let Some(slot) = self.contexts.slot_mut(owner) {
+            slot.evidence.add(more, !passed);
+            slot.evidence.add_calibrated(calibrated);
+        }
+        if admitted {
+            self.count(owner, evidence, after);
+            let exchange =
+                Exchange { status, record_size, records, owner: owner.number(), ..ticket.exchange };
+            self.learn(owner, ticket.learns.then_some(exchange));
+        } else {
+            // Nothing is learnt from it; what is kept is for an analyst's verdict.
+            self.pending.push(Exchange {
+                status,
+                record_size,
+                records,
+                owner: owner.number(),
+                ..ticket.exchange
+            });
+        }
+        self.conclude(owner, &ticket, rules, sum.parts, lane_of(&now, ACTING))
+    }
+
+    fn count(&mut self, owner: Owner, evidence: i32, after: &After) {
+        self.graduation.exchange();
+        self.calibration.add(evidence);
+        let denying = self.contexts.slot(owner).map_or(0, |slot| slot.evidence.denying(ACTING));
+        self.graduation.high(denying, self.day);
+        self.drift.exchange(after.records.value());
+    }
+
+    /// Unconfirmed until the evidence has gone back to nothing for a while.
+    fn learn(&mut self, owner: Owner, exchange: Option<Exchange>) {
+        if let Some(exchange) = exchange {
+            self.pending.push(exchange);
+        }
+        let Some(slot) = self.contexts.slot_mut(owner) else { return };
+        let quiet = lane_of(&slot.evidence.w, ACTING) == 0;
+        slot.quiet = if quiet { slot.quiet.saturating_add(1) } else { 0 };
+        if slot.quiet >= QUIET_EXCHANGES {
+            self.commit(owner);
+        }
+    }
+
+    /// Learns what was unconfirmed in an admitted context.
+    pub(crate) fn commit(&mut self, owner: Owner) {
+        self.commit_as(owner, None);
+    }
+
+    /// As `commit`; with a verdict's number it can be taken back.
+    pub(crate) fn commit_as(&mut self, owner: Owner, verdict: Option<u8>) {
+        let bound = self.learnt_bound();
+        let Some(slot) = self.contexts.slot_mut(owner) else { return };
+        let (ja4, learnt) = (fold32(slot.id.ja4), &mut slot.learnt_today);
+        let baseline = &mut self.baseline;
+        self.pending.take(owner.number(), verdict, |exchange| {
+            // A verdict is worth more than the day's bound.
+            if verdict.is_some() || u32::from(*learnt) < bound {
+                baseline.learn(exchange, ja4, 1);
+                *learnt = learnt.saturating_add(1);
+            }
+        });
+    }
+
+    fn conclude(&mut self, owner: Owner, ticket: &Ticket, rules: &Rules, parts: Parts, w: i32) -> Ended {
+        let held = self.contexts.slot(owner).map(|slot| slot.evidence).unwrap_or_default();
+        let (v, denying) = (lane_of(&held.v, ACTING), held.denying(ACTING));
+        let prior = lane_of(&ticket.prior, ACTING);
+        let thresholds = ticket.thresholds.map(Points);
+        let enforced = rules.mode == Mode::Enforce;
+        let limit = enforced
+            && self.graduation.standing >= Standing::Challenge
+            && reaches(v, prior, thresholds, Action::Deny);
+        let severs = enforced
+            && self.graduation.standing >= Standing::Deny
+            && reaches(denying, prior, thresholds, Action::Sever);
+        let page = (limit || severs) && self.page_once(owner);
+        if let Some(slot) = self.contexts.slot_mut(owner) {
+            if i64::from(v) < NEEDED_CHALLENGE {
+                slot.paged = false;
+            }
+        }
+        Ended {
+            step: self.step,
+            parts,
+            score: Points(w.into()),
+            limit,
+            sever: severs && rules.sever_by_evidence,
+            page,
+            recommend_sever: severs && !rules.sever_by_evidence,
+        }
+    }
+
+    fn nothing(&self) -> Ended {
+        Ended {
+            step: self.step,
+            parts: Parts::default(),
+            score: Points::ZERO,
+            limit: false,
+            sever: false,
+            page: false,
+            recommend_sever: false,
+        }
+    }
+}
