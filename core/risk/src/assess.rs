@@ -44,6 +44,17 @@ impl Verdict {
     }
 }
 
+/// What evidence is held against.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    prior: i64,
+    thresholds: [Points; 3],
+    /// The request carries a proof of its own.
+    proved: bool,
+    /// The route wants one, and there is none.
+    stale: bool,
+}
+
 impl ClientRisk {
     /// Judges a request before it is forwarded.
     pub fn before(&mut self, before: &Before, peers: &Peers, rules: &Rules) -> Assessment {
@@ -139,7 +150,9 @@ impl ClientRisk {
         let mut page = false;
         let [acting, would] = [ACTING, ALL].map(|lane| {
             let prior = lane_of(&sum.prior, lane);
-            let verdict = self.by_evidence(&after, lane, prior, thresholds, before, rules, proved);
+            let limits =
+                Limits { prior, thresholds, proved, stale: before.stakes.critical && !before.fresh_nonce };
+            let verdict = self.by_evidence(&after, lane, &limits, rules);
             page |= lane == ACTING && verdict.action >= Action::Limit && verdict.cause == Cause::KeyEvidence;
             fact.worse(verdict)
         });
@@ -277,18 +290,10 @@ impl ClientRisk {
     }
 
     /// What one lane of evidence comes to; the client's standing limits what it may do.
-    fn by_evidence(
-        &self,
-        held: &Evidence,
-        lane: usize,
-        prior: i64,
-        thresholds: [Points; 3],
-        before: &Before,
-        rules: &Rules,
-        proved: bool,
-    ) -> Verdict {
+    fn by_evidence(&self, held: &Evidence, lane: usize, limits: &Limits, rules: &Rules) -> Verdict {
+        let Limits { prior, thresholds, proved, stale } = *limits;
         let mut verdict = Verdict::ALLOW;
-        if before.stakes.critical && !before.fresh_nonce {
+        if stale {
             verdict = Verdict::new(Action::Challenge, Cause::NotFresh);
         }
         let (w, v, denying) = (lane_of(&held.w, lane), lane_of(&held.v, lane), held.denying(lane));

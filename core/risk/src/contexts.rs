@@ -212,10 +212,10 @@ impl Contexts {
             (slot.last_us, slot.last_endpoint) = (at_us, endpoint);
             slot.today = slot.today.saturating_add(1);
         }
-        if let Owner::Other(pair) = owner {
-            if let Some(pair) = self.pairs.get_mut(pair) {
-                (pair.last_us, pair.last_endpoint) = (at_us, endpoint);
-            }
+        if let Owner::Other(pair) = owner
+            && let Some(pair) = self.pairs.get_mut(pair)
+        {
+            (pair.last_us, pair.last_endpoint) = (at_us, endpoint);
         }
     }
 
@@ -237,10 +237,10 @@ impl Contexts {
             }
         }
         // Evidence of contexts that are all gone is nobody's.
-        if self.pairs.iter().all(|pair| !pair.taken) {
-            if let Some(shared) = self.slots.get_mut(SHARED) {
-                *shared = Slot { passes: shared.passes, ..Slot::default() };
-            }
+        if self.pairs.iter().all(|pair| !pair.taken)
+            && let Some(shared) = self.slots.get_mut(SHARED)
+        {
+            *shared = Slot { passes: shared.passes, ..Slot::default() };
         }
         let least = self.slots.iter().take(ADMITTED).enumerate();
         let least = least.min_by_key(|(_, slot)| (slot.taken, slot.last_us));

@@ -121,10 +121,8 @@ impl ClientRisk {
             && self.graduation.standing >= Standing::Deny
             && reaches(denying, prior, thresholds, Action::Sever);
         let page = (limit || severs) && self.page_once(owner);
-        if let Some(slot) = self.contexts.slot_mut(owner) {
-            if i64::from(v) < NEEDED_CHALLENGE {
-                slot.paged = false;
-            }
+        if let Some(slot) = self.contexts.slot_mut(owner).filter(|_| i64::from(v) < NEEDED_CHALLENGE) {
+            slot.paged = false;
         }
         Ended {
             step: self.step,

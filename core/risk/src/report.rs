@@ -56,7 +56,8 @@ impl ClientRisk {
             until_us: None,
             question_us: None,
         };
-        let asked = |question: &crate::contexts::question::Question| question.open().map(|(asked_us, _)| asked_us);
+        let asked =
+            |question: &crate::contexts::question::Question| question.open().map(|(asked_us, _)| asked_us);
         let admitted = self.contexts.admitted().map(|slot| ContextReport {
             last_us: slot.last_us,
             question_us: asked(&slot.question),

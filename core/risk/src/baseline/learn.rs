@@ -139,11 +139,9 @@ impl Baseline {
         let least = least.min_by_key(|(_, (hash, row))| (**hash != 0, row.count, row.anchor, **hash));
         let place = least.map_or(0, |(at, _)| at);
         let gone = self.hashes.get(place).is_some_and(|hash| *hash != 0);
-        if let (Some(hash), Some(row)) = (self.hashes.get_mut(place), self.rows.get_mut(place)) {
-            if gone {
-                (*hash, *row) = (0, Row::default());
-                self.sum();
-            }
+        if let (true, Some(hash), Some(row)) = (gone, self.hashes.get_mut(place), self.rows.get_mut(place)) {
+            (*hash, *row) = (0, Row::default());
+            self.sum();
         }
         if let Some(hash) = self.hashes.get_mut(place) {
             *hash = endpoint;

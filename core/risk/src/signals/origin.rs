@@ -23,12 +23,7 @@ pub(super) fn before(subject: &Subject<'_>, score: &mut Score<'_>) {
     let (country, asn, prefix) = words(subject.before);
     let odds = subject.client.baseline().network(country, asn, prefix, subject.peers);
     let points = milli(Learnt::Network.weight() * odds.nats(subject.client.shares.of(Learnt::Network)));
-    score.learnt(
-        Learnt::Network,
-        points,
-        ppm(odds.usual),
-        if points > STANDS_OUT { ppm(odds.thief) } else { 0 },
-    );
+    score.learnt(Learnt::Network, points, asn, 0);
     let listed = subject.before.origin.listed;
     let names = |kind: Listed| match listed {
         Known::Is(lists) => Known::Is(lists.has(kind)),
