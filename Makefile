@@ -13,7 +13,7 @@ SOAK_MINUTES ?= 30
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
     test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-sealing bench-gate bench-token \
-    bench-records fuzz crash soak
+    bench-records bench-intel geo fuzz crash soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -90,6 +90,13 @@ crash: ## kill the binary CRASH_ROUNDS times (100) at random moments under load,
 soak: ## a mixed load for SOAK_MINUTES (30): memory and descriptors must stay flat (SHORT=1: one minute)
 	cargo build --quiet --release -p portcullis
 	bench/soak --minutes $(SOAK_MINUTES) $(if $(SHORT),--short)
+
+geo: ## install or update free databases of countries and networks (DIR=data folder; from npm)
+	@.ci/geo $(DIR)
+
+bench-intel: ## measure loading and asking lists of ten million prefixes (SHORT=1: one million)
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-intel -- $(if $(SHORT),--short)
 
 bench-build: ## say how long a release build from nothing takes
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \

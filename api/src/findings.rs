@@ -78,6 +78,8 @@ codes! {
     SecurityContactMissing "security_contact_missing" "a vendor has no contact whose role is `security`";
     SegmentMissing "segment_missing" "a segment of the decision log has vanished before it was sealed";
     CheckpointNotPosted "checkpoint_not_posted" "a place outside does not take the ledger's checkpoints";
+    FeedUnusable "feed_unusable" "the newest content of a feed can't be fetched or read";
+    FeedStale "feed_stale" "the data of a feed is older than it may become";
 }
 
 /// One thing that somebody should look at.

@@ -9,6 +9,7 @@ pub mod client_keys;
 pub mod closing;
 pub mod decisions;
 pub mod enroll;
+pub mod feeds;
 pub mod findings;
 pub mod keys;
 pub mod ledger;

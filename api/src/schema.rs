@@ -1,7 +1,7 @@
 //! JSON Schema (2020-12) of manifests: what editors complete from, served at `/schemas/KIND.json`.
 
 use portcullis_domain::spec::{
-    ClientSpec, ContractSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec, RouteSpec, TrustDomainSpec,
+    ClientSpec, ContractSpec, FeedSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec, RouteSpec, TrustDomainSpec,
     UpstreamSpec, VendorSpec,
 };
 use schemars::{JsonSchema, SchemaGenerator};
@@ -23,6 +23,7 @@ pub fn schema(kind: Kind) -> Value {
         Kind::Issuer => manifest::<IssuerSpec>(kind),
         Kind::TrustDomain => manifest::<TrustDomainSpec>(kind),
         Kind::Policy => manifest::<PolicySpec>(kind),
+        Kind::Feed => manifest::<FeedSpec>(kind),
     }
 }
 

@@ -13,6 +13,7 @@ mod enroll;
 mod examples;
 mod explain;
 pub(crate) mod failure;
+mod feed;
 mod findings;
 mod follow;
 mod get;
@@ -177,6 +178,12 @@ enum Verb {
     /// List what is wrong, or about to be, and what to do about it
     #[command(after_help = examples::FINDINGS)]
     Findings(output::Watch),
+    /// Look at lists and databases of addresses, check and refresh them
+    #[command(subcommand)]
+    Feed(feed::Verb),
+    /// Print what is known of an address, and by which feeds
+    #[command(after_help = examples::ORIGIN)]
+    Origin(feed::OriginArguments),
     /// Read settings, certificates and identities anew, while everything serves on
     Reload,
     /// Check folder, disk, permissions, certificates, server, clock, ledger, gate and upstreams
@@ -279,6 +286,8 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
+        Verb::Feed(verb) => feed::feed(&place, &out, verb).await,
+        Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
         Verb::Completion(arguments) => local::completion(&out, &arguments),
@@ -359,6 +368,10 @@ mod tests {
             "portcullis client revoke a --key -f31OWkJyi2p --reason leak",
             "portcullis token revoke --f31OWkJyi2p --client a",
             "portcullis doctor",
+            "portcullis feed list --watch",
+            "portcullis feed check F --holds tor --address 192.0.2.1",
+            "portcullis feed refresh exits --accept",
+            "portcullis origin 2001:db8::1",
             "portcullis metrics acme --window 24h --watch",
             "portcullis reload --dir D",
         ] {

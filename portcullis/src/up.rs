@@ -4,6 +4,7 @@ mod authority;
 mod checks;
 mod endpoints;
 mod fetch;
+mod intel;
 mod posting;
 mod reload;
 mod serve;
@@ -88,6 +89,7 @@ pub struct Installation {
     reloader: Arc<Reloader>,
     serving: serve::Serving,
     sealing: Sealing,
+    looking: intel::Looking,
     store: Arc<SqliteStore>,
     drain: DrainSettings,
     // Held last: while anything runs, nobody else may open the directory.
@@ -109,13 +111,19 @@ impl Installation {
         record_restored(&control, &directory).await?;
         let admin_token = ensure_admin(&control, &directory).await?;
         let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
+        let feeds = intel::folder(directory.path());
+        let reader = intel::Reader::start(feeds.clone(), clock.clone()).await;
         let (to_gate, from_control) = mpsc::channel(LINK_MESSAGES_MAX);
         let (to_control, from_gate) = mpsc::channel(LINK_MESSAGES_MAX);
         let name = "gate".to_owned();
         control.fetch_with(fetch::fetch());
+        control.keep_feeds(feeds, fetch::fetch_file());
         control.attach(GateLink { name: name.clone(), to_gate, from_gate });
         let gate = Gate::start(
-            gate_options(name, arguments, &directory, &settings, &keys, clock)?,
+            GateOptions {
+                origin: reader.shared(),
+                ..gate_options(name, arguments, &directory, &settings, &keys, clock)?
+            },
             ControlLink { from_control, to_control },
         )?;
         serving.start(portcullis_control::http::router(control.clone()));
@@ -146,7 +154,9 @@ impl Installation {
             postings,
             surroundings,
             authority,
+            Arc::<intel::Reader>::clone(&reader),
         ));
+        let looking = reader.watch();
         let sealing = Sealing::start(control.clone(), settings.sealing)?;
         let endpoints = Endpoints {
             control: format!("https://{}", reachable(serving.address())),
@@ -165,6 +175,7 @@ impl Installation {
             reloader,
             serving,
             sealing,
+            looking,
             store,
             drain,
             _directory: directory,
@@ -250,7 +261,19 @@ impl Installation {
 
     /// Takes nothing new, lets requests end, then stops.
     pub async fn stop(self) {
-        let Self { gate, serving, sealing, control, endpoints, store, drain, reloader: _, _directory } = self;
+        let Self {
+            gate,
+            serving,
+            sealing,
+            looking,
+            control,
+            endpoints,
+            store,
+            drain,
+            reloader: _,
+            _directory,
+        } = self;
+        drop(looking);
         control.announce_stop();
         let _ = std::fs::remove_file(endpoints.path());
         let drained = tokio::task::spawn_blocking(move || gate.drain(drain.limit()));
@@ -475,6 +498,7 @@ fn gate_options(
         decision_log: directory.join("decisions"),
         decision_log_options: LogOptions::default(),
         clock,
+        origin: Arc::new(()),
     })
 }
 

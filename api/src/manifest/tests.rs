@@ -18,7 +18,7 @@ fn check(text: &str, expect: &[&str]) {
 }
 
 const KINDS: &str =
-    "known kinds: Vendor, Contract, Upstream, Route, Integration, Client, Issuer, TrustDomain, Policy";
+    "known kinds: Vendor, Contract, Upstream, Route, Integration, Client, Issuer, TrustDomain, Policy, Feed";
 const SECRET: &str = "secrets and API keys can't be registered | register a public key (`jwks`) or a certificate (`certificates`); `portcullis client enroll NAME --generate DIR` makes one";
 
 #[test]

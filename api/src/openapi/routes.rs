@@ -17,6 +17,7 @@ use crate::decisions::{
     SealedFileView,
 };
 use crate::enroll::{EnrollAnswer, EnrollRequest};
+use crate::feeds::{FeedView, OriginView, RefreshRequest};
 use crate::findings::Finding;
 use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
 use crate::ledger::{EventView, LedgerConsistency, LedgerEntries, LedgerHead, LedgerProof, LedgerReport};
@@ -303,6 +304,13 @@ fn observing() -> Vec<Route> {
             .answers::<Vec<Check>>(200, "All of them."),
         read("/v1/findings", "list_findings", "What is wrong, or about to be, the most pressing first")
             .answers::<Vec<Finding>>(200, "All of them; none where all is well."),
+        read("/v1/feeds", "list_feeds", "Feeds and installed databases: age, entries, errors")
+            .answers::<Vec<FeedView>>(200, "All of them."),
+        command("/v1/feeds/{name}/refresh", "refresh_feed", "Fetch a feed and read it, now")
+            .takes::<RefreshRequest>()
+            .answers::<FeedView>(200, "How it stands with it; `error` and `fetch_error` say what failed."),
+        read("/v1/origins/{address}", "get_origin", "What is known of an address, and by which feeds")
+            .answers::<OriginView>(200, "What is known; `no_data` says what isn't, and why."),
     ]
 }
 

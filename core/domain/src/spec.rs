@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod contract;
+pub mod feed;
 pub mod integration;
 pub mod issuer;
 pub mod policy;
@@ -18,6 +19,7 @@ use crate::personal::Personal;
 
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec, ClientTls};
 pub use contract::{ContractSpec, ServiceLevels, Signer};
+pub use feed::{FeedFormat, FeedSource, FeedSpec, Holds};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
 pub use issuer::{AllowUnbound, ClaimMapping, IssuerSpec, KeysFrom, ScopeClaim, TokenAlgorithm};
 pub use policy::{MoneySpec, PolicySpec};
@@ -39,11 +41,12 @@ pub enum Kind {
     Issuer,
     TrustDomain,
     Policy,
+    Feed,
 }
 
 impl Kind {
     /// In the order in which one may refer to those before it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Vendor,
         Self::Contract,
         Self::Upstream,
@@ -53,6 +56,7 @@ impl Kind {
         Self::Issuer,
         Self::TrustDomain,
         Self::Policy,
+        Self::Feed,
     ];
 
     #[must_use]
@@ -67,6 +71,7 @@ impl Kind {
             Self::Issuer => "Issuer",
             Self::TrustDomain => "TrustDomain",
             Self::Policy => "Policy",
+            Self::Feed => "Feed",
         }
     }
 
@@ -101,6 +106,7 @@ pub enum Spec {
     Issuer(Box<IssuerSpec>),
     TrustDomain(Box<TrustDomainSpec>),
     Policy(Box<PolicySpec>),
+    Feed(Box<FeedSpec>),
 }
 
 impl Spec {
@@ -116,6 +122,7 @@ impl Spec {
             Self::Issuer(_) => Kind::Issuer,
             Self::TrustDomain(_) => Kind::TrustDomain,
             Self::Policy(_) => Kind::Policy,
+            Self::Feed(_) => Kind::Feed,
         }
     }
 

@@ -19,7 +19,8 @@ pub struct Origin {
     pub place: Known<(i16, i16)>,
 }
 
-/// Kinds of lists, one bit each.
+/// Kinds of lists, one bit each; three more say which kinds were asked, since what no list is installed for isn't
+/// known to be absent.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Listed(pub u8);
 
@@ -39,6 +40,22 @@ impl Listed {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// With the mark that lists of these kinds were asked.
+    #[must_use]
+    pub fn asked_for(self, kinds: Self) -> Self {
+        Self(self.0 | (kinds.0 & 7) << 3)
+    }
+
+    /// Whether a list of this kind names it, or that there is no such list.
+    #[must_use]
+    pub fn says(self, kind: Self) -> Known<bool> {
+        if self.has(kind) || self.0 >> 3 & kind.0 != 0 {
+            Known::Is(self.has(kind))
+        } else {
+            Known::NoData(Missing::NoDatabase)
+        }
     }
 }
 
@@ -68,5 +85,18 @@ impl OriginSource for () {
 
     fn ja4(&self, _: &str) -> Known<Listed> {
         Known::NoData(Missing::NoDatabase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_list_was_asked_for_is_not_known() {
+        let listed = Listed::TOR.and(Listed::default()).asked_for(Listed::TOR).asked_for(Listed::HOSTING);
+        assert_eq!(listed.says(Listed::TOR), Known::Is(true));
+        assert_eq!(listed.says(Listed::HOSTING), Known::Is(false));
+        assert_eq!(listed.says(Listed::REPUTATION), Known::NoData(Missing::NoDatabase));
     }
 }

@@ -34,6 +34,7 @@ pub use crate::core::Entropy;
 use crate::decisions::{Decisions, FoundDecisions};
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
+use crate::feeds::Feeds;
 use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
@@ -86,6 +87,7 @@ struct Shared {
     seen: SeenKeys,
     risk: RiskSeen,
     issuers: Issuers,
+    feeds: Feeds,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     /// The thread that seals, where there is one.
@@ -149,6 +151,7 @@ impl Control {
             seen: SeenKeys::default(),
             risk: RiskSeen::default(),
             issuers: Issuers::default(),
+            feeds: Feeds::default(),
             relay: OnceLock::new(),
             sealing: OnceLock::new(),
             process: Started::new(),
@@ -359,6 +362,10 @@ impl Control {
 
     pub(crate) fn issuers(&self) -> &Issuers {
         &self.0.issuers
+    }
+
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.0.feeds
     }
 
     pub(crate) fn runtime_handle(&self) -> tokio::runtime::Handle {

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod client_keys;
 mod clock;
+mod feeds;
 mod issuers;
 mod people;
 mod segments;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use portcullis_api::decisions::MissingSegment;
+use portcullis_api::feeds::FeedView;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::Posting;
 use portcullis_domain::state::State;
@@ -45,6 +47,8 @@ pub struct Runtime {
     pub(crate) clock: ClockSeen,
     /// Of the decision log.
     pub missing: Vec<MissingSegment>,
+    /// Feeds and installed databases.
+    pub feeds: Vec<FeedView>,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -59,6 +63,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     severances::find(state, now, &mut found);
     issuers::find(state, runtime, now, &mut found);
     clock::find(&runtime.clock, now, &mut found);
+    feeds::find(&runtime.feeds, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {

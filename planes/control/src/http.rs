@@ -9,6 +9,7 @@ mod checks;
 mod client_keys;
 mod closing;
 mod decisions;
+mod feeds;
 mod findings;
 mod keys;
 mod ledger;
@@ -83,6 +84,9 @@ pub fn router(control: Control) -> Router {
         .route("/v1/vendors/{name}/metrics", get(metrics::vendor))
         .route("/v1/checks", get(checks::list))
         .route("/v1/findings", get(findings::list))
+        .route("/v1/feeds", get(feeds::list))
+        .route("/v1/feeds/{name}/refresh", post(feeds::refresh))
+        .route("/v1/origins/{address}", get(feeds::origin))
         // Outermost last: who asks comes before what was asked already.
         .route_layer(from_fn_with_state((control.clone(), answers), once::once))
         .route_layer(from_fn_with_state(control.clone(), authorize::authorize));

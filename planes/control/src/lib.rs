@@ -13,6 +13,7 @@ mod core;
 mod decisions;
 pub mod error;
 mod execute;
+pub mod feeds;
 pub mod findings;
 pub mod http;
 pub mod issuers;

@@ -12,6 +12,8 @@ use portcullis_api::reload::ReloadAnswer;
 use portcullis_domain::event::CertificateUse;
 use portcullis_policy::facts::SnapshotFacts;
 
+use crate::feeds::Intel;
+
 pub type Reloading = Pin<Box<dyn Future<Output = Result<ReloadAnswer, Box<Problem>>> + Send>>;
 
 /// Handed to control once, when the process has started.
@@ -25,6 +27,8 @@ pub struct Process {
     pub metrics_access: MetricsAccess,
     /// Looks at what a snapshot names, such as upstreams, from where the gate stands.
     pub checks: Box<dyn Fn(SnapshotFacts) -> Checking + Send + Sync>,
+    /// Whoever reads feeds; none where the gate runs elsewhere.
+    pub intel: Option<Arc<dyn Intel>>,
     /// None where certificates come from elsewhere.
     pub authority: Option<Arc<dyn Authority>>,
 }

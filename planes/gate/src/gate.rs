@@ -14,6 +14,7 @@ use portcullis_decision_log::{LogError, Options as LogOptions, SegmentWriter, Sy
 use portcullis_policy::clock::Clock;
 use portcullis_policy::liveness::Liveness;
 use portcullis_policy::meters::Meters;
+use portcullis_risk::OriginSource;
 use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::{ReplayError, ReplayTables};
 use tokio::sync::mpsc;
@@ -52,6 +53,8 @@ pub struct GateOptions {
     pub decision_log: PathBuf,
     pub decision_log_options: LogOptions,
     pub clock: Clock,
+    /// What is known of addresses and TLS clients; `()` knows nothing.
+    pub origin: Arc<dyn OriginSource>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use crate::clock::system_clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy or feed
     #[arg(value_parser = get::kind)]
     kind: Kind,
     /// Its name
@@ -103,6 +103,7 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             ]
         }
         Kind::Upstream => vec![(Kind::Route, among(Kind::Route, "upstream", &own))],
+        Kind::Feed => Vec::new(),
         Kind::Route => {
             let granted = |spec: &Value| texts_of(spec, "routes").contains(&view.name);
             vec![(Kind::Integration, find(Kind::Integration, &granted)), (Kind::Policy, naming("routes"))]

@@ -183,6 +183,29 @@ Examples:
   portcullis findings
   portcullis findings -o json";
 
+pub(super) const FEED_LIST: &str = "\
+Examples:
+  portcullis feed list
+  portcullis feed list -o json";
+
+pub(super) const FEED_CHECK: &str = "\
+Examples:
+  portcullis feed check drop.txt
+  portcullis feed check exits.txt --holds tor --address 192.0.2.1
+  portcullis feed check asn.csv --holds asn --address 1.1.1.1";
+
+pub(super) const FEED_REFRESH: &str = "\
+Examples:
+  portcullis feed refresh tor-exits
+  portcullis feed refresh tor-exits --accept
+
+What can't be used changes nothing: the last good copy stays in use.";
+
+pub(super) const ORIGIN: &str = "\
+Examples:
+  portcullis origin 192.0.2.1
+  portcullis origin 2001:db8::1 -o json";
+
 pub(super) const ERASE: &str = "\
 Examples:
   portcullis erase 61ae37cb-5fe7-4b91-83d3-14b07d5a513e

@@ -14,7 +14,7 @@ use crate::clock::system_clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy; plurals too
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy or feed; plurals too
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Name of the one that is wanted; without it, all of the kind
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 
 #[derive(clap::Args)]
 pub(super) struct DeleteArguments {
-    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy or feed
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Its name
@@ -144,6 +144,10 @@ pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp)
         }
         Kind::Policy => rows(["NAME", "~ABOUT", "MODE", "~SAYS ALSO"], views, |view| {
             [policy_about(&view.spec).into(), mode(&view.spec), policy_says(&view.spec).into()]
+        }),
+        Kind::Feed => rows(["NAME", "HOLDS", "~SOURCE"], views, |view| {
+            let source = ["url", "file"].map(|name| text_of(&view.spec, name)).into_iter().max();
+            [text_of(&view.spec, "holds").into(), source.unwrap_or_default().into()]
         }),
     }
 }
@@ -332,7 +336,7 @@ mod tests {
         }
         assert_eq!(
             kind("policy").unwrap_err(),
-            "the kinds are vendor, contract, upstream, route, integration, client, issuer, trustdomain"
+            "the kinds are vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy, feed"
         );
     }
 }

@@ -1,25 +1,48 @@
 //! Documents from outside, for control: over HTTPS, bounded in bytes and time, without redirects.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_control::feeds::{FetchFile, FetchedFile, WantedFile};
 use portcullis_control::issuers::{Fetch, Wanted};
-use reqwest::{Certificate, Response, StatusCode, redirect};
+use reqwest::{Certificate, Client, Response, StatusCode, header, redirect};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::machine::identity::http_builder;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// From the first byte that is sent to the last one that is read.
 const WHOLE: Duration = Duration::from_secs(10);
+/// Files may be large, and their servers slow.
+const WHOLE_FILE: Duration = Duration::from_secs(600);
+/// Between two pieces of an answer.
+const SILENCE: Duration = Duration::from_secs(30);
+const ETAG_BYTES_MAX: usize = 256;
 
 /// How this process fetches.
 pub fn fetch() -> Fetch {
     Arc::new(|wanted| Box::pin(async move { document(wanted).await }))
 }
 
+/// How this process fetches files.
+pub fn fetch_file() -> FetchFile {
+    Arc::new(|wanted| Box::pin(async move { file(wanted).await }))
+}
+
 async fn document(wanted: Wanted) -> Result<Vec<u8>, String> {
-    let authorities = match &wanted.certificate_authority {
+    let http = client(wanted.certificate_authority.as_deref(), WHOLE)?;
+    let sent = http.get(&wanted.url).header("accept", "application/json").send().await;
+    let response = sent.map_err(|error| said(&error))?;
+    match response.status() {
+        StatusCode::OK => body(response, wanted.bytes_max).await,
+        status => Err(refused(status)),
+    }
+}
+
+fn client(certificate_authority: Option<&str>, whole: Duration) -> Result<Client, String> {
+    let authorities = match certificate_authority {
         None => Vec::new(),
         Some(pem) => {
             vec![
@@ -28,22 +51,71 @@ async fn document(wanted: Wanted) -> Result<Vec<u8>, String> {
             ]
         }
     };
-    let http = http_builder(&authorities, None)
+    http_builder(&authorities, None)
         .https_only(true)
         .connect_timeout(CONNECT)
-        .timeout(WHOLE)
+        .read_timeout(SILENCE)
+        .timeout(whole)
         .redirect(redirect::Policy::none())
         .build()
-        .map_err(|error| said(&error))?;
-    let sent = http.get(&wanted.url).header("accept", "application/json").send().await;
-    let response = sent.map_err(|error| said(&error))?;
-    match response.status() {
-        StatusCode::OK => body(response, wanted.bytes_max).await,
-        status if status.is_redirection() => {
-            Err(format!("it answered {status}, and redirects aren't followed"))
-        }
-        status => Err(format!("it answered {status}")),
+        .map_err(|error| said(&error))
+}
+
+fn refused(status: StatusCode) -> String {
+    if status.is_redirection() {
+        format!("it answered {status}, and redirects aren't followed")
+    } else {
+        format!("it answered {status}")
     }
+}
+
+/// Lays a file down beside its place first: nobody ever sees half of it.
+async fn file(wanted: WantedFile) -> Result<FetchedFile, String> {
+    let http = client(wanted.certificate_authority.as_deref(), WHOLE_FILE)?;
+    let mut request = http.get(&wanted.url).header("accept", "*/*");
+    if let Some(etag) = &wanted.etag {
+        request = request.header(header::IF_NONE_MATCH, etag);
+    }
+    let response = request.send().await.map_err(|error| said(&error))?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_MODIFIED if wanted.etag.is_some() => return Ok(FetchedFile::Unchanged),
+        status => return Err(refused(status)),
+    }
+    let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok());
+    let etag = etag.filter(|etag| etag.len() <= ETAG_BYTES_MAX).map(str::to_owned);
+    let part = wanted.to.with_extension("part");
+    let laid = lay_down(response, &part, wanted.bytes_max).await;
+    let laid = match laid {
+        Ok(()) => tokio::fs::rename(&part, &wanted.to).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = laid {
+        let _ = tokio::fs::remove_file(&part).await;
+        return Err(error);
+    }
+    Ok(FetchedFile::Written { etag })
+}
+
+async fn lay_down(mut response: Response, part: &Path, bytes_max: u64) -> Result<(), String> {
+    let too_long = || format!("it is longer than {bytes_max} bytes");
+    if response.content_length().is_some_and(|length| length > bytes_max) {
+        return Err(too_long());
+    }
+    let on_disk = |error: std::io::Error| format!("`{}` can't be written: {error}", part.display());
+    if let Some(folder) = part.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(on_disk)?;
+    }
+    let mut file = tokio::fs::File::create(part).await.map_err(on_disk)?;
+    let mut bytes = 0;
+    while let Some(chunk) = response.chunk().await.map_err(|error| said(&error))? {
+        bytes += chunk.len() as u64;
+        if bytes > bytes_max {
+            return Err(too_long());
+        }
+        file.write_all(&chunk).await.map_err(on_disk)?;
+    }
+    file.sync_all().await.map_err(on_disk)
 }
 
 /// What is too long is cut off where that shows.
@@ -80,7 +152,7 @@ fn said(error: &reqwest::Error) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
     use super::*;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
+use portcullis_control::feeds::Intel;
 use portcullis_control::metrics::write_metric;
 use portcullis_control::process::{MetricsAccess, Process};
 use portcullis_gate::{GateSettings, Reloads, Strangers, TlsMaterial};
@@ -121,6 +122,7 @@ pub fn process(
     postings: Arc<Postings>,
     surroundings: Surroundings,
     authority: BuiltIn,
+    intel: Arc<dyn Intel>,
 ) -> Process {
     let posted = Arc::clone(&postings);
     Process {
@@ -137,6 +139,7 @@ pub fn process(
         postings: Box::new(move || posted.status()),
         metrics_access,
         checks: checks(surroundings),
+        intel: Some(intel),
         authority: Some(Arc::new(authority)),
     }
 }

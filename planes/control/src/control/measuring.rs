@@ -1,17 +1,19 @@
 //! What is counted and found, and who may read it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_api::decisions::MissingSegment;
+use portcullis_api::feeds::{FeedView, OriginView};
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_decision_log::Reader;
 
 use super::{Control, token_digest};
 use crate::core::Core;
 use crate::decisions::Decisions;
-use crate::findings;
 use crate::metrics::{Metrics, Past, Surroundings};
 use crate::process::MetricsAccess;
+use crate::{feeds, findings};
 
 /// Of the scheduler's scale, for the thread that counts what is past.
 const HISTORY_NICE: i32 = 10;
@@ -67,6 +69,7 @@ impl Control {
         if let Some(process) = self.process() {
             (process.metrics)(&mut text);
         }
+        feeds::metrics(&self.feed_views(), now, &mut text);
         text
     }
 
@@ -80,6 +83,7 @@ impl Control {
             issuers: self.0.issuers.failures(),
             clock: self.0.clock_watch.seen(),
             missing: self.missing_segments(),
+            feeds: self.feed_views(),
         }
     }
 
@@ -90,6 +94,18 @@ impl Control {
             tracing::warn!(error, "whether segments of the decision log are missing can't be told");
             Vec::new()
         })
+    }
+
+    /// How it stands with every feed, and every database that is installed.
+    pub(crate) fn feed_views(&self) -> Vec<FeedView> {
+        let intel = self.process().and_then(|process| process.intel.clone());
+        feeds::views(self.feeds(), &self.state(), intel.as_ref().map(|intel| intel.library()))
+    }
+
+    /// What is known of an address.
+    pub(crate) fn origin_view(&self, address: IpAddr) -> OriginView {
+        let intel = self.process().and_then(|process| process.intel.clone());
+        feeds::origin(intel.as_ref().map(|intel| intel.library()), address)
     }
 }
 

@@ -43,6 +43,7 @@ pub fn prepare(
                 found.authority(spec.certificate_authority.as_deref());
                 found.published("/spec/bundle", spec.bundle.as_ref(), Form::Bundle, now);
             }
+            Spec::Feed(spec) => found.authority(spec.certificate_authority.as_deref()),
             _ => {}
         }
         let keys = found.keys;

@@ -69,6 +69,9 @@ families! {
     OTHER "portcullis_metrics_other_total" "counter" ["family"] "Decisions counted under no name, because the limit of series was reached.";
     UNMATCHED "portcullis_metrics_unmatched_total" "counter" [] "Outcomes whose decision isn't known.";
     MEMORY "portcullis_metrics_bytes" "gauge" [] "Bytes that the windows hold.";
+    FEED_AGE "portcullis_feed_age_seconds" "gauge" ["feed"] "Age of the data of a feed that is in use.";
+    FEED_ENTRIES "portcullis_feed_entries" "gauge" ["feed"] "Entries of the content of a feed that is in use; 0 if none is.";
+    FEED_FAILING "portcullis_feed_failing" "gauge" ["feed"] "1 while the newest content of a feed can't be fetched or read.";
     STRANGERS "portcullis_strangers_refused_total" "counter" ["reason"] "Connections that the gate refused before a request.";
 }
 

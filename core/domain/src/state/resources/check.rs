@@ -1,6 +1,7 @@
 //! What must hold before a batch of declarations is taken: every fault at once, each with its place.
 
 mod client;
+mod feed;
 mod issuers;
 mod policies;
 mod together;
@@ -114,6 +115,7 @@ fn check_one(
         Spec::Issuer(spec) => issuers::check_issuer(state, after, declaration, spec, faults),
         Spec::TrustDomain(spec) => issuers::check_trust_domain(after, declaration, spec, faults),
         Spec::Policy(spec) => policies::check(declaration, spec, faults),
+        Spec::Feed(spec) => feed::check(after, declaration, spec, faults),
     }
 }
 

@@ -125,6 +125,7 @@ async fn metrics_are_for_operators_and_for_who_holds_their_token() {
     let as_with = |token: &'static str| world.raw(request("GET", "/metrics", token, None));
     assert_eq!(as_with("pcm_prometheus").await.status(), StatusCode::UNAUTHORIZED);
     world.control.serve_with(Process {
+        intel: None,
         authority: None,
         reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
         metrics: Box::new(|_| {}),
@@ -143,6 +144,7 @@ async fn metrics_are_for_operators_and_for_who_holds_their_token() {
 async fn open_metrics_are_for_everybody() {
     let world = World::new().await;
     world.control.serve_with(Process {
+        intel: None,
         authority: None,
         reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
         metrics: Box::new(|_| {}),

@@ -93,6 +93,7 @@ impl World {
                 decision_log: decision_log.path().join("decisions"),
                 decision_log_options: log,
                 clock: clock.clock(),
+                origin: std::sync::Arc::new(()),
             },
             ControlLink { from_control, to_control },
         )

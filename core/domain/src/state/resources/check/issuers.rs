@@ -18,13 +18,17 @@ const WORDS_MAX: usize = 64;
 const WORD_BYTES_MAX: usize = 1_024;
 
 /// Gathers the faults of one declaration.
-struct Faults<'a> {
+pub struct Faults<'a> {
     declaration: &'a Declaration,
     found: &'a mut Vec<Fault>,
 }
 
-impl Faults<'_> {
-    fn add(&mut self, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
+impl<'a> Faults<'a> {
+    pub fn of(declaration: &'a Declaration, found: &'a mut Vec<Fault>) -> Self {
+        Self { declaration, found }
+    }
+
+    pub fn add(&mut self, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
         self.found.push(fault(self.declaration, pointer, message.into(), hint));
     }
 }
@@ -147,7 +151,7 @@ fn check_single(
     }
 }
 
-fn check_https(uri: &str, pointer: &str, faults: &mut Faults<'_>) {
+pub fn check_https(uri: &str, pointer: &str, faults: &mut Faults<'_>) {
     let host = uri.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
     let good = host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
         && uri.len() <= WORD_BYTES_MAX

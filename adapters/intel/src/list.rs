@@ -1,0 +1,373 @@
+//! Lists: what they hold, and how they are read.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek as _};
+use std::net::IpAddr;
+
+use portcullis_domain::spec::FeedFormat;
+use portcullis_risk::Listed;
+
+use crate::address::is_reserved;
+use crate::error::FeedError;
+use crate::json::{self, Full, Sink};
+use crate::lines::Lines;
+use crate::networks::{Expected, Networks, Range};
+use crate::report::Report;
+use crate::text::{Entries, Ja4, Named, may_be_heading, named};
+
+/// How much of a list is looked at to find out what it is.
+const HEAD_BYTES: usize = 64 * 1024;
+const HEAD_LINES: usize = 100;
+/// Smaller files aren't counted before they are read.
+const COUNTED_BYTES_MIN: u64 = 4 * 1024 * 1024;
+/// Of a hundred entries, so many may be broken.
+const BROKEN_PERCENT_MAX: u64 = 10;
+/// Ranges of IPv6 that are neither single nor of whole /64 take twice the memory.
+const ODD_WEIGHT: usize = 2;
+
+/// How much a list may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    pub bytes_max: u64,
+    pub entries_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes_max: 512 * 1024 * 1024, entries_max: 16 * 1024 * 1024 }
+    }
+}
+
+/// A list that was read.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct List {
+    pub networks: Networks,
+    /// Sorted.
+    ja4: Vec<Ja4>,
+    /// Sorted.
+    asns: Vec<u32>,
+}
+
+impl List {
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.networks.contains(address)
+    }
+
+    pub fn has_ja4(&self, ja4: &str) -> bool {
+        Ja4::try_from(ja4.as_bytes()).is_ok_and(|ja4| self.ja4.binary_search(&ja4).is_ok())
+    }
+
+    pub fn has_asn(&self, asn: u32) -> bool {
+        self.asns.binary_search(&asn).is_ok()
+    }
+
+    /// Whether it is about TLS clients, and not about addresses.
+    pub fn is_of_ja4(&self) -> bool {
+        !self.ja4.is_empty()
+    }
+
+    pub(crate) fn names_address(&self, address: IpAddr, asn: Option<u32>, kind: Listed) -> Listed {
+        let named = self.has_address(address) || asn.is_some_and(|asn| self.has_asn(asn));
+        if named { kind } else { Listed::default() }
+    }
+
+    fn kept(&self) -> usize {
+        self.networks.ranges() + self.ja4.len() + self.asns.len()
+    }
+}
+
+/// Reads a list from a file that is counted first, so that memory is asked for once.
+///
+/// # Errors
+/// It can't be read, is no list, or too much of it is broken.
+pub fn read_list_file(
+    mut file: File,
+    format: FeedFormat,
+    limits: Limits,
+) -> Result<(List, Report), FeedError> {
+    let bytes = file.metadata()?.len();
+    if bytes > limits.bytes_max {
+        return Err(FeedError::TooLong(limits.bytes_max));
+    }
+    let expected = if bytes < COUNTED_BYTES_MIN {
+        Expected::default()
+    } else {
+        let expected = count(&mut file, limits)?;
+        file.rewind()?;
+        expected
+    };
+    read(file, format, limits, expected)
+}
+
+/// Reads a list.
+///
+/// # Errors
+/// It can't be read, is no list, or too much of it is broken.
+pub fn read_list(reader: impl Read, format: FeedFormat, limits: Limits) -> Result<(List, Report), FeedError> {
+    read(reader, format, limits, Expected::default())
+}
+
+fn read(
+    mut reader: impl Read,
+    format: FeedFormat,
+    limits: Limits,
+    expected: Expected,
+) -> Result<(List, Report), FeedError> {
+    match format {
+        FeedFormat::Mmdb => return Err(FeedError::WrongFormat("mmdb")),
+        FeedFormat::Csv => return Err(FeedError::WrongFormat("csv")),
+        _ => {}
+    }
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let container = container(&head)?;
+    let entries = Entries::declared(format);
+    let mut whole =
+        Bounded { reader: Cursor::new(&head).chain(reader), read: 0, bytes_max: limits.bytes_max };
+    let gathered = match container {
+        Container::Json => from_json(&mut whole, entries, limits),
+        Container::Lines => {
+            let entries = entries.unwrap_or_else(|| likely(&head));
+            from_lines(&mut whole, entries, limits, expected)
+        }
+    };
+    // What was beyond the limit is the cause of whatever came of it.
+    if whole.read > limits.bytes_max {
+        return Err(FeedError::TooLong(limits.bytes_max));
+    }
+    let mut gathered = gathered?;
+    gathered.report.bytes = whole.read;
+    gathered.finish()
+}
+
+enum Container {
+    Lines,
+    Json,
+}
+
+fn container(head: &[u8]) -> Result<Container, FeedError> {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let foreign = |what, hint| Err(FeedError::Foreign { what, hint });
+    match text {
+        [b'{' | b'[', ..] => Ok(Container::Json),
+        [b'<', ..] => {
+            foreign("a web page", "look at the address with a browser: it may have moved, or want a login")
+        }
+        [0x1f, 0x8b, ..] => foreign("packed by gzip", "unpack it"),
+        [b'P', b'K', 3, 4, ..] => foreign("packed by zip", "unpack it"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => foreign("packed by zstd", "unpack it"),
+        _ if memchr::memchr(0, head).is_some() => {
+            foreign("binary", "say what a database holds by `holds`: country, asn or place")
+        }
+        _ => Ok(Container::Lines),
+    }
+}
+
+/// What most of the first lines are.
+fn likely(head: &[u8]) -> Entries {
+    let lines: Vec<&[u8]> = head
+        .split(|byte| *byte == b'\n')
+        .filter(|line| named(line, Entries::Addresses) != Named::Nothing)
+        .take(HEAD_LINES)
+        .collect();
+    let good = |entries: &Entries| {
+        lines.iter().filter(|line| !matches!(named(line, *entries), Named::Broken(_))).count()
+    };
+    // The last of those that are equal wins, and addresses shall.
+    Entries::ALL.into_iter().rev().max_by_key(good).unwrap_or(Entries::Addresses)
+}
+
+fn from_lines(
+    reader: impl Read,
+    entries: Entries,
+    limits: Limits,
+    expected: Expected,
+) -> Result<Gathered, FeedError> {
+    let mut gathered = Gathered::new(limits, expected);
+    gathered.report.format = format!("{}, one a line", entries.as_str());
+    let mut lines = Lines::new(reader);
+    let mut first = true;
+    while let Some(line) = lines.next()? {
+        if line.too_long {
+            gathered.report.broken(line.number, line.text, "is longer than 16 KiB");
+            continue;
+        }
+        let found = named(line.text, entries);
+        match found {
+            Named::Nothing => continue,
+            Named::Range(range) => gathered.range(range),
+            Named::Ja4(ja4) => gathered.ja4(ja4),
+            Named::Asn(asn) => gathered.asn(asn),
+            Named::Broken(_) if first && may_be_heading(line.text) => Ok(()),
+            Named::Broken(why) => {
+                gathered.report.broken(line.number, line.text, why);
+                Ok(())
+            }
+        }
+        .map_err(|Full| FeedError::TooMany(limits.entries_max))?;
+        first = false;
+        gathered.report.unended = !line.ended;
+    }
+    Ok(gathered)
+}
+
+fn from_json(reader: impl Read, entries: Option<Entries>, limits: Limits) -> Result<Gathered, FeedError> {
+    let mut gathered = Gathered::new(limits, Expected::default());
+    json::read(io::BufReader::with_capacity(HEAD_BYTES, reader), &mut gathered).map_err(|error| {
+        if gathered.is_full { FeedError::TooMany(limits.entries_max) } else { FeedError::Json(error) }
+    })?;
+    // Lists of addresses often name their networks too: the first of these that there is, unless it was declared.
+    let found = [
+        (Entries::Addresses, gathered.ranges > 0),
+        (Entries::Ja4, !gathered.list.ja4.is_empty()),
+        (Entries::Asns, !gathered.list.asns.is_empty()),
+    ];
+    let first = found.into_iter().find_map(|(entries, any)| any.then_some(entries));
+    let entries = entries.or(first).unwrap_or(Entries::Addresses);
+    if entries != Entries::Addresses {
+        gathered.list.networks = Networks::default();
+        gathered.ranges = 0;
+        gathered.report.reserved = 0;
+    }
+    if entries != Entries::Ja4 {
+        gathered.list.ja4 = Vec::new();
+    }
+    if entries != Entries::Asns {
+        gathered.list.asns = Vec::new();
+    }
+    gathered.report.format = format!("{}, JSON", entries.as_str());
+    Ok(gathered)
+}
+
+/// A list that is being read.
+struct Gathered {
+    list: List,
+    report: Report,
+    limits: Limits,
+    ranges: u64,
+    /// Against the limit of memory.
+    weight: usize,
+    is_full: bool,
+    said: Option<u64>,
+}
+
+impl Gathered {
+    fn new(limits: Limits, expected: Expected) -> Self {
+        let list = List { networks: Networks::expecting(expected), ..List::default() };
+        let report = Report::default();
+        Self { list, report, limits, ranges: 0, weight: 0, is_full: false, said: None }
+    }
+
+    fn weigh(&mut self, weight: usize) -> Result<(), Full> {
+        self.weight += weight;
+        self.is_full = self.weight > self.limits.entries_max;
+        if self.is_full { Err(Full) } else { Ok(()) }
+    }
+
+    fn finish(mut self) -> Result<(List, Report), FeedError> {
+        let entries = self.ranges + (self.list.ja4.len() + self.list.asns.len()) as u64;
+        let all = entries + self.report.reserved + self.report.broken;
+        if let Some(said) = self.said
+            && said != entries + self.report.reserved
+        {
+            return Err(FeedError::Cut { said, found: entries });
+        }
+        let good = entries + self.report.reserved > 0;
+        match self.report.first_broken.first() {
+            Some(first) if !good || self.report.broken * 100 > all * BROKEN_PERCENT_MAX => {
+                return Err(FeedError::Broken {
+                    broken: self.report.broken,
+                    lines: all,
+                    first: first.clone(),
+                });
+            }
+            None if !good => return Err(FeedError::Empty),
+            _ => {}
+        }
+        self.list.networks.settle();
+        self.list.ja4.sort_unstable();
+        self.list.ja4.dedup();
+        self.list.asns.sort_unstable();
+        self.list.asns.dedup();
+        self.report.entries = entries;
+        self.report.kept = self.list.kept() as u64;
+        Ok((self.list, self.report))
+    }
+}
+
+impl Sink for Gathered {
+    fn range(&mut self, range: Range) -> Result<(), Full> {
+        if is_reserved(range) {
+            self.report.reserved += 1;
+            return Ok(());
+        }
+        let odd = matches!(range, Range::V6(first, last) if first != last && (first as u64 != 0 || last as u64 != u64::MAX));
+        self.weigh(if odd { ODD_WEIGHT } else { 1 })?;
+        self.ranges += 1;
+        self.list.networks.add(range);
+        Ok(())
+    }
+
+    fn ja4(&mut self, ja4: Ja4) -> Result<(), Full> {
+        self.weigh(3)?;
+        self.list.ja4.push(ja4);
+        Ok(())
+    }
+
+    fn asn(&mut self, asn: u32) -> Result<(), Full> {
+        self.weigh(1)?;
+        self.list.asns.push(asn);
+        Ok(())
+    }
+
+    fn broken(&mut self, value: u64, text: &str) {
+        self.report.broken(value, text.as_bytes(), "is not what its name says");
+    }
+
+    fn said(&mut self, entries: u64) {
+        self.said = Some(entries);
+    }
+}
+
+/// How many lines may hold what; a guess that costs little, for the memory that is asked for.
+fn count(file: &mut File, limits: Limits) -> io::Result<Expected> {
+    let mut expected = Expected::default();
+    let mut lines = Lines::new(file);
+    while let Some(line) = lines.next()? {
+        let Some(first) = line.text.first().filter(|first| !matches!(first, b'#' | b';')) else { continue };
+        if memchr::memchr(b':', line.text).is_none() {
+            expected.v4 += usize::from(first.is_ascii_digit());
+        } else if line.text.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'/' | b'\r'))
+        {
+            let bits = memchr::memchr(b'/', line.text).and_then(|place| line.text.get(place..));
+            match bits.map(<[u8]>::trim_ascii_end) {
+                None | Some(b"/128") => expected.v6_single += 1,
+                Some([b'/', _] | [b'/', b'1'..=b'5', _] | b"/60" | b"/61" | b"/62" | b"/63" | b"/64") => {
+                    expected.v6_wide += 1;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let Expected { v4, v6_wide, v6_single } = expected;
+    let most = limits.entries_max;
+    Ok(Expected { v4: v4.min(most), v6_wide: v6_wide.min(most), v6_single: v6_single.min(most) })
+}
+
+/// Ends a little behind its limit, and knows it.
+struct Bounded<R> {
+    reader: R,
+    read: u64,
+    bytes_max: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read > self.bytes_max {
+            return Ok(0);
+        }
+        let read = self.reader.read(buffer)?;
+        self.read += read as u64;
+        Ok(read)
+    }
+}
