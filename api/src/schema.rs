@@ -1,8 +1,8 @@
 //! JSON Schema (2020-12) of manifests: what editors complete from, served at `/schemas/KIND.json`.
 
 use portcullis_domain::spec::{
-    ClientSpec, ContractSpec, FeedSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec, RouteSpec, TrustDomainSpec,
-    UpstreamSpec, VendorSpec,
+    ClientSpec, ContractSpec, FeedSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec, RouteSpec,
+    TrustDomainSpec, UpstreamSpec, VendorSpec,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};

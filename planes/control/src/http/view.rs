@@ -56,7 +56,9 @@ fn closing(state: &State, name: &str, resource: &Resource) -> Vec<Target> {
             }
             targets
         }
-        Spec::Contract(_) | Spec::Upstream(_) | Spec::Route(_) | Spec::Policy(_) | Spec::Feed(_) => Vec::new(),
+        Spec::Contract(_) | Spec::Upstream(_) | Spec::Route(_) | Spec::Policy(_) | Spec::Feed(_) => {
+            Vec::new()
+        }
         Spec::Issuer(spec) => closing_vendor(state, &spec.vendor),
         Spec::TrustDomain(spec) => closing_vendor(state, &spec.vendor),
     }
