@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod operators;
 pub mod page;
+pub mod posture;
 pub mod problem;
 pub mod reload;
 pub mod render;

@@ -1,6 +1,7 @@
 //! The command line: verb first, every answer as table, JSON or YAML.
 
 mod apply;
+mod attest;
 mod backup;
 mod call;
 mod certificate;
@@ -25,6 +26,7 @@ mod local;
 mod metrics;
 mod operators;
 mod output;
+mod posture;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -118,6 +120,9 @@ enum Verb {
     /// Register the machines of vendors, and look after their keys
     #[command(subcommand)]
     Client(ClientVerb),
+    /// Say what this machine is, signed by its client's key, once or again and again
+    #[command(after_help = examples::ATTEST)]
+    Attest(attest::Arguments),
     /// Get an access token as a client, for trying things
     #[command(after_help = examples::TOKEN)]
     Token(call::TokenArguments),
@@ -213,6 +218,9 @@ enum ClientVerb {
     /// Refuse the keys of a client, or one of them, for good
     #[command(after_help = examples::CLIENT_REVOKE)]
     Revoke(client::RevokeArguments),
+    /// Show what is held of a client's machine, or say how it is
+    #[command(after_help = examples::CLIENT_POSTURE)]
+    Posture(posture::Arguments),
 }
 
 /// How a command came out; a failure is an error instead.
@@ -265,8 +273,10 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
             ClientVerb::Rotate(arguments) => client::rotate(&place, &out, arguments).await,
             ClientVerb::Keys(arguments) => client::keys(&place, &out, arguments).await,
             ClientVerb::Revoke(arguments) => client::revoke(&place, &out, arguments).await,
+            ClientVerb::Posture(arguments) => posture::posture(&place, &out, arguments).await,
         },
         Verb::SignOut(arguments) => sign_out::sign_out(&place, &out, arguments).await,
+        Verb::Attest(arguments) => attest::attest(&place, &out, arguments).await,
         Verb::Token(arguments) => call::token(&place, &out, arguments).await,
         Verb::Call(arguments) => call::call(&place, &out, arguments).await,
         Verb::Decisions(arguments) => decisions::decisions(&place, &out, arguments).await,

@@ -8,6 +8,7 @@ mod answer;
 mod error;
 pub(crate) mod identity;
 mod keys;
+mod posture;
 mod request;
 mod token;
 
@@ -26,6 +27,7 @@ pub use answer::{Answer, BrokenOff};
 pub use error::MachineError;
 pub use identity::{Identity, authorities, http_builder};
 pub use keys::Registered;
+pub use posture::Stated;
 pub use request::Call;
 pub use token::{Token, unverified_claims};
 

@@ -1,6 +1,7 @@
 //! One gate and one book between a company and its vendors.
 
 mod allocator;
+mod attest;
 mod backup;
 mod cli;
 mod clock;

@@ -463,6 +463,7 @@ async fn start_control(
         reserve: ReserveFile::open(directory.join("severances.reserve"), SLOTS, SLOT_BYTES)?,
         decision_log_dir: decisions,
         archive_dir: directory.join("archive"),
+        posture_dir: directory.join("posture"),
         clock: clock.clone(),
         entropy: entropy(),
         issuer: settings.public_url.clone(),

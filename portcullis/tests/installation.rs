@@ -24,6 +24,8 @@ mod disk;
 mod keys;
 #[path = "installation/ledger.rs"]
 mod ledger;
+#[path = "installation/posture.rs"]
+mod posture;
 #[path = "installation/reload.rs"]
 mod reload;
 #[path = "installation/segments.rs"]

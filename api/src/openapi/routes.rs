@@ -26,6 +26,7 @@ use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
 };
 use crate::page::Page;
+use crate::posture::{PostureAnswer, PostureRequest, PostureView};
 use crate::reload::ReloadAnswer;
 use crate::resource::ResourceView;
 use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
@@ -34,7 +35,7 @@ type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// One operation.
 pub struct Route {
-    /// `get`, `post` or `delete`.
+    /// `get`, `post`, `put` or `delete`.
     pub method: &'static str,
     pub path: &'static str,
     /// Its name in generated clients.
@@ -122,6 +123,15 @@ fn resources() -> Vec<Route> {
             .answers::<EnrolmentAnswer>(201, "The link, said once."),
         read("/v1/clients/{name}/keys", "client_keys", "Every key that a client has or had")
             .answers::<ClientKeysView>(200, "The keys, and the newest enrolment."),
+        read("/v1/clients/{name}/posture", "client_posture", "What is held of a client's machine")
+            .answers::<PostureView>(200, "What is held, and the machine's newest statement."),
+        read("/v1/clients/{name}/posture", "push_posture", "Say how a client's machine is, at once")
+            .by("put")
+            .takes::<PostureRequest>()
+            .answers::<PostureAnswer>(
+                200,
+                "What is held from now on, at every gate but those that are named.",
+            ),
         command("/v1/clients/{name}/revoke", "revoke_client_keys", "Refuse keys of a client, for good")
             .takes::<RevokeKeysRequest>()
             .answers::<Receipt>(200, "Refused at every gate, and held by ledger or reserve.")

@@ -10,6 +10,7 @@ use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
+use crate::posture::{Judged, PushedWord};
 use crate::spec::{ClientSpec, Declaration, Kind};
 use crate::state::KeysOrigin;
 use crate::target::{Target, TargetName};
@@ -183,6 +184,21 @@ pub enum Command {
     /// Takes the word on a decision back.
     UnjudgeDecision {
         decision: DecisionId,
+        by: OperatorId,
+        reason: String,
+    },
+    /// A statement of a client's machine, verified, beside the rules of its integration.
+    StatePosture {
+        client: ClientId,
+        judged: Judged,
+        signed_by: String,
+        sha256: String,
+        /// The one before had become stale.
+        was_stale: bool,
+    },
+    PushPosture {
+        client: String,
+        word: PushedWord,
         by: OperatorId,
         reason: String,
     },

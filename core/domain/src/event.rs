@@ -13,6 +13,7 @@ use crate::decision::DecisionId;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::judgement::DecisionJudgement;
 use crate::personal::Personal;
+use crate::posture::PushedWord;
 use crate::spec::{Declaration, Kind};
 use crate::target::Target;
 
@@ -149,6 +150,8 @@ pub enum Event {
     CertificateRevoked(CertificateRevocation),
     /// An analyst has said what a decision was about, or taken that back.
     DecisionJudged(DecisionJudgement),
+    /// What is held of a client's machine has changed.
+    PostureChanged(PostureChange),
 }
 
 impl Event {
@@ -156,7 +159,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 29] = [
+    pub const KINDS: [&'static str; 30] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -186,6 +189,7 @@ impl Event {
         "certificate_issued",
         "certificate_revoked",
         "decision_judged",
+        "posture_changed",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -221,6 +225,7 @@ impl Event {
             Self::CertificateIssued(_) => "certificate_issued",
             Self::CertificateRevoked(_) => "certificate_revoked",
             Self::DecisionJudged(_) => "decision_judged",
+            Self::PostureChanged(_) => "posture_changed",
         }
     }
 
@@ -257,8 +262,40 @@ impl Event {
             Self::DecisionJudged(word) => word.client.0,
             // The authority is the installation's.
             Self::CertificateIssued(_) | Self::CertificateRevoked(_) => Uuid::nil(),
+            Self::PostureChanged(change) => change.client.0,
         }
     }
+}
+
+/// Somebody has said of a client's machine what nobody had said before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PostureChange {
+    pub client: ClientId,
+    pub word: PostureWord,
+    pub time: Timestamp,
+}
+
+/// Whose word it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum PostureWord {
+    /// The machine's own, in a signed statement, beside the rules of its integration.
+    Statement {
+        /// What isn't as it should be.
+        failing: Vec<String>,
+        /// The first moment in which this statement is stale; later ones of the same sense are no events.
+        good_until: Timestamp,
+        /// Thumbprint of the registered key that signed it, or the SPIFFE ID of the workload.
+        signed_by: String,
+        /// Lower-case hex, of the whole statement.
+        sha256: String,
+    },
+    Operator {
+        operator: OperatorId,
+        #[serde(flatten)]
+        word: PushedWord,
+        reason: String,
+    },
 }
 
 /// A certificate that the built-in authority has signed.

@@ -14,6 +14,7 @@ pub mod ja4_pattern;
 pub mod judgement;
 pub mod moment;
 pub mod personal;
+pub mod posture;
 pub mod reason;
 pub mod spec;
 pub mod state;

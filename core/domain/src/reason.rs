@@ -140,6 +140,8 @@ reasons! {
     IssuerClientUnmapped "issuer_client_unmapped" 401 Operator "the token, or the certificate, is of no client that is mapped here" "ask our operators to map the client by the claims of its tokens, or by its SPIFFE ID";
     TokenUnbound "token_unbound" 401 VendorDeveloper "the token is bound to no key and to no certificate" "have your issuer bind it to your DPoP key (`cnf.jkt`) or certificate (`cnf.x5t#S256`)";
     CertificateUntrusted "certificate_untrusted" 401 VendorDeveloper "the connection's certificate is not one of a trust domain that is known here" "connect with a current X.509-SVID and its intermediates, or send a token";
+    PostureRefused "posture_refused" 400 VendorDeveloper "the statement about the client's machine is not good" "make a new one with `portcullis attest`, signed by a registered key, and set the clock";
+    PostureReplayed "posture_replayed" 400 VendorDeveloper "the statement about the client's machine was sent before" "make a new statement, with a new `jti`, each time; if you didn't send it twice, somebody else has it";
 }
 
 impl Reason {

@@ -11,6 +11,7 @@ mod decide;
 mod enrolment;
 mod issuers;
 pub mod judging;
+pub mod posture;
 mod resources;
 mod severing;
 pub mod signing_keys;
@@ -34,6 +35,7 @@ use crate::spec::{
 use crate::target::{Target, TargetName};
 pub use client_keys::{ClientKey, KeyEnd, KeySource, KeyTerm, Keyring, ROTATION_SECONDS};
 pub use enrolment::{Enrolment, RECOVERIES_MAX};
+pub use posture::KnownPosture;
 use signing_keys::{FormerKey, PublishedKey};
 
 pub use issuers::{IssuerKeys, KeysOrigin};
@@ -88,6 +90,8 @@ pub struct State {
     pub decisions_days: BTreeMap<VendorId, u32>,
     /// The newest words of analysts on decisions.
     pub judgements: Judgements,
+    /// What was said last of the machine of each client.
+    pub postures: BTreeMap<ClientId, KnownPosture>,
     /// The backup that this ledger was brought back from last.
     pub from_backup: Option<FromBackup>,
 }

@@ -14,13 +14,15 @@ use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFil
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
     Cause, CertificateRevocation, CertificateUse, Event, ExternalKeys, FromBackup, IssuedCertificate,
-    IssuerKeysChange, KeyForm, PublicKey, RegisteredKey, Restoration, RestoreProposal, Severance,
+    IssuerKeysChange, KeyForm, PostureChange, PostureWord, PublicKey, RegisteredKey, Restoration,
+    RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
     ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
 };
 use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::personal::Personal;
+use portcullis_domain::posture::PushedWord;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
 use portcullis_risk::{Context, Judgement, Known, Missing};
@@ -335,6 +337,19 @@ fn one_of_each() -> Vec<Event> {
         ),
         judged(time, operator, client, false),
         judged(time, operator, client, true),
+        Event::PostureChanged(PostureChange {
+            client,
+            word: PostureWord::Statement {
+                failing: vec!["hardening/disk_encrypted".into()],
+                good_until: time,
+                signed_by: "key-1".into(),
+                sha256: "ab".repeat(32),
+            },
+            time,
+        }),
+        pushed(PushedWord::Failing),
+        pushed(PushedWord::Good { until: time }),
+        pushed(PushedWord::Withdrawn),
     ]
 }
 
@@ -351,6 +366,13 @@ fn judged(time: Timestamp, by: OperatorId, client: ClientId, undo: bool) -> Even
         reason: "not our exports".into(),
         time,
     })
+}
+
+fn pushed(word: PushedWord) -> Event {
+    let (operator, reason) = (OperatorId(id(3)), "malware found".into());
+    let word = PostureWord::Operator { operator, word, reason };
+    let time = "2026-11-21T10:20:30.123456Z".parse().unwrap();
+    Event::PostureChanged(PostureChange { client: ClientId(id(6)), word, time })
 }
 
 fn sealed(number: u64) -> SealedFile {

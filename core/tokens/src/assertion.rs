@@ -279,7 +279,8 @@ fn check_audience(found: &str, accepted: &[&str]) -> Result<(), AssertionError> 
     Err(AssertionError::Audience { found: shown(found), expected })
 }
 
-fn signer(compact: &Compact<'_>, keys: &[RegisteredKey]) -> Result<Thumbprint, AssertionError> {
+/// The registered key that has signed, of those that fit.
+pub(crate) fn signer(compact: &Compact<'_>, keys: &[RegisteredKey]) -> Result<Thumbprint, AssertionError> {
     let algorithm = compact.header.algorithm;
     let kid = compact.header.kid.as_deref();
     let named: Vec<&RegisteredKey> = keys.iter().filter(|key| key.may_be_called(kid)).collect();

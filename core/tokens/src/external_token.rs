@@ -157,6 +157,12 @@ impl ExternalClaims {
         self.members.get(name).and_then(Value::as_str)
     }
 
+    /// All claims, as they came.
+    #[must_use]
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
     /// The words of a claim that is a text with spaces or a list of texts; [`SCOPES_MAX`] of them.
     #[must_use]
     pub fn words(&self, name: &str) -> Vec<&str> {

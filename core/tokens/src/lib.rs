@@ -17,6 +17,7 @@ pub mod jwk;
 pub mod jws;
 pub mod next_key;
 pub mod nonce;
+pub mod posture;
 pub mod replay;
 pub mod session;
 pub mod signing;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_control::keys::SigningKeys;
 use portcullis_control::oauth::{Options, Server};
+use portcullis_control::posture::Postures;
 use portcullis_domain::event::{Event, KeyForm, RegisteredKey};
 use portcullis_domain::spec::{Declaration, Spec};
 use portcullis_domain::state::State;
@@ -49,6 +50,9 @@ fn main() {
         clock: Clock::new(|| Timestamp::from_second(NOW).unwrap(), || Duration::ZERO),
         state: Arc::new(move || Arc::clone(&state)),
         execute: Arc::new(|_| Box::pin(std::future::ready(Ok(Vec::new())))),
+        postures: Arc::new(Postures::in_memory(Timestamp::from_second(NOW).unwrap())),
+        tell: Arc::new(|_| Box::pin(std::future::ready(()))),
+        fetched: Arc::new(|_| None),
     })
     .unwrap();
     let mut number = 0;

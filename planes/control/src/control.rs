@@ -5,6 +5,7 @@ mod erasing;
 mod ledger;
 mod measuring;
 mod parts;
+mod posture;
 mod sealed;
 mod start;
 
@@ -39,6 +40,7 @@ use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::Metrics;
+use crate::posture::Postures;
 use crate::process::{Process, Started};
 use crate::risk::RiskSeen;
 use crate::severing::SeenKeys;
@@ -58,6 +60,8 @@ pub struct Options {
     pub decision_log_dir: PathBuf,
     /// Where sealed files of decisions are, and come to be.
     pub archive_dir: PathBuf,
+    /// Where the newest statements of clients' machines are kept.
+    pub posture_dir: PathBuf,
     pub clock: Clock,
     pub entropy: Entropy,
     pub issuer: String,
@@ -88,6 +92,7 @@ struct Shared {
     risk: RiskSeen,
     issuers: Issuers,
     feeds: Feeds,
+    postures: Arc<Postures>,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     /// The thread that seals, where there is one.
@@ -115,6 +120,7 @@ impl Control {
             reserve,
             decision_log_dir,
             archive_dir,
+            posture_dir,
             clock,
             entropy,
             issuer,
@@ -130,6 +136,9 @@ impl Control {
         };
         let reserve = Arc::new(reserve);
         let start::Folded { book, done, erased, replayed } = start::fold(&*store, &reserve).await?;
+        let now = clock.now();
+        let postures = tokio::task::spawn_blocking(move || Postures::open(posture_dir, now));
+        let postures = Arc::new(postures.await.map_err(|_| StoreError::Closed)?);
         let core = Arc::new(Core::new(book, store, reserve, clock, entropy));
         core.clear(done);
         let metrics = Arc::new(Metrics::new(series_max, core.clock.now()));
@@ -152,6 +161,7 @@ impl Control {
             risk: RiskSeen::default(),
             issuers: Issuers::default(),
             feeds: Feeds::default(),
+            postures,
             relay: OnceLock::new(),
             sealing: OnceLock::new(),
             process: Started::new(),
@@ -384,7 +394,13 @@ impl Control {
     fn facts(&self, state: &State) -> SnapshotFacts {
         let fetched = |id| self.0.issuers.fetched(id);
         let (issuer, origins) = (&self.0.issuer, &self.0.public_origins);
-        projection::facts(state, issuer, origins, &fetched, self.clock().now())
+        let mut facts = projection::facts(state, issuer, origins, &fetched, self.clock().now());
+        for client in &mut facts.clients {
+            if let Some(standing) = state.standing(&client.name) {
+                client.posture = self.0.postures.facts(state, &standing);
+            }
+        }
+        facts
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

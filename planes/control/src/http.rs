@@ -16,6 +16,7 @@ mod ledger;
 mod metrics;
 mod once;
 mod operators;
+mod posture;
 pub mod prepare;
 mod read;
 mod reload;
@@ -47,6 +48,7 @@ pub fn router(control: Control) -> Router {
         .route("/v1/clients", post(resources::enroll))
         .route("/v1/enrolments", post(client_keys::open_enrolment))
         .route("/v1/clients/{name}/keys", get(client_keys::list))
+        .route("/v1/clients/{name}/posture", get(posture::show).put(posture::push))
         .route("/v1/clients/{name}/revoke", post(closing::revoke_keys))
         .route("/v1/tokens/revoke", post(closing::revoke_token))
         .route("/v1/sign-out", post(closing::sign_out))

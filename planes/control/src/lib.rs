@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod missing;
 pub mod oauth;
 pub mod pem;
+pub mod posture;
 pub mod process;
 pub mod projection;
 mod record;

@@ -18,6 +18,7 @@ mod distinguished_name;
 mod form;
 mod issued;
 mod metadata;
+mod posture;
 mod register;
 mod resource;
 mod standing;
@@ -33,19 +34,22 @@ use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::event::Event;
 use portcullis_domain::state::State;
 use portcullis_policy::clock::Clock;
-use portcullis_policy::link::{RelayAnswer, RelayRequest};
+use portcullis_policy::link::{RelayAnswer, RelayRequest, ToGate};
 use portcullis_tokens::assertion::RegisteredKey;
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::{SigningError, SigningKey};
+use uuid::Uuid;
 
 use answer::{Answer, Failure};
 use client_keys::ClientKeys;
 use form::Form;
+use posture::Stating;
 use register::Registering;
 use used_assertions::UsedAssertions;
 use vendor_rates::VendorRates;
 
 use crate::keys::SigningKeys;
+use crate::posture::Postures;
 pub(crate) use register::code_digest;
 
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
@@ -55,6 +59,7 @@ pub const INTROSPECTION_PATH: &str = "/oauth/introspect";
 pub const REVOCATION_PATH: &str = "/oauth/revoke";
 pub const KEYS_PATH: &str = "/oauth/keys";
 pub const ENROLMENT_PATH: &str = "/oauth/enroll";
+pub const POSTURE_PATH: &str = "/oauth/posture";
 
 /// The state that decides now.
 pub type CurrentState = Arc<dyn Fn() -> Arc<State> + Send + Sync>;
@@ -63,6 +68,12 @@ pub type CurrentState = Arc<dyn Fn() -> Arc<State> + Send + Sync>;
 /// gates decide by them.
 pub type Execute =
     Arc<dyn Fn(Command) -> Pin<Box<dyn Future<Output = Result<Vec<Event>, NotDone>> + Send>> + Send + Sync>;
+
+/// Tells every gate something.
+pub type Tell = Arc<dyn Fn(ToGate) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// When the keys of an issuer were fetched last, since the start.
+pub type Fetched = Arc<dyn Fn(Uuid) -> Option<Timestamp> + Send + Sync>;
 
 /// What a client commanded doesn't hold.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +94,9 @@ pub struct Options {
     pub clock: Clock,
     pub state: CurrentState,
     pub execute: Execute,
+    pub postures: Arc<Postures>,
+    pub tell: Tell,
+    pub fetched: Fetched,
 }
 
 pub struct Server {
@@ -100,6 +114,11 @@ pub struct Server {
     issues: VendorRates,
     revocations: VendorRates,
     registrations: VendorRates,
+    statements: VendorRates,
+    posture_changes: VendorRates,
+    postures: Arc<Postures>,
+    tell: Tell,
+    fetched: Fetched,
     /// The first whole second of which no earlier process has seen anything.
     started_seconds: i64,
 }
@@ -119,6 +138,7 @@ enum Outcome {
     /// Answer once the command is in the ledger.
     Revoke(Box<Command>),
     Register(Box<Registering>),
+    State(Box<Stating>),
 }
 
 impl Server {
@@ -128,7 +148,8 @@ impl Server {
     /// # Errors
     /// The cryptographic library refuses to make a key.
     pub fn new(options: Options) -> Result<Self, SigningError> {
-        let Options { issuer, public_origins, signing_keys, clock, state, execute } = options;
+        let Options { issuer, public_origins, signing_keys, clock, state, execute, postures, tell, fetched } =
+            options;
         let started_seconds = first_whole_second(clock.now());
         let nobodys = SigningKey::generate(Algorithm::ES256)?;
         let thumbprint = nobodys.public_jwk().thumbprint();
@@ -147,6 +168,11 @@ impl Server {
             issues: VendorRates::new(vendor_rates::TOKENS),
             revocations: VendorRates::new(vendor_rates::REVOCATIONS),
             registrations: VendorRates::new(vendor_rates::REGISTRATIONS),
+            statements: VendorRates::new(vendor_rates::STATEMENTS),
+            posture_changes: VendorRates::new(vendor_rates::POSTURE_CHANGES),
+            postures,
+            tell,
+            fetched,
             started_seconds,
         })
     }
@@ -156,6 +182,7 @@ impl Server {
         let answer = match self.decide(request) {
             Ok(Outcome::Answer(answer)) => answer,
             Ok(Outcome::Register(registering)) => self.register(*registering).await,
+            Ok(Outcome::State(stating)) => self.state_posture(*stating).await,
             Ok(Outcome::Revoke(command)) => match (self.execute)(*command).await {
                 Ok(_) => Answer::empty(),
                 Err(error) => {
@@ -183,6 +210,7 @@ impl Server {
             REVOCATION_PATH => issued::revoke,
             KEYS_PATH => register::rotate,
             ENROLMENT_PATH => register::enroll,
+            POSTURE_PATH => posture::state,
             _ => return Err(Box::new(Failure::not_found(path))),
         };
         check_method(request, &["POST"])?;

@@ -194,6 +194,7 @@ impl Told {
             "/oauth/jwks",
             "/oauth/keys",
             "/oauth/enroll",
+            "/oauth/posture",
         ];
         DecisionDraft {
             vendor: about.map(|about| about.vendor),

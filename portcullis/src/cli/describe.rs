@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use jiff::Timestamp;
 use portcullis_api::metrics::VendorMetrics;
+use portcullis_api::posture::PostureView;
 use portcullis_api::resource::{ResourceView, SourceView};
 use portcullis_api::severing::{SeveranceView, SeverancesView};
 use portcullis_domain::spec::Kind;
@@ -16,7 +17,7 @@ use super::output::{Format, Output, Paint, Style, json as as_json, width_max};
 use super::restore::cause;
 use super::server::{Server, text_of, texts_of};
 use super::table::Table;
-use super::{Outcome, Place, get, metrics, time};
+use super::{Outcome, Place, get, metrics, posture, time};
 use crate::clock::system_clock;
 
 #[derive(clap::Args)]
@@ -34,6 +35,8 @@ struct World {
     open: Vec<SeveranceView>,
     /// Of a vendor.
     health: Option<VendorMetrics>,
+    /// Of a client.
+    posture: Option<PostureView>,
 }
 
 pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
@@ -49,7 +52,11 @@ pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) 
         Kind::Vendor => Some(metrics::look(&server, &arguments.name, "1h").await?),
         _ => None,
     };
-    let world = World { of, open: severances.open, health };
+    let held = match arguments.kind {
+        Kind::Client => Some(server.get(&["v1", "clients", &arguments.name, "posture"]).await?),
+        _ => None,
+    };
+    let world = World { of, open: severances.open, health, posture: held };
     let text = match out.format {
         Format::Table => told(&world, &view, out.paint, system_clock().now())?,
         Format::Json => as_json(&whole(&world, &view))?,
@@ -176,6 +183,9 @@ fn whole(world: &World, view: &ResourceView) -> Value {
         if let Some(health) = &world.health {
             members.insert("metrics".to_owned(), json!(health));
         }
+        if let Some(posture) = &world.posture {
+            members.insert("posture".to_owned(), json!(posture));
+        }
     }
     whole
 }
@@ -210,6 +220,10 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
             let refused = if key.refused { paint.paint("  refused", Style::Bad) } else { String::new() };
             text.push_str(&format!("  {:<11}  {}{refused}\n", key.form, key.thumbprint));
         }
+    }
+    if let Some(held) = world.posture.as_ref().filter(|held| held.state != "not_asked") {
+        text.push_str(&paint.paint("\nposture\n", Style::Dim));
+        text.push_str(&posture::told(held, paint));
     }
     if let Some(source) = &view.status.source {
         text.push_str(&source_told(source, paint));
@@ -360,7 +374,7 @@ mod tests {
             cause: CauseView::Operator { operator: "jo".into(), reason: "leak".into() },
             time: "2026-11-21T02:00:00Z".parse().unwrap(),
         }];
-        World { of, open, health: None }
+        World { of, open, health: None, posture: None }
     }
 
     #[test]

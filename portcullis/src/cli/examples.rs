@@ -96,6 +96,23 @@ Examples:
 
 Nothing opens such a key again. `portcullis client enroll NAME --recover` gives the client another way in.";
 
+pub(super) const CLIENT_POSTURE: &str = "\
+Examples:
+  portcullis client posture acme-1
+  portcullis client posture acme-1 failing --reason 'malware found'
+  portcullis client posture acme-1 good --for 24h --reason 'looked at by the device management'
+  portcullis client posture acme-1 none --reason 'the machine is clean again'
+
+Every gate knows it when the command returns. `failing` holds until another word; the machine's own word doesn't lift it.";
+
+pub(super) const ATTEST: &str = "\
+Examples:
+  portcullis attest acme-1 --key acme-1.pem --print
+  portcullis attest acme-1 --key acme-1.pem --gate https://gate.example --program /usr/local/bin/agent
+  portcullis attest acme-1 --key acme-1.pem --gate https://gate.example --every 1h
+
+It reads what any user may read; run as root it also knows the firewall. What it can't tell is said to be unknown.";
+
 pub(super) const SIGN_OUT: &str = "\
 Examples:
   portcullis sign-out vendor/acme --reason 'tokens in a log'

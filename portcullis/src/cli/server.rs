@@ -137,6 +137,11 @@ impl Server {
         self.answer(request).await
     }
 
+    /// What may be sent twice.
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
+        Ok(self.answer(self.request(Method::PUT, path)?.json(body)).await?.1)
+    }
+
     pub(super) async fn delete<T: DeserializeOwned>(
         &self,
         path: &[&str],

@@ -47,6 +47,8 @@ pub(super) struct Metadata {
     pub(super) key_endpoint: Option<String>,
     #[serde(rename = "portcullis_enrolment_endpoint")]
     pub(super) enrolment_endpoint: Option<String>,
+    #[serde(rename = "portcullis_posture_endpoint")]
+    pub(super) posture_endpoint: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]

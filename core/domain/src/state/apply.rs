@@ -42,6 +42,7 @@ impl State {
                 self.issuer_keys.remove(id);
                 self.resources.remove(&(*kind, name.clone()));
                 self.forget_keyring(ClientId(*id));
+                self.postures.remove(&ClientId(*id));
             }
             Event::OperatorAdded { id, name, token_sha256 } => {
                 self.hold(name);
@@ -81,6 +82,7 @@ impl State {
             Event::CertificateIssued(issued) => self.apply_certificate_issued(issued),
             Event::CertificateRevoked(revocation) => self.apply_certificate_revoked(revocation),
             Event::DecisionJudged(word) => self.apply_judged(word),
+            Event::PostureChanged(change) => self.apply_posture(change),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);

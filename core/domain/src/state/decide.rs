@@ -77,6 +77,12 @@ impl State {
             Command::UnjudgeDecision { decision, by, reason } => {
                 self.decide_unjudge(decision, by, reason, context)
             }
+            Command::StatePosture { client, judged, signed_by, sha256, was_stale } => {
+                Ok(self.decide_stated_posture(client, judged, (signed_by, sha256), was_stale, context))
+            }
+            Command::PushPosture { client, word, by, reason } => {
+                self.decide_pushed_posture(&client, word, (by, reason), context)
+            }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

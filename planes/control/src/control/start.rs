@@ -1,7 +1,7 @@
 //! What happens before the first command: the fold, the founding, and what the reserve holds.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use portcullis_domain::command::Command;
@@ -106,6 +106,7 @@ impl Control {
     /// The authorization server, which decides by what is in force.
     pub(super) fn authorization_server(&self) -> Result<oauth::Server, SigningError> {
         let (core, executor) = (Arc::clone(&self.0.core), Arc::downgrade(&self.0));
+        let (teller, fetcher) = (Weak::clone(&executor), Weak::clone(&executor));
         oauth::Server::new(oauth::Options {
             issuer: self.0.issuer.clone(),
             public_origins: self.0.public_origins.clone(),
@@ -121,6 +122,16 @@ impl Control {
                     control.execute_for_client(command).await
                 })
             }),
+            postures: Arc::clone(&self.0.postures),
+            tell: Arc::new(move |message| {
+                let control = teller.upgrade().map(Self);
+                Box::pin(async move {
+                    if let Some(control) = control {
+                        control.tell_gates(message).await;
+                    }
+                })
+            }),
+            fetched: Arc::new(move |id| fetcher.upgrade().and_then(|shared| shared.issuers.fetched(id))),
         })
     }
 

@@ -222,7 +222,7 @@ fn authenticate_by_certificate<'a>(exchange: &Exchange<'a>) -> Result<Caller<'a>
 
 /// The term of a key that the client has, or had until lately; whether it is over is looked at with all
 /// else that may stand against the client.
-fn term_of(
+pub(super) fn term_of(
     exchange: &Exchange<'_>,
     standing: &Standing<'_>,
     thumbprint: &str,

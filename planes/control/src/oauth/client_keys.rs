@@ -10,7 +10,12 @@ use portcullis_domain::ids::ClientId;
 use portcullis_domain::state::{Standing, State};
 use portcullis_tokens::assertion::RegisteredKey;
 use portcullis_tokens::jwk::{Jwk, JwkSet, VerifyingKey};
+use portcullis_tokens::thumbprint::Thumbprint;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
+
+use super::certificate;
 
 /// Clients whose keys are held; full, all are forgotten, which costs each one reading.
 const CLIENTS_MAX: usize = 4_096;
@@ -48,6 +53,21 @@ impl ClientKeys {
             keys
         })
     }
+}
+
+/// The keys of the certificates that the client registered, those that are valid now.
+pub(super) fn of_certificates(state: &State, standing: &Standing<'_>, now: Timestamp) -> Vec<RegisteredKey> {
+    let terms = state.key_terms(standing).filter(|(_, term)| term.until > Timestamp::MIN);
+    let keys = terms.map(|(key, _)| key).filter(|key| key.form == KeyForm::Certificate);
+    let declared = standing.client_spec.certificates.iter().map(String::as_str);
+    let own: Vec<&str> = keys.filter_map(|key| key.public.as_ref().and_then(Value::as_str)).collect();
+    let pems = own.into_iter().rev().chain(declared);
+    pems.filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok())
+        .filter_map(|der| {
+            let (key, _) = certificate::public_key(&der, now)?;
+            Some(RegisteredKey { key, kid: None, thumbprint: Thumbprint::of_certificate(&der) })
+        })
+        .collect()
 }
 
 /// The newest first: only so many are tried.

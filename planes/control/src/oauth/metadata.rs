@@ -5,7 +5,10 @@ use portcullis_domain::state::signing_keys::KeyStage;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::{ENROLMENT_PATH, INTROSPECTION_PATH, JWKS_PATH, KEYS_PATH, REVOCATION_PATH, Server, TOKEN_PATH};
+use super::{
+    ENROLMENT_PATH, INTROSPECTION_PATH, JWKS_PATH, KEYS_PATH, POSTURE_PATH, REVOCATION_PATH, Server,
+    TOKEN_PATH,
+};
 
 const AUTHENTICATION_METHODS: [&str; 3] =
     ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
@@ -21,6 +24,8 @@ pub(super) fn document(server: &Server) -> Answer {
         // Our own: a client registers its next key, or its first.
         "portcullis_key_endpoint": server.url(KEYS_PATH),
         "portcullis_enrolment_endpoint": server.url(ENROLMENT_PATH),
+        // What its machine says about itself.
+        "portcullis_posture_endpoint": server.url(POSTURE_PATH),
     });
     let mut document = json!({
         "issuer": server.issuer,

@@ -7,6 +7,7 @@ mod hostile;
 mod issuing;
 mod key_terms;
 mod liveness;
+mod posture;
 mod private_key_jwt;
 mod registering;
 mod world;

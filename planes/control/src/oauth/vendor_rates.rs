@@ -17,6 +17,11 @@ pub(super) const TOKENS: RateLimit = RateLimit { per_second: 10_000, burst: 100_
 /// Keys: each time the ledger grows for good too, and an honest client does it four times a year.
 pub(super) const REGISTRATIONS: RateLimit = RateLimit { per_second: 1, burst: 100 };
 
+/// Statements of machines: a signature check each. Of 20,000 machines that say something each hour, with as much again.
+pub(super) const STATEMENTS: RateLimit = RateLimit { per_second: 20, burst: 20_000 };
+/// Those that say something else than before: the ledger grows for good.
+pub(super) const POSTURE_CHANGES: RateLimit = RateLimit { per_second: 1, burst: 20_000 };
+
 /// What each vendor took, over all its clients. As many entries as vendors were ever declared.
 pub(super) struct VendorRates {
     limit: RateLimit,

@@ -97,6 +97,7 @@ impl World {
             reserve: self.reserve(),
             decision_log_dir: self.log_dir(),
             archive_dir: self.directory.path().join("archive"),
+            posture_dir: self.directory.path().join("posture"),
             clock: Clock::new(
                 move || Timestamp::from_microsecond(now_us.load(Ordering::SeqCst)).unwrap(),
                 move || started.elapsed(),

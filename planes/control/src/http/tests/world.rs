@@ -64,6 +64,7 @@ impl World {
             reserve: ReserveFile::open(path("severances.reserve"), 8, 4_096).unwrap(),
             decision_log_dir: directory.path().to_owned(),
             archive_dir: directory.path().join("archive"),
+            posture_dir: directory.path().join("posture"),
             clock: Clock::new(
                 move || Timestamp::from_second(wall.load(Ordering::Relaxed)).unwrap(),
                 || Duration::ZERO,

@@ -36,6 +36,7 @@ fn metadata_says_what_is_served() {
         "revocation_endpoint": "https://gate.example/oauth/revoke",
         "portcullis_key_endpoint": "https://gate.example/oauth/keys",
         "portcullis_enrolment_endpoint": "https://gate.example/oauth/enroll",
+        "portcullis_posture_endpoint": "https://gate.example/oauth/posture",
     });
     expect["mtls_endpoint_aliases"] = endpoints.clone();
     expect.as_object_mut().unwrap().extend(endpoints.as_object().unwrap().clone());

@@ -15,7 +15,7 @@ use portcullis_domain::spec::{Declaration, Spec};
 use portcullis_domain::state::State;
 use portcullis_domain::target::Target;
 use portcullis_policy::clock::Clock;
-use portcullis_policy::link::{RelayAnswer, RelayRequest};
+use portcullis_policy::link::{RelayAnswer, RelayRequest, ToGate};
 use portcullis_tokens::access_token::{self, AccessClaims, TokenKeys};
 use portcullis_tokens::assertion::{self, NewAssertion};
 use portcullis_tokens::jwk::JwkSet;
@@ -27,7 +27,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::keys::SigningKeys;
-use crate::oauth::{Execute, NotDone, Options, Server};
+use crate::oauth::{Execute, NotDone, Options, Server, Tell};
+use crate::posture::Postures;
 
 pub const ISSUER: &str = "https://gate.example";
 pub const TOKEN_ENDPOINT: &str = "https://gate.example/oauth/token";
@@ -48,6 +49,8 @@ pub struct World {
     pub state: Arc<Mutex<Arc<State>>>,
     pub seconds: Arc<AtomicI64>,
     pub revoked: Arc<Mutex<Vec<(String, Timestamp)>>>,
+    /// What gates were told.
+    pub told: Arc<Mutex<Vec<ToGate>>>,
     /// The key of client `batch`.
     pub key: SigningKey,
     /// The certificate of client `pinned`.
@@ -66,6 +69,7 @@ impl World {
         let state = Arc::new(Mutex::new(Arc::new(registry(&key, &certificate))));
         let seconds = Arc::new(AtomicI64::new(START));
         let revoked = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::new(Mutex::new(Vec::new()));
         let signing_key = Arc::new(SigningKey::generate(algorithm).unwrap());
         let (hand, current) = (Arc::clone(&seconds), Arc::clone(&state));
         let server = Server::new(Options {
@@ -78,6 +82,9 @@ impl World {
             ),
             state: Arc::new(move || Arc::clone(&current.lock().unwrap())),
             execute: recording(&state, &revoked, &seconds),
+            postures: Arc::new(Postures::in_memory(Timestamp::from_second(START).unwrap())),
+            tell: telling(&told),
+            fetched: Arc::new(|_| None),
         })
         .unwrap();
         let world = Self {
@@ -86,6 +93,7 @@ impl World {
             state,
             seconds,
             revoked,
+            told,
             key,
             certificate,
             assertions: AtomicU64::new(0),
@@ -330,6 +338,14 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Applies what is commanded to the state, but only the first revocation: then the disk is full.
+fn telling(told: &Arc<Mutex<Vec<ToGate>>>) -> Tell {
+    let told = Arc::clone(told);
+    Arc::new(move |message| {
+        told.lock().unwrap().push(message);
+        Box::pin(std::future::ready(()))
+    })
+}
+
 fn recording(
     state: &Arc<Mutex<Arc<State>>>,
     revoked: &Arc<Mutex<Vec<(String, Timestamp)>>>,
