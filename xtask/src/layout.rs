@@ -7,7 +7,7 @@ use crate::report::Outcome;
 use crate::tree::Tree;
 
 /// Every folder that holds a crate. A new one is a decision: add it here, and to ARCHITECTURE.md.
-const FOLDERS: [&str; 17] = [
+const FOLDERS: [&str; 18] = [
     "core/domain",
     "core/policy",
     "core/tokens",
@@ -16,6 +16,7 @@ const FOLDERS: [&str; 17] = [
     "core/ledger",
     "core/metrics",
     "core/risk",
+    "core/replay",
     "adapters/store",
     "adapters/decision_log",
     "adapters/archive",
