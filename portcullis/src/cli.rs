@@ -30,6 +30,7 @@ mod posture;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod replay;
 mod restore;
 mod server;
 mod sever;
@@ -189,6 +190,9 @@ enum Verb {
     /// Print what is known of an address, and by which feeds
     #[command(after_help = examples::ORIGIN)]
     Origin(feed::OriginArguments),
+    /// Score logs that you have, as the gate would have, and report what it would have done
+    #[command(after_help = examples::REPLAY)]
+    Replay(Box<replay::Arguments>),
     /// Read settings, certificates and identities anew, while everything serves on
     Reload,
     /// Check folder, disk, permissions, certificates, server, clock, ledger, gate and upstreams
@@ -298,6 +302,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
         Verb::Feed(verb) => feed::feed(&place, &out, verb).await,
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
+        Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
         Verb::Completion(arguments) => local::completion(&out, &arguments),
@@ -384,6 +389,8 @@ mod tests {
             "portcullis origin 2001:db8::1",
             "portcullis metrics acme --window 24h --watch",
             "portcullis reload --dir D",
+            "portcullis replay --format cloudtrail A B --report F.html --assume fail -o json",
+            "portcullis replay - --map client=user --map endpoint=channel --since 2015-09-12T00:00:00Z",
         ] {
             check(line, true);
         }
@@ -418,6 +425,9 @@ mod tests {
             "portcullis backup create F --recipient age1x",
             "portcullis ledger prove -1",
             "portcullis demon",
+            "portcullis replay",
+            "portcullis replay A --format syslog",
+            "portcullis replay A --assume perhaps",
             "portcullis certificate issue acme-robot",
             "portcullis certificate revoke 4a1b",
             "portcullis certificate crl servers",

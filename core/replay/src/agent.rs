@@ -20,7 +20,7 @@ pub fn products(agent: &str) -> Option<TlsClient> {
             continue;
         }
         let name = named(word.split('/').next().unwrap_or_default());
-        if !name.is_empty() && !names.iter().any(|known| *known == name) {
+        if !name.is_empty() && !names.contains(&name) {
             names.push(name);
         }
         if names.len() >= PRODUCTS_MAX {
@@ -56,10 +56,13 @@ mod tests {
             let products = products(agent);
             assert_eq!(products.as_ref().map(TlsClient::as_str), expect, "{agent}");
         };
-        check("aws-sdk-go/1.41.4 (go1.18.3; linux; amd64) amazon-ssm-agent/", Some("aws-sdk-go go linux amd amazon-ssm-agent"));
+        check(
+            "aws-sdk-go/1.41.4 (go1.18.3; linux; amd64) amazon-ssm-agent/",
+            Some("aws-sdk-go go linux amd amazon-ssm-agent"),
+        );
         check("aws-sdk-go-v2/1.17.0 os/linux lang/go/1.18.10", Some("aws-sdk-go-v2 os lang"));
         check("stratus-red-team_39f95f43-cd2f-4beb-b69e-be60b6fe1f57", Some("stratus-red-team"));
-        check("[Boto3/1.26.165 Python/3.10.6]", Some("Boto3 Python"));
+        check("[Boto3/1.26.165 Python/3.10.6]", Some("Boto Python"));
         check("curl/8.5.0", Some("curl"));
         check("-", None);
         check("1.2.3", Some("(no product)"));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 /// A request with its answer, as far as a log holds them.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Call {
     /// Microseconds since the Unix epoch.
     pub at_us: i64,
@@ -28,25 +28,6 @@ pub struct Call {
     pub object: Option<u32>,
     /// Age of the credential in use.
     pub token_age_seconds: Option<u32>,
-}
-
-impl Default for Call {
-    fn default() -> Self {
-        Self {
-            at_us: 0,
-            client: String::new(),
-            key: None,
-            source: None,
-            tls: None,
-            endpoint: String::new(),
-            status: 0,
-            request_bytes: 0,
-            response_bytes: 0,
-            records: None,
-            object: None,
-            token_age_seconds: None,
-        }
-    }
 }
 
 /// Where it came from.

@@ -162,7 +162,9 @@ fn k8s_table<B>(
 ) -> io::Result<ControlFlow<B>> {
     let mut columns = None;
     lines::each(from, |number, line| {
-        let Line::Whole(line) = line else { return visit(number, Err(Broken::new("it is longer than 1 MiB"))) };
+        let Line::Whole(line) = line else {
+            return visit(number, Err(Broken::new("it is longer than 1 MiB")));
+        };
         let line = String::from_utf8_lossy(line);
         match &columns {
             Some(columns) => visit(number, k8s_audit::parse_row(&line, columns)),

@@ -5,6 +5,7 @@
 
 mod agent;
 mod call;
+mod facts;
 mod format;
 mod formats;
 mod hash;
@@ -12,6 +13,9 @@ mod lines;
 mod log;
 mod mapping;
 mod objects;
+pub mod page;
+pub mod report;
+mod score;
 mod tar;
 mod template;
 
@@ -20,4 +24,5 @@ pub use format::{ClientBy, Format, HEAD_BYTES, Reading, UnknownFormat};
 pub use lines::LINE_BYTES_MAX;
 pub use log::{Limits, Log, LogError, Seen};
 pub use mapping::{FIELDS, Mapping, MappingError};
+pub use score::{Assume, Scored, Settings, score};
 pub use tar::{Tar, TarError, is_tar};

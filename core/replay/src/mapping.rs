@@ -56,9 +56,9 @@ impl Mapping {
     pub(crate) fn value<'a>(&self, object: &'a Value, field: &str) -> Option<&'a Value> {
         let found = match self.0.get(field) {
             // A member may have dots in its own name.
-            Some(path) => object.get(path.join(".")).or_else(|| {
-                path.iter().try_fold(object, |object, member| object.get(member))
-            }),
+            Some(path) => object
+                .get(path.join("."))
+                .or_else(|| path.iter().try_fold(object, |object, member| object.get(member))),
             None => object.get(field),
         };
         found.filter(|value| !value.is_null())

@@ -150,11 +150,14 @@ impl Objects {
             return self.restart(visit, "it is nested too deeply");
         }
         let outside = self.open.len() == self.base && !self.around;
-        let list = byte == b'[' && self.base == 0 && !self.around && match self.open.len() {
-            0 => true,
-            1 => self.before == b':' && self.is_list(),
-            _ => false,
-        };
+        let list = byte == b'['
+            && self.base == 0
+            && !self.around
+            && match self.open.len() {
+                0 => true,
+                1 => self.before == b':' && self.is_list(),
+                _ => false,
+            };
         if outside && byte == b'{' {
             self.buffer.clear();
             self.too_long = false;
@@ -247,10 +250,7 @@ impl Objects {
         visit(self.began_on, Found::Broken(why))
     }
 
-    fn noise<B>(
-        &mut self,
-        visit: &mut impl FnMut(u64, Found<'_>) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    fn noise<B>(&mut self, visit: &mut impl FnMut(u64, Found<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
         if std::mem::replace(&mut self.noise_told, true) {
             return ControlFlow::Continue(());
         }
@@ -292,7 +292,7 @@ mod tests {
         check("[{\"a\":1},\n{\"b\":\"}\"}]", &["1 {\"a\":1}", "2 {\"b\":\"}\"}"]);
         check(
             "{\"x\":\"\\\"[\", \"Records\" : [{\"a\":{}},\n {\"b\":2}], \"y\": {\"z\":[1,{}]}}\n{\"c\":3}",
-            &["1 {\"a\":{}}", "2 {\"b\":2}", "2 {\"c\":3}"],
+            &["1 {\"a\":{}}", "2 {\"b\":2}", "3 {\"c\":3}"],
         );
         check("{\"Records\":[]}{\"Records\":[{}]}", &["1 {}"]);
         check("{\"n\":{\"Records\":[{}]}}", &["1 {\"n\":{\"Records\":[{}]}}"]);
@@ -301,7 +301,10 @@ mod tests {
     #[test]
     fn what_is_broken_costs_itself_and_little_more() {
         let ends = "the object before does not end";
-        check("{\"a\":1\n{\"b\":2}\n{\"c\":3}", &[&format!("1 broken: {ends}"), "2 {\"b\":2}", "3 {\"c\":3}"]);
+        check(
+            "{\"a\":1\n{\"b\":2}\n{\"c\":3}",
+            &[&format!("1 broken: {ends}"), "2 {\"b\":2}", "3 {\"c\":3}"],
+        );
         check("{\"a\":\"x\n{\"b\":2}", &["1 broken: a text does not end on its line", "2 {\"b\":2}"]);
         check("{\"a\":1]\n{\"b\":2}", &["1 broken: its brackets do not match", "2 {\"b\":2}"]);
         check("hello world\n{\"b\":2}", &["1 broken: it is no JSON object", "2 {\"b\":2}"]);

@@ -138,7 +138,11 @@ fn number(field: &[u8]) -> Option<u64> {
     }
     let digits = text(field);
     let digits = digits.trim_matches(' ');
-    if digits.is_empty() { Some(0) } else { u64::from_str_radix(digits, 8).ok().filter(|value| *value < 1 << 60) }
+    if digits.is_empty() {
+        Some(0)
+    } else {
+        u64::from_str_radix(digits, 8).ok().filter(|value| *value < 1 << 60)
+    }
 }
 
 fn name_of(header: &[u8; BLOCK]) -> String {

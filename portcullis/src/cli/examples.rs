@@ -47,6 +47,16 @@ pub(super) const DIFF: &str = "\
 Examples:
   portcullis diff -f acme.yaml";
 
+pub(super) const REPLAY: &str = "\
+Examples:
+  portcullis replay --format cloudtrail CloudTrail/ --report cloudtrail.html
+  portcullis replay access.log access.log.1.gz --client-by user
+  portcullis replay audit.log --client system:serviceaccount -o json
+  portcullis replay edits.jsonl --map client=user --map endpoint=channel
+
+No server is needed, and nothing is changed. Formats: AWS CloudTrail, Kubernetes audit, access logs of
+nginx and Apache, and JSON lines of your own.";
+
 pub(super) const GET: &str = "\
 Examples:
   portcullis get vendors

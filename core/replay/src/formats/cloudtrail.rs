@@ -53,13 +53,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Broken> {
 /// Who it is, and which of its keys it used. A role is one client, whoever has assumed it under whatever session name: so a
 /// stolen session is the role's own, from elsewhere.
 fn principal(identity: &Value) -> Option<(String, Option<String>)> {
-    let text = |pointer: &str| identity.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text =
+        |pointer: &str| identity.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     let arn = text("/arn");
     match text("/type") {
         Some("AssumedRole") => {
             let role = text("/sessionContext/sessionIssuer/arn").map(str::to_owned);
             // Keys of a role's sessions are new each time, by design.
-            Some((role.or_else(|| arn.map(role_of)).or_else(|| text("/principalId").map(without_session))?, None))
+            Some((
+                role.or_else(|| arn.map(role_of)).or_else(|| text("/principalId").map(without_session))?,
+                None,
+            ))
         }
         Some("WebIdentityUser" | "SAMLUser" | "IdentityCenterUser" | "Unknown" | "Directory") => {
             let who = arn.or_else(|| text("/principalId")).or_else(|| text("/userName"))?;
@@ -113,7 +117,7 @@ fn status_of(code: &str) -> u16 {
 fn count(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let number = value.as_f64()?;
-        (number >= 0.0 && number < 1e15).then_some(number as u64)
+        (0.0..1e15).contains(&number).then_some(number as u64)
     })
 }
 
@@ -157,10 +161,14 @@ mod tests {
     #[test]
     fn users_have_keys_and_services_are_passed_over() {
         let mut user = event();
-        user["userIdentity"] = json!({"type": "IAMUser", "arn": "arn:aws:iam::1:user/b", "accessKeyId": "AKIA1"});
+        user["userIdentity"] =
+            json!({"type": "IAMUser", "arn": "arn:aws:iam::1:user/b", "accessKeyId": "AKIA1"});
         user["errorCode"] = "Client.UnauthorizedOperation".into();
         let Ok(Parsed::Call(call)) = read(&user) else { panic!("no call") };
-        assert_eq!((call.client.as_str(), call.key.as_deref(), call.status), ("arn:aws:iam::1:user/b", Some("AKIA1"), 403));
+        assert_eq!(
+            (call.client.as_str(), call.key.as_deref(), call.status),
+            ("arn:aws:iam::1:user/b", Some("AKIA1"), 403)
+        );
         for (pointer, value, expect) in [
             ("/sourceIPAddress", json!("rds.amazonaws.com"), Passed::Provider),
             ("/userIdentity", json!({"invokedBy": "rds.amazonaws.com"}), Passed::Provider),
@@ -175,7 +183,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        for (field, expect) in [("eventTime", "`eventTime`"), ("eventSource", "`eventSource`"), ("eventName", "`eventName`")] {
+        for (field, expect) in
+            [("eventTime", "`eventTime`"), ("eventSource", "`eventSource`"), ("eventName", "`eventName`")]
+        {
             let mut event = event();
             event.as_object_mut().unwrap().remove(field);
             assert!(read(&event).unwrap_err().0.contains(expect));

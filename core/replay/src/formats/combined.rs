@@ -111,7 +111,8 @@ fn instant(text: &str) -> Result<i64, Broken> {
     if !marks.iter().all(|(at, mark)| text.get(*at..at + 1) == Some(mark)) {
         return Err(refused());
     }
-    let month = text.get(3..6).and_then(|name| MONTHS.iter().position(|month| *month == name)).ok_or_else(refused)?;
+    let month =
+        text.get(3..6).and_then(|name| MONTHS.iter().position(|month| *month == name)).ok_or_else(refused)?;
     let zone = number(22, 24)? * 3_600 + number(24, 26)? * 60;
     let zone = match text.get(21..22) {
         Some("+") => zone,
@@ -147,17 +148,24 @@ mod tests {
 
     #[test]
     fn common_and_combined_of_nginx_and_apache() {
-        let common = call(r#"127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /apache_pb.gif HTTP/1.0" 200 2326"#);
+        let common =
+            call(r#"127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /apache_pb.gif HTTP/1.0" 200 2326"#);
         assert_eq!((common.client.as_str(), common.endpoint.as_str()), ("frank", "GET /apache_pb.gif"));
         assert_eq!(common.at_us, 971_211_336_000_000);
         assert_eq!((common.status, common.response_bytes, common.tls), (200, 2_326, None));
         let combined = call(
             r#"2001:db8::7 - - [10/Oct/2023:13:55:36 +0530] "POST /orders/17?x=\"1 HTTP/1.1" 201 - "-" "curl/8.5.0 (\"x\")" 0.01"#,
         );
-        assert_eq!((combined.client.as_str(), combined.endpoint.as_str()), ("2001:db8::7", "POST /orders/{id}"));
+        assert_eq!(
+            (combined.client.as_str(), combined.endpoint.as_str()),
+            ("2001:db8::7", "POST /orders/{id}")
+        );
         assert_eq!(combined.source.unwrap().prefix(), "2001:db8:0::/48");
         assert_eq!(combined.tls.unwrap().as_str(), "curl x");
-        assert_eq!(call(r#"::ffff:192.0.2.1 - - [10/Oct/2023:13:55:36 +0000] "-" 400 0"#).client, "192.0.2.1");
+        assert_eq!(
+            call(r#"::ffff:192.0.2.1 - - [10/Oct/2023:13:55:36 +0000] "-" 400 0"#).client,
+            "192.0.2.1"
+        );
         assert_eq!(
             call(r#"192.0.2.1 - a b [2023-10-10T13:55:36+00:00] "\x16\x03\x01" 400 157 "-" "-""#).endpoint,
             "(no request)"
@@ -167,7 +175,9 @@ mod tests {
     #[test]
     fn who_is_the_client_is_said() {
         let line = r#"192.0.2.1 - u [10/Oct/2023:13:55:36 +0000] "GET / HTTP/1.1" 200 1 "-" "curl/8""#;
-        for (by, expect) in [(ClientBy::User, "u"), (ClientBy::Address, "192.0.2.1"), (ClientBy::Agent, "curl")] {
+        for (by, expect) in
+            [(ClientBy::User, "u"), (ClientBy::Address, "192.0.2.1"), (ClientBy::Agent, "curl")]
+        {
             let Ok(Parsed::Call(call)) = parse(line, by) else { panic!("{by:?}") };
             assert_eq!(call.client, expect);
         }
@@ -182,7 +192,10 @@ mod tests {
             (r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET /"#, "end of the quoted request"),
             (r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET /" x 1"#, "status"),
             (r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET /" 200 x"#, "number of bytes"),
-            (r#"1.2.3.4 - - [31/Feb/2000:13:55:36 -0700] "GET /" 200 1"#, "`31/Feb/2000:13:55:36 -0700` is no time"),
+            (
+                r#"1.2.3.4 - - [31/Feb/2000:13:55:36 -0700] "GET /" 200 1"#,
+                "`31/Feb/2000:13:55:36 -0700` is no time",
+            ),
             (r#"1.2.3.4 - - [10/Oct/1066:13:55:36 -0700] "GET /" 200 1"#, "before 1990"),
         ] {
             let why = parse(line, ClientBy::User).unwrap_err().0;

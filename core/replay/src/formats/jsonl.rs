@@ -141,9 +141,11 @@ mod tests {
         assert_eq!((call.endpoint.as_str(), call.records, call.status), ("GET /parcels/{id}", Some(3), 200));
         assert_eq!(call.tls, Some(TlsClient::Ja4("t13d15h2_8daaf6152771".into())));
         assert!(call.object.is_some());
-        for (time, expect) in
-            [("1795255200", 1_795_255_200_000_000), ("1795255200.25", 1_795_255_200_250_000), ("1795255200000", 1_795_255_200_000_000)]
-        {
+        for (time, expect) in [
+            ("1795255200", 1_795_255_200_000_000),
+            ("1795255200.25", 1_795_255_200_250_000),
+            ("1795255200000", 1_795_255_200_000_000),
+        ] {
             let line = format!(r#"{{"time":{time},"client":"c","endpoint":"e"}}"#);
             assert_eq!(read(&line, &[]).unwrap().at_us, expect, "{time}");
         }
@@ -172,8 +174,14 @@ mod tests {
             (r#"{"time":1,"client":"c","path":"/"}"#, "its time is before 1990 or after 2099"),
             (r#"{"time":1e300,"client":"c","path":"/"}"#, "its time is before 1990 or after 2099"),
             (r#"{"time":"2026-11-21T10:00:00Z","client":{},"path":"/"}"#, "`client` is no text"),
-            (r#"{"time":"2026-11-21T10:00:00Z","client":"c","path":"/","status":70000}"#, "`status` is no status"),
-            (r#"{"time":"2026-11-21T10:00:00Z","client":"c","path":"/","records":"x"}"#, "`records` is no number"),
+            (
+                r#"{"time":"2026-11-21T10:00:00Z","client":"c","path":"/","status":70000}"#,
+                "`status` is no status",
+            ),
+            (
+                r#"{"time":"2026-11-21T10:00:00Z","client":"c","path":"/","records":"x"}"#,
+                "`records` is no number",
+            ),
         ] {
             assert_eq!(read(line, &[]).unwrap_err(), expect, "{line}");
         }

@@ -45,7 +45,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Broken> {
         namespace: text("/objectRef/namespace"),
         uri: text("/requestURI"),
         stage: text("/stage"),
-        code: event.pointer("/responseStatus/code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
+        code: event
+            .pointer("/responseStatus/code")
+            .and_then(Value::as_u64)
+            .and_then(|code| u16::try_from(code).ok()),
         address: text("/sourceIPs/0"),
         agent: text("/userAgent"),
     })
@@ -60,7 +63,17 @@ pub(crate) struct Columns {
 
 /// The names that columns go by; a table may have others beside them.
 const NAMES: [&str; 12] = [
-    "time", "user", "verb", "resource", "subresource", "name", "namespace", "uri", "stage", "code", "source_ip",
+    "time",
+    "user",
+    "verb",
+    "resource",
+    "subresource",
+    "name",
+    "namespace",
+    "uri",
+    "stage",
+    "code",
+    "source_ip",
     "user_agent",
 ];
 /// Without these it is no such table.
@@ -194,7 +207,10 @@ mod tests {
         let columns = Columns::of("x,uri,verb,user,time,code,stage,resource,name").unwrap();
         let line = "\"{\"\"a\"\":1}\",/api/v1/pods,list,scheduler,2023-01-27T18:28:08.129781Z,200,ResponseComplete,pods,";
         let Ok(Parsed::Call(call)) = parse_row(line, &columns) else { panic!("no call") };
-        assert_eq!((call.client.as_str(), call.endpoint.as_str(), call.status), ("scheduler", "list pods", 200));
+        assert_eq!(
+            (call.client.as_str(), call.endpoint.as_str(), call.status),
+            ("scheduler", "list pods", 200)
+        );
         assert_eq!(call.request_bytes, 12);
         assert!(parse_row("a,b", &columns).unwrap_err().0.contains("`2` fields"));
         assert!(Columns::of("time,user,verb").unwrap_err().0.contains("`uri`"));
