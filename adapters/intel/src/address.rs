@@ -83,19 +83,69 @@ pub fn address(text: &[u8]) -> Result<(Address, &[u8]), Fault> {
     {
         return Ok((Address::V4(number), rest));
     }
-    let is_of_it = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    let length = text.iter().position(|byte| !is_of_it(byte)).unwrap_or(text.len());
-    let (address, rest) = text.split_at_checked(length).ok_or(Fault::NotAnAddress)?;
-    // Shorter and longer ones are none, and most texts that are no address end here.
-    if !(2..=45).contains(&length) || memchr::memchr(b':', address).is_none() {
-        return Err(Fault::NotAnAddress);
-    }
-    let text = std::str::from_utf8(address).map_err(|_| Fault::NotAnAddress)?;
-    let address: Ipv6Addr = text.parse().map_err(|_| Fault::NotAnAddress)?;
-    match address.to_ipv4_mapped() {
+    let (number, rest) = colons(text).ok_or(Fault::NotAnAddress)?;
+    match Ipv6Addr::from(number).to_ipv4_mapped() {
         Some(mapped) => Ok((Address::V4(mapped.into()), rest)),
-        None => Ok((Address::V6(address.into()), rest)),
+        None => Ok((Address::V6(number), rest)),
     }
+}
+
+/// Groups of hexadecimal digits, of which `::` stands for those that are left out (RFC 4291, section 2.2).
+fn colons(text: &[u8]) -> Option<(u128, &[u8])> {
+    let (mut before, mut behind): ((u128, u32), (u128, u32)) = ((0, 0), (0, 0));
+    let mut gap = false;
+    let mut rest = text;
+    if let Some(behind) = rest.strip_prefix(b"::") {
+        (gap, rest) = (true, behind);
+    }
+    while let Some((group, after)) = group(rest) {
+        // The last two groups may be written as IPv4.
+        if after.first() == Some(&b'.') {
+            let (number, after) = dotted(rest)?;
+            let groups = if gap { &mut behind } else { &mut before };
+            *groups = (groups.0 << 32 | u128::from(number), groups.1 + 2);
+            rest = after;
+            break;
+        }
+        let groups = if gap { &mut behind } else { &mut before };
+        *groups = (groups.0 << 16 | group, groups.1 + 1);
+        if before.1 + behind.1 > 8 {
+            return None;
+        }
+        rest = after;
+        if let Some(after) = rest.strip_prefix(b"::") {
+            if std::mem::replace(&mut gap, true) {
+                return None;
+            }
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix(b":") {
+            // A colon alone has a group behind it.
+            after.first().filter(|byte| byte.is_ascii_hexdigit())?;
+            rest = after;
+        } else {
+            break;
+        }
+    }
+    let groups = before.1 + behind.1;
+    if (gap && groups > 7) || (!gap && groups != 8) || matches!(rest.first(), Some(b':' | b'.')) {
+        return None;
+    }
+    let upper = if before.1 == 0 { 0 } else { before.0 << (128 - 16 * before.1) };
+    Some((upper | behind.0, rest))
+}
+
+/// One to four hexadecimal digits.
+fn group(text: &[u8]) -> Option<(u128, &[u8])> {
+    let mut number: u32 = 0;
+    let mut rest = text;
+    for _ in 0..5 {
+        let digit =
+            rest.split_first().and_then(|(byte, after)| Some((char::from(*byte).to_digit(16)?, after)));
+        let Some((digit, after)) = digit else { break };
+        number = number << 4 | digit;
+        rest = after;
+    }
+    (1..=4).contains(&(text.len() - rest.len())).then_some((u128::from(number), rest))
 }
 
 /// Blocks that never are a stranger's on the Internet (RFC 6890). Lists of what isn't assigned name them whole: a
@@ -280,5 +330,30 @@ mod tests {
         check("127.0.0.2", false);
         check("3.0.0.0/8", false);
         check("2600:1f00::/24", false);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn addresses_of_ipv6_are_those_of_the_standard_library(text in "[0-9a-fA-F:.]{0,12}[0-9a-f:]{0,24}[0-9.:]{0,12}") {
+            let ours = address(text.as_bytes()).ok().filter(|(_, rest)| rest.is_empty()).map(|(found, _)| found);
+            let theirs = text.parse::<std::net::IpAddr>().ok().map(|found| match found.to_canonical() {
+                std::net::IpAddr::V4(found) => Address::V4(found.into()),
+                std::net::IpAddr::V6(found) => Address::V6(found.into()),
+            });
+            proptest::prop_assert_eq!(ours, theirs, "{}", text);
+        }
+
+        #[test]
+        fn every_address_of_ipv6_is_read_as_it_is_written(groups: [u16; 8], zeros: u8) {
+            let mut groups = groups;
+            for (place, group) in groups.iter_mut().enumerate() {
+                *group *= u16::from(zeros >> place & 1);
+            }
+            let written = Ipv6Addr::from(groups);
+            if written.to_ipv4_mapped().is_none() {
+                let text = written.to_string();
+                proptest::prop_assert_eq!(address(text.as_bytes()), Ok((Address::V6(written.into()), &b""[..])));
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ use crate::spans::{self, Spans, Value, country_of};
 /// What stands before the metadata, which are the last 128 KiB at most.
 const MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 const METADATA_BYTES_MAX: usize = 128 * 1024;
+/// By which the library says so.
+const UNDESCRIBED: &str = "description - Expected: non-empty map";
 /// Networks that are asked for what the database is for.
 const PROBES: usize = 2_000;
 
@@ -68,7 +70,7 @@ impl Database {
         }
         let damaged = |error: maxminddb::MaxMindDbError| FeedError::Damaged(error.to_string());
         let reader = Reader::from_source(content).map_err(damaged)?;
-        reader.verify().map_err(damaged)?;
+        verify(&reader, holds)?;
         let metadata = reader.metadata();
         let kind: String =
             metadata.database_type.chars().filter(|letter| !letter.is_control()).take(80).collect();
@@ -177,6 +179,27 @@ impl Database {
                 _ => self.place(address).is_some(),
             }
         })
+    }
+}
+
+/// Every node and every record. Some publishers leave the description out, which the library takes for damage before it
+/// looks any further: then every record is read here.
+fn verify(reader: &Reader<Vec<u8>>, holds: Holds) -> Result<(), FeedError> {
+    let damaged = |error: maxminddb::MaxMindDbError| FeedError::Damaged(error.to_string());
+    match reader.verify() {
+        Ok(()) => Ok(()),
+        Err(error) if error.to_string().contains(UNDESCRIBED) => {
+            let path: &[PathElement<'_>] = match holds {
+                Holds::Asn => &[PathElement::Key("autonomous_system_number")],
+                Holds::Place => &[PathElement::Key("latitude")],
+                _ => &[PathElement::Key("country_code")],
+            };
+            let all = reader.networks(maxminddb::WithinOptions::default()).map_err(damaged)?;
+            all.map(|network| network?.decode_path::<serde::de::IgnoredAny>(path).map(|_| ()))
+                .collect::<Result<(), _>>()
+                .map_err(damaged)
+        }
+        Err(error) => Err(damaged(error)),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Report {
 /// A line or an entry that can't be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Broken {
-    /// Counted from 1; in JSON the number of the value.
+    /// Counted from 1; in JSON the number of the value; 0 of the whole.
     pub line: u64,
     /// The beginning of it.
     pub text: String,
@@ -34,7 +34,10 @@ pub struct Broken {
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}: `{}` {}", self.line, self.text, self.why)
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "`{}` {}", self.text, self.why)
     }
 }
 

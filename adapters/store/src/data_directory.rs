@@ -158,9 +158,10 @@ fn check_format(path: &Path) -> Result<(), DataDirectoryError> {
 fn found_format(path: &Path) -> Result<(), DataDirectoryError> {
     let temporary = format!("{FORMAT_FILE}.new");
     let write = || {
+        // Databases of addresses may have been installed before the first start.
         for entry in fs::read_dir(path)? {
             let name = entry?.file_name();
-            if name != LOCK_FILE && name != temporary.as_str() && name != "lost+found" {
+            if name != LOCK_FILE && name != temporary.as_str() && name != "lost+found" && name != "intel" {
                 return Ok(false);
             }
         }

@@ -29,7 +29,10 @@ fn main() {
 
 fn all(entries: u32) {
     println!("{entries} prefixes in each list");
-    println!("{:<12} {:>9} {:>9} {:>10} {:>9} {:>9} {:>10}", "list", "file MB", "load s", "ranges", "peak MB", "held MB", "lookup ns");
+    println!(
+        "{:<12} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9} {:>10}",
+        "list", "file MB", "load s", "CPU s", "ranges", "peak MB", "held MB", "lookup ns"
+    );
     let folder = tempfile::tempdir().expect("a folder");
     let program = std::env::current_exe().expect("this program");
     let mut failed = false;
@@ -39,13 +42,17 @@ fn all(entries: u32) {
         let output = Command::new(&program).arg("load").arg(&path).output().expect("a process");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let numbers: Vec<f64> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        let [megabytes, seconds, ranges, peak, held, lookup] = numbers[..] else { panic!("{shape}: {text}") };
-        println!("{shape:<12} {megabytes:>9.1} {seconds:>9.2} {ranges:>10} {peak:>9.1} {held:>9.1} {lookup:>10.0}");
-        failed |= seconds > SECONDS_MAX || peak > MEGABYTES_MAX || lookup > 1_000.0;
+        let [megabytes, seconds, cpu, ranges, peak, held, lookup] = numbers[..] else {
+            panic!("{shape}: {text}")
+        };
+        println!(
+            "{shape:<12} {megabytes:>9.1} {seconds:>9.2} {cpu:>9.2} {ranges:>10} {peak:>9.1} {held:>9.1} {lookup:>10.0}"
+        );
+        failed |= cpu > SECONDS_MAX || peak > MEGABYTES_MAX || lookup > 1_000.0;
         std::fs::remove_file(path).expect("removed");
     }
     if failed {
-        println!("more than {SECONDS_MAX} s, {MEGABYTES_MAX} MB or 1 µs");
+        println!("more than {SECONDS_MAX} s of a core, {MEGABYTES_MAX} MB or 1 µs");
         std::process::exit(1);
     }
 }
@@ -54,7 +61,7 @@ fn load(path: &Path) {
     let begun = Instant::now();
     let file = File::open(path).expect("the list");
     let (list, report) = read_list_file(file, FeedFormat::Auto, Limits::default()).expect("a list");
-    let seconds = begun.elapsed().as_secs_f64();
+    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds());
     assert_eq!(report.broken, 0);
     let mut seed = 7;
     let addresses: Vec<IpAddr> = (0..1_000_000_u32)
@@ -63,17 +70,23 @@ fn load(path: &Path) {
             _ => Ipv6Addr::from(v6(random(&mut seed))).into(),
         })
         .collect();
-    let begun = Instant::now();
+    let begun = cpu_seconds();
     let found = addresses.iter().filter(|address| list.has_address(black_box(**address))).count();
-    let lookup = begun.elapsed().as_nanos() as f64 / addresses.len() as f64;
+    let lookup = (cpu_seconds() - begun) * 1e9 / addresses.len() as f64;
     black_box(found);
     println!(
-        "{} {seconds} {} {} {} {lookup}",
+        "{} {seconds} {cpu} {} {} {} {lookup}",
         report.bytes as f64 / 1e6,
         report.kept,
         kilobytes("VmHWM:") / 1e3,
         list.networks.bytes() as f64 / 1e6,
     );
+}
+
+/// Of this process: a machine that others use too measures the same.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn kilobytes(name: &str) -> f64 {

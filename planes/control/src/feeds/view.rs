@@ -45,6 +45,10 @@ pub(crate) fn views(feeds: &Feeds, state: &State, library: Option<&Library>) -> 
             if let Some(status) = read.remove(name).filter(|status| status.source.holds == spec.holds) {
                 fill(&mut view, &status);
             }
+            // Before the first fetch nobody expects a file.
+            if spec.url.is_some() && view.checked.is_none() && !view.in_use {
+                (view.error, view.error_since) = (None, None);
+            }
             view
         })
         .collect();
@@ -94,7 +98,8 @@ fn fill(view: &mut FeedView, status: &FeedStatus) {
     view.in_use = true;
     // Its server has said since then that it is the newest.
     let checked = view.checked.filter(|_| !in_use.is_kept_copy);
-    view.as_of = Some(checked.map_or(in_use.as_of, |checked| checked.max(in_use.as_of)));
+    let as_of = checked.map_or(in_use.as_of, |checked| checked.max(in_use.as_of));
+    view.as_of = Timestamp::from_second(as_of.as_second()).ok();
 }
 
 /// What is known of an address.
