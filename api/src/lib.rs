@@ -23,6 +23,7 @@ pub mod problem;
 pub mod reload;
 pub mod render;
 pub mod resource;
+pub mod risk;
 pub mod schema;
 pub mod severing;
 pub mod template;
