@@ -8,6 +8,8 @@ use portcullis_domain::reason::{Fixer, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::risk::{JudgementView, RiskView};
+
 /// A decision with its outcome, once there is one, and in words.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionView {
@@ -21,6 +23,12 @@ pub struct DecisionView {
     /// The outcome's reason in words, where the exchange did not end as it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_ended: Option<ReasonView>,
+    /// What its assessment came to; absent where nothing was scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<RiskView>,
+    /// What an analyst has said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<JudgementView>,
 }
 
 /// Names at the time of asking; absent where the resource is gone.
@@ -69,7 +77,9 @@ impl DecisionView {
             .as_ref()
             .filter(|outcome| outcome.reason != Reason::Allowed)
             .map(|outcome| outcome.reason.into());
-        Self { why: record.reason.into(), why_ended, record, outcome, names }
+        let after = outcome.as_ref().and_then(|outcome| outcome.risk.as_ref());
+        let risk = record.risk.as_ref().map(|risk| RiskView::new(risk, after));
+        Self { why: record.reason.into(), why_ended, risk, judgement: None, record, outcome, names }
     }
 }
 

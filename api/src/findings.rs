@@ -80,6 +80,9 @@ codes! {
     CheckpointNotPosted "checkpoint_not_posted" "a place outside does not take the ledger's checkpoints";
     FeedUnusable "feed_unusable" "the newest content of a feed can't be fetched or read";
     FeedStale "feed_stale" "the data of a feed is older than it may become";
+    RiskPaged "risk_paged" "a request has come to so much evidence that somebody should look at it";
+    RiskSlowDrift "risk_slow_drift" "a client takes more and more records, day by day";
+    RiskFalseChallenges "risk_false_challenges" "a client passes so many challenges for its score that it is only observed again";
 }
 
 /// One thing that somebody should look at.

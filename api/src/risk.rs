@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use portcullis_domain::decision::DecisionId;
 use portcullis_risk::{
-    Action, Cause, Family, Judgement, Lacks, Missing, Mode, OutcomeRisk, Part, Place, Points, RiskRecord,
-    Signal, Standing,
+    Action, Family, Judgement, Lacks, Missing, Mode, OutcomeRisk, Part, Place, Points, RiskRecord, Signal,
+    Standing,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -212,7 +212,7 @@ impl RiskView {
             summary: sentence::summary(risk),
             action: risk.action,
             would: risk.would,
-            cause: cause(risk.cause).to_owned(),
+            cause: risk.cause.as_str().to_owned(),
             mode: risk.rules.mode,
             families: families.filter(|(_, mode)| *mode != risk.rules.mode).collect(),
             score: points(risk.score),
@@ -253,20 +253,6 @@ fn part(part: &Part) -> PartView {
         usual: words(part.usual).filter(|_| part.usual > 0 || part.signal == Signal::Hour),
         no_data: part.missing.map(|why| missing(why).to_owned()),
         observed_only: part.observed_only,
-    }
-}
-
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Nothing => "nothing",
-        Cause::NewContext => "new_context",
-        Cause::Listed => "listed",
-        Cause::Pending => "pending",
-        Cause::NotFresh => "not_fresh",
-        Cause::Score => "score",
-        Cause::ChallengeFailed => "challenge_failed",
-        Cause::KeyEvidence => "key_evidence",
-        Cause::Rehearsal => "rehearsal",
     }
 }
 
@@ -313,7 +299,9 @@ pub fn lacks(progress: &portcullis_risk::Progress) -> Vec<LackView> {
 #[must_use]
 pub fn standing(standing: Standing) -> &'static str {
     match standing {
-        Standing::Observe => "it is being learnt: its score is recorded and does nothing yet; what is new is challenged",
+        Standing::Observe => {
+            "it is being learnt: its score is recorded and does nothing yet; what is new is challenged"
+        }
         Standing::Challenge => "its score may challenge it",
         Standing::Deny => "its score may challenge it, and its evidence may deny it",
     }

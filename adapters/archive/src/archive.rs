@@ -109,16 +109,16 @@ impl Archive {
         }
         let opened = parse(path, opened)?;
         let damaged = |why: &str| ArchiveError::damaged(&opened.path, why);
-        if opened.said("portcullis.schema") != Some(&crate::schema::label(name.content)) {
-            let schema = opened.said("portcullis.schema").unwrap_or_default().to_owned();
-            return Err(ArchiveError::ForeignSchema { path: opened.path, schema });
-        }
+        let said = opened.said("portcullis.schema").unwrap_or_default().to_owned();
+        let Some(schema) = crate::schema::version_of(&said, name.content) else {
+            return Err(ArchiveError::ForeignSchema { path: opened.path, schema: said });
+        };
         let rows_root = opened.said("portcullis.rows_root").unwrap_or_default().to_owned();
         let rows = u64::try_from(opened.metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
         let mut sealed = SealedFile {
             file,
             content: name.content,
-            schema: crate::SCHEMA_VERSION,
+            schema,
             hour: name.hour.start(),
             rows,
             bytes,

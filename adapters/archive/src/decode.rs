@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array as _, FixedSizeBinaryArray, RecordBatch, StringArray};
+use arrow_array::{Array as _, BinaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
 use jiff::Timestamp;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, VendorId};
@@ -43,6 +43,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
     let ja4_context = columns.texts("ja4_context")?;
     let protocol = columns.texts("protocol")?;
     let scope = columns.texts("scope")?;
+    let risk = columns.bytes("risk")?;
     let ends = Ends::of(&columns)?;
     (0..batch.num_rows())
         .map(|at| {
@@ -68,7 +69,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
                 ja4_context: optional(ja4_context, at).map(str::to_owned),
                 protocol: text(protocol, at)?.to_owned(),
                 scope: scopes(text(scope, at)?),
-                risk: None,
+                risk: bytes(risk, at).map(crate::risk::record).transpose()?,
             };
             Ok(Row { record, outcome: ends.at(id, at)? })
         })
@@ -93,6 +94,7 @@ pub(crate) struct Ends<'a> {
     reason: &'a StringArray,
     status: &'a arrow_array::PrimitiveArray<Int32Type>,
     counts: [&'a arrow_array::PrimitiveArray<Int64Type>; 4],
+    risk: Option<&'a BinaryArray>,
 }
 
 impl<'a> Ends<'a> {
@@ -108,6 +110,7 @@ impl<'a> Ends<'a> {
                 columns.numbers("records")?,
                 columns.numbers("duration_us")?,
             ],
+            risk: columns.bytes("outcome_risk")?,
         })
     }
 
@@ -126,7 +129,7 @@ impl<'a> Ends<'a> {
             response_bytes: count(number(response_bytes, at)?)?,
             records: count(number(records, at)?)?,
             duration_us: count(number(duration_us, at)?)?,
-            risk: None,
+            risk: bytes(self.risk, at).map(crate::risk::outcome).transpose()?,
         }))
     }
 }
@@ -141,6 +144,12 @@ impl<'a> Columns<'a> {
         name: &str,
     ) -> Result<&'a arrow_array::PrimitiveArray<T>, Fault> {
         self.0.column_by_name(name).and_then(|column| column.as_primitive_opt()).ok_or_else(|| wrong(name))
+    }
+
+    /// None where the file is of a schema without it, or nobody asked for it.
+    pub fn bytes(&self, name: &str) -> Result<Option<&'a BinaryArray>, Fault> {
+        let Some(column) = self.0.column_by_name(name) else { return Ok(None) };
+        column.as_binary_opt().map(Some).ok_or_else(|| wrong(name))
     }
 
     pub fn uuids(&self, name: &str) -> Result<&'a FixedSizeBinaryArray, Fault> {
@@ -160,6 +169,11 @@ pub(crate) fn text(column: &StringArray, at: usize) -> Result<&str, Fault> {
 }
 
 pub(crate) fn optional(column: &StringArray, at: usize) -> Option<&str> {
+    (at < column.len() && column.is_valid(at)).then(|| column.value(at))
+}
+
+fn bytes<'a>(column: Option<&'a BinaryArray>, at: usize) -> Option<&'a [u8]> {
+    let column = column?;
     (at < column.len() && column.is_valid(at)).then(|| column.value(at))
 }
 
@@ -200,8 +214,10 @@ fn count(count: i64) -> Result<u64, Fault> {
 }
 
 pub(crate) fn verdict_of(word: &str) -> Result<Verdict, Fault> {
-    let all = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever];
-    all.into_iter().find(|verdict| verdict.as_str() == word).ok_or_else(|| "a verdict is unknown".to_owned())
+    Verdict::ALL
+        .into_iter()
+        .find(|verdict| verdict.as_str() == word)
+        .ok_or_else(|| "a verdict is unknown".to_owned())
 }
 
 fn ending_of(word: &str) -> Result<Ending, Fault> {

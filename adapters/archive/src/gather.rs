@@ -29,24 +29,26 @@ pub struct Part {
 struct Entry {
     vendor: [u8; 16],
     id: DecisionId,
+    /// Of the payload.
+    version: u8,
     start: usize,
     length: usize,
 }
 
 impl Gathered {
-    /// Takes a decision's payload.
-    pub fn decision(&mut self, id: DecisionId, vendor: [u8; 16], payload: &[u8]) {
+    /// Takes a decision's payload of this version.
+    pub fn decision(&mut self, id: DecisionId, vendor: [u8; 16], version: u8, payload: &[u8]) {
         self.rows += 1;
         let part = self.hours.entry(Hour::of_ms(id.time_ms())).or_default();
-        let entry = part.keep(id, vendor, payload);
+        let entry = part.keep(id, vendor, version, payload);
         part.decisions.push(entry);
     }
 
-    /// Takes an outcome's payload: joined to its decision, if that is taken too.
-    pub fn outcome(&mut self, id: DecisionId, vendor: [u8; 16], payload: &[u8]) {
+    /// Takes an outcome's payload of this version: joined to its decision, if that is taken too.
+    pub fn outcome(&mut self, id: DecisionId, vendor: [u8; 16], version: u8, payload: &[u8]) {
         self.rows += 1;
         let part = self.hours.entry(Hour::of_ms(id.time_ms())).or_default();
-        let entry = part.keep(id, vendor, payload);
+        let entry = part.keep(id, vendor, version, payload);
         part.outcomes.push(entry);
     }
 
@@ -96,7 +98,7 @@ impl Part {
         let late = late.map(|entry| Ok(LateOutcome::new(entry.vendor(), self.end(entry)?))).collect();
         let decisions = std::mem::take(&mut self.decisions);
         let rows = decisions.into_iter().map(move |entry| {
-            let record = DecisionRecord::from_bytes(self.payload(&entry))?;
+            let record = DecisionRecord::of_version(entry.version, self.payload(&entry))?;
             let place = self.outcomes.binary_search_by_key(&entry.id, |outcome| outcome.id);
             let outcome = place.ok().and_then(|place| self.outcomes.get(place));
             Ok(Row::new(record, outcome.map(|outcome| self.end(outcome)).transpose()?))
@@ -104,10 +106,10 @@ impl Part {
         (rows, late)
     }
 
-    fn keep(&mut self, id: DecisionId, vendor: [u8; 16], payload: &[u8]) -> Entry {
+    fn keep(&mut self, id: DecisionId, vendor: [u8; 16], version: u8, payload: &[u8]) -> Entry {
         let start = self.arena.len();
         self.arena.extend_from_slice(payload);
-        Entry { vendor, id, start, length: payload.len() }
+        Entry { vendor, id, version, start, length: payload.len() }
     }
 
     fn payload(&self, entry: &Entry) -> &[u8] {
@@ -115,7 +117,7 @@ impl Part {
     }
 
     fn end(&self, entry: &Entry) -> Result<OutcomeRecord, ArchiveError> {
-        Ok(OutcomeRecord::from_bytes(self.payload(entry))?)
+        Ok(OutcomeRecord::of_version(entry.version, self.payload(entry))?)
     }
 }
 

@@ -30,6 +30,7 @@ mod looks;
 mod name;
 mod open;
 mod query;
+mod risk;
 mod row;
 mod schema;
 mod summary;

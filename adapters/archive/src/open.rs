@@ -71,7 +71,7 @@ impl Opened {
 impl Archive {
     /// Opens a recorded file, after its digest was found to be the recorded one.
     pub(crate) fn open(&self, sealed: &SealedFile) -> Result<Opened, ArchiveError> {
-        if sealed.schema != schema::SCHEMA_VERSION {
+        if !schema::is_readable(sealed.schema) {
             let schema = format!("{}/{}", sealed.content.as_str(), sealed.schema);
             return Err(ArchiveError::ForeignSchema { path: self.path(&sealed.file), schema });
         }

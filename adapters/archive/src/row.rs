@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use portcullis_domain::decision::{DecisionRecord, Ending, OutcomeRecord};
 use portcullis_domain::ids::VendorId;
@@ -9,7 +11,7 @@ use portcullis_ledger::canonical::{self, INTEGER_MAX};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ArchiveError;
+use crate::{ArchiveError, risk};
 
 /// A sealed decision. Its times are whole microseconds, and no count is above 2^53 - 1: what a file can't hold is
 /// rounded before the leaf is hashed.
@@ -38,7 +40,8 @@ impl Row {
         Self { record, outcome: outcome.map(rounded) }
     }
 
-    /// Canonical JSON (RFC 8785) of `{"decision": …, "outcome": …}`, each as the API shows it.
+    /// Canonical JSON (RFC 8785) of `{"decision": …, "outcome": …}`, each as the API shows it; a `risk` in either is base64url of
+    /// the bytes of its column, and no member where there is none.
     ///
     /// # Errors
     /// None that is known: every text and number has a form.
@@ -70,6 +73,7 @@ impl Row {
         text(to, &record.protocol)?;
         member(to, "reason");
         plain(to, record.reason.code());
+        risk_member(to, record.risk.as_ref());
         member(to, "route");
         id(to, record.route.map(|id| id.0));
         member(to, "scope");
@@ -165,11 +169,20 @@ fn outcome_object(to: &mut Vec<u8>, outcome: &OutcomeRecord) {
     number(to, outcome.request_bytes);
     member(to, "response_bytes");
     number(to, outcome.response_bytes);
+    risk_member(to, outcome.risk.as_ref());
     member(to, "status");
     number(to, u64::from(outcome.status));
     member(to, "time");
     plain(to, outcome.time);
     to.push(b'}');
+}
+
+/// Rows of the first schema have none, and hash as they did.
+fn risk_member<T: serde::Serialize>(to: &mut Vec<u8>, risk: Option<&T>) {
+    if let Some(risk) = risk {
+        member(to, "risk");
+        plain(to, URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+    }
 }
 
 fn member(to: &mut Vec<u8>, name: &str) {
@@ -253,7 +266,7 @@ pub(crate) mod tests {
                     response_bytes,
                     records,
                     duration_us,
-                    risk: None,
+                    risk: status.is_multiple_of(2).then(portcullis_risk::example_outcome),
                 }
             },
         )
@@ -264,13 +277,13 @@ pub(crate) mod tests {
         let texts = proptest::collection::vec(any::<String>(), 5);
         let optional = proptest::collection::vec(proptest::option::of(any::<String>()), 5);
         let scope = proptest::collection::vec("[ -~]{0,8}", 0..3);
-        let head = (any::<[u8; 16]>(), instant(), 0..4_usize, reason(), any::<u64>());
+        let head = (any::<[u8; 16]>(), instant(), 0..Verdict::ALL.len(), reason(), any::<u64>());
         (head, ids, texts, optional, scope).prop_map(|(head, ids, texts, optional, scope)| {
             let (id, time, verdict, reason, snapshot) = head;
             DecisionRecord {
                 id: DecisionId(id),
                 time,
-                verdict: [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever][verdict],
+                verdict: Verdict::ALL[verdict],
                 reason,
                 gate: texts[0].clone(),
                 snapshot,
@@ -288,7 +301,7 @@ pub(crate) mod tests {
                 ja4_context: optional[4].clone(),
                 protocol: texts[4].clone(),
                 scope,
-                risk: None,
+                risk: snapshot.is_multiple_of(2).then(portcullis_risk::example_record),
             }
         })
     }
@@ -304,13 +317,24 @@ pub(crate) mod tests {
             let row = Row::new(record, end.clone());
             let mut leaf = Vec::new();
             row.leaf(&mut leaf).unwrap();
-            let expect = canonical::to_bytes(&json!({ "decision": row.record, "outcome": row.outcome })).unwrap();
+            let mut expect = json!({ "decision": row.record, "outcome": row.outcome });
+            if let Some(risk) = &row.record.risk {
+                expect["decision"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+            }
+            if let Some(risk) = row.outcome.as_ref().and_then(|outcome| outcome.risk.as_ref()) {
+                expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+            }
+            let expect = canonical::to_bytes(&expect).unwrap();
             prop_assert_eq!(String::from_utf8(leaf).unwrap(), String::from_utf8(expect).unwrap());
             if let Some(outcome) = end {
                 let late = LateOutcome::new(vendor.map(VendorId), outcome);
                 let mut leaf = Vec::new();
                 late.leaf(&mut leaf).unwrap();
-                let expect = canonical::to_bytes(&json!({ "outcome": late.outcome, "vendor": late.vendor })).unwrap();
+                let mut expect = json!({ "outcome": late.outcome, "vendor": late.vendor });
+                if let Some(risk) = &late.outcome.risk {
+                    expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+                }
+                let expect = canonical::to_bytes(&expect).unwrap();
                 prop_assert_eq!(leaf, expect);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::builder::{FixedSizeBinaryBuilder, StringBuilder};
+use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::errors::ParquetError;
@@ -12,10 +12,13 @@ use portcullis_domain::archive::Content;
 use portcullis_domain::decision::{DecisionText, OutcomeRecord};
 use uuid::Uuid;
 
+use crate::risk;
 use crate::row::{LateOutcome, Row, ending};
 
-/// Version of both schemas; it stands in each file's metadata and in its event.
-pub const SCHEMA_VERSION: u16 = 1;
+/// Version of both schemas that are written; it stands in each file's metadata and in its event.
+pub const SCHEMA_VERSION: u16 = 2;
+/// The oldest one that is read: without risk, and otherwise the same.
+const SCHEMA_OLDEST: u16 = 1;
 
 const DECISIONS: &str = "message decisions {
   required binary id (STRING);
@@ -46,6 +49,12 @@ const DECISIONS: &str = "message decisions {
   optional int64 response_bytes;
   optional int64 records;
   optional int64 duration_us;
+  optional int64 score_milli;
+  optional binary would (STRING);
+  optional binary cause (STRING);
+  optional binary top_signal (STRING);
+  optional binary risk;
+  optional binary outcome_risk;
 }";
 
 const OUTCOMES: &str = "message outcomes {
@@ -59,6 +68,7 @@ const OUTCOMES: &str = "message outcomes {
   required int64 response_bytes;
   required int64 records;
   required int64 duration_us;
+  optional binary outcome_risk;
 }";
 
 /// The schema in Parquet's own words.
@@ -73,6 +83,16 @@ pub fn message(content: Content) -> &'static str {
 /// As the file's metadata names it: `decisions/1`.
 pub(crate) fn label(content: Content) -> String {
     format!("{}/{SCHEMA_VERSION}", content.as_str())
+}
+
+pub(crate) fn is_readable(version: u16) -> bool {
+    (SCHEMA_OLDEST..=SCHEMA_VERSION).contains(&version)
+}
+
+/// The version that a label names, if it is one of ours for this content.
+pub(crate) fn version_of(label: &str, content: Content) -> Option<u16> {
+    let version = label.strip_prefix(content.as_str())?.strip_prefix('/')?.parse().ok()?;
+    is_readable(version).then_some(version)
 }
 
 pub(crate) fn descriptor(content: Content) -> Result<SchemaDescriptor, ParquetError> {
@@ -97,7 +117,8 @@ fn arrow_of(message: &str) -> SchemaRef {
         let (repetition, physical, name, logical) =
             (words.next()?, words.next()?, words.next()?, words.next());
         let sort = match (physical, logical) {
-            ("binary", _) => DataType::Utf8,
+            ("binary", Some(_)) => DataType::Utf8,
+            ("binary", None) => DataType::Binary,
             ("int32", _) => DataType::Int32,
             ("int64", None) => DataType::Int64,
             ("int64", Some(_)) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -134,7 +155,16 @@ pub(crate) fn decisions(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         texts(rows.iter().map(|row| Some(row.record.protocol.as_str()))),
         texts(rows.iter().map(|row| Some(row.record.scope.join(" ")))),
     ];
-    let columns = columns.into_iter().chain(ending_columns(&ends)).collect();
+    let risk = || rows.iter().map(|row| row.record.risk.as_ref());
+    let risks: [ArrayRef; 5] = [
+        Arc::new(Int64Array::from_iter(risk().map(|risk| Some(risk?.score.milli())))),
+        texts(risk().map(|risk| Some(risk?.would.as_str()))),
+        texts(risk().map(|risk| Some(risk?.cause.as_str()))),
+        texts(risk().map(|risk| risk::top_signal(risk?))),
+        binaries(risk().map(|risk| risk.map(risk::bytes_of))),
+    ];
+    let columns = columns.into_iter().chain(ending_columns(&ends)).chain(risks);
+    let columns = columns.chain([outcome_risks(&ends)]).collect();
     RecordBatch::try_new(arrow(Content::Decisions), columns)
 }
 
@@ -144,7 +174,10 @@ pub(crate) fn outcomes(rows: &[LateOutcome]) -> Result<RecordBatch, ArrowError> 
         ids(rows.iter().map(|row| row.outcome.id)),
         uuids(rows.iter().map(|row| row.vendor.map(|id| id.0)))?,
     ];
-    RecordBatch::try_new(arrow(Content::Outcomes), columns.into_iter().chain(ending_columns(&ends)).collect())
+    RecordBatch::try_new(
+        arrow(Content::Outcomes),
+        columns.into_iter().chain(ending_columns(&ends)).chain([outcome_risks(&ends)]).collect(),
+    )
 }
 
 fn ending_columns(ends: &[Option<OutcomeRecord>]) -> [ArrayRef; 8] {
@@ -159,6 +192,16 @@ fn ending_columns(ends: &[Option<OutcomeRecord>]) -> [ArrayRef; 8] {
         counts(ends().map(|end| end.map(|end| end.records))),
         counts(ends().map(|end| end.map(|end| end.duration_us))),
     ]
+}
+
+fn outcome_risks(ends: &[Option<OutcomeRecord>]) -> ArrayRef {
+    binaries(ends.iter().map(|end| end.as_ref()?.risk.as_ref().map(risk::bytes_of)))
+}
+
+fn binaries(all: impl Iterator<Item = Option<Vec<u8>>>) -> ArrayRef {
+    let mut column = BinaryBuilder::new();
+    all.for_each(|bytes| column.append_option(bytes));
+    Arc::new(column.finish())
 }
 
 fn ids(ids: impl Iterator<Item = portcullis_domain::decision::DecisionId>) -> ArrayRef {
@@ -202,7 +245,7 @@ mod tests {
 
     #[test]
     fn both_schemas_are_what_parquet_reads() {
-        for (content, columns) in [(Content::Decisions, 28), (Content::Outcomes, 10)] {
+        for (content, columns) in [(Content::Decisions, 34), (Content::Outcomes, 11)] {
             let descriptor = descriptor(content).unwrap();
             assert_eq!(descriptor.num_columns(), columns);
             let names: Vec<_> = descriptor.columns().iter().map(|column| column.name().to_owned()).collect();

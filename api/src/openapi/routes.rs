@@ -29,6 +29,7 @@ use crate::page::Page;
 use crate::posture::{PostureAnswer, PostureRequest, PostureView};
 use crate::reload::ReloadAnswer;
 use crate::resource::ResourceView;
+use crate::risk::{ClientRiskView, InForceView, JudgeRequest, JudgementView};
 use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -76,6 +77,11 @@ const UNTIL: (&str, &str, &str) = ("until", "Older than this instant.", "instant
 const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, UNTIL, PAGE[0], PAGE[1]];
 const WINDOW: &[(&str, &str, &str)] =
     &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
+const RISK_POLICIES: &[(&str, &str, &str)] = &[
+    ("vendor", "Only of this vendor.", "text"),
+    ("integration", "Only of this integration.", "text"),
+    ("route", "Only on this route.", "text"),
+];
 const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON];
 const ENTRIES: &[(&str, &str, &str)] = &[
     ("from", "Number of the first event; 0 without a word.", "number"),
@@ -274,6 +280,15 @@ fn observing() -> Vec<Route> {
         .answers::<Vec<MissingSegment>>(200, "Those that were named until now."),
         read("/v1/decisions/{id}", "explain_decision", "One decision, in words")
             .answers::<DecisionView>(200, "The decision, with its outcome once there is one."),
+        command("/v1/decisions/{id}/judgement", "judge_decision", "Say what a decision was about, or take that back")
+            .about("Without `judgement` the word on the decision is taken back. Gates learn of it with the next snapshot.")
+            .takes::<JudgeRequest>()
+            .answers::<JudgementView>(200, "The word that counts, or the one that was taken back (`undone`)."),
+        read("/v1/clients/{name}/risk", "client_risk", "Where a client stands, and why")
+            .answers::<ClientRiskView>(200, "As a gate told it last."),
+        read("/v1/risk/policies", "risk_policies", "Which policies of risk are in force")
+            .query(RISK_POLICIES)
+            .answers::<Vec<InForceView>>(200, "For each route that is granted to an integration."),
         read("/v1/decisions/stream", "follow_decisions", "Decisions as they are made")
             .about(STREAM)
             .query(STREAM_FILTERS)

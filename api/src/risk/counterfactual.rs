@@ -9,7 +9,9 @@ pub(super) fn would_have_passed(risk: &RiskRecord) -> Option<String> {
     }
     Some(match risk.cause {
         Cause::Nothing => return None,
-        Cause::NewContext => "it would have passed from a TLS client and network that are admitted".to_owned(),
+        Cause::NewContext => {
+            "it would have passed from a TLS client and network that are admitted".to_owned()
+        }
         Cause::Listed => "it would have passed from an address and TLS client that no list names".to_owned(),
         Cause::Pending | Cause::NotFresh | Cause::Rehearsal => {
             "it passes with a proof over the nonce of the answer".to_owned()
@@ -33,7 +35,8 @@ fn by_parts(risk: &RiskRecord) -> Option<String> {
         return None;
     }
     // What one exchange may count was cut already: so much of its parts changes nothing.
-    let cut: i64 = parts.iter().filter(|part| part.signal == Signal::Cap).map(|part| -i64::from(part.points)).sum();
+    let cut: i64 =
+        parts.iter().filter(|part| part.signal == Signal::Cap).map(|part| -i64::from(part.points)).sum();
     let (mut taken, mut gone, mut learnt) = (Vec::new(), 0_i64, 0_i64);
     for part in parts.iter().filter(|part| part.points > 0 && part.signal != Signal::Floor) {
         match is_capped(part.signal) {
@@ -51,8 +54,19 @@ fn by_parts(risk: &RiskRecord) -> Option<String> {
 /// Evidence of this very exchange, which the cap is about.
 fn is_capped(signal: Signal) -> bool {
     use portcullis_risk::Family;
-    let fixed = [Signal::Carried, Signal::Cap, Signal::Floor, Signal::AddressListed, Signal::Tor, Signal::Hosting,
-        Signal::Movement, Signal::Ja4Listed, Signal::Ja4Misfit, Signal::AlpnOdd, Signal::SniOdd];
+    let fixed = [
+        Signal::Carried,
+        Signal::Cap,
+        Signal::Floor,
+        Signal::AddressListed,
+        Signal::Tor,
+        Signal::Hosting,
+        Signal::Movement,
+        Signal::Ja4Listed,
+        Signal::Ja4Misfit,
+        Signal::AlpnOdd,
+        Signal::SniOdd,
+    ];
     matches!(signal.family(), Family::Behaviour | Family::Origin | Family::Tls) && !fixed.contains(&signal)
 }
 

@@ -48,14 +48,18 @@ fn why(risk: &RiskRecord) -> String {
             true => "the context has passed its challenge and is on probation".to_owned(),
             false => format!("{} points", risk.score),
         },
-        Cause::NewContext => {
-            "this TLS client on this network isn't admitted for the client".to_owned()
+        Cause::NewContext => "this TLS client on this network isn't admitted for the client".to_owned(),
+        Cause::Listed => {
+            "a list of bad reputation names it, and this context was never challenged".to_owned()
         }
-        Cause::Listed => "a list of bad reputation names it, and this context was never challenged".to_owned(),
-        Cause::Pending => "a question is open in this context, and nothing passes until it is answered".to_owned(),
+        Cause::Pending => {
+            "a question is open in this context, and nothing passes until it is answered".to_owned()
+        }
         Cause::NotFresh => "the route wants a fresh nonce on every request".to_owned(),
         Cause::ChallengeFailed => "a challenge was answered wrongly, or not at all, too often".to_owned(),
-        Cause::Rehearsal => "all is learnt but whether this client can answer, so it was asked once".to_owned(),
+        Cause::Rehearsal => {
+            "all is learnt but whether this client can answer, so it was asked once".to_owned()
+        }
         Cause::Score => format!("{} points, mostly {}; {}", risk.score, mostly(&risk.parts), beyond(risk)),
         Cause::KeyEvidence => format!(
             "{} points of evidence that no passed challenge takes away, mostly {}: whoever is here may hold the key too",

@@ -587,6 +587,21 @@ mod tests {
         assert_eq!(OutcomeRecord::from_bytes(&outcome.to_bytes().unwrap()).unwrap(), outcome);
     }
 
+    #[test]
+    fn what_was_assessed_survives_the_decision_log() {
+        let risk = Some(portcullis_risk::example_record());
+        let record = DecisionRecord { risk, ..decision() };
+        let bytes = record.to_bytes().unwrap();
+        assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+        assert!(bytes.len() < 320, "{}", bytes.len());
+        assert_eq!(DecisionGlance::from_bytes(&bytes).unwrap().id, record.id);
+        for cut in 0..bytes.len() {
+            assert!(DecisionRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+        }
+        // In JSON it is told apart, in words.
+        assert!(!serde_json::to_string(&record).unwrap().contains("risk"));
+    }
+
     /// Written by the release before there was risk.
     #[test]
     fn payloads_of_version_1_stay_readable() {

@@ -201,3 +201,86 @@ impl Money {
         released.saturating_mul(u64::from(self.reach)).saturating_add(self.lateral.unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const MODES: [Option<Mode>; 4] = [None, Some(Mode::Off), Some(Mode::Observe), Some(Mode::Enforce)];
+
+    fn ids<T: Clone + std::fmt::Debug + 'static>(of: fn(Uuid) -> T) -> impl Strategy<Value = Option<Vec<T>>> {
+        proptest::option::of(proptest::collection::vec(0..3_u128, 0..3)).prop_map(move |list| {
+            list.map(|list| list.into_iter().map(|id| of(Uuid::from_u128(id))).collect())
+        })
+    }
+
+    fn policy() -> impl Strategy<Value = PolicyFacts> {
+        let impact = proptest::option::of(prop_oneof![Just(vec![Impact::High]), Just(vec![Impact::Low])]);
+        let named = (ids(VendorId), ids(IntegrationId), ids(RouteId), impact);
+        let said = (0..4_usize, 0..4_usize, proptest::option::of(0..9_u64));
+        (named, said, "[a-c]").prop_map(|((vendors, integrations, routes, impacts), said, name)| {
+            PolicyFacts {
+                name,
+                vendors,
+                integrations,
+                routes,
+                impacts,
+                mode: MODES[said.0],
+                families: MODES[said.1].map(|mode| (Family::Origin, mode)).into_iter().collect(),
+                money_per_record: said.2,
+                ..PolicyFacts::default()
+            }
+        })
+    }
+
+    /// As the reference says it: look at all that are about it, and keep those that no other is more specific than.
+    fn naive<T: Ord + Copy>(
+        policies: &[PolicyFacts],
+        subject: Subject,
+        of: impl Fn(&PolicyFacts) -> Option<T>,
+    ) -> Option<T> {
+        let having: Vec<_> =
+            policies.iter().filter(|policy| policy.is_about(subject) && of(policy).is_some()).collect();
+        let most = having.iter().map(|policy| policy.specificity()).max()?;
+        having.iter().filter(|policy| policy.specificity() == most).filter_map(|policy| of(policy)).max()
+    }
+
+    proptest! {
+        #[test]
+        fn each_setting_is_from_the_most_specific_policy_that_has_it(
+            policies in proptest::collection::vec(policy(), 0..8),
+            who in (0..3_u128, 0..3_u128, 0..3_u128),
+        ) {
+            let subject = Subject {
+                vendor: VendorId(Uuid::from_u128(who.0)),
+                integration: IntegrationId(Uuid::from_u128(who.1)),
+                route: RouteId(Uuid::from_u128(who.2)),
+                impact: Impact::High,
+            };
+            let said = in_force(&policies, subject);
+            let mode = naive(&policies, subject, |policy| policy.mode);
+            prop_assert_eq!(said.mode.value, mode.unwrap_or(Mode::Enforce));
+            prop_assert_eq!(said.mode.policy.is_some(), mode.is_some());
+            prop_assert_eq!(said.money_per_record.value, naive(&policies, subject, |policy| policy.money_per_record));
+            let origin = naive(&policies, subject, |policy| policy.families.get(&Family::Origin).copied());
+            prop_assert_eq!(said.families[Family::Origin as usize].value, origin);
+            // What counts is never stricter than the mode.
+            let rules = said.compiled(Impact::High).rules;
+            prop_assert_eq!(rules.of(Family::Origin), origin.unwrap_or(rules.mode).min(rules.mode));
+            prop_assert_eq!(rules.of(Family::Tls), rules.mode);
+        }
+    }
+
+    #[test]
+    fn what_is_at_stake_is_money_or_the_impact() {
+        let money = RiskRules::of_impact(Impact::High).money;
+        assert_eq!(money.at_stake(Some(5), 10), 100_000);
+        let money = Money { per_record: Some(12), reach: 3, lateral: Some(500), ..money };
+        assert_eq!(money.at_stake(Some(100), 40), 40 * 12 * 3 + 500);
+        assert_eq!(money.at_stake(None, u64::MAX), u64::MAX, "too much is the most");
+        assert_eq!(Money { per_record: None, ..money }.at_stake(Some(100), 40), 500);
+    }
+}

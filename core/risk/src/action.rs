@@ -20,6 +20,19 @@ pub enum Action {
     Sever,
 }
 
+impl Action {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Limit => "limit",
+            Self::Challenge => "challenge",
+            Self::Deny => "deny",
+            Self::Sever => "sever",
+        }
+    }
+}
+
 /// Whether assessments act.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize, JsonSchema,
@@ -32,6 +45,17 @@ pub enum Mode {
     Observe,
     #[default]
     Enforce,
+}
+
+impl Mode {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
 }
 
 /// What the evidence about a client has been found good for.

@@ -94,6 +94,24 @@ pub enum Cause {
     Rehearsal,
 }
 
+impl Cause {
+    /// As interfaces, metrics and files call it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::NewContext => "new_context",
+            Self::Listed => "listed",
+            Self::Pending => "pending",
+            Self::NotFresh => "not_fresh",
+            Self::Score => "score",
+            Self::ChallengeFailed => "challenge_failed",
+            Self::KeyEvidence => "key_evidence",
+            Self::Rehearsal => "rehearsal",
+        }
+    }
+}
+
 /// What a request comes to, before it is forwarded.
 #[derive(Clone, Copy, Debug)]
 pub struct Assessment {

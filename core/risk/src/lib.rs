@@ -26,6 +26,7 @@ mod gossip;
 mod graduation;
 mod hash;
 mod hyperloglog;
+mod example;
 mod input;
 mod judge;
 mod learnt;
@@ -52,6 +53,7 @@ pub use client::{Answer, ClientRisk, Judgement};
 pub use constants::{Basis, CONSTANTS, Constant};
 pub use counterfactual::{Change, changes};
 pub use gossip::{SEGMENTS_MAX, Segment};
+pub use example::{example_outcome, example_record};
 pub use input::{
     After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
     Tls,

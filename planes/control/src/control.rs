@@ -6,6 +6,7 @@ mod ledger;
 mod measuring;
 mod parts;
 mod posture;
+pub(crate) mod risk;
 mod sealed;
 mod start;
 
@@ -415,6 +416,7 @@ impl Control {
             FromGate::Decisions(batch) => {
                 let state = self.state();
                 self.0.metrics.take(&batch);
+                self.0.risk.count(&batch);
                 self.0.metrics.tidy(&state, self.clock().now());
                 self.0.decisions.take(batch, &state);
             }

@@ -17,12 +17,14 @@ use portcullis_domain::decision::{
     DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, Verdict, is_payload_version,
 };
 use portcullis_domain::ids::{ClientId, VendorId};
+use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 use portcullis_policy::link::LogBatch;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use crate::control::risk::judgement_view;
 use crate::error::DecisionsError;
 
 mod recent;
@@ -68,6 +70,7 @@ struct Recent {
 struct Names {
     state: Arc<State>,
     by_id: HashMap<Uuid, String>,
+    judged: HashMap<DecisionId, DecisionJudgement>,
 }
 
 impl Decisions {
@@ -302,6 +305,12 @@ impl Decisions {
             })
     }
 
+    /// The recent ones of a client, the newest first.
+    pub fn recent_of(&self, client: ClientId) -> Vec<DecisionRecord> {
+        let newest_first = self.recent().decisions().into_iter();
+        newest_first.map(|decision| decision.record).filter(|record| record.client == Some(client)).collect()
+    }
+
     pub fn recent_session_of(&self, session: &str) -> Option<ClientId> {
         let newest_first = self.recent().decisions();
         newest_first
@@ -392,7 +401,14 @@ impl Decisions {
 impl Names {
     fn new(state: &Arc<State>) -> Self {
         let named = state.resources.iter().map(|((_, name), resource)| (resource.id, name.clone()));
-        Self { by_id: named.collect(), state: Arc::clone(state) }
+        let mut judged = HashMap::new();
+        for word in state.judgements.iter().map(|judged| &judged.word) {
+            match word.undo {
+                true => judged.remove(&word.decision),
+                false => judged.insert(word.decision, word.clone()),
+            };
+        }
+        Self { by_id: named.collect(), judged, state: Arc::clone(state) }
     }
 
     fn view(&self, decision: Recent) -> DecisionView {
@@ -404,7 +420,8 @@ impl Names {
             client: name(record.client.map(|id| id.0)),
             route: name(record.route.map(|id| id.0)),
         };
-        DecisionView::new(record, outcome, names)
+        let judgement = self.judged.get(&record.id).map(|word| judgement_view(&self.state, word));
+        DecisionView { judgement, ..DecisionView::new(record, outcome, names) }
     }
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod feeds;
 mod issuers;
 mod people;
+mod risk;
 mod segments;
 mod service_levels;
 mod severances;
@@ -30,6 +31,8 @@ use crate::clock_watch::ClockSeen;
 use crate::issuers::Failure;
 use crate::metrics::PromiseStanding;
 
+pub use risk::RiskTold;
+
 const DAY_SECONDS: i64 = 86_400;
 /// How long before its end a thing is told of.
 const SOON_DAYS: i64 = 30;
@@ -45,6 +48,7 @@ pub struct Runtime {
     /// Issuers and trust domains whose keys couldn't be fetched.
     pub(crate) issuers: BTreeMap<Uuid, Failure>,
     pub(crate) clock: ClockSeen,
+    pub(crate) risk: RiskTold,
     /// Of the decision log.
     pub missing: Vec<MissingSegment>,
     /// Feeds and installed databases.
@@ -62,6 +66,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
     issuers::find(state, runtime, now, &mut found);
+    risk::find(state, &runtime.risk, now, &mut found);
     clock::find(&runtime.clock, now, &mut found);
     feeds::find(&runtime.feeds, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);

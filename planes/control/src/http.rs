@@ -22,6 +22,7 @@ mod read;
 mod reload;
 mod reply;
 mod resources;
+mod risk;
 mod severing;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,9 @@ pub fn router(control: Control) -> Router {
         .route("/v1/holds/lift", post(archive::lift_hold))
         .route("/v1/decisions/stream", get(decisions::follow))
         .route("/v1/decisions/{id}", get(decisions::explain))
+        .route("/v1/decisions/{id}/judgement", post(risk::judge))
+        .route("/v1/clients/{name}/risk", get(risk::client))
+        .route("/v1/risk/policies", get(risk::in_force))
         .route("/v1/events/stream", get(decisions::follow_events))
         .route("/v1/ledger/head", get(ledger::head))
         .route("/v1/ledger/verify", post(ledger::verify))

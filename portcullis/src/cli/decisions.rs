@@ -1,5 +1,6 @@
 //! `decisions`: the list, and the stream of what is decided now.
 
+mod judging;
 mod sealed;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use super::output::{Format, Output, Paint, Style, width_max};
 use super::server::Server;
 use super::table::{Cell, Table};
 use super::time::{self, Since};
-use super::{Outcome, Place};
+use super::{Outcome, Place, examples};
 use crate::clock::system_clock;
 
 /// Columns of a terminal that shows what was asked for, too.
@@ -27,9 +28,18 @@ const TOLD_MAX: usize = 10_000;
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    verb: Option<sealed::Verb>,
+    verb: Option<Verb>,
     #[command(flatten)]
     wanted: Wanted,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Sealed(sealed::Verb),
+    /// Say what a decision was about: the client's own work, or somebody else's
+    #[command(after_help = examples::DECISIONS_VERDICT)]
+    Verdict(judging::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -40,7 +50,7 @@ struct Wanted {
     /// Only those about this client
     #[arg(long)]
     client: Option<String>,
-    /// Only those that were decided so: allow, challenge, deny or sever
+    /// Only those that were decided so: allow, limit, challenge, deny or sever
     #[arg(long, value_parser = verdict)]
     verdict: Option<Verdict>,
     /// Only those with this reason code, of the decision or of its end
@@ -67,14 +77,17 @@ fn verdict(word: &str) -> Result<Verdict, String> {
     let all = Verdict::ALL;
     all.into_iter()
         .find(|verdict| verdict.as_str() == word)
-        .ok_or_else(|| "it is allow, challenge, deny or sever".to_owned())
+        .ok_or_else(|| "it is allow, limit, challenge, deny or sever".to_owned())
 }
 
 pub(super) async fn decisions(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
     let server = Server::find(place)?;
     let Arguments { verb, wanted: arguments } = arguments;
     if let Some(verb) = verb {
-        return sealed::decisions(&server, out, verb).await;
+        return match verb {
+            Verb::Sealed(verb) => sealed::decisions(&server, out, verb).await,
+            Verb::Verdict(arguments) => judging::judge(&server, out, arguments).await,
+        };
     }
     if arguments.follow {
         follow(&server, out, &arguments).await?;
@@ -196,7 +209,7 @@ pub(super) fn table(decisions: &[DecisionView]) -> Table {
     let narrow = width_max() < WIDTH_OF_REQUESTS;
     let mut table = match narrow {
         true => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "RESULT"]),
-        false => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "RESULT"]),
+        false => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "POINTS", "RESULT"]),
     };
     for decision in decisions {
         let record = &decision.record;
@@ -205,11 +218,23 @@ pub(super) fn table(decisions: &[DecisionView]) -> Table {
             vec![time::short(record.time).into(), record.id.to_string().into(), who(decision).into()];
         if !narrow {
             cells.push(request(decision).into());
+            cells.push(points(decision));
         }
         cells.push(Cell::styled(text, style));
         table.cells(cells);
     }
     table
+}
+
+/// What it scored; nothing where nothing was.
+fn points(decision: &DecisionView) -> Cell {
+    let Some(risk) = &decision.risk else { return Cell::from("") };
+    let style = match risk.score {
+        score if score >= risk.thresholds.deny => Style::Bad,
+        score if score >= risk.thresholds.challenge => Style::Warning,
+        _ => Style::Dim,
+    };
+    Cell::styled(format!("{:.1}", risk.score), style)
 }
 
 fn who(decision: &DecisionView) -> String {
@@ -229,10 +254,16 @@ pub(super) fn request(decision: &DecisionView) -> String {
 fn result(decision: &DecisionView) -> (String, Style) {
     let record = &decision.record;
     let ended = decision.outcome.as_ref().filter(|outcome| outcome.ending != Ending::Complete);
-    match (record.verdict, ended) {
+    let (text, style) = match (record.verdict, ended) {
         (Verdict::Allow, None) => ("allow".to_owned(), Style::Good),
+        (Verdict::Limit, None) => ("limit".to_owned(), Style::Warning),
+        (Verdict::Limit, Some(outcome)) => (format!("limit, then {}", outcome.reason.code()), Style::Warning),
         (Verdict::Allow, Some(outcome)) => (format!("allow, then {}", outcome.reason.code()), Style::Warning),
         (verdict, _) => (format!("{} {}", verdict.as_str(), record.reason.code()), Style::Bad),
+    };
+    match &decision.judgement {
+        Some(word) => (format!("{text}, judged {}", judging::word(word.judgement)), style),
+        None => (text, style),
     }
 }
 

@@ -160,6 +160,12 @@ Examples:
   portcullis decisions verify
   portcullis decisions verify --acknowledge-missing";
 
+pub(super) const DECISIONS_VERDICT: &str = "\
+Examples:
+  portcullis decisions verdict 01M7Q5CQKV0W3GE1R70W3GE1R7 benign --reason 'their month end'
+  portcullis decisions verdict 01M7Q5CQKV0W3GE1R70W3GE1R7 malicious --reason 'nobody of theirs called'
+  portcullis decisions verdict 01M7Q5CQKV0W3GE1R70W3GE1R7 --undo --reason 'the wrong one'";
+
 pub(super) const DECISIONS_SEAL: &str = "\
 Examples:
   portcullis decisions seal";

@@ -1,9 +1,12 @@
 //! `explain`: one decision in words, and what to do about it.
 
+mod risk;
+
 use anyhow::Result;
 use portcullis_api::decisions::{DecisionView, ReasonView};
-use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
+use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord};
 use portcullis_domain::reason::Fixer;
+use portcullis_risk::{Action, Judgement};
 
 use super::output::{Output, Paint, Style};
 use super::server::Server;
@@ -37,6 +40,9 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     }
     if let Some(outcome) = decision.outcome.as_ref().filter(|outcome| of_upstream(record, outcome)) {
         text.push_str(&format!("\nthe upstream itself answered {}: the gate passed it on\n", outcome.status));
+    }
+    if let Some(risk) = &decision.risk {
+        text.push_str(&risk::told(risk, paint));
     }
     text.push('\n');
     let mut fact = |name: &str, value: String| {
@@ -81,12 +87,35 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
             ),
         );
     }
+    text.push_str(&next(decision, paint));
     text
+}
+
+/// What somebody said about it, and what to type now.
+fn next(decision: &DecisionView, paint: Paint) -> String {
+    let id = decision.record.id;
+    let command = |command: String| format!("\nnext: {}\n", paint.paint(&command, Style::Strong));
+    match (&decision.judgement, &decision.risk) {
+        (Some(word), _) => {
+            let (judgement, style) = match word.judgement {
+                Judgement::Benign => ("benign", Style::Good),
+                Judgement::Malicious => ("malicious", Style::Bad),
+            };
+            let judgement = paint.paint(judgement, style);
+            let time = time::instant(word.time);
+            let said = format!("\njudged {judgement} by {} at {time}: {}\n", word.by, word.reason);
+            said + &command(format!("portcullis decisions verdict {id} --undo --reason REASON"))
+        }
+        (None, Some(risk)) if risk.action > Action::Allow || risk.would > Action::Allow => {
+            command(format!("portcullis decisions verdict {id} benign|malicious --reason REASON"))
+        }
+        _ => String::new(),
+    }
 }
 
 /// An error that is the upstream's own answer, and no refusal of the gate.
 fn of_upstream(record: &DecisionRecord, outcome: &OutcomeRecord) -> bool {
-    record.verdict == Verdict::Allow && outcome.ending == Ending::Complete && outcome.status >= 400
+    record.verdict.passes() && outcome.ending == Ending::Complete && outcome.status >= 400
 }
 
 fn reason(text: &mut String, what: &str, why: &ReasonView, paint: Paint) {
@@ -106,7 +135,9 @@ fn reason(text: &mut String, what: &str, why: &ReasonView, paint: Paint) {
 mod tests {
     use super::super::decisions::tests::decision;
     use super::*;
+    use portcullis_api::risk::RiskView;
     use portcullis_domain::reason::Reason;
+    use portcullis_risk::{example_outcome, example_record};
 
     #[test]
     fn a_cut_is_explained_from_both_sides() {
@@ -153,5 +184,14 @@ mod tests {
             text.contains("set your clock") && text.contains("the developer of the vendor's machine"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_score_is_explained_part_by_part() {
+        let mut found = decision(Reason::ProofNonce, None);
+        found.risk = Some(RiskView::new(&example_record(), Some(&example_outcome())));
+        let text = told(&found, Paint { on: false });
+        let (_, text) = text.split_once("\nrisk").unwrap();
+        insta::assert_snapshot!(text, @"");
     }
 }

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use portcullis_archive::{Archive, FileName, Gathered, Hour, LateOutcome, Row};
 use portcullis_domain::archive::{Content, SealedFile, SealedFiles};
-use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
+use portcullis_domain::decision::{
+    DecisionId, DecisionRecord, Ending, OutcomeRecord, PAYLOAD_VERSION, Verdict,
+};
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::reason::Reason;
 use uuid::Uuid;
@@ -81,12 +83,12 @@ impl World {
         let mut gathered = Gathered::default();
         let key = |vendor: Option<VendorId>| vendor.map_or([0; 16], |vendor| *vendor.0.as_bytes());
         for record in decided {
-            gathered.decision(record.id, key(record.vendor), &record.to_bytes().unwrap());
+            gathered.decision(record.id, key(record.vendor), PAYLOAD_VERSION, &record.to_bytes().unwrap());
         }
         for outcome in ended {
             let known = decided.iter().find(|record| record.id == outcome.id);
             let vendor = known.map_or(Some(vendor(1)), |record| record.vendor);
-            gathered.outcome(outcome.id, key(vendor), &outcome.to_bytes().unwrap());
+            gathered.outcome(outcome.id, key(vendor), PAYLOAD_VERSION, &outcome.to_bytes().unwrap());
         }
         let mut all = Vec::new();
         while let Some((hour, part)) = gathered.pop() {

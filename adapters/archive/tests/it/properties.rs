@@ -6,6 +6,7 @@ use portcullis_domain::archive::Content;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, VendorId};
 use portcullis_domain::reason::Reason;
+use portcullis_risk::{RiskRecord, example_outcome, example_record};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
     let ids = (uuid(), uuid(), uuid(), uuid());
     let texts = proptest::collection::vec(any::<String>(), 5);
     let optional = proptest::collection::vec(proptest::option::of(any::<String>()), 5);
-    let words = (0..4_usize, 0..Reason::ALL.len(), 0..4_usize, 0..Reason::ALL.len());
+    let words = (0..Verdict::ALL.len(), 0..Reason::ALL.len(), 0..4_usize, 0..Reason::ALL.len());
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u16>());
     let scope = proptest::collection::vec("[!-~]{1,8}", 0..3);
     let head = (0..3_600_000_u64, any::<[u8; 10]>(), any::<bool>());
@@ -31,7 +32,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
             let record = DecisionRecord {
                 id,
                 time,
-                verdict: [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever][words.0],
+                verdict: Verdict::ALL[words.0],
                 reason: Reason::ALL[words.1],
                 gate: texts[0].clone(),
                 snapshot: numbers.0,
@@ -49,7 +50,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
                 ja4_context: optional[4].clone(),
                 protocol: texts[4].clone(),
                 scope,
-                risk: None,
+                risk: numbers.5.is_multiple_of(2).then(|| RiskRecord { step: numbers.0, ..example_record() }),
             };
             let outcome = OutcomeRecord {
                 id,
@@ -61,7 +62,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
                 response_bytes: numbers.2,
                 records: numbers.3,
                 duration_us: numbers.4,
-                risk: None,
+                risk: numbers.5.is_multiple_of(3).then(example_outcome),
             };
             (Row::new(record, ended.then_some(outcome)), ids.0.map(VendorId))
         },

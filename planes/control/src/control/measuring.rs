@@ -63,6 +63,7 @@ impl Control {
             decisions: self.0.decisions.counts(),
             findings: findings.to_vec(),
             clock: self.0.clock_watch.seen(),
+            acted: self.0.risk.acted(),
             now,
         };
         self.0.metrics.write(&mut text, &around);
@@ -82,6 +83,7 @@ impl Control {
             postings,
             issuers: self.0.issuers.failures(),
             clock: self.0.clock_watch.seen(),
+            risk: self.0.risk.told(&self.state()),
             missing: self.missing_segments(),
             feeds: self.feed_views(),
         }

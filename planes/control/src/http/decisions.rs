@@ -42,14 +42,18 @@ pub async fn list(State(control): State<Control>, RawQuery(query): RawQuery) -> 
 }
 
 pub async fn explain(State(control): State<Control>, Path(id): Path<String>) -> Reply {
-    let id: DecisionId = id.parse().map_err(|error: portcullis_domain::decision::DecisionIdError| {
-        let (detail, hint) = portcullis_api::problem::split_hint(&error.to_string());
-        bad_request(detail, hint.unwrap_or_default())
-    })?;
+    let id = self::id(&id)?;
     match blocking(move || control.explain(id)).await? {
         Some(decision) => Ok(json(StatusCode::OK, &decision)),
         None => Err(not_found(format!("no decision `{id}` is known, or its record is kept no longer"))),
     }
+}
+
+pub(super) fn id(text: &str) -> Result<DecisionId, Refused> {
+    text.parse().map_err(|error: portcullis_domain::decision::DecisionIdError| {
+        let (detail, hint) = portcullis_api::problem::split_hint(&error.to_string());
+        bad_request(detail, hint.unwrap_or_default())
+    })
 }
 
 pub async fn follow(
@@ -83,7 +87,7 @@ fn filters(parameters: &mut Parameters) -> Result<DecisionQuery, Refused> {
     Ok(DecisionQuery {
         vendor: parameters.take("vendor"),
         client: parameters.take("client"),
-        verdict: parameters.word("verdict", "`allow`, `challenge`, `deny` or `sever`")?,
+        verdict: parameters.word("verdict", "`allow`, `limit`, `challenge`, `deny` or `sever`")?,
         reason: parameters.word("reason", "a code of `/v1/reasons`")?,
         ..DecisionQuery::default()
     })

@@ -4,4 +4,5 @@ mod ending;
 mod enrolling;
 mod observing;
 mod people;
+mod risk;
 mod world;

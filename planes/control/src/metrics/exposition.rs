@@ -17,6 +17,7 @@ use portcullis_metrics::series::{HISTOGRAM_US, Series};
 use uuid::Uuid;
 
 use crate::clock_watch::ClockSeen;
+use crate::risk::Acted;
 
 use super::{Metrics, lock, seconds, view};
 
@@ -50,6 +51,7 @@ families! {
     DECISIONS "portcullis_decisions_total" "counter" ["verdict"] "Decisions that gates reported, about strangers too.";
     REQUESTS "portcullis_requests_total" "counter" ["vendor" "integration" "route" "verdict"] "Decisions about identified clients.";
     REFUSALS "portcullis_refusals_total" "counter" ["vendor" "integration" "route" "class"] "Requests that were refused, by whose move it is.";
+    RISK "portcullis_risk_actions_total" "counter" ["vendor" "action" "cause"] "Requests that were limited, challenged, denied or severed by the assessment of risk.";
     EXCHANGES "portcullis_exchanges_total" "counter" ["vendor" "integration" "route" "ending"] "Allowed exchanges that have ended.";
     EXCHANGES_OPEN "portcullis_exchanges_open" "gauge" ["vendor" "integration" "route"] "Allowed exchanges under way.";
     RESPONSES "portcullis_responses_total" "counter" ["vendor" "integration" "route" "code"] "Answers to allowed exchanges, by class of status.";
@@ -93,6 +95,7 @@ pub(crate) struct Surroundings<'a> {
     /// By severity.
     pub findings: Vec<(&'static str, usize)>,
     pub clock: ClockSeen,
+    pub acted: Acted,
     pub now: Timestamp,
 }
 
@@ -113,6 +116,7 @@ impl Metrics {
         for (verdict, number) in around.decisions {
             DECISIONS.sample(text, &[verdict.as_str()], number as f64);
         }
+        write_acted(text, around);
         self.write_routes(text, around.state);
         self.write_vendors(text, around);
         self.write_promises(text, around);
@@ -230,6 +234,21 @@ impl Metrics {
 const OTHER_LABEL: &str = "_other";
 
 /// Names by id.
+fn write_acted(text: &mut String, around: &Surroundings<'_>) {
+    let names = Names::new(around.state);
+    RISK.head(text);
+    // Names of vendors that were deleted count together.
+    let mut sums: std::collections::BTreeMap<(&str, &str, &str), u64> = std::collections::BTreeMap::new();
+    for ((vendor, action, cause), number) in &around.acted {
+        let vendor = vendor.map_or(OTHER_LABEL, |vendor| names.name(Some(vendor.0)));
+        let vendor = if vendor.is_empty() { OTHER_LABEL } else { vendor };
+        *sums.entry((vendor, action.as_str(), cause.as_str())).or_default() += number;
+    }
+    for ((vendor, action, cause), number) in sums {
+        RISK.sample(text, &[vendor, action, cause], number as f64);
+    }
+}
+
 struct Names<'a>(HashMap<Uuid, &'a str>);
 
 impl<'a> Names<'a> {

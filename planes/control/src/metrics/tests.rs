@@ -106,7 +106,15 @@ fn written(metrics: &Metrics, state: &State, now: Timestamp) -> String {
     let findings = vec![("high", 1)];
     metrics.write(
         &mut text,
-        &Surroundings { state, gates: 1, decisions, findings, clock: Default::default(), now },
+        &Surroundings {
+            state,
+            gates: 1,
+            decisions,
+            findings,
+            clock: Default::default(),
+            acted: Default::default(),
+            now,
+        },
     );
     text
 }
@@ -299,8 +307,10 @@ fn all_of(metrics: &Metrics, state: &State) -> (Vec<Totals>, Vec<PromiseStanding
 fn seal(archive: &Archive, state: &mut State, decided: &[DecisionRecord], ended: &[OutcomeRecord]) {
     let vendor = *Uuid::from_u128(1).as_bytes();
     let mut gathered = Gathered::default();
-    decided.iter().for_each(|record| gathered.decision(record.id, vendor, &record.to_bytes().unwrap()));
-    ended.iter().for_each(|end| gathered.outcome(end.id, vendor, &end.to_bytes().unwrap()));
+    decided.iter().for_each(|record| {
+        gathered.decision(record.id, vendor, PAYLOAD_VERSION, &record.to_bytes().unwrap())
+    });
+    ended.iter().for_each(|end| gathered.outcome(end.id, vendor, PAYLOAD_VERSION, &end.to_bytes().unwrap()));
     while let Some((hour, part)) = gathered.pop() {
         let (rows, late) = part.into_rows();
         let name = archive.next_name(hour, Content::Decisions, &state.sealed);

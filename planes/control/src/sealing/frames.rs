@@ -2,9 +2,7 @@
 
 use portcullis_archive::{Gathered, Hour};
 use portcullis_decision_log::{FrameRef, LogError, Unsealed};
-use portcullis_domain::decision::{
-    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION,
-};
+use portcullis_domain::decision::{DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord};
 
 /// Frames of hours before this one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,18 +88,21 @@ fn take(frame: &FrameRef<'_>, gathered: &mut Gathered) -> bool {
     }
     let id = DecisionId(frame.id);
     match frame.kind {
-        DECISION_KIND => gathered.decision(id, frame.vendor, frame.payload),
-        _ => gathered.outcome(id, frame.vendor, frame.payload),
+        DECISION_KIND => gathered.decision(id, frame.vendor, frame.version, frame.payload),
+        _ => gathered.outcome(id, frame.vendor, frame.version, frame.payload),
     }
     true
 }
 
 fn is_readable(frame: &FrameRef<'_>) -> bool {
     let id = Some(DecisionId(frame.id));
-    frame.version == PAYLOAD_VERSION
-        && match frame.kind {
-            DECISION_KIND => DecisionRecord::from_bytes(frame.payload).ok().map(|record| record.id) == id,
-            OUTCOME_KIND => OutcomeRecord::from_bytes(frame.payload).ok().map(|outcome| outcome.id) == id,
-            _ => false,
+    match frame.kind {
+        DECISION_KIND => {
+            DecisionRecord::of_version(frame.version, frame.payload).ok().map(|record| record.id) == id
         }
+        OUTCOME_KIND => {
+            OutcomeRecord::of_version(frame.version, frame.payload).ok().map(|outcome| outcome.id) == id
+        }
+        _ => false,
+    }
 }

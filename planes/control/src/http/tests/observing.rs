@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::world::*;
 
-fn decision(world: &World, number: u8, verdict: Verdict, reason: Reason) -> DecisionRecord {
+pub(super) fn decision(world: &World, number: u8, verdict: Verdict, reason: Reason) -> DecisionRecord {
     let time = Timestamp::from_second(START + i64::from(number)).unwrap();
     let state = world.control.state();
     DecisionRecord {
