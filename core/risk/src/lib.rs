@@ -20,13 +20,13 @@ mod contexts;
 mod counterfactual;
 mod day;
 mod drift;
+mod example;
 mod exchange;
 mod finish;
 mod gossip;
 mod graduation;
 mod hash;
 mod hyperloglog;
-mod example;
 mod input;
 mod judge;
 mod learnt;
@@ -52,8 +52,8 @@ pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
 pub use client::{Answer, ClientRisk, Judgement};
 pub use constants::{Basis, CONSTANTS, Constant};
 pub use counterfactual::{Change, changes};
-pub use gossip::{SEGMENTS_MAX, Segment};
 pub use example::{example_outcome, example_record};
+pub use gossip::{SEGMENTS_MAX, Segment};
 pub use input::{
     After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
     Tls,
