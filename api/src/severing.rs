@@ -175,6 +175,8 @@ pub enum CauseView {
     },
     /// A response passed the records limit.
     RecordLimit { decision: DecisionId },
+    /// A gate closed a context by itself, for this reason code.
+    Risk { decision: DecisionId, reason: String },
     /// Keys were revoked, for good.
     Revoked { operator: String, reason: String },
     /// A key that had been replaced tried to register another one.

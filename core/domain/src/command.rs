@@ -11,6 +11,7 @@ use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::personal::Personal;
 use crate::posture::{Judged, PushedWord};
+use crate::reason::Reason;
 use crate::spec::{ClientSpec, Declaration, Kind};
 use crate::state::KeysOrigin;
 use crate::target::{Target, TargetName};
@@ -79,6 +80,13 @@ pub enum Command {
         client: ClientId,
         keys: Vec<String>,
         decision: DecisionId,
+    },
+    /// A context of a client that a gate has closed by itself already.
+    CutSession {
+        client: ClientId,
+        session: String,
+        decision: DecisionId,
+        reason: Reason,
     },
     ProposeRestore {
         target: TargetName,

@@ -14,6 +14,7 @@ use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
 use crate::judgement::DecisionJudgement;
 use crate::personal::Personal;
 use crate::posture::PushedWord;
+use crate::reason::Reason;
 use crate::spec::{Declaration, Kind};
 use crate::target::Target;
 
@@ -401,6 +402,11 @@ pub enum Cause {
         gate: String,
         /// Size of the ledger that the gate had last heard of.
         version: u64,
+    },
+    /// A gate closed a context by itself, after a challenge that failed or on evidence alone.
+    Risk {
+        decision: DecisionId,
+        reason: Reason,
     },
 }
 

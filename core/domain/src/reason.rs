@@ -142,6 +142,16 @@ reasons! {
     CertificateUntrusted "certificate_untrusted" 401 VendorDeveloper "the connection's certificate is not one of a trust domain that is known here" "connect with a current X.509-SVID and its intermediates, or send a token";
     PostureRefused "posture_refused" 400 VendorDeveloper "the statement about the client's machine is not good" "make a new one with `portcullis attest`, signed by a registered key, and set the clock";
     PostureReplayed "posture_replayed" 400 VendorDeveloper "the statement about the client's machine was sent before" "make a new statement, with a new `jti`, each time; if you didn't send it twice, somebody else has it";
+    ChallengeNewContext "challenge_new_context" 401 VendorDeveloper "this client was not seen before with this TLS client and network" "sign a new proof with the nonce of the DPoP-Nonce header, or open a new connection, as WWW-Authenticate says";
+    ChallengeListed "challenge_listed" 401 VendorDeveloper "the address or the TLS client is on a list of bad reputation" "show again that you hold your key, as WWW-Authenticate says; then tell our operators whose network it is";
+    ChallengeRisk "challenge_risk" 401 VendorDeveloper "the request is unusual for this client" "show again that you hold your key, as WWW-Authenticate says";
+    ChallengeRehearsal "challenge_rehearsal" 401 VendorDeveloper "this client has never shown that it can answer when it is asked for its key again" "show again that you hold your key, as WWW-Authenticate says: it is asked once";
+    ChallengeFreshNonce "challenge_fresh_nonce" 401 VendorDeveloper "this route wants every request signed with a nonce of its own" "sign a new proof with the nonce of the DPoP-Nonce header: each is good once";
+    ChallengeOpen "challenge_open" 401 VendorDeveloper "this client was asked to show that it holds its key, and has not answered yet" "show again that you hold your key, as WWW-Authenticate says, within ten seconds";
+    ChallengeFailed "challenge_failed" 403 Operator "the question for the key was answered wrongly or not at all, and this client key is closed in this context" "call the contact of our company that your contract names";
+    RiskDenied "risk_denied" 403 Operator "the request is far from what this client does" "if it is meant, tell our operators before you try again";
+    RiskSevered "risk_severed" 403 Operator "what this client does here is far from what it does, and its key is closed in this context" "call the contact of our company that your contract names";
+    RecordsNarrowed "records_narrowed" 403 Time "the response was cut because this context has a tenth of its client's records for now" "ask for smaller pages; in a new context the tenth ends after a day, or by our operators' word";
 }
 
 impl Reason {

@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     /// `kid` of the issuer's key that signed the token; refused once that key is withdrawn.
     pub signed_by: &'a str,
     pub session: &'a str,
+    /// The same context under its other name: by its /24 or /48, where the first is by its autonomous system.
+    pub session_by_prefix: Option<&'a str>,
     pub token_id: &'a str,
     pub scope: &'a [String],
     pub audience: &'a [String],
@@ -123,7 +125,9 @@ fn not_refused(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: 
     if facts.keys.iter().any(|key| liveness.key_refused(key)) {
         return Err(Reason::KeySevered);
     }
-    if liveness.session_refused(facts.session) {
+    if liveness.session_refused(facts.session)
+        || facts.session_by_prefix.is_some_and(|session| liveness.session_refused(session))
+    {
         return Err(Reason::SessionSevered);
     }
     // The key that signed the token may be in other hands: whatever came under it ends.

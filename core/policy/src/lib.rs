@@ -13,5 +13,6 @@ pub mod meters;
 pub mod policies;
 pub mod posture;
 pub mod rate;
+pub mod risks;
 pub mod snapshot;
 pub mod window;

@@ -89,6 +89,14 @@ pub enum FromGate {
     },
     RiskStanding(Box<RiskStanding>),
     Paged(Page),
+    /// The gate has closed this context of a client by itself: a question was answered wrongly, or not at all, or evidence
+    /// alone was enough and its integration agreed to that.
+    SessionCut {
+        client: ClientId,
+        session: String,
+        decision: DecisionId,
+        reason: Reason,
+    },
 }
 
 /// A severance that a gate has confirmed.
@@ -156,6 +164,9 @@ pub struct RelayRequest {
     pub ja4_context: Option<String>,
     /// Address of the peer, without port.
     pub address: String,
+    /// The network that it counts to, as sessions name it, where the gate knows more than its address says.
+    #[serde(default)]
+    pub network: Option<String>,
     /// Thumbprint of the key of a DPoP proof that the gate has verified for this very request.
     pub proof_key: Option<String>,
 }

@@ -60,7 +60,12 @@ impl Drop for Place {
 pub struct Meters {
     // Locked only where a snapshot is compiled.
     by_id: Mutex<HashMap<Uuid, Arc<Meter>>>,
+    /// Of clients: what their narrowed contexts share.
+    narrow: Mutex<HashMap<Uuid, Arc<Meter>>>,
 }
+
+/// A narrowed context has this part of the client's records, together with the client's others.
+const NARROWED_BY: u64 = 10;
 
 impl Meters {
     /// The meter of `id`, made at its first use, with its records limit set.
@@ -70,18 +75,28 @@ impl Meters {
         meter.records.set_limit(records_max);
         Arc::clone(meter)
     }
+
+    /// The meter of a client's narrowed contexts: one for all of them, so that another context is no other budget.
+    pub fn narrow(&self, client: Uuid, records_max: u64) -> Arc<Meter> {
+        let mut narrow = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        let meter = narrow.entry(client).or_insert_with(|| Arc::new(Meter::new()));
+        meter.records.set_limit(records_max / NARROWED_BY);
+        Arc::clone(meter)
+    }
 }
 
-/// The three windows that a response's records are reserved in, all or as many as fit in each.
+/// The windows that a response's records are reserved in, all or as many as fit in each.
 #[derive(Clone, Debug)]
 pub struct RecordWindows {
     pub client: Arc<Meter>,
     pub integration: Arc<Meter>,
     pub vendor: Arc<Meter>,
+    /// Of a narrowed context: a tenth of the client's.
+    pub narrow: Option<Arc<Meter>>,
 }
 
 impl RecordWindows {
-    /// Reserves up to `records` in all three, and returns how many fit everywhere.
+    /// Reserves up to `records` in all of them, and returns how many fit everywhere.
     #[must_use]
     pub fn reserve(&self, records: u64, now_ms: u64) -> u64 {
         if records == 0 {
@@ -90,36 +105,52 @@ impl RecordWindows {
         let client = self.client.records.reserve(records, now_ms);
         let integration = self.integration.records.reserve(client, now_ms);
         let vendor = self.vendor.records.reserve(integration, now_ms);
-        self.client.records.abandon(client - vendor);
-        self.integration.records.abandon(integration - vendor);
-        vendor
+        let fits = self.narrow.as_ref().map_or(vendor, |narrow| narrow.records.reserve(vendor, now_ms));
+        self.client.records.abandon(client - fits);
+        self.integration.records.abandon(integration - fits);
+        self.vendor.records.abandon(vendor - fits);
+        fits
+    }
+
+    /// The same with the narrowed contexts' window, if there is one.
+    #[must_use]
+    pub fn narrowed(&self, narrow: Option<&Arc<Meter>>) -> Self {
+        Self { narrow: narrow.cloned(), ..self.clone() }
+    }
+
+    /// Whether only the narrowed contexts' window is spent: an ordinary context might have gone on.
+    #[must_use]
+    pub fn is_only_narrow(&self, now_ms: u64) -> bool {
+        self.narrow.is_some() && self.ordinary().into_iter().all(|meter| meter.records.left(now_ms) > 0)
     }
 
     pub fn abandon(&self, records: u64) {
-        for meter in [&self.client, &self.integration, &self.vendor] {
-            meter.records.abandon(records);
-        }
+        self.all().for_each(|meter| meter.records.abandon(records));
     }
 
     pub fn depart(&self, records: u64, now_ms: u64) {
-        for meter in [&self.client, &self.integration, &self.vendor] {
-            meter.records.depart(records, now_ms);
-        }
+        self.all().for_each(|meter| meter.records.depart(records, now_ms));
     }
 
-    /// Milliseconds until `records` fit in all three.
+    fn ordinary(&self) -> [&Arc<Meter>; 3] {
+        [&self.client, &self.integration, &self.vendor]
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Meter>> {
+        self.ordinary().into_iter().chain(&self.narrow)
+    }
+
+    /// Milliseconds until `records` fit in all of them.
     #[must_use]
     pub fn wait_for_ms(&self, records: u64, now_ms: u64) -> u64 {
-        let meters = [&self.client, &self.integration, &self.vendor];
-        meters.into_iter().map(|meter| meter.records.wait_for_ms(records, now_ms)).max().unwrap_or(0)
+        self.all().map(|meter| meter.records.wait_for_ms(records, now_ms)).max().unwrap_or(0)
     }
 
-    /// The tightest of the three: records left, its limit, and the wait until more fit.
+    /// The tightest of them: records left, its limit, and the wait until more fit.
     #[must_use]
     pub fn tightest(&self, now_ms: u64) -> Left {
-        let meters = [&self.client, &self.integration, &self.vendor];
         let tightest =
-            meters.into_iter().map(|meter| (meter.records.left(now_ms), meter)).min_by_key(|(left, _)| *left);
+            self.all().map(|meter| (meter.records.left(now_ms), meter)).min_by_key(|(left, _)| *left);
         tightest.map_or(Left { left: 0, limit: 0, wait_ms: 0 }, |(left, meter)| Left {
             left,
             limit: meter.records.limit(),
@@ -147,6 +178,7 @@ mod tests {
             client: meters.meter(Uuid::from_u128(1), 100),
             integration: meters.meter(Uuid::from_u128(2), 60),
             vendor: meters.meter(Uuid::from_u128(3), 40),
+            narrow: None,
         };
         assert_eq!(windows.reserve(70, 0), 40);
         assert_eq!(windows.client.records.left(0), 60);
@@ -154,6 +186,24 @@ mod tests {
         assert_eq!(windows.tightest(0).left, 0);
         windows.depart(40, 0);
         assert_eq!(windows.reserve(70, 10_100), 40);
+    }
+
+    #[test]
+    fn a_narrowed_context_takes_a_tenth_and_leaves_the_rest_to_others() {
+        let meters = Meters::default();
+        let [client, integration, vendor] = [1, 2, 3].map(|id| meters.meter(Uuid::from_u128(id), 100));
+        let ordinary = RecordWindows { client, integration, vendor, narrow: None };
+        let narrowed = ordinary.narrowed(Some(&meters.narrow(Uuid::from_u128(1), 100)));
+        assert_eq!(narrowed.reserve(70, 0), 10);
+        assert_eq!((narrowed.reserve(1, 0), narrowed.is_only_narrow(0)), (0, true));
+        assert_eq!((narrowed.tightest(0).limit, ordinary.tightest(0).left), (10, 90));
+        // Another context of the client is no other budget.
+        let other = ordinary.narrowed(Some(&meters.narrow(Uuid::from_u128(1), 100)));
+        assert_eq!(other.reserve(1, 0), 0);
+        assert_eq!((ordinary.reserve(90, 0), narrowed.is_only_narrow(0)), (90, false));
+        narrowed.depart(10, 0);
+        ordinary.depart(90, 0);
+        assert_eq!(narrowed.reserve(70, 10_100), 10);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::liveness::{Lifeline, Liveness, RefusedNames};
 use crate::meters::{Meter, Meters, RecordWindows};
 use crate::policies::{RiskRules, Subject, in_force};
 use crate::posture::PostureCell;
+use crate::risks::{PeersCell, RiskCell, Risks};
 
 /// What the gate decides by.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub struct Client {
     pub posture: Arc<PostureCell>,
     /// Those that it is declared to have; none where nothing is declared.
     pub ja4: Vec<Ja4Pattern>,
+    /// What its narrowed contexts share.
+    pub narrow: Arc<Meter>,
+    pub risk: Arc<RiskCell>,
+    pub peers: Arc<PeersCell>,
 }
 
 #[derive(Debug)]
@@ -62,6 +67,8 @@ pub struct Integration {
 pub struct Route {
     pub facts: RouteFacts,
     pub upstream: Arc<UpstreamFacts>,
+    /// Of its random id, for hashes that must be the same at every gate and after every start.
+    pub seed: u64,
 }
 
 /// The routes that share one path template, by method.
@@ -102,12 +109,13 @@ impl Snapshot {
         facts: SnapshotFacts,
         liveness: &Liveness,
         meters: &Meters,
+        risks: &Risks,
         now_seconds: i64,
     ) -> Result<Self, CompileError> {
         let upstreams: HashMap<_, _> =
             facts.upstreams.iter().map(|upstream| (upstream.id, Arc::new(upstream.clone()))).collect();
         let (routes, paths) = compile_routes(&facts.routes, &upstreams)?;
-        let clients = compile_clients(&facts, &routes, liveness, meters)?;
+        let clients = compile_clients(&facts, &routes, (liveness, meters, risks))?;
         // Only now, when nothing can fail any more, does liveness change.
         update_liveness(&facts, liveness, now_seconds);
         Ok(Self {
@@ -169,7 +177,11 @@ fn compile_routes(
         let upstream = upstreams
             .get(&route.upstream)
             .ok_or_else(|| CompileError::Upstream { route: route.name.clone(), upstream: route.upstream })?;
-        let compiled = Arc::new(Route { facts: route.clone(), upstream: Arc::clone(upstream) });
+        let compiled = Arc::new(Route {
+            facts: route.clone(),
+            upstream: Arc::clone(upstream),
+            seed: route.id.0.as_u64_pair().1,
+        });
         routes.insert(route.id, Arc::clone(&compiled));
         let entry = by_path.entry(&route.path).or_default();
         for method in &route.methods {
@@ -192,8 +204,7 @@ fn compile_routes(
 fn compile_clients(
     facts: &SnapshotFacts,
     routes: &HashMap<RouteId, Arc<Route>>,
-    liveness: &Liveness,
-    meters: &Meters,
+    (liveness, meters, risks): (&Liveness, &Meters, &Risks),
 ) -> Result<HashMap<ClientId, Arc<Client>>, CompileError> {
     let vendors: HashMap<_, _> = facts.vendors.iter().map(|vendor| (vendor.id, vendor)).collect();
     let mut judgements: HashMap<ClientId, Vec<JudgementFacts>> = HashMap::new();
@@ -241,12 +252,16 @@ fn compile_clients(
                     client: Arc::clone(&meter),
                     integration: Arc::clone(of_integration),
                     vendor: Arc::clone(of_vendor),
+                    narrow: None,
                 },
                 meter,
                 judgements: judgements.get(&client.id).cloned().unwrap_or_default(),
                 posture: liveness.posture(client.id),
                 // Control takes no other patterns; one that can't be read fits nothing.
                 ja4: client.ja4.iter().filter_map(|pattern| pattern.parse().ok()).collect(),
+                narrow: meters.narrow(client.id.0, integration.limits.records.per_client),
+                risk: risks.cell(client.id),
+                peers: risks.peers(integration.vendor),
             }),
         ))
     };

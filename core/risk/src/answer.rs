@@ -4,7 +4,19 @@ use crate::action::Action;
 use crate::client::{Answer, ClientRisk};
 use crate::contexts::question::Asked;
 use crate::contexts::{ADMITTED, Id, Owner};
-use crate::input::Context;
+use crate::input::{Context, IssuedIn};
+
+/// What becomes of a request whose key isn't proved yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AskedAhead {
+    Nothing,
+    /// A question is open.
+    Open {
+        asked_us: i64,
+    },
+    /// It was asked too often: what comes is no answer.
+    Failed,
+}
 
 impl ClientRisk {
     /// Takes an answer to the question that is open in this context; `Sever` if the session must be closed. Without an open
@@ -15,6 +27,41 @@ impl ClientRisk {
         match self.contexts.find(&Id::of(context)) {
             Some(owner) => self.take_answer(owner, answer, at_us),
             None => Action::Allow,
+        }
+    }
+
+    /// A request came whose key isn't proved yet, as its nonce is missing or stale. If a question would be asked of it whatever
+    /// it is, because its context is new, or because one is open, it is asked now, so that one answer says both. Nothing is
+    /// learnt of such a request; and in a context that is admitted it counts for nothing, as anybody behind the same
+    /// network may have sent it.
+    pub fn ask_ahead(&mut self, context: &Context, issued_in: IssuedIn, at_us: i64) -> AskedAhead {
+        self.step += 1;
+        let at_us = self.pass_time(at_us);
+        let id = Id::of(context);
+        let owner = self.contexts.find(&id).unwrap_or_else(|| {
+            let (owner, replaced) = self.contexts.enter(id, at_us);
+            if replaced {
+                self.pending.drop_of(owner.number());
+            }
+            owner
+        });
+        let known = self.contexts.knows_place(&id);
+        let mut due = false;
+        if let Owner::Other(place) = owner
+            && let Some(pair) = self.contexts.pairs.get_mut(place)
+        {
+            pair.issued_here = issued_in == IssuedIn::SameContext;
+            let elsewhere = !matches!(issued_in, IssuedIn::SameContext | IssuedIn::Unknown);
+            due = pair.passes == 0 && (!known || elsewhere);
+        }
+        let Some(question) = self.contexts.question_mut(owner) else { return AskedAhead::Nothing };
+        if question.open().is_none() && due {
+            question.ask(Asked::NewContext, at_us);
+        }
+        match question.wait_unproved(at_us, matches!(owner, Owner::Other(_))) {
+            Some((asked_us, false)) => AskedAhead::Open { asked_us },
+            Some((_, true)) => AskedAhead::Failed,
+            None => AskedAhead::Nothing,
         }
     }
 

@@ -281,7 +281,7 @@ impl ClientRisk {
         } else {
             return Verdict::ALLOW;
         };
-        if before.answer == Answered::Ahead {
+        if matches!(before.answer, Answered::Ahead | Answered::Valid) {
             // Asked and answered at once.
             self.pass(owner, false, self.now_us);
             return Verdict::ALLOW;

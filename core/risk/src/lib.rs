@@ -48,6 +48,7 @@ mod unit;
 mod verdicts;
 
 pub use action::{Action, Mode, Standing};
+pub use answer::AskedAhead;
 pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
 pub use client::{Answer, ClientRisk, Judgement};
 pub use constants::{Basis, CONSTANTS, Constant};

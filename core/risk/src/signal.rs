@@ -130,6 +130,12 @@ impl Signal {
                 | Self::Movement
         )
     }
+
+    /// Whether vendors are told that it weighed: it is about what they do, not about what is thought of them.
+    #[must_use]
+    pub fn is_public(self) -> bool {
+        self.family() != Family::Vendor && !matches!(self, Self::Carried | Self::Cap | Self::Floor)
+    }
 }
 
 #[cfg(test)]

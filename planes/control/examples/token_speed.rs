@@ -148,6 +148,7 @@ fn request(body: &str, certificates: &[Vec<u8>]) -> RelayRequest {
         certificates: certificates.to_vec(),
         ja4_context: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".to_owned()),
         address: "192.0.2.7".to_owned(),
+        network: None,
         proof_key: None,
     }
 }

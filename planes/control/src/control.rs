@@ -421,6 +421,9 @@ impl Control {
                 self.0.decisions.take(batch, &state);
             }
             FromGate::KeysCut { client, keys, decision } => self.cut_key(client, keys, decision),
+            FromGate::SessionCut { client, session, decision, reason } => {
+                self.cut_session(client, session, decision, reason);
+            }
             FromGate::Remembered { version, severances } => self.recall(&gate.name, version, severances),
             FromGate::IssuerKeyUnknown { issuer } => self.0.issuers.wanted(issuer.0),
             // Only of clients that exist, as below.

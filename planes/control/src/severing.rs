@@ -250,6 +250,9 @@ pub fn severance_view(state: &State, severance: &Severance) -> SeveranceView {
                 CauseView::Operator { operator: operator_name(state, *operator), reason: reason.clone() }
             }
             Cause::RecordLimit { decision } => CauseView::RecordLimit { decision: *decision },
+            Cause::Risk { decision, reason } => {
+                CauseView::Risk { decision: *decision, reason: reason.code().to_owned() }
+            }
             Cause::Revoked { operator, reason } => {
                 CauseView::Revoked { operator: operator_name(state, *operator), reason: reason.clone() }
             }
@@ -301,6 +304,9 @@ pub(crate) fn receipt(state: &State, closed: Closed, reports: Reports, held: Hel
         }
         Cause::RecordLimit { decision } => {
             ("the gate".to_owned(), format!("a response passed the records limit, decision {decision}"))
+        }
+        Cause::Risk { decision, reason } => {
+            ("the gate".to_owned(), format!("{}, decision {decision}", reason.title()))
         }
     };
     Receipt {

@@ -27,7 +27,8 @@ use crate::core::Core;
 use crate::departures::Departures;
 use crate::identify::{Identified, KnownToken, Svid};
 use crate::io::Valve;
-use crate::strangers::Place;
+use crate::seen::Place;
+use crate::strangers;
 use crate::stream_task::{self, StreamEnd};
 use crate::upstream::Http2Upstream;
 
@@ -40,8 +41,10 @@ pub struct Greeting {
     pub certificates: Vec<CertificateDer<'static>>,
     /// Thumbprint of the client's own certificate.
     pub certificate: Option<Thumbprint>,
-    /// The peer's network, as sessions name it.
-    pub network: String,
+    pub place: Place,
+    /// When the handshake ended, if it was a full one: then possession of the key was proved in it. Microseconds since the Unix
+    /// epoch.
+    pub full_handshake_us: Option<i64>,
     pub http2: bool,
     /// The protocols that were offered are none, or not those of HTTP over TCP.
     pub alpn_odd: Known<bool>,
@@ -112,7 +115,7 @@ pub struct Connection {
     /// The X.509-SVID that it has shown, once it was verified.
     svid: RefCell<Option<Svid>>,
     /// Among its network's strangers, as long as it is nobody's.
-    place: RefCell<Option<Place>>,
+    place: RefCell<Option<strangers::Place>>,
     /// A handful at most: over HTTP/1.1 one.
     exchanges: RefCell<Vec<UnderWay>>,
     pub departures: Departures,
@@ -127,8 +130,9 @@ pub struct Connection {
     due_ms: Cell<Option<u64>>,
     /// It was not there in time: the task ends the connection in its own way.
     expired: Cell<bool>,
-    /// The gate drains: the answer under way is the last one.
+    /// The gate drains, or the client must connect anew: the answer under way is the last one.
     leaving: Cell<bool>,
+    left: Notify,
     /// Of the connection's task.
     waker: RefCell<Option<Waker>>,
     /// Its own connections to upstreams that speak HTTP/2: a cut stops them, and nobody else's.
@@ -162,6 +166,7 @@ impl Connection {
             due_ms: Cell::new(None),
             expired: Cell::new(false),
             leaving: Cell::new(false),
+            left: Notify::new(),
             waker: RefCell::new(None),
             http2_upstreams: RefCell::default(),
             http2_connecting: RefCell::default(),
@@ -193,7 +198,7 @@ impl Connection {
         self.departures.settle(self.is_http2(), core.monotonic_ms());
     }
 
-    pub fn take_place(&self, place: Place) {
+    pub fn take_place(&self, place: strangers::Place) {
         self.place.replace(Some(place));
     }
 
@@ -246,7 +251,7 @@ impl Connection {
         let mut owner = self.owner.borrow_mut();
         let Some(known) = owner.as_mut() else {
             *owner = Some(claimed);
-            self.place.borrow().iter().for_each(Place::leave);
+            self.place.borrow().iter().for_each(strangers::Place::leave);
             return Ok(true);
         };
         if known.client != claimed.client {
@@ -268,7 +273,7 @@ impl Connection {
     /// Nothing passed for the owner: the connection is nobody's again.
     pub fn disown(&self) {
         if self.owner.borrow_mut().take().is_some() {
-            self.place.borrow().iter().for_each(Place::take_again);
+            self.place.borrow().iter().for_each(strangers::Place::take_again);
         }
     }
 
@@ -355,6 +360,18 @@ impl Connection {
 
     pub fn has_expired(&self) -> bool {
         self.expired.get()
+    }
+
+    /// The answers under way are the last ones.
+    pub fn go_away(&self) {
+        self.leaving.set(true);
+        self.left.notify_one();
+        self.wake();
+    }
+
+    /// Waits until it is told to go.
+    pub async fn told_to_go(&self) {
+        self.left.notified().await;
     }
 
     pub fn is_leaving(&self) -> bool {
@@ -505,8 +522,7 @@ impl Registry {
     /// Lets every connection end after the answer that is under way.
     pub fn drain(&self) {
         for connection in self.connections.borrow().values() {
-            connection.leaving.set(true);
-            connection.wake();
+            connection.go_away();
         }
     }
 
@@ -554,6 +570,36 @@ impl Registry {
                 self.cut(connection, Reason::KeySevered, now_ms);
             }
         }
+    }
+
+    /// Cuts the connections of a client's session, but for `spared`.
+    pub fn cut_session(&self, client: ClientId, session: &str, spared: Option<u64>, now_ms: u64) {
+        for connection in self.of_session(client, session) {
+            if spared != Some(connection.number) {
+                self.cut(&connection, Reason::SessionSevered, now_ms);
+            }
+        }
+    }
+
+    /// Wakes what a session has under way: it looks whether it may go on.
+    pub fn wake_session(&self, client: ClientId, session: &str) {
+        for connection in self.of_session(client, session) {
+            connection.wake();
+            for stream in connection.exchanges.borrow().iter().filter_map(|exchange| exchange.stream.as_ref())
+            {
+                stream.wake();
+            }
+        }
+    }
+
+    fn of_session(&self, client: ClientId, session: &str) -> Vec<Rc<Connection>> {
+        let connections = self.connections.borrow();
+        let of_session = connections.values().filter(|connection| {
+            connection.owner.borrow().as_ref().is_some_and(|owner| {
+                owner.client == client && owner.sessions.iter().any(|known| known == session)
+            })
+        });
+        of_session.map(Rc::clone).collect()
     }
 
     /// Cuts what has come to its end: terms that are over, owners that are gone, cuts that waited long enough.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::ClientId;
+use portcullis_domain::reason::Reason;
+use portcullis_domain::target::Target;
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder};
 use portcullis_tokens::dpop::ProofHeaders;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +29,10 @@ pub enum CoreMessage {
     Sever { order: Arc<SeverOrder>, arrived_us: u64, confirm: oneshot::Sender<Vec<CutConnection>> },
     /// Confirm that what was decided before liveness changed has gone its way.
     Confirm { confirm: oneshot::Sender<Vec<CutConnection>> },
+    /// A context of a client was closed on some core.
+    CutSession { client: ClientId, session: Arc<str>, spared: Option<(u16, u64)> },
+    /// A question was asked of a context: what it has under way looks whether it may go on.
+    WakeSession { client: ClientId, session: Arc<str> },
     /// A key was closed by a record cut on some core.
     CutKeys { client: ClientId, keys: Arc<Vec<String>>, spared: Option<(u16, u64)> },
     /// Take no more connections; end when those that are open have ended, or at the latest when
@@ -140,11 +146,56 @@ impl Core {
             // A core that is gone has no connections.
             let _ = core.send(message);
         }
-        // The queue is bounded, and this message must not be lost: it waits in a task of its own.
+        self.tell(FromGate::KeysCut { client, keys, decision });
+    }
+
+    /// Closes a context of a client on every core and tells control.
+    pub fn cut_session(
+        &self,
+        client: ClientId,
+        session: &str,
+        decision: DecisionId,
+        reason: Reason,
+        spared: Option<u64>,
+    ) {
+        let target = Target::Session { client, session: session.to_owned() };
+        // A session has no epoch, and takes no key with it.
+        self.shared.liveness.sever(&target, 0, &[]);
+        self.registry.cut_session(client, session, spared, self.monotonic_ms());
+        let shared_session: Arc<str> = session.into();
+        for core in &self.cores {
+            let message = CoreMessage::CutSession {
+                client,
+                session: Arc::clone(&shared_session),
+                spared: spared.map(|number| (self.number, number)),
+            };
+            let _ = core.send(message);
+        }
+        let session = session.to_owned();
+        self.tell(FromGate::SessionCut { client, session, decision, reason });
+    }
+
+    /// Lets what a session has under way look whether it may go on.
+    pub fn wake_session(&self, client: ClientId, session: &str) {
+        let session: Arc<str> = session.into();
+        for core in &self.cores {
+            let _ = core.send(CoreMessage::WakeSession { client, session: Arc::clone(&session) });
+        }
+    }
+
+    /// A message to control that must not be lost: where the queue is full, it waits in a task of its own.
+    fn tell(&self, message: FromGate) {
+        use mpsc::error::TrySendError;
+        let Err(TrySendError::Full(message)) = self.shared.to_control.try_send(message) else { return };
         let to_control = self.shared.to_control.clone();
         tokio::task::spawn_local(async move {
-            let _ = to_control.send(FromGate::KeysCut { client, keys, decision }).await;
+            let _ = to_control.send(message).await;
         });
+    }
+
+    /// A moment for one request alone: two requests that are looked at in one moment have two of them.
+    pub fn single_us(&self) -> i64 {
+        self.now_us() - i64::from(self.counter.get() % 1_024)
     }
 
     /// Works off the gate's messages, until it is gone.
@@ -163,6 +214,11 @@ impl Core {
                     let spared = spared.filter(|(core, _)| *core == self.number).map(|(_, number)| number);
                     self.registry.cut_keys(client, &keys, spared, self.monotonic_ms());
                 }
+                CoreMessage::CutSession { client, session, spared } => {
+                    let spared = spared.filter(|(core, _)| *core == self.number).map(|(_, number)| number);
+                    self.registry.cut_session(client, &session, spared, self.monotonic_ms());
+                }
+                CoreMessage::WakeSession { client, session } => self.registry.wake_session(client, &session),
                 CoreMessage::Drain => {
                     self.draining.send_replace(true);
                     self.registry.drain();

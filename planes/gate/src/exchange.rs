@@ -4,14 +4,19 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecord};
+use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, may_go_on, standing};
-use portcullis_policy::meters::Place;
+use portcullis_policy::meters::{Place, RecordWindows};
+use portcullis_policy::snapshot::Client;
+use portcullis_risk::{After, Cause, Known, Missing, OutcomeRisk, Rules, Ticket};
 use tokio::time::Instant;
 
+use crate::assess::Assessed;
+use crate::challenge;
 use crate::connection::Connection;
 use crate::core::Core;
+use crate::decimal::ShownPoints;
 use crate::identify::Caller;
 use crate::sending::Progress;
 
@@ -26,13 +31,49 @@ pub struct Exchange {
     pub sending: Progress,
     /// When the client's own patience ends.
     deadline: Cell<Option<Instant>>,
+    pub verdict: Verdict,
+    /// What its records are reserved in.
+    pub windows: RecordWindows,
+    risk: Option<UnderRisk>,
     _place: Place,
+    began_us: i64,
     began_ns: u64,
     status: Cell<u16>,
     request_bytes: Cell<u64>,
     response_bytes: Cell<u64>,
     records: Cell<u64>,
     end: Cell<Option<(Ending, Reason)>>,
+}
+
+/// On what terms an exchange goes on.
+pub struct Terms {
+    pub verdict: Verdict,
+    pub windows: RecordWindows,
+    pub risk: Option<UnderRisk>,
+    pub place: Place,
+}
+
+/// What its end tells the client's state.
+pub struct UnderRisk {
+    ticket: Ticket,
+    rules: Rules,
+    score: ShownPoints,
+    /// How often streams of this client were told to look when this one looked last.
+    turns: Cell<u64>,
+}
+
+/// A response that takes longer is a stream: a question that is asked meanwhile ends it, and leaves short ones alone.
+const STREAM_FROM_US: i64 = 1_000_000;
+
+impl UnderRisk {
+    pub fn of(assessed: &Assessed, client: &Client) -> Self {
+        Self {
+            ticket: assessed.assessment.ticket,
+            rules: assessed.rules,
+            score: ShownPoints::of(assessed.assessment.score),
+            turns: Cell::new(client.risk.turns()),
+        }
+    }
 }
 
 impl Exchange {
@@ -42,10 +83,11 @@ impl Exchange {
         id: DecisionId,
         caller: Rc<Caller>,
         permit: Permit,
-        place: Place,
+        terms: Terms,
     ) -> Rc<Self> {
+        let Terms { verdict, windows, risk, place } = terms;
         connection.begin_exchange(id);
-        let began_ns = core.monotonic_ns();
+        let (began_us, began_ns) = (core.now_us(), core.monotonic_ns());
         let sending = Progress::new(began_ns / 1_000_000);
         Rc::new(Self {
             core,
@@ -56,7 +98,11 @@ impl Exchange {
             permit,
             sending,
             deadline: Cell::new(None),
+            verdict,
+            windows,
+            risk,
             _place: place,
+            began_us,
             began_ns,
             status: Cell::new(0),
             request_bytes: Cell::new(0),
@@ -94,6 +140,62 @@ impl Exchange {
         may_go_on(self.permit.client(), &shared.liveness, &self.caller.facts(), self.core.now_us())
     }
 
+    /// The score that it passed with, if it was scored.
+    pub fn score(&self) -> Option<&str> {
+        self.risk.as_ref().map(|risk| risk.score.as_str())
+    }
+
+    /// Whether a question was asked in its context since it began. Then nothing more of a stream leaves; `is_stream` says that
+    /// it is one however short it was so far.
+    pub fn is_challenged(&self, is_stream: bool) -> bool {
+        let Some(risk) = &self.risk else { return false };
+        let cell = &self.permit.client().risk;
+        let turns = cell.turns();
+        if risk.turns.get() == turns {
+            return false;
+        }
+        let asked = cell.look(|state| state.question(&self.caller.seen.context)).flatten();
+        let since = if is_stream { self.began_us } else { self.began_us + STREAM_FROM_US };
+        let challenged = asked.is_some_and(|asked_us| asked_us >= since);
+        if !challenged {
+            risk.turns.set(turns);
+        }
+        challenged
+    }
+
+    /// Tells the client's state how it has ended, and does what follows.
+    fn settle_risk(&self) -> Option<OutcomeRisk> {
+        let risk = self.risk.as_ref()?;
+        let (core, client) = (&self.core, self.permit.client());
+        let records = match self.permit.route().facts.metered {
+            true => Known::Is(self.records.get()),
+            false => Known::NoData(Missing::NotCounted),
+        };
+        let after = After {
+            at_us: core.now_us(),
+            status: self.status.get(),
+            request_bytes: self.request_bytes.get(),
+            response_bytes: self.response_bytes.get(),
+            records,
+        };
+        let peers = client.peers.load();
+        let ended = client.risk.change(|state| state.after(risk.ticket, &after, &peers, &risk.rules));
+        if ended.page {
+            challenge::page(core, client, self.id, Cause::KeyEvidence, ended.score);
+        }
+        if ended.sever {
+            client.risk.turn();
+            let session = &self.caller.seen.session;
+            core.cut_session(client.id, session, self.id, Reason::RiskSevered, None);
+        }
+        Some(OutcomeRisk {
+            step: ended.step,
+            score: ended.score,
+            after,
+            parts: ended.parts.as_slice().to_vec(),
+        })
+    }
+
     /// The client waits no longer than until then.
     pub fn end_by(&self, deadline: Instant) {
         self.deadline.set(Some(deadline));
@@ -123,6 +225,11 @@ impl Exchange {
         client.meter.bytes.charge(bytes, client.integration.limits.bytes, self.core.monotonic_ns());
     }
 
+    /// Why it ended, if that was said.
+    pub fn end_reason(&self) -> Option<Reason> {
+        self.end.get().map(|(_, reason)| reason)
+    }
+
     /// Says how it ended; the first word counts.
     pub fn end(&self, ending: Ending, reason: Reason) {
         if self.end.get().is_none() {
@@ -142,6 +249,7 @@ impl Drop for Exchange {
         });
         let shared = &self.core.shared;
         let now_ns = self.core.monotonic_ns();
+        let risk = self.settle_risk();
         let mut recorder = self.core.recorder.borrow_mut();
         recorder.ended(
             self.permit.client().integration.vendor,
@@ -155,7 +263,7 @@ impl Drop for Exchange {
                 response_bytes: self.response_bytes.get(),
                 records: self.records.get(),
                 duration_us: now_ns.saturating_sub(self.began_ns) / 1_000,
-                risk: None,
+                risk,
             },
         );
         if recorder.batch_is_full() {

@@ -115,6 +115,9 @@ impl Filtered {
         if self.deadline.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(self.out_of_time()));
         }
+        if self.inner.is_some() && self.outlet.exchange.is_challenged(false) {
+            return Poll::Ready(Some(Err(self.cut_now(Reason::ChallengeOpen))));
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };
         let frame = ready!(inner.poll_frame(context));
         // Before each chunk that leaves: is the caller still alive? When all has left, it may have been
@@ -173,9 +176,11 @@ impl Filtered {
         match self.outlet.admit(counter, &data) {
             Ok(Admitted::All) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Ok(Admitted::Part(bytes)) => {
-                self.stage = Stage::Cutting(Reason::RecordsCut);
+                // As the outlet has said it.
+                let reason = self.outlet.exchange.end_reason().unwrap_or(Reason::RecordsCut);
+                self.stage = Stage::Cutting(reason);
                 if bytes == 0 {
-                    return self.finish_cut(Reason::RecordsCut, context);
+                    return self.finish_cut(reason, context);
                 }
                 Poll::Ready(Some(Ok(Frame::data(data.slice(..bytes)))))
             }

@@ -14,6 +14,7 @@ use portcullis_decision_log::{LogError, Options as LogOptions, SegmentWriter, Sy
 use portcullis_policy::clock::Clock;
 use portcullis_policy::liveness::Liveness;
 use portcullis_policy::meters::Meters;
+use portcullis_policy::risks::Risks;
 use portcullis_risk::OriginSource;
 use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::{ReplayError, ReplayTables};
@@ -128,6 +129,8 @@ impl Gate {
             liveness,
             memory,
             meters: Meters::default(),
+            risks: Risks::default(),
+            origin: ArcSwap::from_pointee(options.origin),
             nonces: NonceKey::new(random()?),
             replay: ReplayTables::new(random()?, REPLAY_CELLS)?,
             to_control: link.to_control.clone(),
@@ -185,6 +188,11 @@ impl Gate {
     #[must_use]
     pub fn reloads(&self) -> Reloads {
         Reloads::new(Arc::clone(&self.shared), self.reread.clone())
+    }
+
+    /// From now on connections are asked about elsewhere.
+    pub fn replace_origin(&self, origin: Arc<dyn OriginSource>) {
+        self.shared.origin.store(Arc::new(origin));
     }
 
     /// How often strangers were refused, for whoever shows it.

@@ -10,26 +10,31 @@ mod svid;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
+use portcullis_domain::spec::Impact;
 use portcullis_policy::evaluate::{Facts, Issued};
 use portcullis_policy::liveness::KeyCell;
-use portcullis_risk::IssuedIn;
+use portcullis_policy::snapshot::{Client, Route};
+use portcullis_risk::{Answered, AskedAhead, Mode};
 use portcullis_tokens::access_token::{
     AccessClaims, ISSUED_AT_LEEWAY_SECONDS, TokenError, Verified, verify_signed,
 };
 use portcullis_tokens::dpop::{ExpectedProof, NewHeader, Proof, ProofError, canonical_url};
+use portcullis_tokens::nonce::{GoodNonce, NonceSlot};
 use portcullis_tokens::replay::{Acceptance, ClientShare};
-use portcullis_tokens::session::session_id;
 use portcullis_tokens::thumbprint::Thumbprint;
 
+use crate::challenge;
 use crate::connection::{Connection, Greeting};
 use crate::core::Core;
 use crate::refusal::{Challenge, Refusal};
+use crate::seen::Seen;
 use crate::shared::Ready;
 use external::External;
 
@@ -42,16 +47,40 @@ pub const PROOF_LEEWAY_SECONDS: i64 = 300;
 #[derive(Clone)]
 pub struct Caller {
     pub token: Rc<KnownToken>,
-    /// Key × JA4 context key × network.
-    pub session: Rc<str>,
+    /// From where.
+    pub seen: Rc<Seen>,
+    pub proven: Proven,
     /// A nonce for the next proof, when the one that was used will soon be stale.
     pub fresh_nonce: Option<String>,
-    /// Where its token was issued, beside where it is used.
-    #[allow(dead_code, reason = "the pipeline asks for it when it assesses")]
-    pub issued_in: IssuedIn,
+}
+
+/// What a request's proof says beside that its key is the right one.
+#[derive(Clone, Copy, Default)]
+pub struct Proven {
+    /// For which question or request its nonce was given, if for one alone.
+    pub purpose_us: Option<i64>,
+    /// That nonce was never used before.
+    pub is_single: bool,
+    pub answer: Answered,
+}
+
+/// It holds what its token is, which nobody should read.
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("session", &self.seen.session).finish_non_exhaustive()
+    }
 }
 
 impl Caller {
+    fn of(token: Rc<KnownToken>, seen: Rc<Seen>) -> Self {
+        Self { token, seen, proven: Proven::default(), fresh_nonce: None }
+    }
+
+    /// By both of its names, where it has two.
+    pub fn sessions(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.seen.session).chain(self.seen.by_prefix.as_deref())
+    }
+
     pub fn facts(&self) -> Facts<'_> {
         let KnownToken { claims, keys, external, .. } = &*self.token;
         let epochs = claims.lineage.epochs;
@@ -69,7 +98,8 @@ impl Caller {
             keys,
             key: &self.token.key,
             signed_by: &self.token.signed_by,
-            session: &self.session,
+            session: &self.seen.session,
+            session_by_prefix: self.seen.by_prefix.as_deref(),
             token_id: &claims.token_id,
             scope: &claims.scope,
             audience: &claims.audience,
@@ -153,8 +183,7 @@ pub struct Identified {
     /// None where the certificate alone said who it is.
     authorization: Option<HeaderValue>,
     token: Rc<KnownToken>,
-    session: Rc<str>,
-    issued_in: IssuedIn,
+    seen: Rc<Seen>,
 }
 
 /// The caller of `request`, or why it isn't believed.
@@ -162,6 +191,7 @@ pub fn identify<B>(
     core: &Core,
     ready: &Ready,
     connection: &Connection,
+    route: &Route,
     request: &Request<B>,
 ) -> Result<Caller, Refusal> {
     let Some(greeting) = connection.greeting() else { return Err(Reason::NotReady.into()) };
@@ -170,34 +200,30 @@ pub fn identify<B>(
         .identified()
         .as_ref()
         .filter(|known| known.authorization.as_ref() == authorization)
-        .map(|known| (Rc::clone(&known.token), Rc::clone(&known.session), known.issued_in))
-        .filter(|(token, ..)| token.is_of(ready));
+        .map(|known| (Rc::clone(&known.token), Rc::clone(&known.seen)))
+        .filter(|(token, _)| token.is_of(ready));
     let certified = match (&again, authorization) {
-        (Some((token, ..)), None) if in_time(token, core.now_seconds()).is_ok() => Some(Rc::clone(token)),
+        (Some((token, _)), None) if in_time(token, core.now_seconds()).is_ok() => Some(Rc::clone(token)),
         (_, None) => svid::of_certificate(core, ready, connection)?,
         _ => None,
     };
-    let (token, fresh_nonce) = match certified {
-        Some(token) => (token, None),
-        None => by_token(core, ready, connection, request, again.as_ref().map(|(token, ..)| token))?,
-    };
-    let (session, issued_in) = match again {
-        Some((_, session, issued_in)) => (session, issued_in),
-        None => {
-            let issued_in = context::issued_in(&token, greeting);
-            let client = token.claims.lineage.client;
-            let context = greeting.ja4_context.as_deref();
-            let session: Rc<str> = session_id(client, &token.client_key, context, &greeting.network).into();
-            // A copy: the field itself would hold the whole buffer that it was read to.
-            let copied = authorization.map(|value| HeaderValue::from_bytes(value.as_bytes())).transpose();
-            if let Ok(authorization) = copied {
-                let (token, session) = (Rc::clone(&token), Rc::clone(&session));
-                connection.remember(Identified { authorization, token, session, issued_in });
-            }
-            (session, issued_in)
+    let caller = match (certified, &again) {
+        (Some(token), Some((_, seen))) => Caller::of(token, Rc::clone(seen)),
+        (Some(token), None) => {
+            let seen = Seen::of(&token, greeting);
+            Caller::of(token, seen)
         }
+        (None, _) => by_token(core, ready, connection, (route, request), again.as_ref())?,
     };
-    Ok(Caller { token, session, fresh_nonce, issued_in })
+    if again.is_none() {
+        // A copy: the field itself would hold the whole buffer that it was read to.
+        let copied = authorization.map(|value| HeaderValue::from_bytes(value.as_bytes())).transpose();
+        if let Ok(authorization) = copied {
+            let (token, seen) = (Rc::clone(&caller.token), Rc::clone(&caller.seen));
+            connection.remember(Identified { authorization, token, seen });
+        }
+    }
+    Ok(caller)
 }
 
 /// The caller by its token; `known` is that of the connection's last request, if it is the same.
@@ -205,25 +231,33 @@ fn by_token<B>(
     core: &Core,
     ready: &Ready,
     connection: &Connection,
-    request: &Request<B>,
-    known: Option<&Rc<KnownToken>>,
-) -> Result<(Rc<KnownToken>, Option<String>), Refusal> {
+    asked: (&Route, &Request<B>),
+    known: Option<&(Rc<KnownToken>, Rc<Seen>)>,
+) -> Result<Caller, Refusal> {
     let Some(greeting) = connection.greeting() else { return Err(Reason::NotReady.into()) };
+    let (route, request) = asked;
     let (scheme, text) = credentials(request.headers(), known.is_some())?;
-    let token = match known {
-        Some(token) => {
+    let mut caller = match known {
+        Some((token, seen)) => {
             in_time(token, core.now_seconds())?;
-            Rc::clone(token)
+            Caller::of(Rc::clone(token), Rc::clone(seen))
         }
-        None => svid::bound(core, ready, connection, known_token(core, ready, text)?)?,
+        None => {
+            let token = svid::bound(core, ready, connection, known_token(core, ready, text)?)?;
+            let seen = Seen::of(&token, greeting);
+            Caller::of(token, seen)
+        }
     };
+    let token = Rc::clone(&caller.token);
     if let Some(bound) = &token.claims.confirmation.x5t_s256 {
         check_certificate(bound, greeting, token.is_dpop())?;
     }
-    let mut fresh_nonce = None;
     match (&token.claims.confirmation.jkt, scheme) {
         (Some(bound), Scheme::Dpop) => {
-            fresh_nonce = check_proof(core, ready, request, text, bound, &token)?;
+            let asking = Asking { core, ready, greeting, route, caller: &caller, bound };
+            let (proven, fresh_nonce) = check_proof(&asking, request, text)?;
+            caller.proven = proven;
+            caller.fresh_nonce = fresh_nonce;
         }
         (None, Scheme::Bearer) => {}
         (Some(_), Scheme::Bearer) => {
@@ -240,7 +274,7 @@ fn by_token<B>(
             );
         }
     }
-    Ok((token, fresh_nonce))
+    Ok(caller)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -350,33 +384,91 @@ fn check_certificate(bound: &Thumbprint, greeting: &Greeting, dpop: bool) -> Res
     }
 }
 
+/// Who wants to be believed, where, and by which key.
+struct Asking<'a> {
+    core: &'a Core,
+    ready: &'a Ready,
+    greeting: &'a Greeting,
+    route: &'a Route,
+    caller: &'a Caller,
+    bound: &'a Thumbprint,
+}
+
+impl Asking<'_> {
+    fn client(&self) -> Option<&Arc<Client>> {
+        self.ready.snapshot.client(self.caller.token.claims.lineage.client)
+    }
+
+    /// Refuses a caller whose nonce is missing or stale, and gives the next one. Where a question is due, it is the question's:
+    /// one answer says both.
+    fn again(&self, refusal: Refusal) -> Refusal {
+        let Self { core, ready, route, caller, bound, .. } = self;
+        let scored =
+            |client: &&Arc<Client>| ready.snapshot.rules(&client.integration, route).rules.mode != Mode::Off;
+        let asked = self.client().filter(scored).map_or(AskedAhead::Nothing, |client| {
+            let seen = &caller.seen;
+            client.risk.change(|risk| risk.ask_ahead(&seen.context, seen.issued_in, core.now_us()))
+        });
+        let nonces = &core.shared.nonces;
+        match asked {
+            AskedAhead::Open { asked_us } => {
+                refusal.with_nonce(nonces.issue_for(bound, self.greeting.place.hash, asked_us))
+            }
+            AskedAhead::Nothing => refusal.with_nonce(nonces.issue(bound, core.now_seconds())),
+            // As a wrong answer: none will come.
+            AskedAhead::Failed => Refusal { culprit: Some(challenge::wrong((*caller).clone())), ..refusal },
+        }
+    }
+
+    /// Another key, or a bad signature: over the nonce of an open question it is an answer, and a wrong one.
+    fn wrong(&self, proof: &str, refusal: Refusal) -> Refusal {
+        let Ok(proof) = self.core.proof_headers.borrow().read(proof) else { return refusal };
+        let (Some(client), Some(nonce)) = (self.client(), proof.nonce()) else { return refusal };
+        if !challenge::is_wrong_answer(self.core, client, self.caller, self.greeting, nonce) {
+            return refusal;
+        }
+        Refusal { culprit: Some(challenge::wrong(self.caller.clone())), ..refusal }
+    }
+}
+
 fn check_proof<B>(
-    core: &Core,
-    ready: &Ready,
+    asking: &Asking<'_>,
     request: &Request<B>,
     token_text: &str,
-    bound: &Thumbprint,
-    token: &KnownToken,
-) -> Result<Option<String>, Refusal> {
+) -> Result<(Proven, Option<String>), Refusal> {
+    let Asking { core, ready, greeting, route, caller, bound } = *asking;
     let text = single_proof(request.headers())?.ok_or_else(|| {
-        let nonce = core.shared.nonces.issue(bound, core.now_seconds());
-        Refusal::from(Reason::ProofMissing)
-            .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
-            .with_nonce(nonce)
+        asking.again(
+            Refusal::from(Reason::ProofMissing).challenged(Challenge::Dpop { error: "invalid_dpop_proof" }),
+        )
     })?;
     let proof = core.proof_headers.borrow().read(text).map_err(|error| bad_proof(&error))?;
     if proof.jkt() != *bound {
-        return Err(Refusal::from(Reason::ProofKey).challenged(Challenge::Dpop { error: "invalid_token" }));
+        let refusal = Refusal::from(Reason::ProofKey).challenged(Challenge::Dpop { error: "invalid_token" });
+        return Err(asking.wrong(text, refusal));
     }
-    let client = token.claims.lineage.client;
-    let share = ClientShare::of(client);
+    let client = caller.token.claims.lineage.client;
     let urls = addresses(ready, request.uri().path());
-    let method = request.method().as_str();
-    let good = check_matching(core, proof, method, &urls, Some(token_text), share)?;
+    let expected = Expected {
+        method: request.method().as_str(),
+        urls: &urls,
+        access_token: Some(token_text),
+        share: ClientShare::of(client),
+        place: greeting.place.hash,
+        // A nonce for one request is worth remembering only where that is asked for.
+        single: route.facts.impact == Impact::Critical,
+    };
+    let good =
+        check_matching(core, proof, &expected, |refusal, _| asking.again(refusal)).map_err(|refusal| {
+            match refusal.reason {
+                Reason::ProofSignature => asking.wrong(text, refusal),
+                _ => refusal,
+            }
+        })?;
     if let Some(header) = good.new_header {
         core.proof_headers.borrow_mut().remember(client, header);
     }
-    Ok(good.fresh_nonce)
+    Ok((good.proven, good.fresh_nonce))
 }
 
 /// The one DPoP header, if there is one; two are malformed.
@@ -393,31 +485,43 @@ pub fn single_proof(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 
 /// What is left of a proof that holds.
 pub struct GoodProof {
-    /// If the proof's own is of the previous slot.
+    /// If the proof's own is of the previous slot, or was given for one purpose.
     pub fresh_nonce: Option<String>,
+    pub proven: Proven,
     /// To be remembered for the client, once it is known which one that is.
     pub new_header: Option<NewHeader>,
 }
 
-/// Nonce, request, signature, replay, in the order of what they cost.
+/// What a proof must fit.
+pub struct Expected<'a> {
+    pub method: &'a str,
+    pub urls: &'a [String],
+    pub access_token: Option<&'a str>,
+    pub share: ClientShare,
+    /// Where a nonce for one purpose must have been given.
+    pub place: u64,
+    /// A nonce that was given for one request is to be used once.
+    pub single: bool,
+}
+
+/// Nonce, request, signature, replay, in the order of what they cost. `next` gives a nonce to a refusal for want of
+/// one.
 pub fn check_matching(
     core: &Core,
     proof: Proof<'_>,
-    method: &str,
-    urls: &[String],
-    access_token: Option<&str>,
-    share: ClientShare,
+    expected: &Expected<'_>,
+    next: impl Fn(Refusal, &Thumbprint) -> Refusal,
 ) -> Result<GoodProof, Refusal> {
+    let Expected { method, urls, access_token, share, place, single } = *expected;
     let shared = &core.shared;
     let now = core.now_seconds();
     let jkt = proof.jkt();
-    let slot = proof.nonce().and_then(|nonce| shared.nonces.check(nonce, &jkt, now));
+    let nonce = proof.nonce().and_then(|nonce| shared.nonces.check_in(nonce, &jkt, place, now));
     let ask_again = |reason: Reason| {
-        Refusal::from(reason)
-            .challenged(Challenge::Dpop { error: "use_dpop_nonce" })
-            .with_nonce(shared.nonces.issue(&jkt, now))
+        next(Refusal::from(reason).challenged(Challenge::Dpop { error: "use_dpop_nonce" }), &jkt)
     };
-    let Some(slot) = slot else { return Err(ask_again(Reason::ProofNonce)) };
+    let Some(GoodNonce { slot, purpose_us }) = nonce else { return Err(ask_again(Reason::ProofNonce)) };
+    let used = if single && purpose_us.is_some() { proof.nonce().map(str::to_owned) } else { None };
     let expected = ExpectedProof { method, urls, access_token, now, leeway_seconds: PROOF_LEEWAY_SECONDS };
     let verified = proof
         .matching(&expected)
@@ -431,9 +535,16 @@ pub fn check_matching(
             return Err(Refusal::from(Reason::ReplayStoreFull).retry_after_ms(10_000));
         }
     }
-    let current = portcullis_tokens::nonce::NonceSlot::at(now);
-    let fresh_nonce = (slot != current).then(|| shared.nonces.issue(&verified.jkt, now));
-    Ok(GoodProof { fresh_nonce, new_header: verified.new_header })
+    // Beside the proof's own `jti`: whoever takes such a name for one only spends its own nonce.
+    let is_single = used.is_some_and(|nonce| {
+        let name = format!("nonce {nonce}");
+        shared.replay.accept(slot, &verified.jkt, &name, share) == Acceptance::Accepted
+    });
+    let current = NonceSlot::at(now);
+    let fresh_nonce =
+        (slot != current || purpose_us.is_some()).then(|| shared.nonces.issue(&verified.jkt, now));
+    let proven = Proven { purpose_us, is_single, ..Proven::default() };
+    Ok(GoodProof { fresh_nonce, proven, new_header: verified.new_header })
 }
 
 fn bad_proof(error: &ProofError) -> Refusal {

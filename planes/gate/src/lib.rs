@@ -7,7 +7,9 @@
 //! The gate holds no database credential and knows neither control nor store: it gets snapshots
 //! and severances through its [`link`], and sends decisions back.
 
+mod assess;
 mod body;
+mod challenge;
 mod connection;
 mod core;
 mod counting;
@@ -39,6 +41,7 @@ mod refusal;
 mod relay;
 mod reload;
 mod request_body;
+mod seen;
 mod sending;
 mod settings;
 mod shared;

@@ -41,11 +41,12 @@ impl Drop for Reservation {
 }
 
 /// Takes a request out of every limit, or says how long to wait and what is left.
-pub fn take(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
-    take_all(core, permit).map_err(|refusal| Refusal { rate: Some(Box::new(words(core, permit))), ..refusal })
+pub fn take(core: &Core, permit: &Permit, windows: &RecordWindows) -> Result<Granted, Refusal> {
+    take_all(core, permit, windows)
+        .map_err(|refusal| Refusal { rate: Some(Box::new(words(core, permit, windows))), ..refusal })
 }
 
-fn take_all(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
+fn take_all(core: &Core, permit: &Permit, windows: &RecordWindows) -> Result<Granted, Refusal> {
     let client = permit.client();
     let limits = &client.integration.limits;
     let now_ns = core.monotonic_ns();
@@ -58,18 +59,20 @@ fn take_all(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
         return Err(Refusal::from(Reason::BytesLimit).retry_after_ms(1_000));
     }
     let route = &permit.route().facts;
-    let mut reservation = Reservation { windows: client.windows.clone(), records: 0 };
+    let mut reservation = Reservation { windows: windows.clone(), records: 0 };
     if route.metered {
-        let wanted = route.page_max.unwrap_or(1);
-        reservation.records = client.windows.reserve(wanted, now_ms);
+        // A page that a narrowed context could never have is asked for as far as it may go.
+        let most = windows.narrow.as_ref().map_or(u64::MAX, |narrow| narrow.records.limit().max(1));
+        let wanted = route.page_max.unwrap_or(1).min(most);
+        reservation.records = windows.reserve(wanted, now_ms);
         if reservation.records < wanted {
             drop(reservation);
-            let wait_ms = client.windows.wait_for_ms(wanted, now_ms);
+            let wait_ms = windows.wait_for_ms(wanted, now_ms);
             return Err(Refusal::from(Reason::RecordsLimit).retry_after_ms(wait_ms));
         }
         if route.page_max.is_none() {
             // It was only to see that one more fits.
-            reservation = Reservation { windows: client.windows.clone(), records: 0 };
+            reservation = Reservation { windows: windows.clone(), records: 0 };
         }
     }
     let Some(place) = client.meter.enter(limits.concurrency) else {
@@ -79,8 +82,8 @@ fn take_all(core: &Core, permit: &Permit) -> Result<Granted, Refusal> {
 }
 
 /// Says what is left in the header fields of an answer.
-pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
-    let (policy, left) = words(core, permit);
+pub fn describe(core: &Core, permit: &Permit, windows: &RecordWindows, headers: &mut HeaderMap) {
+    let (policy, left) = words(core, permit, windows);
     for (name, words) in [(RATE_POLICY, policy), (RATE_LEFT, left)] {
         // Digits, quotes and semicolons: always a good value.
         if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(words)) {
@@ -90,7 +93,7 @@ pub fn describe(core: &Core, permit: &Permit, headers: &mut HeaderMap) {
 }
 
 /// Values of `RateLimit-Policy` and `RateLimit`, with records as a quota unit of their own.
-fn words(core: &Core, permit: &Permit) -> (String, String) {
+fn words(core: &Core, permit: &Permit, windows: &RecordWindows) -> (String, String) {
     let client = permit.client();
     let limits = &client.integration.limits;
     let requests = client.meter.requests.left(limits.requests, core.monotonic_ns());
@@ -101,7 +104,7 @@ fn words(core: &Core, permit: &Permit) -> (String, String) {
     write(&mut policy, &[Text(";w="), Number(window_seconds)]);
     write(&mut left, &[Text("\"requests\";r="), Number(requests)]);
     if permit.route().facts.metered {
-        let records = client.windows.tightest(core.monotonic_ms());
+        let records = windows.tightest(core.monotonic_ms());
         write(&mut policy, &[Text(", \"records\";q="), Number(records.limit), Text(";qu=\"records\";w=10")]);
         write(&mut left, &[Text(", \"records\";r="), Number(records.left)]);
         write(&mut left, &[Text(";t="), Number(records.wait_ms.div_ceil(1_000))]);

@@ -10,11 +10,11 @@ use http::Uri;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::RateLimit;
 use portcullis_risk::{Known, Missing};
-use portcullis_tokens::session::network_of;
 use portcullis_tokens::thumbprint::Thumbprint;
 use portcullis_wire::client_hello::ClientHello;
 use portcullis_wire::ja4;
 use portcullis_wire::oddities::{alpn_is_odd, server_name_is_odd};
+use rustls::HandshakeKind;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -24,6 +24,7 @@ use crate::connection::{Connection, Greeting};
 use crate::core::Core;
 use crate::io::ValvedIo;
 use crate::opening::{Opening, read_header, read_hello};
+use crate::seen::Place;
 use crate::settings::GateSettings;
 use crate::speak::speak;
 use crate::strangers::Network;
@@ -160,8 +161,7 @@ async fn meet(
         tracing::debug!(%error, "handshake failed");
         Reason::HandshakeFailed
     })?;
-    let sni_odd = sni_odd(core, &hello);
-    connection.greet(greeting_of(&stream, &hello, connection.peer().ip(), sni_odd));
+    connection.greet(greeting_of(core, &stream, &hello, connection.peer().ip()));
     Ok(stream)
 }
 
@@ -204,23 +204,26 @@ fn sni_odd(core: &Core, hello: &ClientHello) -> Known<bool> {
     Known::Is(server_name_is_odd(hello, origins.iter().filter_map(Uri::host)))
 }
 
-fn greeting_of(
-    stream: &TlsStream<ValvedIo>,
-    hello: &ClientHello,
-    peer: IpAddr,
-    sni_odd: Known<bool>,
-) -> Greeting {
+fn greeting_of(core: &Core, stream: &TlsStream<ValvedIo>, hello: &ClientHello, peer: IpAddr) -> Greeting {
     let (_, tls) = stream.get_ref();
     let certificates: Vec<CertificateDer<'static>> =
         tls.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
+    let ja4 = Some(ja4::ja4(hello).to_string());
+    let ja4_context = Some(ja4::context_key(hello).to_string());
+    let place = Place::of(peer, ja4.as_deref(), ja4_context.as_deref(), &**core.shared.origin.load_full());
+    // A resumed one proves that the peer has a ticket, and no more.
+    let full =
+        matches!(tls.handshake_kind(), Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest));
+    core.look_at_clocks();
     Greeting {
-        ja4: Some(ja4::ja4(hello).to_string()),
-        ja4_context: Some(ja4::context_key(hello).to_string()),
+        ja4,
+        ja4_context,
         certificate: certificates.first().map(|der| Thumbprint::of_certificate(der)),
         certificates,
-        network: network_of(peer),
+        place,
+        full_handshake_us: full.then(|| core.now_us()),
         http2: tls.alpn_protocol() == Some(b"h2"),
         alpn_odd: Known::Is(alpn_is_odd(hello)),
-        sni_odd,
+        sni_odd: sni_odd(core, hello),
     }
 }

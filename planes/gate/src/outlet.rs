@@ -84,7 +84,7 @@ impl Outlet {
     }
 
     fn windows(&self) -> &RecordWindows {
-        &self.exchange.permit.client().windows
+        &self.exchange.windows
     }
 
     fn hand_over(&mut self, records: u64, bytes: usize) {
@@ -106,8 +106,13 @@ impl Outlet {
         !self.handed.is_empty()
     }
 
-    /// The records limit was passed: the key is closed everywhere until an operator restores it.
+    /// The records limit was passed: the key is closed everywhere until an operator restores it. Where only the tenth of a
+    /// narrowed context is spent, its response alone ends: others of the client are at work elsewhere.
     fn close_keys(&self) {
+        if self.windows().is_only_narrow(self.exchange.core.monotonic_ms()) {
+            self.exchange.end(Ending::Cut, Reason::RecordsNarrowed);
+            return;
+        }
         self.exchange.end(Ending::Cut, Reason::RecordsCut);
         let core = &self.exchange.core;
         let connection = &self.exchange.connection;

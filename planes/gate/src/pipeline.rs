@@ -1,6 +1,7 @@
 //! The life of a request, from top to bottom. Each line may refuse, and names its reason.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
@@ -12,14 +13,16 @@ use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
 use portcullis_wire::http_rules::HeadFault;
 
+use crate::assess::{Assessed, assess};
 use crate::body::GateBody;
+use crate::challenge::obey;
 use crate::connection::{Connection, Owner};
 use crate::core::Core;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Terms, UnderRisk};
 use crate::forward::{Wishes, forward};
 use crate::grpc::{self, is_grpc};
 use crate::identify::{Caller, identify};
-use crate::limit;
+use crate::limit::{self, Reservation};
 use crate::read::{check_head, other_reading};
 use crate::record::{decision, method_kept};
 use crate::refusal::{BINDING, Challenge, DECISION, DPOP_NONCE, KEY_EXPIRES, Refusal, put};
@@ -32,8 +35,24 @@ use crate::vendor_body::VendorBody;
 struct Learnt {
     /// Version of the snapshot that decides; 0 without one.
     snapshot: u64,
-    route: Option<std::sync::Arc<Route>>,
+    route: Option<Arc<Route>>,
     caller: Option<Rc<Caller>>,
+    assessed: Option<Assessed>,
+}
+
+/// What becomes of a request that isn't refused.
+enum Decided {
+    /// It is for the authorization server.
+    Relay(Arc<Ready>),
+    Forward(Admitted),
+}
+
+/// A request that was allowed, and is recorded so.
+struct Admitted {
+    ready: Arc<Ready>,
+    exchange: Rc<Exchange>,
+    wishes: Wishes,
+    reservation: Reservation,
 }
 
 /// Answers one request.
@@ -44,21 +63,17 @@ pub async fn handle(
 ) -> Response<GateBody> {
     let id = core.decision_id();
     connection.asked(core.monotonic_ms());
-    let method = request.method().clone();
-    let http2 = connection.is_http2();
-    let grpc = is_grpc(request.headers());
-    let mut learnt = Learnt::default();
-    match pass(&core, &connection, id, &mut learnt, request).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            let (verdict, reason) = (refusal.verdict(), refusal.reason);
-            let record = record_of(&core, &connection, id, &learnt, method.as_str(), verdict, reason);
-            let mut response = write_refusal(&core, &record, &refusal, http2);
-            if grpc {
-                grpc::tell(reason, response.headers_mut());
-            }
-            response
+    match decide(&core, &connection, id, &request) {
+        Ok(Decided::Forward(admitted)) => carry_out(admitted, request).await,
+        Ok(Decided::Relay(ready)) => {
+            let (method, grpc) = (request.method().clone(), is_grpc(request.headers()));
+            let answer = relay(&core, &ready, &connection, id, request).await;
+            answer.unwrap_or_else(|refusal| {
+                let learnt = Learnt { snapshot: ready.snapshot.version, ..Learnt::default() };
+                refuse(&core, &connection, id, &learnt, (method.as_str(), grpc), &refusal)
+            })
         }
+        Err(response) => response,
     }
 }
 
@@ -69,29 +84,41 @@ pub fn refuse_head(core: &Core, connection: &Connection, fault: HeadFault) -> Re
         _ => Reason::HeadAmbiguous,
     };
     let refusal = Refusal::with_detail(reason, fault.to_string()).and_close();
-    let learnt = Learnt::default();
-    let record =
-        record_of(core, connection, core.decision_id(), &learnt, "", refusal.verdict(), refusal.reason);
-    write_refusal(core, &record, &refusal, connection.is_http2())
+    refuse(core, connection, core.decision_id(), &Learnt::default(), ("", false), &refusal)
 }
 
-async fn pass(
+/// Decides about a request in one step, and records what was decided.
+fn decide(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    id: DecisionId,
+    request: &Request<VendorBody>,
+) -> Result<Decided, Response<GateBody>> {
+    let mut learnt = Learnt::default();
+    judge(core, connection, id, &mut learnt, request).map_err(|refusal| {
+        let asked = (request.method().as_str(), is_grpc(request.headers()));
+        refuse(core, connection, id, &learnt, asked, &refusal)
+    })
+}
+
+fn judge(
     core: &Rc<Core>,
     connection: &Rc<Connection>,
     id: DecisionId,
     learnt: &mut Learnt,
-    request: Request<VendorBody>,
-) -> Result<Response<GateBody>, Refusal> {
+    request: &Request<VendorBody>,
+) -> Result<Decided, Refusal> {
     // One snapshot for the whole exchange; liveness is looked at apart, again and again.
     let ready = core.shared.ready.load_full().ok_or(Reason::NotReady)?;
     learnt.snapshot = ready.snapshot.version;
-    check_head(&request)?;
+    check_head(request)?;
     if is_reserved(request.uri().path()) {
-        return relay(core, &ready, connection, id, request).await;
+        return Ok(Decided::Relay(ready));
     }
-    let route = find_route(&ready, &request)?;
+    let route = find_route(&ready, request)?;
     learnt.route = Some(route.clone());
-    let caller = Rc::new(identify(core, &ready, connection, &request)?);
+    let identified = identify(core, &ready, connection, &route, request);
+    let (caller, failure) = identified_or_wrong(identified)?;
     learnt.caller = Some(Rc::clone(&caller));
     // Registered first, then judged: a severance sees the connection, or the judge sees the severance.
     let first = claim(&ready, connection, &caller)?;
@@ -104,36 +131,64 @@ async fn pass(
             connection.disown();
         }
     })?;
-    let wishes = Wishes::of(&request, &route)?;
-    let granted = limit::take(core, &permit)?;
-    // `assess` and `challenge` take their place here: until then only hard rules decide.
-    let method = request.method().as_str();
-    let record = record_of(core, connection, id, learnt, method, Verdict::Allow, Reason::Allowed);
+    let wishes = Wishes::of(request, &route)?;
+    learnt.assessed = assess(core, &ready, connection, id, &caller, &permit, request);
+    obey(core, connection, id, &caller, permit.client(), learnt.assessed.as_ref())?;
+    if let Some(failure) = failure {
+        if first {
+            connection.disown();
+        }
+        return Err(failure);
+    }
+    let narrowed = learnt.assessed.as_ref().is_some_and(Assessed::is_narrowed);
+    let windows = permit.client().windows.narrowed(narrowed.then(|| &permit.client().narrow));
+    let granted = limit::take(core, &permit, &windows)?;
+    let verdict = if narrowed { Verdict::Limit } else { Verdict::Allow };
+    let record = record_of(core, connection, id, learnt, request.method().as_str(), verdict, Reason::Allowed);
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
     if let Err(error) = core.recorder.borrow_mut().decided(&record) {
         unrecorded(&error);
         return Err(Reason::DecisionLogUnavailable.into());
     }
-    let fresh_nonce = caller.fresh_nonce.clone();
-    let unbound = caller.token.is_unbound();
-    let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, granted.place);
-    let mut response = match forward(&exchange, &ready, request, wishes, granted.reservation).await {
-        Ok(response) => response,
-        Err(refusal) => return Ok(broken(&exchange, &refusal, wishes.grpc)),
-    };
-    put(response.headers_mut(), DECISION, exchange.id_text());
-    if let Some(nonce) = fresh_nonce {
-        put(response.headers_mut(), DPOP_NONCE, &nonce);
+    let under_risk = learnt.assessed.as_ref().map(|assessed| UnderRisk::of(assessed, permit.client()));
+    let terms = Terms { verdict, windows, risk: under_risk, place: granted.place };
+    let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, terms);
+    Ok(Decided::Forward(Admitted { ready, exchange, wishes, reservation: granted.reservation }))
+}
+
+/// The caller; and why it is refused, if it has only answered a question wrongly.
+fn identified_or_wrong(
+    identified: Result<Caller, Refusal>,
+) -> Result<(Rc<Caller>, Option<Refusal>), Refusal> {
+    match identified {
+        Ok(caller) => Ok((Rc::new(caller), None)),
+        Err(mut refusal) => match refusal.culprit.take() {
+            Some(caller) => Ok((caller, Some(refusal))),
+            None => Err(refusal),
+        },
     }
-    if unbound {
+}
+
+async fn carry_out(admitted: Admitted, request: Request<VendorBody>) -> Response<GateBody> {
+    let Admitted { ready, exchange, wishes, reservation } = admitted;
+    let mut response = match forward(&exchange, &ready, request, wishes, reservation).await {
+        Ok(response) => response,
+        Err(refusal) => return broken(&exchange, &refusal, wishes.grpc),
+    };
+    let (core, caller) = (&exchange.core, &exchange.caller);
+    put(response.headers_mut(), DECISION, exchange.id_text());
+    if let Some(nonce) = &caller.fresh_nonce {
+        put(response.headers_mut(), DPOP_NONCE, nonce);
+    }
+    if caller.token.is_unbound() {
         // Nobody shall overlook that a stolen token would have done.
         put(response.headers_mut(), BINDING, "none");
     }
-    limit::describe(core, &exchange.permit, response.headers_mut());
-    if let Some(until_us) = exchange.caller.token.key.warning(core.now_us()) {
+    limit::describe(core, &exchange.permit, &exchange.windows, response.headers_mut());
+    if let Some(until_us) = caller.token.key.warning(core.now_us()) {
         warn_of_key(until_us, response.headers_mut());
     }
-    Ok(response)
+    response
 }
 
 /// Rounded down: the key is good until then, and no longer.
@@ -143,7 +198,7 @@ fn warn_of_key(until_us: i64, headers: &mut HeaderMap) {
     }
 }
 
-fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<std::sync::Arc<Route>, Refusal> {
+fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<Arc<Route>, Refusal> {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let route = match ready.snapshot.find(method, path) {
         Found::Route(route) => route,
@@ -167,7 +222,7 @@ fn find_route(ready: &Ready, request: &Request<VendorBody>) -> Result<std::sync:
 
 fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool, Refusal> {
     let lineage = &caller.token.claims.lineage;
-    if connection.is_claimed(lineage.client, &caller.token, &caller.session) {
+    if connection.is_claimed(lineage.client, &caller.token, &caller.seen.session) {
         return Ok(false);
     }
     let client = ready.snapshot.client(lineage.client).ok_or_else(|| {
@@ -179,7 +234,7 @@ fn claim(ready: &Ready, connection: &Connection, caller: &Caller) -> Result<bool
         client: client.id,
         lifeline: client.lifeline.clone(),
         keys: caller.token.closed_by(),
-        sessions: vec![caller.session.as_ref().to_owned()],
+        sessions: caller.sessions().map(str::to_owned).collect(),
     };
     connection.claim(owner).map_err(|reason| Refusal::from(reason).and_close())
 }
@@ -200,7 +255,7 @@ fn tell_certificate(core: &Core, connection: &Connection, caller: &Caller) {
 fn authorize(
     core: &Core,
     ready: &Ready,
-    route: &std::sync::Arc<Route>,
+    route: &Arc<Route>,
     caller: &Caller,
     path: &str,
 ) -> Result<Permit, Refusal> {
@@ -243,6 +298,22 @@ fn broken(exchange: &Exchange, refusal: &Refusal, grpc: bool) -> Response<GateBo
     response
 }
 
+fn refuse(
+    core: &Core,
+    connection: &Connection,
+    id: DecisionId,
+    learnt: &Learnt,
+    (method, grpc): (&str, bool),
+    refusal: &Refusal,
+) -> Response<GateBody> {
+    let record = record_of(core, connection, id, learnt, method, refusal.verdict(), refusal.reason);
+    let mut response = write_refusal(core, &record, refusal, connection.is_http2());
+    if grpc {
+        grpc::tell(refusal.reason, response.headers_mut());
+    }
+    response
+}
+
 fn write_refusal(
     core: &Core,
     record: &DecisionDraft<'_>,
@@ -278,10 +349,11 @@ fn record_of<'a>(
         route: learnt.route.as_ref().map(|route| route.facts.id),
         method: method_kept(method),
         path: learnt.route.as_ref().map_or("", |route| route.facts.path.as_str()),
-        session: caller.map(|caller| &*caller.session),
+        session: caller.map(|caller| &*caller.seen.session),
         client_key: caller.map(|caller| caller.token.client_key.as_str()),
         binding: caller.map(|caller| caller.token.binding()),
         scope: caller.map(|caller| caller.token.claims.scope.as_slice()).unwrap_or_default(),
+        risk: learnt.assessed.as_ref().map(Assessed::draft),
         ..decision(core, connection, id, learnt.snapshot, verdict, reason)
     }
 }

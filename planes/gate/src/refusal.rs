@@ -1,5 +1,7 @@
 //! A refusal before the first byte: one problem document (RFC 9457) for each reason.
 
+use std::rc::Rc;
+
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use portcullis_domain::decision::{DecisionId, Verdict};
@@ -7,6 +9,7 @@ use portcullis_domain::reason::Reason;
 use serde_json::json;
 
 use crate::body::GateBody;
+use crate::identify::Caller;
 
 pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// draft-ietf-httpapi-ratelimit-headers.
@@ -36,6 +39,10 @@ pub struct Refusal {
     pub allow: Option<String>,
     /// The connection is closed after the answer.
     pub close: bool,
+    /// Public codes of signals that weighed, told after the reason.
+    pub signals: Vec<&'static str>,
+    /// Who answered a question wrongly; a refusal of its own then takes this one's place.
+    pub culprit: Option<Rc<Caller>>,
 }
 
 /// Which scheme the caller should come with, and what was wrong (RFC 6750, RFC 9449).
@@ -48,6 +55,10 @@ pub enum Challenge {
     },
     Bearer {
         error: &'static str,
+    },
+    /// RFC 9470: the client must show anew that it is who it is; by a new token where `max_age` says so, else by a handshake.
+    StepUp {
+        max_age: bool,
     },
     /// `insufficient_scope` under the scheme that was used.
     Scope {
@@ -67,6 +78,8 @@ impl From<Reason> for Refusal {
             rate: None,
             allow: None,
             close: false,
+            signals: Vec::new(),
+            culprit: None,
         }
     }
 }
@@ -99,7 +112,11 @@ impl Refusal {
 
     /// A refusal that says what would satisfy it is a challenge.
     pub fn verdict(&self) -> Verdict {
-        if self.challenge.is_some() { Verdict::Challenge } else { Verdict::Deny }
+        match self.reason {
+            Reason::RiskSevered | Reason::ChallengeFailed => Verdict::Sever,
+            _ if self.challenge.is_some() => Verdict::Challenge,
+            _ => Verdict::Deny,
+        }
     }
 
     /// The answer. `http2` has no `Connection` header.
@@ -112,7 +129,7 @@ impl Refusal {
             "status": status.as_u16(),
             "detail": detail,
             "instance": decision.to_string(),
-            "reasons": [self.reason.code()],
+            "reasons": std::iter::once(&self.reason.code()).chain(&self.signals).collect::<Vec<_>>(),
         });
         let mut response = Response::new(GateBody::of(problem.to_string()));
         *response.status_mut() = status;
@@ -157,6 +174,14 @@ fn challenge_values(challenge: &Challenge) -> Vec<String> {
         Challenge::Any => vec![format!("DPoP algs=\"{ALGORITHMS}\""), "Bearer".to_owned()],
         Challenge::Dpop { error } => vec![format!("DPoP error=\"{error}\", algs=\"{ALGORITHMS}\"")],
         Challenge::Bearer { error } => vec![format!("Bearer error=\"{error}\"")],
+        Challenge::StepUp { max_age } => {
+            let how = if *max_age {
+                "error_description=\"a new token is wanted\", max_age=\"0\""
+            } else {
+                "error_description=\"a new connection with a full TLS handshake is wanted\""
+            };
+            vec![format!("Bearer error=\"insufficient_user_authentication\", {how}")]
+        }
         Challenge::Scope { dpop, scope } => {
             let scheme = if *dpop { "DPoP" } else { "Bearer" };
             let algorithms = if *dpop { format!(", algs=\"{ALGORITHMS}\"") } else { String::new() };

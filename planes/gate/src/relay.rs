@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::body::GateBody;
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::identify::{addresses, check_matching, single_proof};
+use crate::identify::{Expected, addresses, check_matching, single_proof};
 use crate::record::{decision, method_kept};
 use crate::refusal::{DECISION, DPOP_NONCE, Refusal, put};
 use crate::shared::Ready;
@@ -73,7 +73,7 @@ pub async fn relay(
         if values.next().is_some() { Some(String::new()) } else { first }
     };
     let greeting = connection.greeting();
-    let network = greeting.map(|greeting| greeting.network.clone()).unwrap_or_default();
+    let network = greeting.map(|greeting| greeting.place.prefix.clone()).unwrap_or_default();
     let Some(mut expected) = core.shared.relays.expect(network) else {
         return Err(Refusal::from(Reason::ControlUnreachable).retry_after_ms(1_000));
     };
@@ -89,6 +89,7 @@ pub async fn relay(
             .unwrap_or_default(),
         ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
         address: connection.peer().ip().to_string(),
+        network: greeting.map(|greeting| greeting.place.network.clone()),
         proof_key: proof_key.map(|key| key.to_string()),
     };
     let sent = core.shared.to_control.try_send(FromGate::Relay(message)).is_ok();
@@ -170,7 +171,7 @@ impl Told {
         let about = self.about.as_ref()?;
         let greeting = connection.greeting()?;
         let context = greeting.ja4_context.as_deref();
-        Some(session_id(about.client, &about.client_key, context, &greeting.network))
+        Some(session_id(about.client, &about.client_key, context, &greeting.place.network))
     }
 
     #[expect(clippy::too_many_arguments, reason = "a draft lends what others own")]
@@ -221,10 +222,21 @@ fn check_token_proof(
     let proof = core.proof_headers.borrow().read(text);
     let proof = proof.map_err(|error| Refusal::with_detail(Reason::ProofMalformed, error.to_string()))?;
     let key = proof.jkt();
-    let share = ClientShare::of_stranger(connection.greeting().map_or("", |greeting| &greeting.network));
+    let share = ClientShare::of_stranger(connection.greeting().map_or("", |greeting| &greeting.place.prefix));
     let path = request.uri().path();
     let urls = addresses(ready, path);
-    let good = check_matching(core, proof, request.method().as_str(), &urls, None, share)?;
+    let expected = Expected {
+        method: request.method().as_str(),
+        urls: &urls,
+        access_token: None,
+        share,
+        place: connection.greeting().map_or(0, |greeting| greeting.place.hash),
+        single: false,
+    };
+    let nonces = &core.shared.nonces;
+    let good = check_matching(core, proof, &expected, |refusal, jkt| {
+        refusal.with_nonce(nonces.issue(jkt, core.now_seconds()))
+    })?;
     Ok(Some((key, good.new_header)))
 }
 

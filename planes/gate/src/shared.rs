@@ -10,8 +10,10 @@ use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{FromGate, RelayAnswer};
 use portcullis_policy::liveness::Liveness;
 use portcullis_policy::meters::Meters;
+use portcullis_policy::risks::Risks;
 use portcullis_policy::snapshot::Snapshot;
 use portcullis_records::JsonPointer;
+use portcullis_risk::OriginSource;
 use portcullis_tokens::access_token::TokenKeys;
 use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::ReplayTables;
@@ -47,6 +49,9 @@ pub struct Shared {
     pub strangers: Arc<Strangers>,
     pub liveness: Liveness,
     pub meters: Meters,
+    pub risks: Risks,
+    /// What is known of addresses and TLS clients.
+    pub origin: ArcSwap<Arc<dyn OriginSource>>,
     pub nonces: NonceKey,
     pub replay: ReplayTables,
     pub to_control: mpsc::Sender<FromGate>,

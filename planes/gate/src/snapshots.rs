@@ -246,7 +246,8 @@ impl Snapshots {
         }
         let shared = &self.shared;
         let externals = Externals::new(&facts, &mut self.issuer_keys, &shared.liveness);
-        let snapshot = Snapshot::compile(facts, &shared.liveness, &shared.meters, shared.now_seconds())?;
+        let snapshot =
+            Snapshot::compile(facts, &shared.liveness, &shared.meters, &shared.risks, shared.now_seconds())?;
         let token_keys_generation = self.generation;
         Ok(Ready { snapshot, token_keys, token_keys_generation, externals, pointers, upstream_tls })
     }

@@ -65,6 +65,7 @@ async fn speak_http2(core: &Rc<Core>, connection: &Rc<Connection>, stream: TlsSt
     tokio::select! {
         _ = settled(core, connection, protocol.as_mut()) => return,
         _ = draining.wait_for(|draining| *draining) => protocol.as_mut().graceful_shutdown(),
+        () = connection.told_to_go() => protocol.as_mut().graceful_shutdown(),
     }
     let _ = settled(core, connection, protocol.as_mut()).await;
 }

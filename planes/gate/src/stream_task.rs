@@ -24,6 +24,10 @@ impl StreamEnd {
     /// The task ends before it does anything else.
     pub fn end(&self) {
         self.over.set(true);
+        self.wake();
+    }
+
+    pub fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }

@@ -112,6 +112,10 @@ impl Tunnel {
             let end = End(Ending::Cut, Reason::GateStopping);
             self.close(vendor, GOING_AWAY, "the gate is being stopped", end);
         }
+        if self.ending.is_none() && self.outlet.exchange.is_challenged(true) {
+            let end = End(Ending::Cut, Reason::ChallengeOpen);
+            self.close(vendor, POLICY, "show again that you hold your key", end);
+        }
         let End(ending, reason) = match self.poll_out(vendor, context) {
             Poll::Ready(end) => end,
             Poll::Pending => ready!(self.poll_in(vendor, context)),
@@ -170,7 +174,8 @@ impl Tunnel {
             Ok(Admitted::All) => vendor.queue(data.slice(..meters.from_server.consumed)),
             Ok(Admitted::Part(bytes)) => {
                 vendor.queue(data.slice(..bytes));
-                let end = End(Ending::Cut, Reason::RecordsCut);
+                let reason = self.outlet.exchange.end_reason().unwrap_or(Reason::RecordsCut);
+                let end = End(Ending::Cut, reason);
                 self.close(vendor, POLICY, "the records limit was passed", end);
             }
             Err(reason) => {

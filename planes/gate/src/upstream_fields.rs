@@ -5,7 +5,6 @@ use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SEC_WEBSOCKET_EXTENSIONS, TE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use portcullis_domain::decision::Verdict;
 use portcullis_wire::http_rules::{forwarded_or_hop_by_hop, named_by_connection};
 
 use crate::exchange::Exchange;
@@ -61,11 +60,16 @@ impl<'a> UpstreamFields<'a> {
             ("portcullis-vendor", client.integration.vendor_name.as_str()),
             ("portcullis-integration", client.integration.name.as_str()),
             ("portcullis-client", client.name.as_str()),
-            ("portcullis-verdict", Verdict::Allow.as_str()),
+            ("portcullis-verdict", self.exchange.verdict.as_str()),
         ];
         let token = &self.exchange.caller.token;
         let binding = token.is_unbound().then_some(("portcullis-binding", token.binding().as_bytes()));
-        encoding.into_iter().chain(binding).chain(ours.map(|(name, value)| (name, value.as_bytes())))
+        let score = self.exchange.score().map(|score| ("portcullis-score", score.as_bytes()));
+        encoding
+            .into_iter()
+            .chain(binding)
+            .chain(score)
+            .chain(ours.map(|(name, value)| (name, value.as_bytes())))
     }
 
     /// The caller's cookie as one line: HTTP/2 may send it in pieces (RFC 9113, 8.2.3).

@@ -127,6 +127,7 @@ pub(super) fn cause(cause: &CauseView) -> String {
     match cause {
         CauseView::Operator { operator, reason } => format!("{operator}: {reason}"),
         CauseView::RecordLimit { decision } => format!("records {decision}"),
+        CauseView::Risk { decision, reason } => format!("{reason} {decision}"),
         CauseView::Revoked { operator, reason } => format!("{operator}, for good: {reason}"),
         CauseView::GateMemory { gate, .. } => format!("remembered by gate `{gate}`, unknown to the ledger"),
         CauseView::KeyTheft { .. } => "theft of a key suspected".to_owned(),

@@ -60,6 +60,9 @@ impl State {
             Command::CutKey { client, keys, decision } => {
                 Ok(self.decide_cut_key(client, keys, decision, context))
             }
+            Command::CutSession { client, session, decision, reason } => {
+                Ok(self.decide_cut_session(client, session, decision, reason, context))
+            }
             Command::ProposeRestore { target, by } => self.decide_propose(&target, by, context),
             Command::ConfirmRestore { proposal, target, by } => {
                 self.decide_confirm(proposal, &target, by, context)

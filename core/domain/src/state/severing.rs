@@ -8,6 +8,7 @@ use crate::command::{Context, Refusal, Seen};
 use crate::decision::DecisionId;
 use crate::event::{Cause, Event, Restoration, RestoreProposal, Severance};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
+use crate::reason::Reason;
 use crate::spec::Spec;
 use crate::state::State;
 use crate::state::decide::check_reason;
@@ -78,6 +79,29 @@ impl State {
             epoch,
             keys,
             cause: Cause::RecordLimit { decision },
+            time: context.now,
+        })]
+    }
+
+    /// A gate may tell it of a client that is gone since, and more than once.
+    pub(super) fn decide_cut_session(
+        &self,
+        client: ClientId,
+        session: String,
+        decision: DecisionId,
+        reason: Reason,
+        context: &mut Context<'_>,
+    ) -> Vec<Event> {
+        let target = Target::Session { client, session };
+        if self.by_id(client.0).is_none() || self.severances_of(&target).next().is_some() {
+            return Vec::new();
+        }
+        vec![Event::Severed(Severance {
+            id: SeveranceId((context.new_id)()),
+            target,
+            epoch: 0,
+            keys: Vec::new(),
+            cause: Cause::Risk { decision, reason },
             time: context.now,
         })]
     }

@@ -61,6 +61,20 @@ impl Question {
         *self = Self { asked_us: at_us, asks: 1, cause: Some(cause), proved: false };
     }
 
+    /// Time passes for a request that isn't proved: when the open question was asked, and whether that was once too often.
+    /// Unless such requests count, the question is only asked anew.
+    pub(crate) fn wait_unproved(&mut self, at_us: i64, counts: bool) -> Option<(i64, bool)> {
+        let (asked_us, _) = self.open()?;
+        if at_us.saturating_sub(asked_us) < QUESTION_US {
+            return Some((asked_us, false));
+        }
+        if counts && self.asks >= QUESTIONS_MAX {
+            return Some((asked_us, true));
+        }
+        (self.asked_us, self.asks) = (at_us, self.asks + u8::from(counts));
+        Some((at_us, false))
+    }
+
     /// Time passes: asks once more, or no more.
     pub(crate) fn wait(&mut self, at_us: i64) -> Wait {
         let Some((asked_us, cause)) = self.open() else { return Wait::Nothing };

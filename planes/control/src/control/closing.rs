@@ -7,6 +7,7 @@ use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
 use portcullis_domain::command::{Command, Refusal, Seen};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, OperatorId, RestoreId};
+use portcullis_domain::reason::Reason;
 use portcullis_domain::target::TargetName;
 use portcullis_policy::link::RememberedSeverance;
 
@@ -124,6 +125,21 @@ impl Control {
     /// The gate that says so has closed the keys already; the others and the ledger haven't.
     pub(super) fn cut_key(&self, client: ClientId, keys: Vec<String>, decision: DecisionId) {
         let closed = self.0.core.close(Command::CutKey { client, keys, decision }, &self.0.seen);
+        let Ok(Some(closed)) = closed else { return };
+        let control = self.clone();
+        self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await });
+    }
+
+    /// Likewise of a context.
+    pub(super) fn cut_session(
+        &self,
+        client: ClientId,
+        session: String,
+        decision: DecisionId,
+        reason: Reason,
+    ) {
+        let command = Command::CutSession { client, session, decision, reason };
+        let closed = self.0.core.close(command, &self.0.seen);
         let Ok(Some(closed)) = closed else { return };
         let control = self.clone();
         self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await });

@@ -62,10 +62,12 @@ fn judged(
         return Err(Failure::server_error().into());
     };
     let ja4_context = exchange.request.ja4_context.as_deref();
-    let network = network_of(address);
+    let prefix = network_of(address);
+    // The gate may know the network better; what was severed by either name stays so.
+    let network = exchange.request.network.clone().unwrap_or_else(|| prefix.clone());
     let standing = &caller.standing;
-    let session = session_id(standing.client_id(), &caller.key.to_string(), ja4_context, &network);
-    let mut reasons = severed(exchange, standing, session);
+    let named = |network| session_id(standing.client_id(), &caller.key.to_string(), ja4_context, network);
+    let mut reasons = severed(exchange, standing, [named(&network), named(&prefix)]);
     let keys = [Some(caller.key), confirmation.jkt, confirmation.x5t_s256];
     let refused = |key: Thumbprint| exchange.state.refused_keys.contains_key(&key.to_string());
     if keys.into_iter().flatten().any(refused) {
@@ -108,19 +110,22 @@ pub(super) fn refusal(reasons: Vec<Reason>) -> Failure {
     failure.hint(first.how()).reasons(reasons)
 }
 
-fn severed(exchange: &Exchange<'_>, standing: &Standing<'_>, session: String) -> Vec<Reason> {
+fn severed(exchange: &Exchange<'_>, standing: &Standing<'_>, sessions: [String; 2]) -> Vec<Reason> {
     let client = standing.client_id();
     let targets = [
         (Target::Vendor { id: standing.vendor_id() }, Reason::VendorSevered),
         (Target::Integration { id: standing.integration_id() }, Reason::IntegrationSevered),
         (Target::Client { id: client }, Reason::ClientSevered),
-        (Target::Session { client, session }, Reason::SessionSevered),
     ];
-    targets
+    let sessions = sessions.map(|session| (Target::Session { client, session }, Reason::SessionSevered));
+    let mut reasons: Vec<Reason> = targets
         .into_iter()
+        .chain(sessions)
         .filter(|(target, _)| exchange.state.severances_of(target).next().is_some())
         .map(|(_, reason)| reason)
-        .collect()
+        .collect();
+    reasons.dedup();
+    reasons
 }
 
 struct Term {

@@ -192,6 +192,7 @@ async fn a_relayed_request_is_answered_under_its_number() {
             certificates: Vec::new(),
             ja4_context: None,
             address: "192.0.2.1".into(),
+            network: None,
             proof_key: None,
         };
         gate.to_control.send(FromGate::Relay(request)).await.unwrap();

@@ -1,37 +1,14 @@
 //! What is known of a caller beside who it is: facts that nobody is refused by alone.
 
-#![allow(dead_code, reason = "the pipeline asks for them when it assesses")]
-
 use std::net::IpAddr;
 
 use portcullis_policy::liveness::KeyCell;
 use portcullis_policy::posture::prefix_number;
 use portcullis_policy::snapshot::Client;
-use portcullis_risk::{Binding, Identity, IssuedIn, Known, Listed, Missing, Posture, Tls};
+use portcullis_risk::{Binding, Identity, Known, Missing, Posture, Tls};
 
-use super::{Caller, KnownToken};
+use super::Caller;
 use crate::connection::Greeting;
-
-/// Where the token was issued, beside where it is used. Asked once for each token on a connection.
-pub fn issued_in(token: &KnownToken, greeting: &Greeting) -> IssuedIn {
-    let context = token.claims.lineage.context.as_deref();
-    compare(context, greeting.ja4_context.as_deref(), &greeting.network)
-}
-
-/// `issued` is JA4 context key and network in one text, as a token's lineage keeps them.
-fn compare(issued: Option<&str>, ja4_context: Option<&str>, network: &str) -> IssuedIn {
-    let Some((issued_ja4, issued_network)) = issued.and_then(|issued| issued.split_once(' ')) else {
-        return IssuedIn::Unknown;
-    };
-    // Where either side has no ClientHello, the network is all there is.
-    let same_tls = issued_ja4 == "-" || ja4_context.is_none_or(|used| used == issued_ja4);
-    match (same_tls, issued_network == network) {
-        (true, true) => IssuedIn::SameContext,
-        (true, false) => IssuedIn::OtherNetwork,
-        (false, true) => IssuedIn::OtherTls,
-        (false, false) => IssuedIn::OtherBoth,
-    }
-}
 
 /// What token and key say about themselves.
 pub fn identity(caller: &Caller, now_us: i64) -> Identity {
@@ -59,8 +36,8 @@ fn age(since_us: i64, now_us: i64) -> u32 {
     u32::try_from(now_us.saturating_sub(since_us).max(0) / 1_000_000).unwrap_or(u32::MAX)
 }
 
-/// What the handshake showed, beside what `client` is declared to be; `listed` are the lists that name its JA4.
-pub fn tls(greeting: &Greeting, client: &Client, listed: Known<Listed>) -> Tls {
+/// What the handshake showed, beside what `client` is declared to be.
+pub fn tls(greeting: &Greeting, client: &Client) -> Tls {
     let misfit = match &greeting.ja4 {
         None => Known::NoData(Missing::BehindBalancer),
         Some(_) if client.ja4.is_empty() => Known::NoData(Missing::NotAsked),
@@ -70,7 +47,7 @@ pub fn tls(greeting: &Greeting, client: &Client, listed: Known<Listed>) -> Tls {
             Known::Is(!seen.into_iter().flatten().any(fits))
         }
     };
-    Tls { listed, misfit, alpn_odd: greeting.alpn_odd, sni_odd: greeting.sni_odd }
+    Tls { listed: greeting.place.listed, misfit, alpn_odd: greeting.alpn_odd, sni_odd: greeting.sni_odd }
 }
 
 /// What is held of the caller's machine at this second: `peer` is where the connection comes from.
@@ -86,21 +63,6 @@ pub fn posture(client: &Client, key: &KeyCell, peer: IpAddr, now_seconds: i64) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_used_elsewhere_says_in_what() {
-        let check =
-            |issued, ja4, network, expect| assert_eq!(compare(issued, ja4, network), expect, "{issued:?}");
-        let issued = Some("ja4 192.0.2.0/24");
-        check(issued, Some("ja4"), "192.0.2.0/24", IssuedIn::SameContext);
-        check(issued, Some("ja4"), "192.0.3.0/24", IssuedIn::OtherNetwork);
-        check(issued, Some("ja5"), "192.0.2.0/24", IssuedIn::OtherTls);
-        check(issued, Some("ja5"), "192.0.3.0/24", IssuedIn::OtherBoth);
-        check(issued, None, "192.0.2.0/24", IssuedIn::SameContext);
-        check(Some("- 192.0.2.0/24"), Some("ja4"), "192.0.3.0/24", IssuedIn::OtherNetwork);
-        check(None, Some("ja4"), "192.0.2.0/24", IssuedIn::Unknown);
-        check(Some("nonsense"), Some("ja4"), "192.0.2.0/24", IssuedIn::Unknown);
-    }
 
     #[test]
     fn ages_are_never_negative_nor_too_large() {

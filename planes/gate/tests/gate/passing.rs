@@ -117,6 +117,7 @@ async fn an_upstream_can_trust_what_the_gate_says_and_sees_nothing_of_the_way() 
         for (name, value) in [
             ("portcullis-vendor", "somebody-else"),
             ("portcullis-verdict", "forged"),
+            ("portcullis-score", "-99"),
             ("portcullis-made-up", "x"),
             ("x-forwarded-for", "10.0.0.1"),
             ("forwarded", "for=10.0.0.1"),
@@ -143,6 +144,7 @@ async fn an_upstream_can_trust_what_the_gate_says_and_sees_nothing_of_the_way() 
             "portcullis-client: vendor-2-machine-3".to_owned(),
             format!("portcullis-decision: {}", answer.decision()),
             "portcullis-integration: vendor-2-exports".to_owned(),
+            "portcullis-score: 0.0".to_owned(),
             "portcullis-vendor: vendor-2".to_owned(),
             "portcullis-verdict: allow".to_owned(),
             "x-kept: kept".to_owned(),

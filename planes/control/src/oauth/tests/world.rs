@@ -251,6 +251,7 @@ pub fn post(path: &str, body: &str) -> RelayRequest {
         certificates: Vec::new(),
         ja4_context: Some(JA4.to_owned()),
         address: "192.0.2.7".to_owned(),
+        network: None,
         proof_key: None,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
 use portcullis_domain::ids::{ClientId, IssuerId};
+use portcullis_domain::reason::Reason;
 use portcullis_policy::link::{FromGate, Page, RelayAnswer, RelayRequest, RiskStanding, SeverReport, ToGate};
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +19,7 @@ pub struct Seen {
     pub decided: Vec<DecisionRecord>,
     pub ended: Vec<OutcomeRecord>,
     pub keys_cut: Vec<(ClientId, Vec<String>, DecisionId)>,
+    pub sessions_cut: Vec<(ClientId, String, DecisionId, Reason)>,
     pub certificates: Vec<(ClientId, String)>,
     pub standings: Vec<RiskStanding>,
     pub pages: Vec<Page>,
@@ -90,7 +92,7 @@ impl ControlEnd {
                     status: 200,
                     headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                     body: br#"{"answered":true}"#.to_vec(),
-                    reason: portcullis_domain::reason::Reason::Allowed,
+                    reason: Reason::Allowed,
                     about: None,
                 };
                 seen.relays.push(request);
@@ -105,6 +107,9 @@ impl ControlEnd {
             }
             FromGate::KeysCut { client, keys, decision } => seen.keys_cut.push((client, keys, decision)),
             FromGate::CertificateSeen { client, thumbprint } => seen.certificates.push((client, thumbprint)),
+            FromGate::SessionCut { client, session, decision, reason } => {
+                seen.sessions_cut.push((client, session, decision, reason));
+            }
             FromGate::Remembered { .. } => {}
             FromGate::RiskStanding(standing) => seen.standings.push(*standing),
             FromGate::Paged(page) => seen.pages.push(page),
