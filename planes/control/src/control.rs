@@ -186,6 +186,7 @@ impl Control {
             control.erase_in_background(subject, Duration::ZERO);
         }
         control.keep_turning();
+        Postures::tidy_soon(&control.0.postures, control.state());
         Ok(control)
     }
 
@@ -362,6 +363,9 @@ impl Control {
                     reports = self.0.gates.sign_out(target, *epoch, cut_off).await;
                 }
                 Event::SubjectErased { subject } => self.erase(*subject).await?,
+                Event::ResourceRemoved { kind: Kind::Client, .. } => {
+                    Postures::tidy_soon(&self.0.postures, self.state());
+                }
                 _ => {}
             }
         }

@@ -110,8 +110,14 @@ impl Postures {
         Some(statement)
     }
 
+    /// Forgets clients that are gone, beside all else.
+    pub(crate) fn tidy_soon(postures: &Arc<Self>, state: Arc<State>) {
+        let postures = Arc::clone(postures);
+        tokio::task::spawn_blocking(move || postures.keep_only(&state));
+    }
+
     /// Forgets clients that are gone. **Blocks**.
-    pub fn keep_only(&self, state: &State) {
+    fn keep_only(&self, state: &State) {
         let gone: Vec<ClientId> =
             self.kept().keys().copied().filter(|client| state.standing_of(*client).is_none()).collect();
         for client in gone {

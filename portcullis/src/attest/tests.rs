@@ -25,7 +25,7 @@ impl Machine {
     }
 
     fn looked(&self) -> Looked {
-        let now = Timestamp::now();
+        let now = crate::clock::system_clock().now();
         Looked { root: self.0.path().to_owned(), programs: Vec::new(), image: None, now }
     }
 

@@ -14,6 +14,7 @@ mod erasing;
 mod issuers;
 mod keyring_model;
 mod operators;
+mod posture;
 mod restoring;
 mod severing;
 mod signing;
