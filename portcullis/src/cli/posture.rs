@@ -94,10 +94,9 @@ pub(super) fn told(view: &PostureView, paint: Paint) -> String {
     let (made, from) = (time::instant(statement.issued_at), &statement.address);
     text.push_str(&format!("  statement  of {made}, from {from}, by {}\n", statement.signed_by));
     for program in &statement.software {
-        let version = program.version.as_deref().unwrap_or_default();
-        let digest = program.sha256.as_deref().unwrap_or_default();
-        let line = format!("    {:<24} {version} {digest}", program.name);
-        text.push_str(&format!("{}\n", line.trim_end()));
+        let known: Vec<&str> =
+            [&program.version, &program.sha256].into_iter().flatten().map(String::as_str).collect();
+        text.push_str(&format!("    {:<24} {}\n", program.name, known.join(" ")));
     }
     for (name, known) in &statement.hardening {
         let style = match known.as_str() {
