@@ -194,9 +194,8 @@ fn verify(reader: &Reader<Vec<u8>>, holds: Holds) -> Result<(), FeedError> {
                 Holds::Place => &[PathElement::Key("latitude")],
                 _ => &[PathElement::Key("country_code")],
             };
-            let all = reader.networks(maxminddb::WithinOptions::default()).map_err(damaged)?;
-            all.map(|network| network?.decode_path::<serde::de::IgnoredAny>(path).map(|_| ()))
-                .collect::<Result<(), _>>()
+            let mut all = reader.networks(maxminddb::WithinOptions::default()).map_err(damaged)?;
+            all.try_for_each(|network| network?.decode_path::<serde::de::IgnoredAny>(path).map(|_| ()))
                 .map_err(damaged)
         }
         Err(error) => Err(damaged(error)),
