@@ -398,7 +398,7 @@ mod tests {
             "portcullis",
             "portcullis apply",
             "portcullis get",
-            "portcullis get policies",
+            "portcullis get tunnels",
             "portcullis get vendors -o xml",
             "portcullis sever vendor/acme",
             "portcullis sever acme --reason leak",

@@ -335,7 +335,7 @@ mod tests {
             assert!(kind(word).is_ok(), "{word}");
         }
         assert_eq!(
-            kind("policy").unwrap_err(),
+            kind("tunnel").unwrap_err(),
             "the kinds are vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy, feed"
         );
     }
