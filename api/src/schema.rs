@@ -104,7 +104,10 @@ mod tests {
         let schema = schema(Kind::Client);
         let fields: Vec<&String> =
             schema["$defs"]["ClientSpec"]["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["integration", "jwks", "certificates", "subject", "assertion_audience"]);
+        assert_eq!(
+            fields,
+            ["integration", "jwks", "certificates", "subject", "assertion_audience", "tls", "key_exportable"]
+        );
         assert_eq!(schema["$defs"]["ClientSpec"]["required"], json!(["integration"]));
     }
 }

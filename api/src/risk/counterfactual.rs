@@ -89,7 +89,11 @@ fn without(part: &Part) -> String {
         (Signal::Ja4 | Signal::Ja4Misfit | Signal::Ja4Listed, _, _) => "from its usual TLS client".to_owned(),
         (Signal::Endpoint, _, _) => "on an endpoint that it usually asks next".to_owned(),
         (Signal::Hour, Some(usual), Some(observed)) => format!("around {usual} instead of {observed}"),
-        (_, Some(usual), Some(observed)) => format!("with about {usual} instead of {observed}"),
+        (signal, Some(usual), Some(observed)) => {
+            let number = observed.split(' ').next().unwrap_or_default();
+            let observed = if signal.is_amount() { number } else { &observed };
+            format!("with about {usual} instead of {observed}")
+        }
         (signal, _, _) => format!("without `{}`", signal.code()),
     }
 }

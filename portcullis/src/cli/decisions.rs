@@ -207,8 +207,10 @@ fn one_line(out: &Output, decision: &DecisionView) -> Result<String> {
 pub(super) fn table(decisions: &[DecisionView]) -> Table {
     // Where not all fits, the id and the result are what is needed: `explain` tells the rest.
     let narrow = width_max() < WIDTH_OF_REQUESTS;
+    let scored = decisions.iter().any(|decision| decision.risk.is_some());
     let mut table = match narrow {
         true => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "RESULT"]),
+        false if !scored => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "RESULT"]),
         false => Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "POINTS", "RESULT"]),
     };
     for decision in decisions {
@@ -218,7 +220,7 @@ pub(super) fn table(decisions: &[DecisionView]) -> Table {
             vec![time::short(record.time).into(), record.id.to_string().into(), who(decision).into()];
         if !narrow {
             cells.push(request(decision).into());
-            cells.push(points(decision));
+            cells.extend(scored.then(|| points(decision)));
         }
         cells.push(Cell::styled(text, style));
         table.cells(cells);

@@ -1,5 +1,7 @@
 //! `describe`: a resource and what hangs on it.
 
+mod risk;
+
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -37,6 +39,7 @@ struct World {
     health: Option<VendorMetrics>,
     /// Of a client.
     posture: Option<PostureView>,
+    risk: risk::Risk,
 }
 
 pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
@@ -56,7 +59,8 @@ pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) 
         Kind::Client => Some(server.get(&["v1", "clients", &arguments.name, "posture"]).await?),
         _ => None,
     };
-    let world = World { of, open: severances.open, health, posture: held };
+    let risk = risk::look(&server, &view).await?;
+    let world = World { of, open: severances.open, health, posture: held, risk };
     let text = match out.format {
         Format::Table => told(&world, &view, out.paint, system_clock().now())?,
         Format::Json => as_json(&whole(&world, &view))?,
@@ -183,6 +187,7 @@ fn whole(world: &World, view: &ResourceView) -> Value {
         if let Some(health) = &world.health {
             members.insert("metrics".to_owned(), json!(health));
         }
+        members.extend(world.risk.member().map(|risk| ("risk".to_owned(), risk)));
         if let Some(posture) = &world.posture {
             members.insert("posture".to_owned(), json!(posture));
         }
@@ -243,6 +248,14 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
         }
         let views: Vec<ResourceView> = views.iter().map(|view| (*view).clone()).collect();
         section(&mut text, &get::plural(*kind), &get::table_of(*kind, &views, now), paint);
+    }
+    if let Some(client) = &world.risk.client {
+        text.push_str(&paint.paint("\nrisk\n", Style::Dim));
+        text.push_str(&risk::told(client, paint, now));
+        section(&mut text, "contexts", &risk::contexts(client), paint);
+    }
+    if let Some(policies) = world.risk.policies() {
+        section(&mut text, "risk, as policies have it", &policies, paint);
     }
     let severances = severances(world, view, &hanging);
     if !matches!(view.kind, Kind::Upstream | Kind::Route | Kind::Policy) {
@@ -374,7 +387,7 @@ mod tests {
             cause: CauseView::Operator { operator: "jo".into(), reason: "leak".into() },
             time: "2026-11-21T02:00:00Z".parse().unwrap(),
         }];
-        World { of, open, health: None, posture: None }
+        World { of, open, health: None, posture: None, risk: risk::Risk::default() }
     }
 
     #[test]

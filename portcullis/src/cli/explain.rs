@@ -191,7 +191,19 @@ mod tests {
         let mut found = decision(Reason::ProofNonce, None);
         found.risk = Some(RiskView::new(&example_record(), Some(&example_outcome())));
         let text = told(&found, Paint { on: false });
-        let (_, text) = text.split_once("\nrisk").unwrap();
-        insta::assert_snapshot!(text, @"");
+        for line in [
+            "risk: it was asked for a fresh proof of its key, and forwarded nothing: 34.1 points",
+            "      it would have passed with about 40 records instead of 12,000 and as a client of",
+            "     13.3  ████████████████  the records of a response, for this endpoint",
+            "12,000 records, usually 40\n",
+            "      0.0                    1 other thing as usual",
+            "     34.1                    points in all;  challenge from 20.0  deny from 50.0  sever from 75.0",
+            "     12.0                    is what the next request here begins with",
+            "  no data      address_listed, tor_exit: no database of this kind is installed",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let next = "\nnext: portcullis decisions verdict 01M7Q5CQKV0W3GE1R70W3GE1R7 benign|malicious --reason REASON\n";
+        assert!(text.ends_with(next), "{text}");
     }
 }

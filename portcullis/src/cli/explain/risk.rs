@@ -1,7 +1,7 @@
 //! What a score is made of, for somebody who reads it at night.
 
 use portcullis_api::risk::{PartView, RiskView};
-use portcullis_risk::{Action, Standing, grouped};
+use portcullis_risk::{Action, Points, Standing, grouped};
 
 use super::super::output::{Paint, Style, width_max};
 
@@ -63,6 +63,7 @@ fn table(parts: &[PartView], paint: Paint) -> String {
     let most = rows.iter().map(|part| part.points.abs()).fold(1.0, f64::max);
     let mut text = String::new();
     let narrow = width_max() < 90;
+    let longest = rows.iter().map(|part| part.sentence.len()).max().unwrap_or_default();
     for part in rows {
         let bar = bar(part.points, most);
         let painted = match part.points < 0.0 {
@@ -73,17 +74,22 @@ fn table(parts: &[PartView], paint: Paint) -> String {
         let only =
             if part.observed_only { paint.paint("  (only observed)", Style::Dim) } else { String::new() };
         let seen = match (&part.observed, &part.usual) {
-            (Some(observed), Some(usual)) => format!("  {observed}, usually {usual}"),
-            (Some(observed), None) => format!("  {observed}"),
+            (Some(observed), Some(usual)) => format!("{observed}, usually {}", without_unit(usual, observed)),
+            (Some(observed), None) => observed.clone(),
             _ => String::new(),
         };
-        let seen = if narrow && !seen.is_empty() { format!("\n{:28}{}", "", seen.trim()) } else { seen };
+        let pad = if narrow || seen.is_empty() { 0 } else { longest };
+        let gap = match (narrow, seen.is_empty()) {
+            (_, true) => String::new(),
+            (true, _) => format!("\n{:29}", ""),
+            (false, _) => "  ".to_owned(),
+        };
         text.push_str(&format!(
-            "  {:>7}  {painted}{:pad$}  {}{seen}{only}\n",
+            "  {:>7}  {painted}{:bars$}  {:<pad$}{gap}{seen}{only}\n",
             shown(part.points),
             "",
             part.sentence,
-            pad = BAR - bar.chars().count()
+            bars = BAR.saturating_sub(bar.chars().count())
         ));
     }
     if !small.is_empty() {
@@ -92,6 +98,14 @@ fn table(parts: &[PartView], paint: Paint) -> String {
         text.push_str(&format!("  {:>7}  {:BAR$}  {}\n", "0.0", "", paint.paint(&line, Style::Dim)));
     }
     text
+}
+
+/// A number whose unit was just read.
+fn without_unit<'a>(usual: &'a str, observed: &str) -> &'a str {
+    match (usual.split_once(' '), observed.split_once(' ')) {
+        (Some((number, unit)), Some((_, other))) if unit == other => number,
+        _ => usual,
+    }
 }
 
 /// Whole cells and a half one, at least that.
@@ -164,6 +178,5 @@ fn without_data(parts: &[PartView]) -> Vec<String> {
 
 /// One digit, as points are read.
 fn shown(points: f64) -> String {
-    let text = format!("{points:.1}");
-    if text == "-0.0" { "0.0".to_owned() } else { text }
+    Points((points * 1_000.0).round() as i64).to_string()
 }
