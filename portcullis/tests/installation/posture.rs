@@ -4,7 +4,32 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::support::{Installation, must, portcullis, serving};
+use super::support::{Installation, PATIENCE, must, portcullis, serving};
+
+/// Points that the machine's posture adds to the next request.
+async fn next_request(directory: &std::path::Path, key: &str) -> Option<f64> {
+    let (folder, key) = (directory.to_owned(), key.to_owned());
+    // Beside this thread, on which the upstream answers.
+    let call = move || {
+        portcullis(&folder, &["call", "GET", "/records", "--client", "robot", "--key", &key, "--include"])
+    };
+    let (code, text) = tokio::task::spawn_blocking(call).await.unwrap();
+    assert_eq!(code, Some(0), "{text}");
+    let header = text.to_ascii_lowercase();
+    let (_, id) = header.split_once("portcullis-decision: ").unwrap_or_else(|| panic!("{text}"));
+    let id = id.lines().next().unwrap().trim().to_ascii_uppercase();
+    let deadline = Instant::now() + PATIENCE;
+    let explained: Value = loop {
+        // Control hears of it a moment later.
+        let (code, text) = portcullis(directory, &["explain", &id, "-o", "json"]);
+        if code == Some(0) {
+            break serde_json::from_str(&text).unwrap();
+        }
+        assert!(Instant::now() < deadline, "{text}");
+    };
+    let parts = explained["risk"]["parts"].as_array().unwrap_or_else(|| panic!("{explained}"));
+    parts.iter().find(|part| part["signal"] == "machine_posture")?["points"].as_f64()
+}
 
 fn held(directory: &std::path::Path) -> Value {
     must(directory, &["describe", "client", "robot"])["posture"].clone()
@@ -59,10 +84,12 @@ async fn a_machine_attests_its_management_says_otherwise_and_a_restart_knows_bot
     let other = format!("{keys}/other.pem");
     let (code, text) = portcullis(&directory, &["attest", "robot", "--key", &other]);
     assert_eq!((code, text.contains("posture_refused")), (Some(1), true), "{text}");
+    assert!(next_request(&directory, &key).await.is_none_or(|points| points <= 0.0));
     let asked = Instant::now();
     let pushed = must(&directory, &["client", "posture", "robot", "failing", "--reason", "malware found"]);
     eprintln!("pushed, recorded and at the gate in {} ms", asked.elapsed().as_millis());
     assert_eq!((&pushed["posture"]["state"], &pushed["gates_behind"]), (&json!("failing"), &Value::Null));
+    assert!(next_request(&directory, &key).await.is_some_and(|points| points > 0.0), "the very next one");
     assert_eq!(attest(&["--program", &program]).0, Some(1), "its own word doesn't lift it");
     let (code, _) = portcullis(&directory, &["client", "posture", "robot", "failing"]);
     assert_eq!(code, Some(2), "a reason is needed");
