@@ -1,0 +1,224 @@
+//! Who is victim, thief and peer; what is learnt, what fixes the threshold, and what counts.
+//!
+//! The accounts of a corpus fall into three folds by the seed. Each fold is once the victims, once the thieves, once the
+//! peers. A victim's requests are split by time: 50 % training, 20 % validation, 30 % test. Honest traffic goes through
+//! once; at each splice the detector is forked as it stood, and a thief's requests follow as if they came on a connection of
+//! their own, shifted to that moment.
+
+use crate::corpora::{Account, Corpus, Request};
+use crate::detector::{Detector, Kind, Thresholds};
+use crate::random::{Random, hash, mix};
+use crate::statistics::Share;
+
+pub const SEEDS: [u64; 3] = [1, 2, 3];
+pub const CAUGHT_WITHIN: [usize; 3] = [5, 20, 60];
+const SPLICES: usize = 5;
+
+/// One victim with those around it.
+pub struct Case<'a> {
+    pub corpus: &'static str,
+    pub seed: u64,
+    pub victim: &'a Account,
+    pub donors: Vec<&'a Account>,
+    /// Which group of peers, so that its prior is made once.
+    pub group: usize,
+}
+
+pub struct Cases<'a> {
+    pub cases: Vec<Case<'a>>,
+    pub groups: Vec<Vec<&'a Account>>,
+}
+
+/// All victims of all seeds.
+pub fn cases<'a>(corpora: &'a [Corpus], seeds: &[u64]) -> Cases<'a> {
+    let mut all = Cases { cases: Vec::new(), groups: Vec::new() };
+    for &seed in seeds {
+        for corpus in corpora {
+            let folds = folds(&corpus.accounts, seed);
+            let small = folds_of(&corpus.small, seed);
+            for rotation in 0..3 {
+                let part = |of: usize| folds[(rotation + of) % 3].clone();
+                let mut peers = part(2);
+                peers.extend(small[(rotation + 2) % 3].iter().copied());
+                all.groups.push(peers);
+                all.cases.extend(part(0).into_iter().map(|victim| Case {
+                    corpus: corpus.name,
+                    seed,
+                    victim,
+                    donors: part(1),
+                    group: all.groups.len() - 1,
+                }));
+            }
+        }
+    }
+    all
+}
+
+fn folds(accounts: &[Account], seed: u64) -> [Vec<&Account>; 3] {
+    folds_of(accounts, seed)
+}
+
+/// In an order that the seed gives, dealt out one by one.
+fn folds_of(accounts: &[Account], seed: u64) -> [Vec<&Account>; 3] {
+    let mut order: Vec<&Account> = accounts.iter().collect();
+    order.sort_by_key(|account| mix(hash(&account.name) ^ mix(seed)));
+    let mut folds = [Vec::new(), Vec::new(), Vec::new()];
+    for (place, account) in order.into_iter().enumerate() {
+        folds[place % 3].push(account);
+    }
+    folds
+}
+
+/// Where training ends, and validation.
+pub fn split(requests: usize) -> (usize, usize) {
+    (requests / 2, requests * 7 / 10)
+}
+
+/// What a threshold came to for one victim and seed.
+#[derive(Clone, Default, Debug)]
+pub struct Outcome {
+    pub corpus: &'static str,
+    pub victim: String,
+    pub validation: Share,
+    pub test: Share,
+    /// Share of the thieves that were caught within 5, 20, 60 requests; of any, and of those on the victim's main endpoint.
+    pub any: Caught,
+    pub same: Caught,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub struct Caught {
+    pub thieves: usize,
+    pub within: [f64; 3],
+    /// Requests of thieves that were forwarded before they were caught, at most sixty for each.
+    pub leaked: f64,
+}
+
+impl Caught {
+    pub fn add(&mut self, caught_at: Option<usize>, requests: usize) {
+        self.thieves += 1;
+        for (within, limit) in self.within.iter_mut().zip(CAUGHT_WITHIN) {
+            *within += f64::from(u8::from(caught_at.is_some_and(|at| at <= limit)));
+        }
+        self.leaked += caught_at.map_or(requests.min(60), |at| (at - 1).min(60)) as f64;
+    }
+
+    pub fn rate(&self, which: usize) -> Option<f64> {
+        (self.thieves > 0).then(|| self.within[which] / self.thieves as f64)
+    }
+}
+
+/// Runs a victim at one threshold.
+pub fn run(case: &Case, fresh: Box<dyn Detector>, threshold: f64, with_thieves: bool) -> Outcome {
+    let requests = &case.victim.requests;
+    let (train, validation) = split(requests.len());
+    let mut outcome =
+        Outcome { corpus: case.corpus, victim: case.victim.name.clone(), ..Outcome::default() };
+    let mut random = Random::new(mix(case.seed) ^ hash(&case.victim.name));
+    let mut splices: Vec<usize> =
+        (0..SPLICES).map(|_| validation + random.below(requests.len() - validation)).collect();
+    splices.sort_unstable();
+    let main_endpoint = case.victim.main_endpoint();
+    let mut detector = fresh;
+    for (place, request) in requests.iter().enumerate() {
+        if place == train {
+            detector.trained();
+        }
+        let challenges = honest(detector.as_mut(), request, threshold);
+        let share = if place >= validation { &mut outcome.test } else { &mut outcome.validation };
+        if place >= train {
+            share.size += 1.0;
+            share.hits += challenges;
+        }
+        if with_thieves && splices.contains(&place) {
+            for donor in &case.donors {
+                let stolen = donated(donor, request.at_us, None, &mut random);
+                outcome.any.add(thief(detector.fork(), &stolen, threshold), stolen.len());
+                let stolen = donated(donor, request.at_us, Some(main_endpoint), &mut random);
+                if stolen.len() >= CAUGHT_WITHIN[1] {
+                    outcome.same.add(thief(detector.fork(), &stolen, threshold), stolen.len());
+                }
+            }
+        }
+    }
+    outcome
+}
+
+/// An honest client passes a challenge at once. How many it cost.
+pub fn honest(detector: &mut dyn Detector, request: &Request, threshold: f64) -> f64 {
+    let stops = detector.stops(request, threshold);
+    if stops {
+        detector.passed(request, threshold);
+    }
+    detector.finish(request);
+    f64::from(u8::from(stops))
+}
+
+/// A thief without the key can't pass: it is caught. At which of its requests, from 1.
+pub fn thief(mut detector: Box<dyn Detector>, requests: &[Request], threshold: f64) -> Option<usize> {
+    for (place, request) in requests.iter().enumerate() {
+        if detector.stops(request, threshold) {
+            return Some(place + 1);
+        }
+        detector.finish(request);
+    }
+    None
+}
+
+/// At most sixty requests in a row of another client, from anywhere in what it did, or of those alone on one endpoint. The
+/// first comes as long after `at_us` as it came after the one before it.
+pub fn donated(donor: &Account, at_us: i64, only: Option<u32>, random: &mut Random) -> Vec<Request> {
+    let longest = CAUGHT_WITHIN[2];
+    let chosen: Vec<Request> =
+        donor.requests.iter().filter(|request| only.is_none_or(|endpoint| request.endpoint == endpoint)).copied().collect();
+    if chosen.is_empty() {
+        return chosen;
+    }
+    let first = random.below(chosen.len().saturating_sub(longest) + 1);
+    let before = first.checked_sub(1).map_or(chosen[first].at_us - 1_000_000, |before| chosen[before].at_us);
+    let shift = at_us - before;
+    chosen.iter().skip(first).take(longest).map(|request| Request { at_us: request.at_us + shift, ..*request }).collect()
+}
+
+/// The thresholds to try, lowest first.
+pub fn thresholds(kind: &Kind, cases: &Cases) -> Vec<f64> {
+    match kind.thresholds {
+        Thresholds::Steps { from, step, count } => (0..count).map(|place| from + step * place as f64).collect(),
+        Thresholds::Seen => {
+            let factories: Vec<_> = cases.groups.iter().map(|peers| (kind.with_peers)(peers)).collect();
+            let mut scores: Vec<f64> = Vec::new();
+            for case in &cases.cases {
+                scores.extend(validation_scores(case, factories[case.group]()));
+            }
+            scores.retain(|score| score.is_finite());
+            scores.sort_by(f64::total_cmp);
+            let mut chosen: Vec<f64> = (0..32)
+                // The share of requests above falls by the same factor from each to the next: from a tenth to none.
+                .map(|place| 0.1 * 0.8_f64.powi(place))
+                .filter_map(|above| scores.get(((1.0 - above) * scores.len() as f64) as usize).copied())
+                .collect();
+            chosen.extend(scores.last().map(|last| last + last.abs() * 0.01 + 1e-9));
+            chosen.dedup();
+            chosen
+        }
+    }
+}
+
+fn validation_scores(case: &Case, fresh: Box<dyn Detector>) -> Vec<f64> {
+    let (train, validation) = split(case.victim.requests.len());
+    let mut detector = fresh;
+    let mut scores = Vec::new();
+    for (place, request) in case.victim.requests.iter().take(validation).enumerate() {
+        if place == train {
+            detector.trained();
+        }
+        let _ = honest(detector.as_mut(), request, f64::INFINITY);
+        if place >= train {
+            scores.push(detector.score());
+        }
+    }
+    // A client with many requests must not fill the list.
+    let step = (scores.len() / 200).max(1);
+    scores.sort_by(f64::total_cmp);
+    scores.into_iter().rev().step_by(step).collect()
+}
