@@ -134,7 +134,8 @@ pub fn wiki(text: &str) -> Corpus {
             place: Place::default(),
         });
     }
-    let what = format!("{rows} rows, {broken} broken, {other_days} of other days than the one with most rows");
+    let what =
+        format!("{rows} rows, {broken} broken, {other_days} of other days than the one with most rows");
     corpus("wiki-bots", &what, accounts)
 }
 
@@ -187,7 +188,8 @@ pub fn k8s(text: &str) -> Corpus {
         } else {
             format!("{} {}/{}", call.verb, call.resource, call.subresource)
         };
-        let object = (!call.name.is_empty()).then(|| hash(&format!("{}/{}", call.namespace, call.name)) as u32);
+        let object =
+            (!call.name.is_empty()).then(|| hash(&format!("{}/{}", call.namespace, call.name)) as u32);
         accounts.entry(call.user).or_default().push(Request {
             at_us,
             endpoint: hash(&endpoint) as u32,
@@ -197,7 +199,9 @@ pub fn k8s(text: &str) -> Corpus {
             place: Place::default(),
         });
     }
-    let what = format!("{rows} rows, {broken} broken, {unfinished} without response, {nobody} of nobody (system:anonymous)");
+    let what = format!(
+        "{rows} rows, {broken} broken, {unfinished} without response, {nobody} of nobody (system:anonymous)"
+    );
     corpus("k8s-audit", &what, accounts)
 }
 

@@ -39,7 +39,7 @@ pub fn measure(kind: &Kind, cases: &Cases) -> Curve {
                 let outcomes: Vec<Outcome> = cases
                     .cases
                     .iter()
-                    .map(|case| protocol::run(case, factories[case.group](), threshold, true))
+                    .map(|case| protocol::run(case, factories[case.group](), threshold))
                     .collect();
                 points.push(point(threshold, &outcomes));
             }

@@ -22,6 +22,8 @@ pub struct Case<'a> {
     pub donors: Vec<&'a Account>,
     /// Which group of peers, so that its prior is made once.
     pub group: usize,
+    /// Thieves come during validation, and the test part stays unseen.
+    is_tuning: bool,
 }
 
 pub struct Cases<'a> {
@@ -30,7 +32,7 @@ pub struct Cases<'a> {
 }
 
 /// All victims of all seeds.
-pub fn cases<'a>(corpora: &'a [Corpus], seeds: &[u64]) -> Cases<'a> {
+pub fn cases<'a>(corpora: &'a [Corpus], seeds: &[u64], is_tuning: bool) -> Cases<'a> {
     let mut all = Cases { cases: Vec::new(), groups: Vec::new() };
     for &seed in seeds {
         for corpus in corpora {
@@ -47,6 +49,7 @@ pub fn cases<'a>(corpora: &'a [Corpus], seeds: &[u64]) -> Cases<'a> {
                     victim,
                     donors: part(1),
                     group: all.groups.len() - 1,
+                    is_tuning,
                 }));
             }
         }
@@ -109,18 +112,18 @@ impl Caught {
 }
 
 /// Runs a victim at one threshold.
-pub fn run(case: &Case, fresh: Box<dyn Detector>, threshold: f64, with_thieves: bool) -> Outcome {
+pub fn run(case: &Case, fresh: Box<dyn Detector>, threshold: f64) -> Outcome {
     let requests = &case.victim.requests;
     let (train, validation) = split(requests.len());
-    let mut outcome =
-        Outcome { corpus: case.corpus, victim: case.victim.name.clone(), ..Outcome::default() };
+    let mut outcome = Outcome { corpus: case.corpus, victim: case.victim.name.clone(), ..Outcome::default() };
     let mut random = Random::new(mix(case.seed) ^ hash(&case.victim.name));
-    let mut splices: Vec<usize> =
-        (0..SPLICES).map(|_| validation + random.below(requests.len() - validation)).collect();
+    let (from, until) = if case.is_tuning { (train, validation) } else { (validation, requests.len()) };
+    let mut splices: Vec<usize> = (0..SPLICES).map(|_| from + random.below(until - from)).collect();
     splices.sort_unstable();
     let main_endpoint = case.victim.main_endpoint();
     let mut detector = fresh;
-    for (place, request) in requests.iter().enumerate() {
+    let seen = if case.is_tuning { validation } else { requests.len() };
+    for (place, request) in requests.iter().take(seen).enumerate() {
         if place == train {
             detector.trained();
         }
@@ -130,7 +133,7 @@ pub fn run(case: &Case, fresh: Box<dyn Detector>, threshold: f64, with_thieves: 
             share.size += 1.0;
             share.hits += challenges;
         }
-        if with_thieves && splices.contains(&place) {
+        if splices.contains(&place) {
             for donor in &case.donors {
                 let stolen = donated(donor, request.at_us, None, &mut random);
                 outcome.any.add(thief(detector.fork(), &stolen, threshold), stolen.len());
@@ -169,21 +172,32 @@ pub fn thief(mut detector: Box<dyn Detector>, requests: &[Request], threshold: f
 /// first comes as long after `at_us` as it came after the one before it.
 pub fn donated(donor: &Account, at_us: i64, only: Option<u32>, random: &mut Random) -> Vec<Request> {
     let longest = CAUGHT_WITHIN[2];
-    let chosen: Vec<Request> =
-        donor.requests.iter().filter(|request| only.is_none_or(|endpoint| request.endpoint == endpoint)).copied().collect();
+    let chosen: Vec<Request> = donor
+        .requests
+        .iter()
+        .filter(|request| only.is_none_or(|endpoint| request.endpoint == endpoint))
+        .copied()
+        .collect();
     if chosen.is_empty() {
         return chosen;
     }
     let first = random.below(chosen.len().saturating_sub(longest) + 1);
     let before = first.checked_sub(1).map_or(chosen[first].at_us - 1_000_000, |before| chosen[before].at_us);
     let shift = at_us - before;
-    chosen.iter().skip(first).take(longest).map(|request| Request { at_us: request.at_us + shift, ..*request }).collect()
+    chosen
+        .iter()
+        .skip(first)
+        .take(longest)
+        .map(|request| Request { at_us: request.at_us + shift, ..*request })
+        .collect()
 }
 
 /// The thresholds to try, lowest first.
 pub fn thresholds(kind: &Kind, cases: &Cases) -> Vec<f64> {
     match kind.thresholds {
-        Thresholds::Steps { from, step, count } => (0..count).map(|place| from + step * place as f64).collect(),
+        Thresholds::Steps { from, step, count } => {
+            (0..count).map(|place| from + step * place as f64).collect()
+        }
         Thresholds::Seen => {
             let factories: Vec<_> = cases.groups.iter().map(|peers| (kind.with_peers)(peers)).collect();
             let mut scores: Vec<f64> = Vec::new();

@@ -81,8 +81,7 @@ impl Reference {
 
     fn before_forwarding(&mut self, exchange: &Exchange) -> f64 {
         let peers = Arc::clone(&self.peers);
-        let endpoint =
-            self.log_evidence(|own| own.endpoint(&peers, exchange), peers.peer_endpoint(exchange));
+        let endpoint = self.log_evidence(|own| own.endpoint(&peers, exchange), peers.peer_endpoint(exchange));
         let size = self.log_evidence(|own| own.size(&peers, exchange), peers.peer_size(exchange));
         let gap = self.log_evidence(|own| own.gap(&peers, exchange), peers.peer_gap(exchange));
         let hour = self.log_evidence(|own| own.hour(&peers, exchange), peers.peer_hour(exchange));

@@ -6,7 +6,7 @@ mod half_space;
 mod rate;
 mod smoothed;
 
-use crate::corpora::{Account, Request};
+use crate::corpora::Request;
 use crate::detector::{Detector, Factory};
 
 pub use forest::Forest;
@@ -32,7 +32,7 @@ struct Alarmed<S> {
     is_forgiven: bool,
 }
 
-pub fn factory<S: Scorer>(fresh: S, _: &[&Account]) -> Factory {
+pub fn factory<S: Scorer>(fresh: S) -> Factory {
     Box::new(move || Box::new(Alarmed { scorer: fresh.clone(), score: 0.0, is_forgiven: false }))
 }
 

@@ -46,19 +46,27 @@ pub struct Share {
 /// Σ w·hits/size with capped weights.
 pub fn pooled(shares: &[Share]) -> f64 {
     let weights = capped_weights(&shares.iter().map(|share| share.size).collect::<Vec<_>>());
-    let rate = |(share, weight): (&Share, f64)| if share.size > 0.0 { weight * share.hits / share.size } else { 0.0 };
+    let rate = |(share, weight): (&Share, f64)| {
+        if share.size > 0.0 { weight * share.hits / share.size } else { 0.0 }
+    };
     shares.iter().zip(weights).map(rate).sum()
 }
 
 /// Draws clients anew, with replacement, and takes the middle 95 % of what comes out.
-pub fn bootstrap<T: Clone>(clients: &[T], rounds: usize, seed: u64, figure: impl Fn(&[T]) -> f64) -> Estimate {
+pub fn bootstrap<T: Clone>(
+    clients: &[T],
+    rounds: usize,
+    seed: u64,
+    figure: impl Fn(&[T]) -> f64,
+) -> Estimate {
     if clients.is_empty() {
         return Estimate { value: f64::NAN, low: f64::NAN, high: f64::NAN };
     }
     let mut random = Random::new(seed);
     let mut figures: Vec<f64> = (0..rounds)
         .map(|_| {
-            let drawn: Vec<T> = (0..clients.len()).map(|_| clients[random.below(clients.len())].clone()).collect();
+            let drawn: Vec<T> =
+                (0..clients.len()).map(|_| clients[random.below(clients.len())].clone()).collect();
             figure(&drawn)
         })
         .collect();
@@ -97,14 +105,17 @@ mod tests {
 
     #[test]
     fn poisson_bounds_are_those_of_the_tables() {
-        for (x, expect) in [(0, 2.9957), (1, 4.7439), (2, 6.2958), (5, 10.5130), (10, 16.9622), (100, 118.0791)] {
+        for (x, expect) in
+            [(0, 2.9957), (1, 4.7439), (2, 6.2958), (5, 10.5130), (10, 16.9622), (100, 118.0791)]
+        {
             assert!((poisson_upper(x) - expect).abs() < 2e-3, "{x}: {}", poisson_upper(x));
         }
     }
 
     #[test]
     fn no_client_weighs_more_than_a_tenth() {
-        let sizes: Vec<f64> = [3000.0, 1800.0].into_iter().chain((0..25).map(|place| 60.0 + f64::from(place))).collect();
+        let sizes: Vec<f64> =
+            [3000.0, 1800.0].into_iter().chain((0..25).map(|place| 60.0 + f64::from(place))).collect();
         let weights = capped_weights(&sizes);
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         assert!(weights.iter().all(|weight| *weight <= WEIGHT_MAX + 1e-9), "{weights:?}");

@@ -33,7 +33,8 @@ impl Exchange {
             endpoint: request.endpoint,
             previous: previous.map_or(0, |previous| previous.endpoint),
             size: bucket(request.request_bytes),
-            gap: previous.map(|previous| bucket((request.at_us - previous.at_us).max(0).unsigned_abs() / 1_000)),
+            gap: previous
+                .map(|previous| bucket((request.at_us - previous.at_us).max(0).unsigned_abs() / 1_000)),
             hour: hours.rem_euclid(168) as u32,
             status: u32::from(request.status),
         }
@@ -113,7 +114,12 @@ impl Counts {
 
     pub fn endpoint(&self, peers: &Self, x: &Exchange) -> f64 {
         let parent = peers.peer(Table::Endpoint, ANY, x.endpoint, ENDPOINTS);
-        self.over(Table::Endpoint, x.previous, x.endpoint, self.over(Table::Endpoint, ANY, x.endpoint, parent))
+        self.over(
+            Table::Endpoint,
+            x.previous,
+            x.endpoint,
+            self.over(Table::Endpoint, ANY, x.endpoint, parent),
+        )
     }
 
     pub fn size(&self, peers: &Self, x: &Exchange) -> f64 {

@@ -23,7 +23,8 @@ impl Features {
     /// Each about between 0 and 1.
     pub fn point(&mut self, request: &Request) -> Point {
         let gap = self.window.back().map_or(0.0, |last| (request.at_us - last).max(0) as f64 / 1_000.0);
-        let rare = |count: Option<&f64>, of: f64| -((count.copied().unwrap_or(0.0) + 0.5) / (of + 1.0)).log2();
+        let rare =
+            |count: Option<&f64>, of: f64| -((count.copied().unwrap_or(0.0) + 0.5) / (of + 1.0)).log2();
         let at_endpoint = self.endpoints.get(&request.endpoint).copied().unwrap_or(0.0);
         [
             (1.0 + gap).log2() / 32.0,

@@ -76,8 +76,9 @@ fn strangeness(node: &Node, point: &Point, depth: f64) -> f64 {
         Node::Leaf { count } => 1.0 / (depth + (1.0 + *count as f64).log2()),
         Node::Cut { low, high, dimension, place, count, sides } => {
             let extent: f64 = (0..DIMENSIONS).map(|at| high[at] - low[at]).sum();
-            let beyond: f64 =
-                (0..DIMENSIONS).map(|at| (low[at] - point[at]).max(0.0) + (point[at] - high[at]).max(0.0)).sum();
+            let beyond: f64 = (0..DIMENSIONS)
+                .map(|at| (low[at] - point[at]).max(0.0) + (point[at] - high[at]).max(0.0))
+                .sum();
             let parted = beyond / (beyond + extent);
             // Parted from many at once is stranger than from few.
             let alone = (1.0 + *count as f64).log2() / (depth + 1.0);
