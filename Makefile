@@ -13,7 +13,7 @@ SOAK_MINUTES ?= 30
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
     test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-sealing bench-gate bench-token \
-    bench-records bench-intel geo fuzz crash soak
+    bench-records bench-intel geo bench-risk fuzz crash soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -122,3 +122,7 @@ bench-sealing: ## measure the gate's latency beside the sealing of its decisions
 bench-records: ## measure the counting of records (SHORT=1: few rounds)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
 	    --manifest-path bench/Cargo.toml -p bench-records -- $(if $(SHORT),--short)
+
+bench-risk: ## measure how soon a thief is caught, and write docs/benchmarks/0007-risk.md (SHORT=1: one seed, printed only)
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-risk -- $(if $(SHORT),--short) $(BENCH_RISK)

@@ -226,3 +226,47 @@ fn corpus(name: &'static str, what: &str, by_name: BTreeMap<String, Vec<Request>
     );
     Corpus { name, filter, accounts, small }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_become_requests_and_other_days_and_broken_rows_are_said() {
+        let row = |day: u32, second: u32, minor: bool| {
+            format!(
+                r##"{{"time":"2015-09-{day:02}T00:00:{second:02}.500Z","user":"Bot","channel":"#a","namespace":"Main","delta":-17,"isMinor":{minor},"isNew":false,"isRobot":true,"isUnpatrolled":false}}"##
+            )
+        };
+        let mut text: String = (0..60).rev().map(|second| row(12, second, second % 2 == 0) + "\n").collect();
+        text += &row(13, 1, true);
+        text += "\n{\"time\":\n";
+        let corpus = wiki(&text);
+        assert!(corpus.filter.contains("62 rows, 1 broken, 1 of other days"), "{}", corpus.filter);
+        let [account] = corpus.accounts.as_slice() else { panic!("one account") };
+        assert!(account.requests.windows(2).all(|pair| pair[0].at_us < pair[1].at_us));
+        assert_eq!(account.requests[0].request_bytes, 17);
+        assert_ne!(account.requests[0].endpoint, account.requests[1].endpoint);
+        assert_eq!(account.requests[0].endpoint, account.requests[2].endpoint);
+    }
+
+    #[test]
+    fn calls_become_requests_and_nobody_is_no_client() {
+        let mut text = "cluster,time,user,verb,resource,subresource,name,namespace,uri,audit_id,stage,code\n".to_owned();
+        for (user, times) in [("system:node:a", 60), ("system:anonymous", 70), ("few", 19)] {
+            for second in 0..times {
+                let (minute, second) = (second / 60, second % 60);
+                text += &format!(
+                    "c,2023-01-27T18:{minute:02}:{second:02}.1Z,{user},get,pods,status,p,n,/api/v1/pods/p,x,ResponseComplete,200\n"
+                );
+            }
+        }
+        text += "c,yesterday,system:node:a,get,pods,,p,n,/api,x,ResponseComplete,200\n";
+        let corpus = k8s(&text);
+        assert!(corpus.filter.contains("150 rows, 1 broken, 0 without response, 70 of nobody"), "{}", corpus.filter);
+        let names: Vec<_> = corpus.accounts.iter().map(|account| account.name.as_str()).collect();
+        assert_eq!(names, ["system:node:a"]);
+        assert_eq!(corpus.accounts[0].requests[0].request_bytes, 14);
+        assert!(corpus.accounts[0].requests[0].object.is_some());
+    }
+}

@@ -112,3 +112,43 @@ impl Curve {
         self.points.iter().rev().take_while(|point| point.test.value <= limit).last()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(rates: &[f64]) -> Curve {
+        let point = |(place, rate): (usize, &f64)| Point {
+            threshold: place as f64,
+            validation: *rate,
+            test: Estimate { value: *rate, low: 0.0, high: 1.0 },
+            any: [Estimate::default(); 3],
+            same: [Estimate::default(); 3],
+            leaked: Estimate::default(),
+            victims: Vec::new(),
+        };
+        Curve { name: "made", points: rates.iter().enumerate().map(point).collect() }
+    }
+
+    #[test]
+    fn the_lowest_threshold_counts_from_which_on_all_is_below() {
+        // One that dips below by chance, and rises again, isn't taken.
+        let curve = curve(&[0.02, 0.001, 0.003, 0.002, 0.001]);
+        assert_eq!(curve.frozen(0.002).map(|point| point.threshold), Some(3.0));
+        assert_eq!(curve.frozen(0.0005).map(|point| point.threshold), None);
+        assert_eq!(curve.seen(1.0).map(|point| point.threshold), Some(0.0));
+    }
+
+    #[test]
+    fn seeds_of_a_victim_are_one_client() {
+        let outcome = |hits: f64| Outcome {
+            corpus: "made",
+            victim: "one".to_owned(),
+            test: Share { hits, size: 10.0 },
+            ..Outcome::default()
+        };
+        let victims = by_victim(&[outcome(1.0), outcome(0.0), outcome(2.0)]);
+        assert_eq!(victims.len(), 1);
+        assert_eq!(victims[0].test, Share { hits: 3.0, size: 30.0 });
+    }
+}

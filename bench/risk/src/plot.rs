@@ -137,8 +137,8 @@ impl Axes {
 
     /// Shares over rates, with what lies between low and high shaded.
     pub fn curve(&self, drawing: &mut Drawing, points: &[(f64, Estimate)], colour: &str, with_area: bool) {
-        let mut inside: Vec<_> = points.iter().filter(|(x, _)| *x <= self.x_max).copied().collect();
-        inside.sort_by(|left, right| left.0.total_cmp(&right.0));
+        // In the order of the thresholds, lowest last.
+        let inside: Vec<_> = points.iter().rev().filter(|(x, _)| *x <= self.x_max).copied().collect();
         if with_area {
             let high = inside.iter().map(|(x, y)| (self.x(*x), self.y(y.high)));
             let low = inside.iter().rev().map(|(x, y)| (self.x(*x), self.y(y.low)));

@@ -236,3 +236,116 @@ fn validation_scores(case: &Case, fresh: Box<dyn Detector>) -> Vec<f64> {
     scores.sort_by(f64::total_cmp);
     scores.into_iter().rev().step_by(step).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpora::Place;
+
+    fn account(name: &str, endpoint: u32, requests: usize) -> Account {
+        let request = |place: usize| Request {
+            at_us: 1_000_000_000 + place as i64 * 2_000_000,
+            endpoint: endpoint + u32::from(place % 10 == 9),
+            object: None,
+            request_bytes: 10,
+            status: 200,
+            place: Place::default(),
+        };
+        Account { name: name.to_owned(), requests: (0..requests).map(request).collect() }
+    }
+
+    fn corpus(accounts: usize) -> Corpus {
+        let accounts = (0..accounts).map(|place| account(&format!("client {place}"), place as u32 * 10, 100)).collect();
+        Corpus { name: "made", filter: String::new(), accounts, small: vec![account("small", 7, 30)] }
+    }
+
+    #[test]
+    fn folds_are_disjoint_and_everybody_is_a_victim_once_for_each_seed() {
+        let corpora = [corpus(10)];
+        let cases = cases(&corpora, &SEEDS, false);
+        assert_eq!(cases.cases.len(), 10 * SEEDS.len());
+        for case in &cases.cases {
+            let peers = &cases.groups[case.group];
+            for donor in &case.donors {
+                assert_ne!(donor.name, case.victim.name);
+                assert!(peers.iter().all(|peer| peer.name != donor.name && peer.name != case.victim.name));
+            }
+        }
+    }
+
+    #[test]
+    fn a_thief_begins_after_its_own_gap_and_stays_in_order() {
+        let donor = account("donor", 1, 100);
+        let mut random = Random::new(1);
+        for _ in 0..50 {
+            let stolen = donated(&donor, 5_000_000, None, &mut random);
+            assert_eq!(stolen.len(), 60);
+            let first = stolen[0].at_us - 5_000_000;
+            assert!(first == 2_000_000 || first == 1_000_000, "{first}");
+            assert!(stolen.windows(2).all(|pair| pair[1].at_us - pair[0].at_us == 2_000_000));
+        }
+        let only = donated(&donor, 5_000_000, Some(2), &mut random);
+        assert_eq!(only.len(), 10);
+        assert!(only.iter().all(|request| request.endpoint == 2));
+    }
+
+    /// Stops every request of one endpoint, until it is passed once.
+    #[derive(Clone)]
+    struct Doorman {
+        endpoint: u32,
+        trained: bool,
+        learnt: usize,
+    }
+
+    impl Detector for Doorman {
+        fn stops(&mut self, request: &Request, _: f64) -> bool {
+            self.trained && request.endpoint == self.endpoint
+        }
+        fn passed(&mut self, _: &Request, _: f64) {}
+        fn finish(&mut self, _: &Request) {
+            self.learnt += 1;
+        }
+        fn score(&self) -> f64 {
+            0.0
+        }
+        fn trained(&mut self) {
+            self.trained = true;
+        }
+        fn fork(&self) -> Box<dyn Detector> {
+            Box::new(self.clone())
+        }
+    }
+
+    #[test]
+    fn challenges_and_catches_are_counted_where_they_belong() {
+        let corpora = [corpus(9)];
+        let cases = cases(&corpora, &[1], false);
+        let case = &cases.cases[0];
+        let doorman = |endpoint| Box::new(Doorman { endpoint, trained: false, learnt: 0 });
+        // Each tenth request of the victim: 2 of the 20 in validation, 3 of the 30 in the test part, none in training.
+        let outcome = run(case, doorman(case.victim.requests[9].endpoint), 0.0);
+        assert_eq!((outcome.validation.hits, outcome.validation.size), (2.0, 20.0));
+        assert_eq!((outcome.test.hits, outcome.test.size), (3.0, 30.0));
+        assert_eq!(outcome.any.within, [0.0; 3]);
+        // The thief's own: caught at its tenth request at the latest, if it is that donor.
+        let donor = case.donors[0];
+        let outcome = run(case, doorman(donor.requests[9].endpoint), 0.0);
+        assert_eq!(outcome.test.hits, 0.0);
+        assert_eq!(outcome.any.thieves, SPLICES * case.donors.len());
+        assert_eq!(outcome.any.within[1], SPLICES as f64);
+        assert!(outcome.any.within[0] <= SPLICES as f64);
+        // A fork's learning is the thief's alone.
+        assert_eq!(outcome.test.size, 30.0);
+    }
+
+    #[test]
+    fn a_rate_of_caught_is_over_thieves_and_leaks_end_at_sixty() {
+        let mut caught = Caught::default();
+        for at in [Some(1), Some(20), Some(21), None] {
+            caught.add(at, 60);
+        }
+        assert_eq!([0, 1, 2].map(|which| caught.rate(which)), [Some(0.25), Some(0.5), Some(0.75)]);
+        assert_eq!(caught.leaked, 0.0 + 19.0 + 20.0 + 60.0);
+        assert_eq!(Caught::default().rate(0), None);
+    }
+}
