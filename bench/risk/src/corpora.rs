@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn calls_become_requests_and_nobody_is_no_client() {
-        let mut text = "cluster,time,user,verb,resource,subresource,name,namespace,uri,audit_id,stage,code\n".to_owned();
+        let mut text =
+            "cluster,time,user,verb,resource,subresource,name,namespace,uri,audit_id,stage,code\n".to_owned();
         for (user, times) in [("system:node:a", 60), ("system:anonymous", 70), ("few", 19)] {
             for second in 0..times {
                 let (minute, second) = (second / 60, second % 60);
@@ -263,7 +264,11 @@ mod tests {
         }
         text += "c,yesterday,system:node:a,get,pods,,p,n,/api,x,ResponseComplete,200\n";
         let corpus = k8s(&text);
-        assert!(corpus.filter.contains("150 rows, 1 broken, 0 without response, 70 of nobody"), "{}", corpus.filter);
+        assert!(
+            corpus.filter.contains("150 rows, 1 broken, 0 without response, 70 of nobody"),
+            "{}",
+            corpus.filter
+        );
         let names: Vec<_> = corpus.accounts.iter().map(|account| account.name.as_str()).collect();
         assert_eq!(names, ["system:node:a"]);
         assert_eq!(corpus.accounts[0].requests[0].request_bytes, 14);

@@ -1,7 +1,8 @@
 //! How soon the risk model catches a thief, beside what others would do, and what it costs the honest.
 //!
 //! `--short` takes one seed and fewer days and prints only; `--wiki FILE` and `--k8s FILE` take other traces of the same formats;
-//! `--out DIR` says where page and plots go; `--only NAME` prints the curve of one detector, `--victims` with each victim.
+//! `--out DIR` says where page and plots go; `--only NAME` prints the curve of one detector, `--victims
+//! THRESHOLD` with each victim at that threshold, `--tune` with thieves in the validation part.
 
 mod corpora;
 mod cost;
@@ -106,7 +107,8 @@ fn main() {
         println!("{}", corpus.filter);
     }
     if let Some(only) = value("--only") {
-        return print_curve(&corpora, &only, has("--tune"), has("--victims"));
+        let victims_at = value("--victims").and_then(|threshold| threshold.parse().ok());
+        return print_curve(&corpora, &only, has("--tune"), victims_at);
     }
     let is_short = has("--short");
     let measured = report::Measured::of(&corpora, is_short);
@@ -118,15 +120,15 @@ fn main() {
 }
 
 /// For whoever tunes: `--tune` lets thieves in during validation, so that the test part stays unseen.
-fn print_curve(corpora: &[Corpus], only: &str, is_tuning: bool, with_victims: bool) {
+fn print_curve(corpora: &[Corpus], only: &str, is_tuning: bool, victims_at: Option<f64>) {
     let cases = protocol::cases(corpora, &protocol::SEEDS, is_tuning);
     for kind in KINDS.iter().filter(|kind| kind.name == only) {
         let curve = curve::measure(kind, &cases);
         for point in &curve.points {
             println!("{}", report::curve_row(point));
         }
-        let Some(point) = curve.frozen(0.0026).filter(|_| with_victims) else { continue };
-        for victim in &point.victims {
+        let at = curve.points.iter().filter(|point| Some(point.threshold) == victims_at);
+        for victim in at.flat_map(|point| &point.victims) {
             println!("{}", report::victim_row(victim));
         }
     }

@@ -2,7 +2,7 @@
 
 use portcullis_risk::{
     Action, After, Answered, Assessment, Before, Binding, Cause, ClientRisk, Context, Ended, Endpoint,
-    Identity, IssuedIn, Known, Missing, Origin, PeerCounts, Peers, Points, Rules, Stakes, Tls,
+    Family, Identity, IssuedIn, Known, Missing, Mode, Origin, PeerCounts, Peers, Points, Rules, Stakes, Tls,
 };
 
 use crate::corpora::{Account, Place, Request};
@@ -33,15 +33,14 @@ pub struct Driven {
 
 impl Driven {
     pub fn new(peers: Peers, sight: Sight) -> Self {
-        Self {
-            risk: ClientRisk::new(),
-            peers,
-            rules: Rules::default(),
-            sight,
-            home: None,
-            money: 0,
-            count: 0,
+        let mut rules = Rules::default();
+        if sight == Sight::Nothing {
+            // What the log doesn't tell mustn't count as always the same.
+            for family in [Family::Origin, Family::Tls] {
+                rules.families[family as usize] = Mode::Off;
+            }
         }
+        Self { risk: ClientRisk::new(), peers, rules, sight, home: None, money: 0, count: 0 }
     }
 
     pub fn context(&self, place: Place) -> Context {
@@ -188,6 +187,10 @@ impl Detector for Model {
 
     fn score(&self) -> f64 {
         self.assessment.map_or(0.0, |assessment| assessment.evidence[0].milli() as f64 / 1_000.0)
+    }
+
+    fn trained(&mut self) {
+        self.driven.risk.trained();
     }
 
     fn fork(&self) -> Box<dyn Detector> {

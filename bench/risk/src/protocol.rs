@@ -255,7 +255,8 @@ mod tests {
     }
 
     fn corpus(accounts: usize) -> Corpus {
-        let accounts = (0..accounts).map(|place| account(&format!("client {place}"), place as u32 * 10, 100)).collect();
+        let accounts =
+            (0..accounts).map(|place| account(&format!("client {place}"), place as u32 * 10, 100)).collect();
         Corpus { name: "made", filter: String::new(), accounts, small: vec![account("small", 7, 30)] }
     }
 

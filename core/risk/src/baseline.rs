@@ -40,6 +40,8 @@ pub(crate) struct Baseline {
     rows: [Row; ENDPOINTS_KEPT],
     mass: u32,
     anchored: u32,
+    /// Exchanges with endpoints that had to make room, fading like the others.
+    elsewhere: u16,
     sizes: Counts<SIZES>,
     statuses: Counts<STATUSES>,
     record_sizes: Counts<SIZES>,
@@ -62,6 +64,7 @@ fields!(Baseline {
     rows,
     mass,
     anchored,
+    elsewhere,
     sizes,
     statuses,
     record_sizes,
@@ -128,14 +131,22 @@ impl Baseline {
         let place = self.place(endpoint);
         let peer = peers.share(endpoint);
         let row = self.rows.get(place.0).copied().unwrap_or_default();
-        let live = backed(row.count.into(), self.mass, peer);
+        // A client with more endpoints than there is room for: what had to make room is expected again, as any of many.
+        let kept = place.0 < ENDPOINTS_KEPT;
+        let anything = Odds::of(0.0, peer, 1.0 / crate::constants::ENDPOINTS).thief;
+        let count = |count: u32, gone: u32| if kept { f64::from(count) } else { f64::from(gone) * anything };
+        let elsewhere = u32::from(self.elsewhere);
+        let live = backed_by(count(row.count.into(), elsewhere), self.mass + elsewhere, peer);
         let anchor = backed(row.anchor.into(), self.anchored, peer);
         let usual = match self.place_of_fold(previous).and_then(|from| Some((from, self.rows.get(from)?))) {
             Some((from, before)) => {
                 let key = Key::new(Kind::Next, from, place.0);
-                let (count, sealed) = if place.0 < ENDPOINTS_KEPT { self.cells.find(key) } else { (0, 0) };
+                let (next, sealed) = if kept { self.cells.find(key) } else { (0, 0) };
+                let followed = total(&before.live, Kind::Next);
+                // Each of its exchanges was followed by one: what isn't in the table had to make room.
+                let gone = u32::from(before.count).saturating_sub(followed + 1).min(elsewhere);
                 self.mixed(
-                    backed(count.into(), total(&before.live, Kind::Next), live),
+                    backed_by(count(next.into(), gone), followed + gone, live),
                     backed(sealed, total(&before.anchors, Kind::Next), anchor),
                 )
             }
@@ -250,7 +261,11 @@ fn network_keys(country: u16, asn: u32, prefix: u16) -> [u32; 3] {
 
 /// The rate of a count, backed by a coarser one.
 fn backed(count: u32, total: u32, parent: f64) -> f64 {
-    (f64::from(count) + CONCENTRATION * parent) / (f64::from(total) + CONCENTRATION)
+    backed_by(count.into(), total, parent)
+}
+
+fn backed_by(count: f64, total: u32, parent: f64) -> f64 {
+    (count + CONCENTRATION * parent) / (f64::from(total) + CONCENTRATION)
 }
 
 fn total(totals: &[u16; KINDS], kind: Kind) -> u32 {

@@ -43,7 +43,7 @@ impl ClientRisk {
         }
     }
 
-    fn turn(&mut self, ended: u32) {
+    pub(crate) fn turn(&mut self, ended: u32) {
         self.baseline.fade(self.seed, ended);
         self.graduation.turn(ended);
         let sealed_before = self.drift.sealed_on();
@@ -69,7 +69,7 @@ impl ClientRisk {
     }
 
     /// Once after all days that turned.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.windows = Default::default();
         self.level();
         self.calibration.seal();

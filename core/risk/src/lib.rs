@@ -31,6 +31,7 @@ mod input;
 mod judge;
 mod learnt;
 mod ln;
+mod measured;
 mod origin;
 mod peers;
 mod pending;

@@ -69,6 +69,7 @@ impl Baseline {
         for (hash, row) in self.hashes.iter().zip(&mut self.rows) {
             row.count = faded(row.count, rows ^ u64::from(*hash));
         }
+        self.elsewhere = faded(self.elsewhere, rows);
         self.sizes.fade(salt(3));
         self.statuses.fade(salt(4));
         self.record_sizes.fade(salt(5));
@@ -140,6 +141,7 @@ impl Baseline {
         let place = least.map_or(0, |(at, _)| at);
         let gone = self.hashes.get(place).is_some_and(|hash| *hash != 0);
         if let (true, Some(hash), Some(row)) = (gone, self.hashes.get_mut(place), self.rows.get_mut(place)) {
+            self.elsewhere = self.elsewhere.saturating_add(row.count);
             (*hash, *row) = (0, Row::default());
             self.sum();
         }
@@ -155,6 +157,7 @@ impl Baseline {
 
     fn halve_counts(&mut self) {
         self.rows.iter_mut().for_each(|row| row.count /= 2);
+        self.elsewhere /= 2;
     }
 
     fn add(&mut self, kind: Kind, place: usize, bucket: u8, times: u16) {

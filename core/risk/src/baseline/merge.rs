@@ -19,6 +19,8 @@ impl Baseline {
         }
         let mut ranked: Vec<_> = endpoints.into_iter().collect();
         ranked.sort_by_key(|(hash, counts)| (Reverse(*counts), *hash));
+        let gone = ranked.iter().skip(ENDPOINTS_KEPT).map(|(_, (live, _))| *live).sum::<u32>();
+        self.elsewhere = short(u32::from(self.elsewhere) + u32::from(other.elsewhere) + gone);
         ranked.truncate(ENDPOINTS_KEPT);
         self.hashes = [0; ENDPOINTS_KEPT];
         self.rows = [Row::default(); ENDPOINTS_KEPT];

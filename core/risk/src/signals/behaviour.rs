@@ -64,6 +64,10 @@ pub(crate) fn after(
         Known::Is(records) => records,
         Known::NoData(why) => {
             score.missing(Signal::Records, why);
+            if after.response_bytes == 0 {
+                score.missing(Signal::RecordSize, Missing::NotCounted);
+                return [status, buckets::NONE, buckets::NONE];
+            }
             // Then the response is one record.
             let size = buckets::size(after.response_bytes);
             record_size(client, ticket, after.response_bytes, size, peers, score);
