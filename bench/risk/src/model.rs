@@ -151,11 +151,14 @@ pub fn peers(accounts: &[&Account], sight: Sight) -> Peers {
 pub struct Model {
     driven: Driven,
     assessment: Option<Assessment>,
+    is_trained: bool,
 }
 
 pub fn factory(accounts: &[&Account], sight: Sight) -> Factory {
     let peers = peers(accounts, sight);
-    Box::new(move || Box::new(Model { driven: Driven::new(peers.clone(), sight), assessment: None }))
+    Box::new(move || {
+        Box::new(Model { driven: Driven::new(peers.clone(), sight), assessment: None, is_trained: false })
+    })
 }
 
 impl Model {
@@ -180,8 +183,13 @@ impl Detector for Model {
     }
 
     fn finish(&mut self, request: &Request) {
+        let context = self.driven.context(request.place);
         if let Some(assessment) = self.assessment.take() {
             let _ = self.driven.after(request, &assessment);
+        }
+        // Training is attended: all of it is learnt.
+        if !self.is_trained {
+            self.driven.risk.passed(&context, request.at_us);
         }
     }
 
@@ -190,6 +198,7 @@ impl Detector for Model {
     }
 
     fn trained(&mut self) {
+        self.is_trained = true;
         self.driven.risk.trained();
     }
 
