@@ -496,6 +496,7 @@ fn gate_options(
         authority_pem: keys.authority_pem()?,
         identities: directory.join("identities"),
         memory: directory.join("gate-memory"),
+        risk: directory.join("gate-risk"),
         decision_log: directory.join("decisions"),
         decision_log_options: LogOptions::default(),
         clock,

@@ -17,6 +17,8 @@ pub struct RiskCell {
     // None until its first request: most clients of a large registry never come.
     state: Mutex<Option<Box<ClientRisk>>>,
     changed: AtomicBool,
+    /// Changed since people were told of it.
+    touched: AtomicBool,
     /// Counts what may end streams of this client: questions that were asked, contexts that were closed.
     turns: AtomicU64,
 }
@@ -26,6 +28,7 @@ impl RiskCell {
     pub fn change<T>(&self, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
         let changed = change(self.state().get_or_insert_default());
         self.changed.store(true, Ordering::Release);
+        self.touch();
         changed
     }
 
@@ -37,6 +40,18 @@ impl RiskCell {
     /// Takes over what was kept from before, unless something is known already.
     pub fn restore(&self, kept: Box<ClientRisk>) {
         self.state().get_or_insert(kept);
+        self.touch();
+    }
+
+    /// People are to be told of it.
+    pub fn touch(&self) {
+        self.touched.store(true, Ordering::Release);
+    }
+
+    /// Whether they are, until it changes again.
+    #[must_use]
+    pub fn take_touched(&self) -> bool {
+        self.touched.load(Ordering::Acquire) && self.touched.swap(false, Ordering::AcqRel)
     }
 
     /// A copy, if anything has changed since the last one was taken.

@@ -21,6 +21,7 @@ use portcullis_tokens::replay::{ReplayError, ReplayTables};
 use tokio::sync::mpsc;
 
 use crate::core::{Core, CoreMessage};
+use crate::keeper::{self, Keeper};
 use crate::link::ControlLink;
 use crate::listener::{accept, beat};
 use crate::memory::Memory;
@@ -51,6 +52,8 @@ pub struct GateOptions {
     pub identities: PathBuf,
     /// Folder of what the gate remembers of severances; this gate's own.
     pub memory: PathBuf,
+    /// Folder of what is known of how clients behave; this gate's own.
+    pub risk: PathBuf,
     pub decision_log: PathBuf,
     pub decision_log_options: LogOptions,
     pub clock: Clock,
@@ -80,6 +83,12 @@ pub enum GateError {
         #[source]
         source: io::Error,
     },
+    #[error("what is known of how clients behave, `{}`, can't be used", path.display())]
+    Risk {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("random numbers can't be had")]
     Random,
     #[error("the replay tables can't be made")]
@@ -96,6 +105,7 @@ pub struct Gate {
     reread: mpsc::Sender<Reread>,
     threads: Vec<JoinHandle<()>>,
     stop: tokio::sync::watch::Sender<bool>,
+    keeper: Option<Keeper>,
     _syncer: Syncer,
 }
 
@@ -115,6 +125,9 @@ impl Gate {
             // The link is empty still.
             let _ = link.to_control.try_send(remembered);
         }
+        let risks = Risks::default();
+        let risk_fault = |source| GateError::Risk { path: options.risk.clone(), source };
+        keeper::recall(&options.risk, &risks).map_err(risk_fault)?;
         let shared = Arc::new(Shared {
             name: options.name.clone(),
             clock: options.clock.clone(),
@@ -129,7 +142,7 @@ impl Gate {
             liveness,
             memory,
             meters: Meters::default(),
-            risks: Risks::default(),
+            risks,
             origin: ArcSwap::from_pointee(options.origin),
             nonces: NonceKey::new(random()?),
             replay: ReplayTables::new(random()?, REPLAY_CELLS)?,
@@ -176,7 +189,9 @@ impl Gate {
             .spawn(move || orders::run(orders, snapshots, link.from_control, rereads, stopped))
             .map_err(GateError::Core)?;
         threads.push(thread);
-        Ok(Self { address, shared, cores: senders, reread, threads, stop, _syncer: syncer })
+        let keeper = Keeper::start(Arc::clone(&shared), options.risk.clone()).map_err(risk_fault)?;
+        let keeper = Some(keeper);
+        Ok(Self { address, shared, cores: senders, reread, threads, stop, keeper, _syncer: syncer })
     }
 
     #[must_use]
@@ -230,6 +245,8 @@ impl Drop for Gate {
             // A core that panicked has said so already.
             let _ = thread.join();
         }
+        // What the last exchanges have told is kept, too.
+        self.keeper = None;
     }
 }
 

@@ -26,6 +26,7 @@ mod gunzip;
 mod http1;
 mod identify;
 mod io;
+mod keeper;
 mod limit;
 pub mod link;
 mod listener;

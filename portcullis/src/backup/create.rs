@@ -18,8 +18,17 @@ use crate::vault;
 
 /// What a backup leaves out: the process's own, tokens that open control to whoever reads them, and what belongs to
 /// this machine's gate. The two databases are copied by themselves.
-const LEFT_OUT: [&str; 8] =
-    ["LOCK", "endpoints.json", "admin.token", "metrics.token", "gate-memory", "lost+found", MARK, PART];
+const LEFT_OUT: [&str; 9] = [
+    "LOCK",
+    "endpoints.json",
+    "admin.token",
+    "metrics.token",
+    "gate-memory",
+    "gate-risk",
+    "lost+found",
+    MARK,
+    PART,
+];
 const DATABASES: [&str; 2] = ["ledger.sqlite", "subject_keys.sqlite"];
 const PART: &str = ".backup-part";
 const FILES_MAX: usize = 1_000_000;

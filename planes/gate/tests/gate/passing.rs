@@ -144,7 +144,10 @@ async fn an_upstream_can_trust_what_the_gate_says_and_sees_nothing_of_the_way() 
             "portcullis-client: vendor-2-machine-3".to_owned(),
             format!("portcullis-decision: {}", answer.decision()),
             "portcullis-integration: vendor-2-exports".to_owned(),
-            "portcullis-score: 0.0".to_owned(),
+            format!(
+                "portcullis-score: {}",
+                world.control.decision(answer.decision()).await.risk.unwrap().score
+            ),
             "portcullis-vendor: vendor-2".to_owned(),
             "portcullis-verdict: allow".to_owned(),
             "x-kept: kept".to_owned(),

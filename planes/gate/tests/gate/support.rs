@@ -7,6 +7,7 @@ pub mod clock;
 pub mod grpc;
 pub mod identity;
 pub mod idp;
+pub mod known;
 pub mod seen;
 pub mod tap;
 pub mod upstream;

@@ -27,6 +27,7 @@ mod support {
     pub mod client;
     pub mod clock;
     pub mod identity;
+    pub mod known;
     pub mod seen;
     pub mod tap;
     pub mod upstream;

@@ -66,6 +66,8 @@ pub struct Connector {
     pub config: Arc<ClientConfig>,
     /// Receive buffer of the socket; the kernel's own choice without it.
     pub receive_bytes: Option<u32>,
+    /// The address that it comes from, among those of the loopback network.
+    pub from: Option<std::net::IpAddr>,
     /// What is sent before TLS begins, each piece in a segment of its own.
     pub first: Vec<Vec<u8>>,
 }
@@ -89,28 +91,35 @@ impl Connector {
                 builder.with_client_auth_cert(vec![certificate.der.clone()], certificate.key()).unwrap()
             }
         };
-        Self { address, config: Arc::new(config), receive_bytes: None, first: Vec::new() }
+        Self { address, config: Arc::new(config), receive_bytes: None, from: None, first: Vec::new() }
     }
 
     /// A TLS stream that speaks `protocol`.
     pub async fn tls(&self, protocol: Protocol) -> std::io::Result<(TlsStream<TappedIo>, Arc<Tap>)> {
         let tcp = self.tcp().await?;
         let tap = Tap::of(&tcp);
+        let io = TappedIo { tcp, tap: Arc::clone(&tap) };
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(self.config_for(protocol)).connect(name, io).await?;
+        Ok((stream, tap))
+    }
+
+    pub fn config_for(&self, protocol: Protocol) -> Arc<ClientConfig> {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = match protocol {
             Protocol::H1 => vec![b"http/1.1".to_vec()],
             Protocol::H2 => vec![b"h2".to_vec()],
         };
-        let io = TappedIo { tcp, tap: Arc::clone(&tap) };
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, io).await?;
-        Ok((stream, tap))
+        Arc::new(config)
     }
 
     pub async fn tcp(&self) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         if let Some(bytes) = self.receive_bytes {
             socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(from) = self.from {
+            socket.bind((from, 0).into())?;
         }
         let mut tcp = socket.connect(self.address).await?;
         tcp.set_nodelay(true)?;

@@ -25,12 +25,26 @@ use uuid::Uuid;
 use super::client::{Connection, Connector, Protocol};
 use super::clock::HandClock;
 use super::identity::{Certificate, ORIGIN, Who, who};
+use super::known::know_all;
 use super::seen::ControlEnd;
 use super::soon;
 use super::upstream::Upstream;
 
 pub const SCOPE: &str = "records:read";
 const MAIN: u128 = 1;
+
+/// What a gate finds when it starts.
+struct Kept {
+    folder: tempfile::TempDir,
+    /// Whether it has known the tests' clients for long.
+    known: bool,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), known: true }
+    }
+}
 
 pub struct World {
     pub gate: Option<Gate>,
@@ -50,19 +64,36 @@ impl World {
         Self::with(HandClock::real(), |_| {}).await
     }
 
+    /// A world whose gate has never seen its clients.
+    pub async fn of_strangers(clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::of(unhurried(), LogOptions::default(), clock, change, Kept { folder, known: false }).await
+    }
+
+    /// The next process in the same place.
+    pub async fn again(folder: tempfile::TempDir, clock: HandClock) -> Self {
+        Self::of(unhurried(), LogOptions::default(), clock, |_| {}, Kept { folder, known: false }).await
+    }
+
+    /// Stops the gate, and gives what it leaves.
+    pub fn stop(mut self) -> tempfile::TempDir {
+        self.gate.take();
+        self.decision_log
+    }
+
     /// A world in which `change` was made to the first snapshot.
     pub async fn with(clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
-        Self::of(unhurried(), LogOptions::default(), clock, change).await
+        Self::of(unhurried(), LogOptions::default(), clock, change, Kept::new()).await
     }
 
     /// A world whose listener has other settings.
     pub async fn listening(settings: GateSettings) -> Self {
-        Self::of(settings, LogOptions::default(), HandClock::real(), |_| {}).await
+        Self::of(settings, LogOptions::default(), HandClock::real(), |_| {}, Kept::new()).await
     }
 
     /// A world whose decision log has other limits, or another disk.
     pub async fn recording(log: LogOptions) -> Self {
-        Self::of(unhurried(), log, HandClock::real(), |_| {}).await
+        Self::of(unhurried(), log, HandClock::real(), |_| {}, Kept::new()).await
     }
 
     async fn of(
@@ -70,11 +101,16 @@ impl World {
         log: LogOptions,
         clock: HandClock,
         change: impl FnOnce(&mut SnapshotFacts),
+        kept: Kept,
     ) -> Self {
         let upstream = Upstream::start();
         let signing_key = SigningKey::generate(Algorithm::ES256).unwrap();
         let served = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let decision_log = tempfile::tempdir().unwrap();
+        let decision_log = kept.folder;
+        if kept.known {
+            let connector = Connector::new(([127, 0, 0, 1], 0).into(), served.cert.der(), None);
+            know_all(&decision_log.path().join("gate-risk"), &connector);
+        }
         let (to_gate, from_control) = mpsc::channel(64);
         let (to_control, from_gate) = mpsc::channel(256);
         let gate = Gate::start(
@@ -90,6 +126,7 @@ impl World {
                 authority_pem: served.cert.pem().into_bytes(),
                 identities: decision_log.path().join("identities"),
                 memory: decision_log.path().join("gate-memory"),
+                risk: decision_log.path().join("gate-risk"),
                 decision_log: decision_log.path().join("decisions"),
                 decision_log_options: log,
                 clock: clock.clock(),
