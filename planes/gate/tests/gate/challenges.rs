@@ -177,7 +177,8 @@ async fn a_certificate_answers_by_a_full_handshake() {
         let certificate = Certificate::new();
         let token = world.token(who(1, 1), &certificate);
         let mut old = world.open(protocol, Some(&certificate)).await;
-        // What was shaken hands on long ago says nothing about now.
+        // The gate has ended the handshake, too. What was shaken hands on long ago says nothing about now.
+        assert_eq!(old.ask(get(PATH)).await.unwrap().reason(), "token_missing");
         let later = world.clock.wall() + jiff::SignedDuration::from_secs(11);
         world.clock.jump_to(later);
         let refused = old.ask(get(PATH).bearer(&token)).await.unwrap();
