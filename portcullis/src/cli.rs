@@ -190,6 +190,9 @@ enum Verb {
     /// Print what is known of an address, and by which feeds
     #[command(after_help = examples::ORIGIN)]
     Origin(feed::OriginArguments),
+    /// Decide the decision log again, and list what other policies would have changed
+    #[command(after_help = examples::BACKTEST)]
+    Backtest(backtest::Arguments),
     /// Score logs that you have, as the gate would have, and report what it would have done
     #[command(after_help = examples::REPLAY)]
     Replay(Box<replay::Arguments>),
@@ -302,6 +305,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
         Verb::Feed(verb) => feed::feed(&place, &out, verb).await,
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
+        Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,
         Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
@@ -390,6 +394,7 @@ mod tests {
             "portcullis metrics acme --window 24h --watch",
             "portcullis reload --dir D",
             "portcullis replay --format cloudtrail A B --report F.html --assume fail -o json",
+            "portcullis backtest --since 7d -f P -o json --client a --until 1d",
             "portcullis replay - --map client=user --map endpoint=channel --since 2015-09-12T00:00:00Z",
         ] {
             check(line, true);

@@ -14,6 +14,7 @@ mod log;
 mod mapping;
 mod objects;
 pub mod page;
+pub mod redecide;
 pub mod report;
 mod score;
 mod tar;

@@ -109,12 +109,16 @@ pub(crate) struct ClientScore {
     pub risk: Box<ClientRisk>,
     pub calls: u64,
     pub counts: [u64; Verdict::ALL.len()],
+    /// How often evidence went over the threshold while it was only observed.
+    pub onsets: u64,
     pub first_us: i64,
     pub last_us: i64,
     pub marks: Vec<Mark>,
     /// By key, TLS client and network, as the arithmetic tells them apart.
     pub contexts: Vec<(ContextId, Seen)>,
     pub contexts_left_out: u64,
+    /// Contexts that are over the threshold now: only where that begins it is a mark.
+    pub over: std::collections::HashSet<ContextId>,
     /// Points of each signal in the marks.
     pub reasons: BTreeMap<Signal, (u64, i64)>,
     pub causes: BTreeMap<Cause, u64>,
@@ -287,16 +291,26 @@ impl One<'_, '_> {
         if let Some((_, seen)) = client.contexts.iter_mut().find(|(known, _)| *known == id) {
             seen.worst = seen.worst.max(verdict);
         }
-        let Some(mark) = mark else { return };
+        let was_over =
+            if verdict == Verdict::Over { !client.over.insert(id) } else { client.over.remove(&id) };
+        let Some(mark) = mark.filter(|mark| !(mark.verdict == Verdict::Over && was_over)) else { return };
+        if mark.verdict == Verdict::Over {
+            client.onsets += 1;
+            if client.marks.len() < MARKS_MAX / 2 {
+                client.marks.push(mark);
+            }
+            return;
+        }
         *client.causes.entry(mark.cause).or_default() += 1;
-        for part in mark.parts.iter().filter(|part| part.points > 0) {
+        let own = |part: &&Part| {
+            part.points > 0 && !matches!(part.signal, Signal::Carried | Signal::VendorPrior | Signal::Floor)
+        };
+        for part in mark.parts.iter().filter(own) {
             let (count, points) = client.reasons.entry(part.signal).or_default();
             *count += 1;
             *points += i64::from(part.points);
         }
-        // A flood of what is over the threshold leaves room for what would have been acted upon.
-        let room = if mark.verdict == Verdict::Over { MARKS_MAX / 2 } else { MARKS_MAX };
-        if client.marks.len() < room {
+        if client.marks.len() < MARKS_MAX {
             client.marks.push(mark);
         }
     }

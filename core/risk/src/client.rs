@@ -140,6 +140,12 @@ impl ClientRisk {
         self.contexts.question(owner).open().map(|(asked_us, _)| asked_us)
     }
 
+    /// Number of the last call that changed this state.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.graduation.standing

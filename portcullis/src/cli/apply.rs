@@ -89,7 +89,7 @@ fn style_of(line: &str) -> Style {
     }
 }
 
-fn read_all(paths: &[PathBuf]) -> Result<Vec<ManifestText>> {
+pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<ManifestText>> {
     let mut manifests = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {

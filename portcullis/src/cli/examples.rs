@@ -47,6 +47,14 @@ pub(super) const DIFF: &str = "\
 Examples:
   portcullis diff -f acme.yaml";
 
+pub(super) const BACKTEST: &str = "\
+Examples:
+  portcullis backtest                                    check that every score is what its facts give
+  portcullis backtest --since 7d -f stricter.yaml        what would these policies have changed?
+  portcullis backtest --since 24h --client acme-1 -o json
+
+Reads the decision log in the data folder, also beside a running server, and changes nothing.";
+
 pub(super) const REPLAY: &str = "\
 Examples:
   portcullis replay --format cloudtrail CloudTrail/ --report cloudtrail.html

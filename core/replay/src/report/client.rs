@@ -171,7 +171,8 @@ fn view(
     client: &ClientScore,
     pictures: Option<Pictures>,
 ) -> Client {
-    let marks: u64 = client.counts.iter().skip(1).sum();
+    let acted: u64 = client.counts.iter().skip(Verdict::Limit as usize).sum();
+    let marks = acted + client.onsets;
     let worst = Verdict::ALL
         .into_iter()
         .rev()

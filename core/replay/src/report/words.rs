@@ -126,7 +126,8 @@ pub(super) fn summary(
     }
     if counts.over > 0 {
         said.push(format!(
-            "{} more went over the threshold while the client was still being learnt: observed, and not acted upon.",
+            "{} more stood over the threshold while the client was still being learnt: observed, and not acted upon. A log of a few \
+             days can not tell what is usual: give it a few weeks to see what evidence would do.",
             number_of(counts.over, "request", "requests")
         ));
     }
