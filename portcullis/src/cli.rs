@@ -2,6 +2,7 @@
 
 mod apply;
 mod attest;
+mod backtest;
 mod backup;
 mod call;
 mod certificate;

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, and measures real time"
 )]
 
+#[path = "installation/backtest.rs"]
+mod backtest;
 #[path = "installation/backup.rs"]
 mod backup;
 #[path = "installation/certificates.rs"]

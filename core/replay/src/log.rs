@@ -237,9 +237,10 @@ impl Log {
         &self.seen
     }
 
-    /// `FILE:LINE` of an entry.
+    /// `FILE:LINE` of an entry, without the folders that it lies in: the report lists them.
     pub(crate) fn place(&self, entry: &Entry) -> String {
-        format!("{}:{}", self.files.get(entry.file as usize).map_or("", String::as_str), entry.line)
+        let file = self.files.get(entry.file as usize).map_or("", String::as_str);
+        format!("{}:{}", file.rsplit('/').next().unwrap_or(file), entry.line)
     }
 
     fn look_at_clock(&mut self, client: u32, at_us: i64, line: u64) {
@@ -251,7 +252,7 @@ impl Log {
         }
         self.seen.backwards += 1;
         if self.seen.backwards_most.as_ref().is_none_or(|(most, _)| *most < back_us) {
-            let file = self.files.last().map_or("", String::as_str);
+            let file = self.files.last().and_then(|file| file.rsplit('/').next()).unwrap_or_default();
             self.seen.backwards_most = Some((back_us, format!("{file}:{line}")));
         }
     }

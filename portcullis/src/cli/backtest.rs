@@ -144,7 +144,10 @@ pub(super) async fn backtest(place: &Place, out: &Output, arguments: Arguments) 
     progress.end();
     let mut notes = read.notes;
     if read.without_risk > 0 {
-        notes.push(format!("{} decisions have no score: they were made before there was one, or by mode off", read.without_risk));
+        notes.push(format!(
+            "{} decisions have no score: they were made before there was one, or by mode off",
+            read.without_risk
+        ));
     }
     if let Some(policies) = &policies {
         notes.extend(policies.notes());
@@ -187,7 +190,11 @@ fn report(
                 request: format!("{} {}", flip.decided.method, flip.decided.path),
                 from: flip.from,
                 to: flip.to,
-                cause: cause_word(if flip.cause_to == Cause::Nothing { flip.cause_from } else { flip.cause_to }),
+                cause: cause_word(if flip.cause_to == Cause::Nothing {
+                    flip.cause_from
+                } else {
+                    flip.cause_to
+                }),
                 score_from: flip.score_from.to_string(),
                 score_to: flip.score_to.to_string(),
             })
@@ -238,7 +245,11 @@ fn told(report: &Report, paint: Paint) -> String {
     for difference in report.differences.iter().take(10) {
         let DifferenceView { decision, client, what, recorded, computed, .. } = difference;
         let short = |text: &str| text.chars().take(120).collect::<String>();
-        text.push_str(&format!("  {decision}  {client}: {what} is {} and was {}\n", short(computed), short(recorded)));
+        text.push_str(&format!(
+            "  {decision}  {client}: {what} is {} and was {}\n",
+            short(computed),
+            short(recorded)
+        ));
     }
     if let Some(gap) = report.gaps.first() {
         text.push_str(&format!(
@@ -267,7 +278,8 @@ fn flips_told(flips: &Flips, paint: Paint) -> String {
         text.push_str(&format!("  {:>8}  {} → {}\n", change.decisions, word(change.from), word(change.to)));
     }
     text.push('\n');
-    let mut table = Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "FROM", "TO", "CAUSE", "SCORE"]);
+    let mut table =
+        Table::new(["TIME (UTC)", "DECISION", "~CLIENT", "~REQUEST", "FROM", "TO", "CAUSE", "SCORE"]);
     for flip in flips.items.iter().take(FLIPS_TOLD) {
         let style = if flip.to > flip.from { Style::Bad } else { Style::Good };
         table.row([

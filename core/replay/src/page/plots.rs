@@ -24,6 +24,8 @@ pub(super) fn timeline(to: &mut Markup, client: &Client, pictures: &Pictures) {
     to.raw("</div>");
 }
 
+/// Higher scores end here.
+const SCORE_DRAWN_MAX: f64 = 120.0;
 /// Height of the scores, and of the requests below them.
 const SCORES: f64 = 120.0;
 const CALLS: f64 = 34.0;
@@ -36,6 +38,8 @@ fn drawn_timeline(to: &mut Markup, client: &Client, pictures: &Pictures, label: 
     let most = pictures.timeline.iter().map(|bucket| bucket.score);
     let most =
         most.chain(client.marks.iter().map(|mark| mark.score)).fold(threshold * 1.25, f64::max).max(1.0);
+    // What is far beyond says no more by its height, and would hide all else.
+    let most = most.min(SCORE_DRAWN_MAX.max(threshold * 1.25));
     let y = |score: f64| TOP + SCORES - (score.clamp(0.0, most) / most) * SCORES;
     let column = plot / COLUMNS;
     svg(to, width, TOP + SCORES + CALLS + 24.0, label);

@@ -60,7 +60,9 @@ impl Log {
             earliest_ms = Some(DecisionId(frame.id).time_ms());
             ControlFlow::Break(())
         })?;
-        if let Some(earliest) = earliest_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()) {
+        if let Some(earliest) =
+            earliest_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok())
+        {
             first = Some(first.map_or(earliest, |first| first.min(earliest)));
         }
         Ok(Self { archive, files, segments, notes, first })
@@ -112,7 +114,9 @@ impl Log {
             let next = (hour + SignedDuration::from_hours(1)).min(end);
             let filter = Filter { client: wanted, since: Some(hour), until: Some(next), ..Filter::default() };
             let found = self.archive.newest(&self.files, &filter, ROWS_MAX);
-            read.notes.extend(found.unreadable.iter().map(|file| format!("`{}` can not be read: {}", file.file, file.why)));
+            read.notes.extend(
+                found.unreadable.iter().map(|file| format!("`{}` can not be read: {}", file.file, file.why)),
+            );
             for row in found.rows {
                 read.without_risk += u64::from(row.record.risk.is_none());
                 redecider.take(row.record, row.outcome)?;
@@ -182,7 +186,11 @@ impl Log {
             }
         }
         for damage in damage {
-            read.notes.push(format!("`{}` is damaged behind byte {}", damage.path.display(), damage.offset_bytes));
+            read.notes.push(format!(
+                "`{}` is damaged behind byte {}",
+                damage.path.display(),
+                damage.offset_bytes
+            ));
         }
         if broken > 0 {
             read.notes.push(format!("{broken} frames are none that this version reads"));

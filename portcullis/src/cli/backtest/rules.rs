@@ -46,7 +46,7 @@ impl Policies {
                 let declaration = document.declaration;
                 match declaration.spec {
                     Spec::Policy(spec) => {
-                        specs.insert(declaration.name.clone(), spec);
+                        specs.insert(declaration.name.clone(), *spec);
                     }
                     other => {
                         return Err(anyhow!(
@@ -93,7 +93,9 @@ impl Change for Policies {
     fn of(&mut self, decided: &Decided, rules: Rules, money: u64) -> (Rules, u64) {
         let ids = decided.vendor.zip(decided.integration).zip(decided.route);
         let Some(((vendor, integration), route)) = ids else { return (rules, money) };
-        let Some((impact, page_max)) = self.known.routes.get(&route.0).copied() else { return (rules, money) };
+        let Some((impact, page_max)) = self.known.routes.get(&route.0).copied() else {
+            return (rules, money);
+        };
         let subject = Subject { vendor, integration, route, impact };
         let then: RiskRules = in_force(&self.now, subject).compiled(impact);
         let tried: RiskRules = in_force(&self.tried, subject).compiled(impact);
