@@ -172,7 +172,7 @@ pub(crate) fn optional(column: &StringArray, at: usize) -> Option<&str> {
     (at < column.len() && column.is_valid(at)).then(|| column.value(at))
 }
 
-fn bytes<'a>(column: Option<&'a BinaryArray>, at: usize) -> Option<&'a [u8]> {
+fn bytes(column: Option<&BinaryArray>, at: usize) -> Option<&[u8]> {
     let column = column?;
     (at < column.len() && column.is_valid(at)).then(|| column.value(at))
 }

@@ -38,7 +38,8 @@ def test_duckdb_reads_sealed_decisions_as_they_are(tmp_path, monkeypatch):
     monkeypatch.chdir(installation.data)
     columns = "id, epoch_us(time), vendor::text, client::text, verdict, reason, method, path, peer, scope"
     outcome = "ending, outcome_reason, status, response_bytes, records, duration_us"
-    read = duckdb.sql(f"select {columns}, {outcome} from 'archive/*/decisions-*.parquet' order by id").fetchall()
+    risk = "score_milli, would, cause"
+    read = duckdb.sql(f"select {columns}, {outcome}, {risk} from 'archive/*/decisions-*.parquet' order by id").fetchall()
     assert [tuple(row) for row in read] == sorted(map(row_of, said))
 
     # The page's own statements, about the vendor and the day that there are.
@@ -48,16 +49,18 @@ def test_duckdb_reads_sealed_decisions_as_they_are(tmp_path, monkeypatch):
     statements = re.search(r"```sql\n(.*?)```", page, re.DOTALL).group(1)
     statements = re.sub(r"vendor = '[^']*'", f"vendor = '{vendor}'", statements).replace(day, "*")
     statements = [statement for statement in statements.split(";") if statement.strip()]
-    assert len(statements) == 4
+    assert len(statements) == 5
     # No outcome came late: the files of those are made of nothing else than what they would be.
     duckdb.sql("copy (select id, outcome_reason from 'archive/*/decisions-*.parquet' limit 0) to 'none.parquet'")
     for statement in statements:
         rows = duckdb.sql(statement.replace("archive/*/outcomes-*.parquet", "none.parquet")).fetchall()
-        assert rows or "deny" in statement, statement
+        assert rows or "deny" in statement or "would" in statement, statement
 
 
 def row_of(decision: dict) -> tuple:
     outcome = decision.get("outcome") or {}
+    risk = decision.get("risk")
+    score = risk and round(risk["score"] * 1000)
     names = "ending", "reason", "status", "response_bytes", "records", "duration_us"
     return (
         decision["id"],
@@ -71,6 +74,7 @@ def row_of(decision: dict) -> tuple:
         decision["peer"],
         " ".join(decision["scope"]),
         *(outcome.get(name) for name in names),
+        *((score, risk["would"], risk["cause"]) if risk else (None, None, None)),
     )
 
 
