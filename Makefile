@@ -119,6 +119,10 @@ bench-sealing: ## measure the gate's latency beside the sealing of its decisions
 	cargo build --quiet --release -p portcullis
 	bench/sealing $(if $(SHORT),--rounds 2 --fill-seconds 5)
 
+bench-decide: ## measure one decision of the risk model, warm and cold (SHORT=1: fewer rounds)
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-decide -- $(if $(SHORT),--short)
+
 bench-records: ## measure the counting of records (SHORT=1: few rounds)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
 	    --manifest-path bench/Cargo.toml -p bench-records -- $(if $(SHORT),--short)

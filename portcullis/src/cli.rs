@@ -33,6 +33,7 @@ mod reference;
 mod reload;
 mod replay;
 mod restore;
+mod risk;
 mod server;
 mod sever;
 mod sign_out;
@@ -197,6 +198,9 @@ enum Verb {
     /// Score logs that you have, as the gate would have, and report what it would have done
     #[command(after_help = examples::REPLAY)]
     Replay(Box<replay::Arguments>),
+    /// Look at what scores are made of
+    #[command(subcommand)]
+    Risk(risk::Verb),
     /// Read settings, certificates and identities anew, while everything serves on
     Reload,
     /// Check folder, disk, permissions, certificates, server, clock, ledger, gate and upstreams
@@ -308,6 +312,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,
         Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
+        Verb::Risk(verb) => risk::risk(&out, &verb),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
         Verb::Completion(arguments) => local::completion(&out, &arguments),
@@ -393,6 +398,7 @@ mod tests {
             "portcullis feed refresh exits --accept",
             "portcullis origin 2001:db8::1",
             "portcullis metrics acme --window 24h --watch",
+            "portcullis risk constants -o yaml",
             "portcullis reload --dir D",
             "portcullis replay --format cloudtrail A B --report F.html --assume fail -o json",
             "portcullis backtest --since 7d -f P -o json --client a --until 1d",

@@ -93,7 +93,7 @@ impl ClientRisk {
         }
         match owner {
             Owner::Admitted(_) => {
-                self.commit(owner);
+                self.commit(owner, true);
                 if let Some(slot) = self.contexts.slot_mut(owner) {
                     slot.passes = slot.passes.saturating_add(1);
                 }

@@ -89,7 +89,8 @@ impl ClientRisk {
             at_us,
             endpoint,
             place: self.baseline.place(endpoint),
-            previous: if last_endpoint == 0 { 0 } else { fold16(last_endpoint) },
+            previous: (last_endpoint != 0).then(|| self.baseline.place(last_endpoint)),
+            likely: peers.compiled().likely(endpoint),
             gap_us: (last_endpoint != 0).then(|| at_us.saturating_sub(last_us)),
             step: &step,
         };
@@ -99,7 +100,7 @@ impl ClientRisk {
         let exchange = Exchange {
             endpoint,
             asn,
-            previous: subject.previous,
+            previous: if last_endpoint == 0 { 0 } else { fold16(last_endpoint) },
             country,
             prefix,
             size: buckets::size(before.request_bytes),
@@ -357,7 +358,6 @@ impl ClientRisk {
         let bound = self.learnt_bound();
         let yesterday = slot.yesterday.max(1);
         u64::from(sample) * u64::from(yesterday) < u64::from(bound.min(LEARNT_A_DAY)) << 16
-            && u32::from(slot.learnt_today) < bound
     }
 
     /// What one context may add in a day.

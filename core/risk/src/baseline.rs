@@ -14,7 +14,7 @@ use crate::constants::{
 };
 use crate::exchange::Exchange;
 use crate::hash::{fold16, pair};
-use crate::peers::Compiled;
+use crate::peers::{Compiled, Likely};
 use cells::{Cells, KINDS, Key, Kind};
 use counts::{Counts, Sealed, Vocabulary};
 use rates::Rates;
@@ -119,17 +119,17 @@ impl Baseline {
         Place(place)
     }
 
-    fn place_of_fold(&self, fold: u16) -> Option<usize> {
+    /// For what is learnt, which keeps folds alone.
+    pub(crate) fn place_of_fold(&self, fold: u16) -> Option<usize> {
         if fold == 0 {
             return None;
         }
         self.hashes.iter().position(|hash| *hash != 0 && fold16(*hash) == fold)
     }
 
-    /// An endpoint, after the one before (the fold of its hash, 0 for none).
-    pub(crate) fn endpoint(&self, previous: u16, endpoint: u32, peers: &Compiled) -> Odds {
-        let place = self.place(endpoint);
-        let peer = peers.share(endpoint);
+    /// An endpoint, after the one before.
+    pub(crate) fn endpoint(&self, previous: Option<Place>, place: Place, likely: &Likely) -> Odds {
+        let peer = likely.share();
         let row = self.rows.get(place.0).copied().unwrap_or_default();
         // A client with more endpoints than there is room for: what had to make room is expected again, as any of many.
         let kept = place.0 < ENDPOINTS_KEPT;
@@ -138,7 +138,7 @@ impl Baseline {
         let elsewhere = u32::from(self.elsewhere);
         let live = backed_by(count(row.count.into(), elsewhere), self.mass + elsewhere, peer);
         let anchor = backed(row.anchor.into(), self.anchored, peer);
-        let usual = match self.place_of_fold(previous).and_then(|from| Some((from, self.rows.get(from)?))) {
+        let usual = match previous.and_then(|Place(from)| Some((from, self.rows.get(from)?))) {
             Some((from, before)) => {
                 let key = Key::new(Kind::Next, from, place.0);
                 let (next, sealed) = if kept { self.cells.find(key) } else { (0, 0) };
@@ -155,27 +155,27 @@ impl Baseline {
         Odds::of(usual, peer, 1.0 / crate::constants::ENDPOINTS)
     }
 
-    pub(crate) fn request_size(&self, place: Place, bucket: u8, endpoint: u32, peers: &Compiled) -> Odds {
-        let own = backed(self.sizes.live(bucket.into()), self.sizes.total(), peers.size(endpoint, bucket));
-        let usual = self.given(Kind::RequestSize, place, bucket, own, peers.size(endpoint, bucket));
-        Odds::of(usual, peers.size(endpoint, bucket), 1.0 / SIZES as f64)
+    pub(crate) fn request_size(&self, place: Place, bucket: u8, likely: &Likely) -> Odds {
+        let own = backed(self.sizes.live(bucket.into()), self.sizes.total(), likely.size(bucket));
+        let usual = self.given(Kind::RequestSize, place, bucket, own, likely.size(bucket));
+        Odds::of(usual, likely.size(bucket), 1.0 / SIZES as f64)
     }
 
-    pub(crate) fn status(&self, place: Place, bucket: u8, endpoint: u32, peers: &Compiled) -> Odds {
-        let peer = peers.status(endpoint, bucket);
+    pub(crate) fn status(&self, place: Place, bucket: u8, likely: &Likely) -> Odds {
+        let peer = likely.status(bucket);
         let own = backed(self.statuses.live(bucket.into()), self.statuses.total(), peer);
         Odds::of(self.given(Kind::Status, place, bucket, own, peer), peer, 1.0 / STATUSES as f64)
     }
 
-    pub(crate) fn record_size(&self, place: Place, bucket: u8, endpoint: u32, peers: &Compiled) -> Odds {
-        let peer = peers.record_size(endpoint, bucket);
+    pub(crate) fn record_size(&self, place: Place, bucket: u8, likely: &Likely) -> Odds {
+        let peer = likely.record_size(bucket);
         let own = backed(self.record_sizes.live(bucket.into()), self.record_sizes.total(), peer);
         Odds::of(self.given(Kind::RecordSize, place, bucket, own, peer), peer, 1.0 / SIZES as f64)
     }
 
     /// A thief takes more rather than less.
-    pub(crate) fn records(&self, place: Place, bucket: u8, endpoint: u32, peers: &Compiled) -> Odds {
-        let peer = peers.records(endpoint, bucket);
+    pub(crate) fn records(&self, place: Place, bucket: u8, likely: &Likely) -> Odds {
+        let peer = likely.records(bucket);
         let own = backed(self.records.live(bucket.into()), self.records.total(), peer);
         let most = RECORDS as f64;
         let tilted = 2.0 * (f64::from(bucket) + 1.0) / (most * (most + 1.0));

@@ -69,7 +69,7 @@ impl Calibration {
             *mine = mine.saturating_add(*theirs);
         }
         // The bounds of whichever has seen more, until the next seal; among equals the more careful.
-        let rank = |one: &Self| (one.sealed, one.points.map(|points| -points));
+        let rank = |one: &Self| (one.sealed, one.points.map(i16::saturating_neg));
         if rank(other) > rank(self) {
             (self.points, self.sealed) = (other.points, other.sealed);
         }

@@ -35,6 +35,9 @@ macro_rules! integers {
 
 integers!(u8 u16 u32 u64 i8 i16 i32 i64);
 
+/// No state counts further.
+pub(crate) const NUMBER_MAX: f32 = 1e24;
+
 /// Written as their bits; what isn't a number is refused.
 impl Field for f32 {
     fn write(&self, out: &mut Vec<u8>) {
@@ -43,7 +46,7 @@ impl Field for f32 {
 
     fn read(bytes: &mut Bytes<'_>) -> Result<Self, Broken> {
         let value = Self::from_bits(u32::read(bytes)?);
-        if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(Broken::Value("number")) }
+        if (0.0..=NUMBER_MAX).contains(&value) { Ok(value) } else { Err(Broken::Value("number")) }
     }
 }
 

@@ -97,6 +97,8 @@ constants! {
     WEIGHT_RECORDS_MINUTE: f64 = 0.2, "share", Judgement, "volume family";
     WEIGHT_RECORDS_HOUR: f64 = 0.2, "share", Judgement, "volume family";
 
+    BENIGN_TIMES: u16 = 8, "times", Judgement, "what an analyst has found right is learnt so often: it lasts until the next month";
+
     // Layer 3
     EVIDENCE_MAX: i32 = 1_000_000, "thousandths of a point", Judgement, "evidence beyond every threshold, so that it can be outlived";
     QUIET_EXCHANGES: u8 = 3, "exchanges", Measured, "at no evidence, before what was unconfirmed is learnt";

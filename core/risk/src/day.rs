@@ -59,8 +59,11 @@ impl ClientRisk {
             let distinct = of_admitted.distinct() as u32;
             // A quarter of the way to today's, and at once to what is more.
             let usual = self.usual_objects - self.usual_objects / 4 + distinct / 4;
-            self.usual_objects =
-                if self.object_days == 0 { distinct } else { usual.max(distinct.min(2 * usual)) };
+            self.usual_objects = if self.object_days == 0 {
+                distinct
+            } else {
+                usual.max(distinct.min(usual.saturating_mul(2)))
+            };
             self.object_days = self.object_days.saturating_add(1);
         }
         self.objects = Default::default();

@@ -23,7 +23,7 @@ pub(crate) struct Exchange {
     pub(crate) closed: [u8; RATES],
     /// Which context it belongs to.
     pub(crate) owner: u8,
-    /// 0: unconfirmed. Else it was learnt by the verdict of this number, which can be taken back.
+    /// 0: unconfirmed. Else what has learnt it: a verdict by its number, which can be taken back, or a pass.
     pub(crate) learnt_by: u8,
 }
 

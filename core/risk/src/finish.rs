@@ -14,6 +14,7 @@ use crate::peers::Peers;
 use crate::points::Points;
 use crate::rules::Rules;
 use crate::score::{Score, lane_of};
+use crate::signal::Signal;
 use crate::signals;
 
 impl ClientRisk {
@@ -36,12 +37,11 @@ impl ClientRisk {
         let held = self.contexts.slot(owner).map(|slot| slot.evidence).unwrap_or_default();
         let apart = |slot: &crate::contexts::Slot| ticket.proved || slot.passes != ticket.passes;
         let passed = self.contexts.slot(owner).is_none_or(apart);
-        let now = sum.carried(held.w, if passed { [0; 2] } else { more });
         if passed {
-            // It began before a pass, or was proved by itself: what it added is kept apart from what the score begins with.
-            sum = Score::new(rules);
-            sum.carried(held.w, [0; 2]);
+            // It began before a pass, or was proved by itself: what it adds is kept apart from what the score begins with.
+            sum.structural(Signal::Proved, more.map(|more| -more));
         }
+        let now = sum.carried(held.w, if passed { [0; 2] } else { more });
         let [before, _] = ticket.raw.map(|raw| raw.min(crate::constants::CAP));
         let evidence = before + lane_of(&more, ACTING);
         let calibrated = self.calibration.points(evidence);
@@ -53,7 +53,7 @@ impl ClientRisk {
             self.count(owner, evidence, after);
             let exchange =
                 Exchange { status, record_size, records, owner: owner.number(), ..ticket.exchange };
-            self.learn(owner, ticket.learns.then_some(exchange));
+            self.learn(owner, ticket.learns.then_some(exchange), passed);
         } else {
             // Nothing is learnt from it; what is kept is for an analyst's verdict.
             self.pending.push(Exchange {
@@ -76,7 +76,7 @@ impl ClientRisk {
     }
 
     /// Unconfirmed until the evidence has gone back to nothing for a while.
-    fn learn(&mut self, owner: Owner, exchange: Option<Exchange>) {
+    fn learn(&mut self, owner: Owner, exchange: Option<Exchange>, passed: bool) {
         if let Some(exchange) = exchange {
             self.pending.push(exchange);
         }
@@ -84,28 +84,27 @@ impl ClientRisk {
         let quiet = lane_of(&slot.evidence.w, ACTING) == 0;
         slot.quiet = if quiet { slot.quiet.saturating_add(1) } else { 0 };
         if slot.quiet >= QUIET_EXCHANGES {
-            self.commit(owner);
+            self.commit(owner, passed);
         }
     }
 
-    /// Learns what was unconfirmed in an admitted context.
-    pub(crate) fn commit(&mut self, owner: Owner) {
-        self.commit_as(owner, None);
-    }
-
-    /// As `commit`; with a verdict's number it can be taken back.
-    pub(crate) fn commit_as(&mut self, owner: Owner, verdict: Option<u8>) {
+    /// Learns what was unconfirmed in an admitted context, within the day's bound; after a pass it is kept for an analyst.
+    pub(crate) fn commit(&mut self, owner: Owner, passed: bool) {
         let bound = self.learnt_bound();
         let Some(slot) = self.contexts.slot_mut(owner) else { return };
         let (ja4, learnt) = (fold32(slot.id.ja4), &mut slot.learnt_today);
         let baseline = &mut self.baseline;
-        self.pending.take(owner.number(), verdict, |exchange| {
-            // A verdict is worth more than the day's bound.
-            if verdict.is_some() || u32::from(*learnt) < bound {
+        let learn = |exchange: &Exchange| {
+            if u32::from(*learnt) < bound {
                 baseline.learn(exchange, ja4, 1);
                 *learnt = learnt.saturating_add(1);
             }
-        });
+        };
+        if passed {
+            self.pending.pass(owner.number(), learn)
+        } else {
+            self.pending.take(owner.number(), learn)
+        }
     }
 
     fn conclude(&mut self, owner: Owner, ticket: &Ticket, rules: &Rules, parts: Parts, w: i32) -> Ended {

@@ -53,11 +53,11 @@ impl Graduation {
     pub(crate) fn exchange(&mut self) {
         self.exchanges = self.exchanges.saturating_add(1);
         self.seen_today = true;
-        self.counted += 1;
+        self.counted = self.counted.saturating_add(1);
         if self.counted >= COUNTED_MAX {
             (self.counted, self.crossings) = (self.counted / 2, self.crossings / 2);
         }
-        self.lately += 1;
+        self.lately = self.lately.saturating_add(1);
         if self.lately >= PASSED_WINDOW {
             (self.lately, self.passed) = (0, 0);
         }

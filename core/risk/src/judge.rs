@@ -1,11 +1,14 @@
 //! What analysts say, and taking it back.
 
+use crate::baseline::Place;
 use crate::client::{ClientRisk, Judgement};
+use crate::constants::BENIGN_TIMES;
 use crate::contexts::evidence::Evidence;
 use crate::contexts::{Id, Owner};
 use crate::hash::fold32;
 use crate::input::Context;
 use crate::learnt::{LEARNT, Learnt};
+use crate::pending::VERDICTS;
 use crate::verdicts::Done;
 
 impl ClientRisk {
@@ -44,7 +47,10 @@ impl ClientRisk {
         let admitted = !matches!(self.contexts.find(&id), Some(Owner::Admitted(_)));
         let owner = self.admit_now(id, at_us, true);
         let number = self.number();
-        self.commit_as(owner, Some(number));
+        let (baseline, ja4) = (&mut self.baseline, fold32(id.ja4));
+        // Worth more than the day's bound, and than what was merely passed.
+        self.pending
+            .judge(owner.number(), number, true, |exchange| baseline.learn(exchange, ja4, BENIGN_TIMES));
         self.level();
         if let Some(slot) = self.contexts.slot_mut(owner) {
             slot.evidence = Evidence { reset: true, ..Evidence::default() };
@@ -66,7 +72,7 @@ impl ClientRisk {
         let parts = self.parts_of(owner);
         let moved = self.shares.move_by(&parts);
         let thieves = &mut self.thieves;
-        self.pending.take(owner.number(), Some(number), |exchange| thieves.add(exchange, number));
+        self.pending.judge(owner.number(), number, false, |exchange| thieves.add(exchange, number));
         self.level();
         self.remember(Done { id, number, malicious: true, moved, ..Done::default() });
     }
@@ -79,12 +85,12 @@ impl ClientRisk {
         if malicious {
             self.shares.move_back(&undone.moved);
             self.thieves.take_back(undone.number);
-            self.pending.untake(undone.number, |_| ());
+            self.pending.take_back(undone.number, |_| ());
             return self.level();
         }
         let Some(owner @ Owner::Admitted(place)) = owner else { return };
         let (baseline, ja4) = (&mut self.baseline, fold32(id.ja4));
-        self.pending.untake(undone.number, |exchange| baseline.unlearn(exchange, ja4, 1));
+        self.pending.take_back(undone.number, |exchange| baseline.unlearn(exchange, ja4, BENIGN_TIMES));
         self.level();
         if let Some(slot) = self.contexts.slot_mut(owner) {
             slot.evidence = Evidence { w: undone.w, v: undone.v, vc: undone.vc, ..slot.evidence };
@@ -104,25 +110,23 @@ impl ClientRisk {
         let nobody = crate::peers::Compiled::default();
         for exchange in self.pending.of(owner.number()) {
             let place = self.baseline.place(exchange.endpoint);
-            let (endpoint, base) = (exchange.endpoint, &self.baseline);
+            let (likely, base) = (nobody.likely(exchange.endpoint), &self.baseline);
+            let previous = base.place_of_fold(exchange.previous).map(Place);
             let found = [
                 (
                     Learnt::Network,
                     Some(base.network(exchange.country, exchange.asn, exchange.prefix, &nobody)),
                 ),
-                (Learnt::Endpoint, Some(base.endpoint(exchange.previous, endpoint, &nobody))),
-                (Learnt::RequestSize, Some(base.request_size(place, exchange.size, endpoint, &nobody))),
+                (Learnt::Endpoint, Some(base.endpoint(previous, place, likely))),
+                (Learnt::RequestSize, Some(base.request_size(place, exchange.size, likely))),
                 (Learnt::Gap, known(exchange.gap).map(|gap| base.gap(gap, &nobody))),
                 (Learnt::Hour, Some(base.hour(exchange.hour, &nobody))),
-                (Learnt::Status, known(exchange.status).map(|of| base.status(place, of, endpoint, &nobody))),
+                (Learnt::Status, known(exchange.status).map(|of| base.status(place, of, likely))),
                 (
                     Learnt::RecordSize,
-                    known(exchange.record_size).map(|of| base.record_size(place, of, endpoint, &nobody)),
+                    known(exchange.record_size).map(|of| base.record_size(place, of, likely)),
                 ),
-                (
-                    Learnt::Records,
-                    known(exchange.records).map(|of| base.records(place, of, endpoint, &nobody)),
-                ),
+                (Learnt::Records, known(exchange.records).map(|of| base.records(place, of, likely))),
             ];
             for (signal, odds) in found {
                 let nats = odds.map_or(0.0, |odds| signal.weight() * odds.nats(self.shares.of(signal)));
@@ -140,7 +144,7 @@ impl ClientRisk {
 
     /// Of a verdict, so that it can be taken back; never 0.
     fn number(&self) -> u8 {
-        (self.sequence % 255) as u8 + 1
+        (self.sequence % u64::from(VERDICTS)) as u8 + 1
     }
 
     fn remember(&mut self, done: Done) {

@@ -192,7 +192,7 @@ pub(crate) struct Compiled {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Likely {
+pub(crate) struct Likely {
     share: f32,
     sizes: Vec<f32>,
     statuses: Vec<f32>,
@@ -234,26 +234,6 @@ impl Compiled {
         }
     }
 
-    pub(crate) fn share(&self, endpoint: u32) -> f64 {
-        f64::from(self.row(endpoint).share)
-    }
-
-    pub(crate) fn size(&self, endpoint: u32, bucket: u8) -> f64 {
-        at(&self.row(endpoint).sizes, bucket)
-    }
-
-    pub(crate) fn status(&self, endpoint: u32, bucket: u8) -> f64 {
-        at(&self.row(endpoint).statuses, bucket)
-    }
-
-    pub(crate) fn record_size(&self, endpoint: u32, bucket: u8) -> f64 {
-        at(&self.row(endpoint).record_sizes, bucket)
-    }
-
-    pub(crate) fn records(&self, endpoint: u32, bucket: u8) -> f64 {
-        at(&self.row(endpoint).records, bucket)
-    }
-
     pub(crate) fn gap(&self, bucket: u8) -> f64 {
         at(&self.gaps, bucket)
     }
@@ -275,13 +255,34 @@ impl Compiled {
         self.ja4s.find(key)
     }
 
-    fn row(&self, endpoint: u32) -> &Likely {
+    /// What peers do with an endpoint; looked up once for each decision.
+    pub(crate) fn likely(&self, endpoint: u32) -> &Likely {
         let found = self.endpoints.binary_search_by_key(&endpoint, |(key, _)| *key);
         found.ok().and_then(|at| self.endpoints.get(at)).map_or(&self.other, |(_, likely)| likely)
     }
 }
 
 impl Likely {
+    pub(crate) fn share(&self) -> f64 {
+        f64::from(self.share)
+    }
+
+    pub(crate) fn size(&self, bucket: u8) -> f64 {
+        at(&self.sizes, bucket)
+    }
+
+    pub(crate) fn status(&self, bucket: u8) -> f64 {
+        at(&self.statuses, bucket)
+    }
+
+    pub(crate) fn record_size(&self, bucket: u8) -> f64 {
+        at(&self.record_sizes, bucket)
+    }
+
+    pub(crate) fn records(&self, bucket: u8) -> f64 {
+        at(&self.records, bucket)
+    }
+
     fn of(vendor: Option<&Ways>, all: Option<&Ways>, margins: &Ways, vendor_total: u64, total: u64) -> Self {
         let count = |ways: Option<&Ways>| ways.map_or(0, |ways| ways.count);
         let share = backed(count(all), total, 1.0 / ENDPOINTS);

@@ -5,6 +5,11 @@ use crate::exchange::Exchange;
 
 const KEPT: usize = 20;
 
+/// Verdicts are numbered 1 to 100 in [`Exchange::learnt_by`]; beyond stands what a pass had learnt before the verdict.
+pub(crate) const VERDICTS: u8 = 100;
+/// Learnt because a challenge was passed: kept while there is room, for an analyst's word.
+const PASSED: u8 = u8::MAX;
+
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Pending {
     entries: [Exchange; KEPT],
@@ -17,33 +22,58 @@ impl Pending {
     /// Keeps an exchange; where there is no room, one of the context that has most goes.
     pub(crate) fn push(&mut self, exchange: Exchange) {
         let free = self.entries.iter().position(|entry| entry.endpoint == 0);
+        let passed = || self.entries.iter().position(|entry| entry.learnt_by == PASSED);
         let learnt = || self.entries.iter().position(|entry| entry.learnt_by != 0);
-        let place = free.or_else(learnt).unwrap_or_else(|| self.victim());
+        let place = free.or_else(passed).or_else(learnt).unwrap_or_else(|| self.victim());
         if let Some(entry) = self.entries.get_mut(place) {
             *entry = exchange;
         }
         self.next = ((place + 1) % KEPT) as u8;
     }
 
-    /// Those of a context, removed unless `keep` says by which verdict they are learnt.
-    pub(crate) fn take(&mut self, owner: u8, keep: Option<u8>, mut each: impl FnMut(&Exchange)) {
+    /// Those of a context, removed.
+    pub(crate) fn take(&mut self, owner: u8, mut each: impl FnMut(&Exchange)) {
         for entry in self.entries.iter_mut().filter(|entry| entry.endpoint != 0 && entry.learnt_by == 0) {
             if entry.owner == owner {
                 each(entry);
-                match keep {
-                    Some(verdict) => entry.learnt_by = verdict,
-                    None => *entry = Exchange::default(),
-                }
+                *entry = Exchange::default();
             }
         }
     }
 
-    /// Gives back what a verdict has learnt; they are unconfirmed again.
-    pub(crate) fn untake(&mut self, verdict: u8, mut each: impl FnMut(&Exchange)) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.endpoint != 0 && entry.learnt_by == verdict)
-        {
+    /// Those of a context; they are kept as learnt by a pass.
+    pub(crate) fn pass(&mut self, owner: u8, mut each: impl FnMut(&Exchange)) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.endpoint != 0 && entry.learnt_by == 0) {
+            if entry.owner == owner {
+                each(entry);
+                entry.learnt_by = PASSED;
+            }
+        }
+    }
+
+    /// Those of a context, by a verdict; with `passed` those too that a pass has learnt.
+    pub(crate) fn judge(&mut self, owner: u8, verdict: u8, passed: bool, mut each: impl FnMut(&Exchange)) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.endpoint != 0 && entry.owner == owner) {
+            let now = match entry.learnt_by {
+                0 => verdict,
+                PASSED if passed => verdict + VERDICTS,
+                _ => continue,
+            };
             each(entry);
-            entry.learnt_by = 0;
+            entry.learnt_by = now;
+        }
+    }
+
+    /// Takes a verdict back: what it was before.
+    pub(crate) fn take_back(&mut self, verdict: u8, mut each: impl FnMut(&Exchange)) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.endpoint != 0) {
+            let before = match entry.learnt_by {
+                by if by == verdict => 0,
+                by if by == verdict + VERDICTS => PASSED,
+                _ => continue,
+            };
+            each(entry);
+            entry.learnt_by = before;
         }
     }
 
@@ -59,7 +89,10 @@ impl Pending {
     }
 
     pub(crate) fn drop_of(&mut self, owner: u8) {
-        self.take(owner, None, |_| ());
+        self.entries
+            .iter_mut()
+            .filter(|entry| entry.owner == owner)
+            .for_each(|entry| *entry = Exchange::default());
     }
 
     fn victim(&self) -> usize {

@@ -73,7 +73,7 @@ impl<'a> Score<'a> {
     }
 
     /// What the lanes share is one part; what only the lane of all has is another.
-    fn structural(&mut self, signal: Signal, [acting, all]: [i32; 2]) {
+    pub(crate) fn structural(&mut self, signal: Signal, [acting, all]: [i32; 2]) {
         let part =
             |points| Part { signal, points, observed: 0, usual: 0, missing: None, observed_only: false };
         if acting != 0 {

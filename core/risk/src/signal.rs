@@ -102,6 +102,7 @@ signals! {
     Posture "machine_posture" Posture "what the client's machine says about itself";
     Split "context_split" Identity "two contexts of this client are at work at the same time";
     ClockBack "clock_backwards" Behaviour "the clock stands before an earlier exchange: it counts as that moment";
+    Proved "evidence_proved" Behaviour "the request was proved afresh: it counts only against a stolen key";
 }
 
 impl Signal {
@@ -109,7 +110,8 @@ impl Signal {
     #[must_use]
     pub fn is_evidence(self) -> bool {
         let learnt = |signal: &crate::learnt::Learnt| signal.signal() == self;
-        matches!(self, Self::Carried | Self::Cap | Self::Floor) || crate::learnt::ALL.iter().any(learnt)
+        matches!(self, Self::Carried | Self::Cap | Self::Floor | Self::Proved)
+            || crate::learnt::ALL.iter().any(learnt)
     }
 
     /// Its value is an amount of which less would have been usual.
@@ -134,7 +136,8 @@ impl Signal {
     /// Whether vendors are told that it weighed: it is about what they do, not about what is thought of them.
     #[must_use]
     pub fn is_public(self) -> bool {
-        self.family() != Family::Vendor && !matches!(self, Self::Carried | Self::Cap | Self::Floor)
+        self.family() != Family::Vendor
+            && !matches!(self, Self::Carried | Self::Cap | Self::Floor | Self::Proved)
     }
 }
 

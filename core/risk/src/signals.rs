@@ -12,7 +12,7 @@ use crate::baseline::rates::Step;
 use crate::client::ClientRisk;
 use crate::contexts::Owner;
 use crate::input::Before;
-use crate::peers::Compiled;
+use crate::peers::{Compiled, Likely};
 use crate::score::Score;
 
 pub(crate) use behaviour::after;
@@ -28,7 +28,9 @@ pub(crate) struct Subject<'a> {
     pub(crate) at_us: i64,
     pub(crate) endpoint: u32,
     pub(crate) place: Place,
-    pub(crate) previous: u16,
+    pub(crate) previous: Option<Place>,
+    /// What peers do with this endpoint.
+    pub(crate) likely: &'a Likely,
     /// Microseconds since the exchange before in this context.
     pub(crate) gap_us: Option<i64>,
     pub(crate) step: &'a Step,

@@ -219,6 +219,11 @@ Examples:
   portcullis metrics quillmere
   portcullis metrics quillmere --window 24h --watch";
 
+pub(super) const RISK_CONSTANTS: &str = "\
+Examples:
+  portcullis risk constants
+  portcullis risk constants -o json";
+
 pub(super) const FINDINGS: &str = "\
 Examples:
   portcullis findings

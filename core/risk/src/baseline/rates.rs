@@ -1,7 +1,7 @@
 //! Requests and records in windows of a second, a minute and an hour.
 
 use crate::beta::negative_binomial_tail;
-use crate::codec::fields;
+use crate::codec::{NUMBER_MAX, fields};
 use crate::constants::{RATE_WIDENING, RATE_WINDOWS_MIN};
 use crate::ln::{ln, milli};
 use crate::small;
@@ -143,9 +143,9 @@ impl Rates {
         for (((windows, sum), square), closed) in rows.zip(closed) {
             if *closed != crate::buckets::NONE {
                 let count = small::from_byte(*closed) as f32;
-                *windows = (*windows + times).max(0.0);
-                *sum = (*sum + times * count).max(0.0);
-                *square = (*square + times * count * count).max(0.0);
+                *windows = (*windows + times).clamp(0.0, NUMBER_MAX);
+                *sum = (*sum + times * count).clamp(0.0, NUMBER_MAX);
+                *square = (*square + times * count * count).clamp(0.0, NUMBER_MAX);
             }
         }
     }
@@ -160,7 +160,7 @@ impl Rates {
     pub(crate) fn merge(&mut self, other: &Self) {
         let mine = self.windows.iter_mut().chain(&mut self.sums).chain(&mut self.squares);
         for (mine, theirs) in mine.zip(other.windows.iter().chain(&other.sums).chain(&other.squares)) {
-            *mine += *theirs;
+            *mine = (*mine + *theirs).min(NUMBER_MAX);
         }
     }
 
@@ -208,7 +208,8 @@ fn smallest(least: u32, mean: f64, size: f64, level: f64) -> u32 {
     if rare(least) {
         return least;
     }
-    let (mut low, mut high) = (least, (2.0 * mean) as u32 + least.saturating_mul(2) + 2);
+    let (mut low, mut high) =
+        (least, ((2.0 * mean) as u32).saturating_add(least.saturating_mul(2)).saturating_add(2));
     while !rare(high) && high < u32::MAX / 2 {
         (low, high) = (high, high.saturating_mul(2));
     }

@@ -3,7 +3,7 @@
 use super::{STANDS_OUT, Subject};
 use crate::assessment::Ticket;
 use crate::baseline::rates::SPANS;
-use crate::baseline::{Baseline, Odds};
+use crate::baseline::{Baseline, Odds, Place};
 use crate::buckets;
 use crate::client::ClientRisk;
 use crate::constants::{
@@ -12,20 +12,20 @@ use crate::constants::{
 use crate::input::{After, Known, Missing};
 use crate::learnt::{BY_RATE, Learnt};
 use crate::ln::milli;
-use crate::peers::Compiled;
+use crate::peers::{Compiled, Likely};
 use crate::score::Score;
 use crate::signal::Signal;
 
 pub(super) fn before(subject: &Subject<'_>, score: &mut Score<'_>) {
-    let (client, peers) = (subject.client, subject.peers);
+    let (client, peers, likely) = (subject.client, subject.peers, subject.likely);
     let (baseline, endpoint, place) = (client.baseline(), subject.endpoint, subject.place);
-    let odds = baseline.endpoint(subject.previous, endpoint, peers);
+    let odds = baseline.endpoint(subject.previous, place, likely);
     let odds = client.thieves.odds(Learnt::Endpoint, endpoint, 0, odds);
     let points = milli(Learnt::Endpoint.weight() * odds.nats(client.shares.of(Learnt::Endpoint)));
     score.learnt(Learnt::Endpoint, points, endpoint, 0);
     let bytes = subject.before.request_bytes;
     let size = |bucket: u8| {
-        let odds = baseline.request_size(place, bucket, endpoint, peers);
+        let odds = baseline.request_size(place, bucket, likely);
         client.thieves.odds(Learnt::RequestSize, endpoint, bucket, odds)
     };
     amount(client, score, Learnt::RequestSize, bytes, buckets::size(bytes), size);
@@ -51,9 +51,9 @@ pub(crate) fn after(
     score: &mut Score<'_>,
 ) -> [u8; 3] {
     let (baseline, endpoint) = (client.baseline(), ticket.endpoint);
-    let place = baseline.place(endpoint);
+    let (place, likely) = (baseline.place(endpoint), peers.likely(endpoint));
     let status = buckets::status(after.status);
-    let odds = baseline.status(place, status, endpoint, peers);
+    let odds = baseline.status(place, status, likely);
     let odds = client.thieves.odds(Learnt::Status, endpoint, status, odds);
     let points = milli(Learnt::Status.weight() * odds.nats(client.shares.of(Learnt::Status)));
     score.learnt(Learnt::Status, points, after.status.into(), 0);
@@ -70,15 +70,15 @@ pub(crate) fn after(
             }
             // Then the response is one record.
             let size = buckets::size(after.response_bytes);
-            record_size(client, ticket, after.response_bytes, size, peers, score);
+            record_size(client, ticket, after.response_bytes, (size, place), likely, score);
             return [status, size, buckets::NONE];
         }
     };
     let each = after.response_bytes / records.max(1);
     let (size, bucket) = (buckets::size(each), buckets::records(records));
-    record_size(client, ticket, each, size, peers, score);
+    record_size(client, ticket, each, (size, place), likely, score);
     let odds = |bucket: u8| {
-        let odds = baseline.records(place, bucket, endpoint, peers);
+        let odds = baseline.records(place, bucket, likely);
         client.thieves.odds(Learnt::Records, endpoint, bucket, odds)
     };
     amount(client, score, Learnt::Records, records, bucket, odds);
@@ -97,13 +97,12 @@ fn record_size(
     client: &ClientRisk,
     ticket: &Ticket,
     each: u64,
-    bucket: u8,
-    peers: &Compiled,
+    (bucket, place): (u8, Place),
+    likely: &Likely,
     score: &mut Score<'_>,
 ) {
-    let place = client.baseline().place(ticket.endpoint);
     let odds = |bucket: u8| {
-        let odds = client.baseline().record_size(place, bucket, ticket.endpoint, peers);
+        let odds = client.baseline().record_size(place, bucket, likely);
         client.thieves.odds(Learnt::RecordSize, ticket.endpoint, bucket, odds)
     };
     amount(client, score, Learnt::RecordSize, each, bucket, odds);

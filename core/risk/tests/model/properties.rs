@@ -1,10 +1,11 @@
 //! What holds whatever comes.
 
 use portcullis_risk::{
-    Action, Answered, Before, ClientRisk, Endpoint, Family, Known, Mode, Peers, Points, Rules,
+    Action, Answered, Before, ClientRisk, Endpoint, Family, Known, Mode, PeerCounts, Peers, Points, Rules,
+    SEGMENTS_MAX, Segment, Signal,
 };
 
-use super::world::{DAY, Numbers, SECOND, START, after, before, context};
+use super::world::{Client, DAY, Numbers, SECOND, START, after, before, context, usual};
 
 /// Requests of all kinds: three contexts, many endpoints, days, answers, families in every mode.
 fn random(numbers: &mut Numbers, at_us: i64) -> (Before, Rules) {
@@ -28,9 +29,9 @@ fn random(numbers: &mut Numbers, at_us: i64) -> (Before, Rules) {
     };
     request.stakes.money = 1 << numbers.below(24);
     let mut rules = Rules { sever_by_evidence: numbers.below(2) == 0, ..Rules::default() };
+    let modes = [Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Off];
     for family in &mut rules.families {
-        *family = [Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Off]
-            [numbers.below(5) as usize];
+        *family = modes.get(numbers.below(5) as usize).copied().unwrap_or_default();
     }
     (request, rules)
 }
@@ -96,4 +97,150 @@ fn clocks_that_run_backwards_are_named_and_time_stays() {
     request.at_us = i64::MAX;
     risk.before(&request, &Peers::default(), &Rules::default());
     assert!(risk.progress().evidence >= Points::ZERO);
+}
+
+/// A long generated run, whose bits are the same on any machine.
+fn generated(seed: u64, exchanges: i64) -> Box<ClientRisk> {
+    let (mut risk, peers, mut numbers) = (Box::new(ClientRisk::new()), Peers::default(), Numbers(seed));
+    for at in 0..exchanges {
+        let (request, rules) = random(&mut numbers, START + at * 61 * SECOND);
+        let assessed = risk.before(&request, &peers, &rules);
+        risk.after(assessed.ticket, &after(request.at_us + 1_000, 1 << numbers.below(12)), &peers, &rules);
+    }
+    risk
+}
+
+/// Another machine, or another compiler, would show a difference here. It changes with the model: then so do replays of
+/// decisions that were logged before.
+#[test]
+fn the_same_calls_give_the_same_bits() {
+    let bytes = generated(11, 12_000).to_bytes();
+    assert_eq!(bytes, generated(11, 12_000).to_bytes());
+    let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    assert_eq!(format!("{hash:016x}"), "05a40588f30aa09c");
+}
+
+#[test]
+fn merging_is_the_same_whichever_is_added_to_which() {
+    for seed in 0..8 {
+        let (one, other) = (generated(seed, 3_000), generated(seed + 100, 2_000));
+        let (mut left, mut right) = (one.clone(), other.clone());
+        left.merge(&other);
+        right.merge(&one);
+        assert!(left.to_bytes() == right.to_bytes(), "seed {seed}");
+        assert_eq!(left.progress().exchanges, one.progress().exchanges + other.progress().exchanges);
+        assert_eq!(ClientRisk::from_bytes(&left.to_bytes()).unwrap(), *left);
+        let (mut ab, mut ba) = (PeerCounts::default(), PeerCounts::default());
+        for (counts, [first, second]) in [(&mut ab, [&one, &other]), (&mut ba, [&other, &one])] {
+            counts.add(first);
+            counts.add(second);
+        }
+        assert_eq!(ab, ba);
+    }
+}
+
+/// The evidence of a context against a naive model of it: W is what is left above the lowest point since the last zero,
+/// comes back to exactly 0, and exp(W) is at most 1 + Shiryaev and Roberts's sum.
+#[test]
+fn evidence_is_an_e_cusum() {
+    let (mut client, mut numbers) = (Client::new(), Numbers(17));
+    let (mut w, mut sum, mut zeros, mut most) = (0_i64, 0.0_f64, 0, 0);
+    for at in 0..30_000_i64 {
+        let odd = at % 500 > 490;
+        let mut request = usual(START + at * 60 * SECOND, at, &mut numbers);
+        if odd {
+            request.endpoint = Endpoint(numbers.below(9) as u32);
+            request.request_bytes = 1 << numbers.below(16);
+        }
+        let rules = Rules { mode: Mode::Observe, ..Rules::default() };
+        request.answer = Answered::Ahead;
+        let assessed = client.risk.before(&request, &client.peers, &rules);
+        assert_eq!(assessed.action, Action::Allow);
+        let own = |parts: &portcullis_risk::Parts| -> i64 {
+            let own = |signal: Signal| {
+                signal.is_evidence() && !matches!(signal, Signal::Carried | Signal::Floor | Signal::Proved)
+            };
+            parts.as_slice().iter().filter(|part| own(part.signal)).map(|part| i64::from(part.points)).sum()
+        };
+        let records = if odd { 1 << numbers.below(12) } else { 20 + numbers.below(12) };
+        let ended = client.risk.after(
+            assessed.ticket,
+            &after(request.at_us + 40_000, records),
+            &client.peers,
+            &rules,
+        );
+        for more in [own(&assessed.parts), own(&ended.parts)] {
+            w = (w + more).max(0);
+            sum = (1.0 + sum) * (more as f64 / 4_342.944_819).exp();
+        }
+        assert_eq!(ended.score.milli(), w.min(1_000_000), "at {at}");
+        assert!((w as f64 / 4_342.944_819).exp() <= 1.0 + sum * 1.000_001, "at {at}: {w} {sum}");
+        zeros += u32::from(w == 0);
+        most = most.max(w);
+        assert!(at == 0 || ended.score >= Points::ZERO);
+    }
+    assert!(zeros > 20_000 && most > 30_000, "{zeros} times nothing, {most} at most");
+}
+
+/// Two gates that tell each other at every step come to what one gate comes to.
+#[test]
+fn gates_that_talk_come_to_the_same_evidence() {
+    let mut gates = [Client::new(), Client::new()];
+    let mut numbers = Numbers(23);
+    for gate in &mut gates {
+        gate.exchange(&before(START), 1);
+    }
+    let mut segments = [Segment::default(); SEGMENTS_MAX];
+    for gate in &mut gates {
+        gate.risk.segments(&mut segments);
+    }
+    for at in 1..2_000_usize {
+        let [one, other] = &mut gates;
+        let (here, there) = if at % 2 == 0 { (one, other) } else { (other, one) };
+        let request = Before {
+            endpoint: Endpoint(numbers.below(12) as u32),
+            request_bytes: 1 << numbers.below(14),
+            ..before(START + at as i64 * SECOND)
+        };
+        here.exchange(&request, 1 << numbers.below(10));
+        let told = here.risk.segments(&mut segments);
+        segments[..told].iter().for_each(|segment| there.risk.apply_remote(segment));
+        assert_eq!(here.risk.segments(&mut segments), 0, "told once");
+        let evidence = |client: &Client| {
+            let context = client.risk.contexts()[0];
+            (context.w, context.v)
+        };
+        assert_eq!(evidence(here), evidence(there), "at {at}");
+    }
+}
+
+/// Whatever stands in the fields: read or refused, and what was read goes on without a panic.
+#[test]
+fn hostile_states_are_no_panic() {
+    let (written, mut numbers) = (generated(5, 2_000), Numbers(41));
+    let bytes = written.to_bytes();
+    let (body, mut read) = (&bytes[..bytes.len() - 8], 0);
+    for _ in 0..250 {
+        let mut broken = body.to_vec();
+        for _ in 0..1 + numbers.below(40) {
+            let place = numbers.below(body.len() as u64) as usize;
+            broken[place] = [0, 1, 0x7F, 0x80, 0xFF, numbers.next() as u8][numbers.below(6) as usize];
+        }
+        let Ok(mut risk) = ClientRisk::from_unsealed(&broken) else { continue };
+        read += 1;
+        let (request, rules) = random(&mut numbers, START + 2_100 * 61 * SECOND);
+        let peers = Peers::default();
+        for at_us in [request.at_us, request.at_us + DAY, i64::MAX] {
+            let assessed = risk.before(&Before { at_us, ..request }, &peers, &rules);
+            assert_eq!(assessed.parts.sum(true), assessed.score);
+            risk.after(assessed.ticket, &after(at_us, 1 << 12), &peers, &rules);
+        }
+        risk.judge(u64::MAX, &request.context, portcullis_risk::Judgement::Malicious, false, START);
+        let mut other = written.clone();
+        other.merge(&risk);
+        PeerCounts::default().add(&other);
+    }
+    assert!(read > 40, "{read}");
 }

@@ -1,8 +1,8 @@
 //! Stories of whole months.
 
-use portcullis_risk::Standing;
+use portcullis_risk::{Action, Before, Cause, Endpoint, Judgement, Standing};
 
-use super::world::{Client, DAY, Numbers, SECOND, START};
+use super::world::{Client, DAY, Numbers, SECOND, START, before};
 
 #[test]
 fn a_regular_client_graduates_and_is_left_alone() {
@@ -13,6 +13,35 @@ fn a_regular_client_graduates_and_is_left_alone() {
     }
     assert_eq!(client.risk.standing(), Standing::Deny);
     assert_eq!(client.challenges, 1, "the first context alone");
+}
+
+/// Thirty identical days, then a batch at the end of the month: challenged, judged benign, not again next month.
+#[test]
+fn a_batch_at_the_end_of_the_month_is_challenged_once() {
+    let (mut client, mut numbers) = (Client::new(), Numbers(2));
+    let batch = |client: &mut Client, day: i64| {
+        let mut challenged = 0;
+        for at in 0..40 {
+            let request = Before {
+                endpoint: Endpoint(900),
+                request_bytes: 20_000,
+                ..before(START + day * DAY + 20 * 3_600 * SECOND + at * 2 * SECOND)
+            };
+            let (assessed, _) = client.exchange(&request, 5_000);
+            challenged += u32::from((assessed.action, assessed.cause) == (Action::Challenge, Cause::Score));
+        }
+        challenged
+    };
+    for day in 0..30 {
+        client.day(day, 250, 60, &mut numbers);
+    }
+    assert_eq!(client.challenges, 1);
+    assert!(batch(&mut client, 29) > 0);
+    assert!(client.risk.judge(1, &before(0).context, Judgement::Benign, false, START + 30 * DAY));
+    for day in 30..60 {
+        client.day(day, 250, 60, &mut numbers);
+    }
+    assert_eq!(batch(&mut client, 59), 0, "{:?}", client.risk.progress());
 }
 
 /// One percent more a day, for sixty days after the reference was sealed.
@@ -40,4 +69,74 @@ fn a_poisoner_raises_the_alarm_of_slow_drift() {
     }
     println!("alarm after {found:?} days");
     assert!(found.is_some_and(|days| days <= 60));
+}
+
+/// A machine that is asked while it changes its key answers with the new one, and goes on.
+#[test]
+fn a_question_during_a_key_rotation_recovers() {
+    let (mut client, mut numbers) = (Client::new(), Numbers(6));
+    for day in 0..6 {
+        client.day(day, 250, 60, &mut numbers);
+    }
+    assert_eq!(client.risk.standing(), Standing::Challenge);
+    let at_us = START + 6 * DAY + 9 * 3_600 * SECOND;
+    let odd = Before { endpoint: Endpoint(900), request_bytes: 60_000, ..before(at_us) };
+    let assessed = client.risk.before(&odd, &client.peers, &client.rules);
+    assert_eq!((assessed.action, assessed.cause), (Action::Challenge, Cause::Score));
+    let changes = portcullis_risk::changes(assessed.parts.as_slice(), assessed.thresholds);
+    assert!(changes.iter().any(|change| change.signal.code() == "unusual_endpoint"), "{changes:?}");
+    assert!(changes.iter().all(|change| change.score < assessed.thresholds[0] || change.at_most.is_none()));
+    // The old key's question stays open; the new key, in the same place, isn't asked for it, nor for a new context.
+    let rotated = Before { context: super::world::context(2, 10, 100), at_us: at_us + SECOND, ..odd };
+    let assessed = client.risk.before(&rotated, &client.peers, &client.rules);
+    let code = |code: &str| assessed.parts.as_slice().iter().any(|part| part.signal.code() == code);
+    assert!(code("key_new") && assessed.cause != Cause::Pending && assessed.cause != Cause::NewContext);
+    for at in 0..300 {
+        let mut request = super::world::usual(at_us + (60 + at) * 60 * SECOND, at, &mut numbers);
+        request.context = rotated.context;
+        let (assessed, ended) = client.exchange(&request, 25);
+        assert!(assessed.action <= Action::Challenge && ended.is_some(), "{at}: {assessed:?}");
+    }
+    // After a day it is admitted, and learnt from.
+    let mut request = super::world::usual(at_us + 2 * DAY, 1, &mut numbers);
+    request.context = rotated.context;
+    client.exchange(&request, 25);
+    assert_eq!(client.risk.progress().contexts_admitted, 2);
+}
+
+/// Verdicts come once, and go without a trace.
+#[test]
+fn verdicts_are_applied_once_and_taken_back() {
+    let (mut client, mut numbers) = (Client::new(), Numbers(8));
+    for day in 0..6 {
+        client.day(day, 250, 60, &mut numbers);
+    }
+    let at_us = START + 6 * DAY;
+    for at in 0..6 {
+        let odd = Before {
+            endpoint: Endpoint(901),
+            request_bytes: 60_000,
+            answer: portcullis_risk::Answered::Valid,
+            ..before(at_us + at * SECOND)
+        };
+        client.exchange(&odd, 9_000);
+    }
+    let context = before(0).context;
+    for judgement in [Judgement::Malicious, Judgement::Benign] {
+        let mut judged = client.risk.clone();
+        assert!(judged.judge(7, &context, judgement, false, at_us));
+        let bytes = judged.to_bytes();
+        assert!(!judged.judge(7, &context, judgement, false, at_us), "known already");
+        assert_eq!(judged.to_bytes(), bytes);
+        let odd = Before { endpoint: Endpoint(901), request_bytes: 60_000, ..before(at_us + 60 * SECOND) };
+        let points = |risk: &portcullis_risk::ClientRisk| {
+            let assessed = risk.clone().before(&odd, &client.peers, &client.rules);
+            let learnt =
+                assessed.parts.as_slice().iter().filter(|part| part.signal.code().starts_with("unusual"));
+            learnt.map(|part| part.points).collect::<Vec<_>>()
+        };
+        assert_ne!(points(&judged), points(&client.risk), "{judgement:?}");
+        assert!(judged.judge(8, &context, judgement, true, at_us));
+        assert_eq!(points(&judged), points(&client.risk), "{judgement:?} taken back");
+    }
 }
