@@ -120,6 +120,9 @@ pub struct Redecider<'a> {
     pub outcome: Outcome,
 }
 
+/// A decision with what both states gave it for its end, and the rules that each went by.
+type UnderWay = (Decided, [Option<Ticket>; 2], [Rules; 2]);
+
 struct Client {
     vendor: Option<VendorId>,
     /// Under the recorded rules, and under the changed ones.
@@ -127,7 +130,7 @@ struct Client {
     /// Where to begin is known: at its first call, or from a copy.
     begun: bool,
     steps: BTreeMap<u64, Step>,
-    under_way: HashMap<DecisionId, (Decided, [Option<Ticket>; 2], [Rules; 2])>,
+    under_way: HashMap<DecisionId, UnderWay>,
     /// Calls that the states have not made, and the recorded ones have.
     behind: u64,
 }

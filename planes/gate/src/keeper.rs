@@ -312,7 +312,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |number| folder.path().join(name_of(client(number)));
         let mut state = ClientRisk::new();
-        let _ = state.admit(
+        state.admit(
             &portcullis_risk::Context { key: 1, ja4: portcullis_risk::Known::Is(2), network: 3, prefix: 4 },
             1_800_000_000_000_000,
         );
