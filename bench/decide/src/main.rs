@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use portcullis_risk::{
-    Action, After, Answered, Before, Binding, ClientRisk, Context, Endpoint, Identity, IssuedIn, Known, Missing,
-    Origin, Peers, Posture, Rules, Stakes, Tls,
+    Action, After, Answered, Before, Binding, ClientRisk, Context, Endpoint, Identity, IssuedIn, Known,
+    Missing, Origin, Peers, Posture, Rules, Stakes, Tls,
 };
 
 const CLIENTS: usize = 20_000;
@@ -32,7 +32,7 @@ fn main() {
     let mut warm = Vec::with_capacity(rounds);
     let mut client = Box::new(pattern.clone());
     for at in 0..rounds {
-        let request = request(&mut numbers, begin + at as i64 * 100_000);
+        let request = request(&mut numbers, begin + at as i64 * 90 * SECOND);
         let start = Instant::now();
         exchange(&mut client, &request, at as u64, &peers, &rules);
         warm.push(nanoseconds(start, clock));
@@ -46,7 +46,7 @@ fn main() {
         for at in 0..CLIENTS {
             // In an order that no prefetcher guesses.
             let Some(client) = clients.get_mut(at * 7_919 % CLIENTS) else { continue };
-            let request = request(&mut numbers, begin + turn as i64 * 30 * SECOND + at as i64 * 1_000);
+            let request = request(&mut numbers, begin + turn as i64 * 90 * SECOND + at as i64);
             let start = Instant::now();
             exchange(client, &request, at as u64, &peers, &rules);
             cold.push(nanoseconds(start, clock));

@@ -6,6 +6,8 @@ use crate::constants::{CALIBRATED_EXCHANGES, CALIBRATION_LEVEL, CAP};
 use crate::ln::{ln, milli};
 
 const BINS: usize = 64;
+/// Of a bound: a two-hundredth of a point.
+const PRECISION: f64 = 1e-3;
 const WIDTH: i32 = 2 * CAP / 62;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +57,7 @@ impl Calibration {
             tail += u32::from(*count);
             // Bins without exchanges have the bound of their neighbour.
             let (_, found) = last.filter(|(of, _)| *of == tail).unwrap_or_else(|| {
-                (tail, calibrated(upper_bound(tail, all, CALIBRATION_LEVEL / BINS as f64)))
+                (tail, calibrated(upper_bound(tail, all, CALIBRATION_LEVEL / BINS as f64, PRECISION)))
             });
             last = Some((tail, found));
             *points = found;

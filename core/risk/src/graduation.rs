@@ -158,7 +158,7 @@ impl Graduation {
     }
 
     fn bound_ppm(&self) -> u32 {
-        ppm(upper_bound(self.crossings, self.counted, 1.0 - GRADUATION_CONFIDENCE))
+        ppm(upper_bound(self.crossings, self.counted, 1.0 - GRADUATION_CONFIDENCE, 1e-6))
     }
 
     fn lacks(&self, today: u32, calibrated: u32) -> Lacks {
