@@ -11,7 +11,8 @@ use portcullis_bench_load::phases::{self, Findings};
 use portcullis_bench_load::process;
 use portcullis_bench_load::stand::{Cores, version_of};
 
-const PHASES: [&str; 7] = ["requests", "half-load", "quiet", "handshakes", "http2", "large", "memory"];
+const PHASES: [&str; 8] =
+    ["requests", "scoring", "half-load", "quiet", "handshakes", "http2", "large", "memory"];
 
 #[derive(clap::Args)]
 pub struct Line {
@@ -95,6 +96,9 @@ fn measure(stand: &Stand, line: &Line, effort: Effort, idle: usize, findings: &m
             let window = Duration::from_secs_f64(effort.window.as_secs_f64() * 0.8);
             phases::half_load(stand, Effort { window, ..effort }, &closed, findings)?;
         }
+    }
+    if wanted("scoring") {
+        phases::scoring(stand, effort, findings)?;
     }
     let shorter = Effort { window: Duration::from_secs(2).min(effort.window), ..effort };
     if wanted("quiet") {

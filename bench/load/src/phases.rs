@@ -92,6 +92,35 @@ pub fn requests(stand: &Stand, effort: Effort, findings: &mut Findings) -> Resul
     Ok(all)
 }
 
+/// What scoring costs: the same requests on a route whose policy is off.
+pub fn scoring(stand: &Stand, effort: Effort, findings: &mut Findings) -> Result<()> {
+    let off = |label, subject| Job { path: "/json-unscored", ..Job::new(label, subject) };
+    let jobs = [
+        Job::new(CERTIFICATE, BY_CERTIFICATE),
+        off("the same, not scored", BY_CERTIFICATE),
+        Job::new(EDDSA, BY_EDDSA),
+        off("the same, not scored", BY_EDDSA),
+    ];
+    let all = rounds(stand, &jobs, effort)?;
+    // Throughput is the inverse of what a request costs: at least 0.93 of it is at most 1 / 0.93 of that.
+    for (scored, unscored, name) in [
+        (0, 1, "CPU of a scored request, of an unscored one's, certificate"),
+        (2, 3, "the same with DPoP EdDSA"),
+    ] {
+        findings.bars.push(Bar::ratio(name, 1.0 / 0.93, all[scored].against(&all[unscored], cpu_ratio)));
+    }
+    for (scored, unscored, name) in [
+        (0, 1, "requests a second with scoring, of those without, certificate"),
+        (2, 3, "the same with DPoP EdDSA"),
+    ] {
+        let figure = all[scored].against(&all[unscored], |one, other| one.per_second / other.per_second);
+        findings.bars.push(Bar { bar: None, ..Bar::ratio(name, 0.93, figure) });
+    }
+    let note = "Closed loop, 64 kept connections, 1 KiB of JSON (8 records).";
+    findings.tables.push(series_table("Scoring on and off", note, &all, false));
+    Ok(())
+}
+
 /// Open loop at half of what the slower ones can do.
 pub fn half_load(stand: &Stand, effort: Effort, closed: &[Series], findings: &mut Findings) -> Result<()> {
     let rate_of = |label: &str| {

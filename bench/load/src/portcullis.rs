@@ -215,15 +215,21 @@ impl Portcullis {
 
     fn manifests(&self, upstream: &str, token_seconds: u64) -> Result<Vec<Value>> {
         let mut all = vec![json!({ "kind": "Upstream", "name": "service", "spec": { "url": upstream } })];
-        for (name, metered) in
-            [("json", true), ("json-unmetered", false), ("large", true), ("large-unmetered", false)]
-        {
+        for (name, metered) in [
+            ("json", true),
+            ("json-unscored", true),
+            ("json-unmetered", false),
+            ("large", true),
+            ("large-unmetered", false),
+        ] {
             let spec = json!({
                 "upstream": "service", "methods": ["GET"], "path": format!("/{name}"),
                 "scope": "parcels.read", "metered": metered,
             });
             all.push(json!({ "kind": "Route", "name": name, "spec": spec }));
         }
+        let spec = json!({ "routes": ["json-unscored"], "mode": "off" });
+        all.push(json!({ "kind": "Policy", "name": "unscored", "spec": spec }));
         for number in 0..VENDORS {
             all.extend(vendor(number, token_seconds));
         }
@@ -288,7 +294,7 @@ fn vendor(number: usize, token_seconds: u64) -> [Value; 3] {
     let integration = json!({
         "contract": format!("contract-{number}"),
         "purpose": "is measured",
-        "routes": ["json", "json-unmetered", "large", "large-unmetered"],
+        "routes": ["json", "json-unscored", "json-unmetered", "large", "large-unmetered"],
         "scopes": ["parcels.read"],
         "token_seconds": token_seconds,
         "limits": {
