@@ -123,6 +123,8 @@ pub struct Connection {
     ended: Notify,
     /// Reset it once everything handed over has left, or at this monotonic time at the latest.
     closing_by_ms: Cell<Option<u64>>,
+    /// The request under way has closed its own context: only the answer that says so still leaves.
+    says_last: Cell<bool>,
     outstayed: Cell<bool>,
     /// When the last request began, or the handshake ended, in monotonic time.
     asked_ms: Cell<Option<u64>>,
@@ -161,6 +163,7 @@ impl Connection {
             departures: Departures::default(),
             ended: Notify::new(),
             closing_by_ms: Cell::new(None),
+            says_last: Cell::new(false),
             outstayed: Cell::new(false),
             asked_ms: Cell::new(None),
             due_ms: Cell::new(None),
@@ -437,6 +440,13 @@ impl Connection {
         self.closing_by_ms.set(Some(sooner));
     }
 
+    /// As [`Self::cut_when_clear`], where nothing but a refusal is to leave: the order to close this context everywhere, which
+    /// comes back from control, doesn't outrun it.
+    pub fn cut_when_said(&self, by_ms: u64) {
+        self.says_last.set(true);
+        self.cut_when_clear(by_ms);
+    }
+
     pub fn closing_by_ms(&self) -> Option<u64> {
         self.closing_by_ms.get()
     }
@@ -534,7 +544,8 @@ impl Registry {
     pub fn sever(&self, order: &SeverOrder, elapsed_us: impl Fn() -> u64) -> Vec<CutConnection> {
         let mut cut = Vec::new();
         for connection in self.connections.borrow().values() {
-            if connection.is_target(order) && !connection.is_cut() {
+            let spared = connection.says_last.get() && matches!(order.target, Target::Session { .. });
+            if connection.is_target(order) && !connection.is_cut() && !spared {
                 connection.cut();
                 cut.extend(connection.report(elapsed_us()));
             }
