@@ -12,6 +12,7 @@ mod posture;
 mod request;
 mod token;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,13 +55,16 @@ pub struct Options {
     pub scope: Vec<String>,
     /// HTTP/1.1 even where the gate would speak HTTP/2.
     pub http1_only: bool,
+    /// The address to call from, where the machine has several.
+    pub local_address: Option<IpAddr>,
     pub clock: Clock,
 }
 
 /// A machine at work. Can be used by many tasks at once.
 pub struct Machine {
     options: Options,
-    http: reqwest::Client,
+    /// Replaced when the gate asks for another handshake.
+    http: Mutex<reqwest::Client>,
     metadata: OnceCell<Metadata>,
     /// Held while a token is asked for, so that many requests ask for one token only.
     token: AsyncMutex<Option<Arc<Token>>>,
@@ -75,15 +79,7 @@ impl Machine {
         if options.key.is_none() && options.identity.is_none() {
             return Err(MachineError::NothingToProve);
         }
-        let mut builder = http_builder(&options.authorities, options.identity.as_ref())
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
-            // A redirect would carry the token to who knows where.
-            .redirect(reqwest::redirect::Policy::none());
-        if options.http1_only {
-            builder = builder.http1_only();
-        }
-        let http = builder.build().map_err(MachineError::setup)?;
+        let http = Mutex::new(connections(&options)?);
         Ok(Self {
             options,
             http,
@@ -96,6 +92,17 @@ impl Machine {
     #[must_use]
     pub fn client(&self) -> &str {
         &self.options.client
+    }
+
+    fn http(&self) -> reqwest::Client {
+        self.http.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What comes next comes over new connections, with full handshakes.
+    fn reconnect(&self) -> Result<(), MachineError> {
+        let http = connections(&self.options)?;
+        *self.http.lock().unwrap_or_else(PoisonError::into_inner) = http;
+        Ok(())
     }
 
     /// A proof for one request, if the machine has a key to sign it with.
@@ -128,6 +135,20 @@ impl Machine {
         *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.to_owned());
         true
     }
+}
+
+/// Nothing is resumed over them that others have begun.
+fn connections(options: &Options) -> Result<reqwest::Client, MachineError> {
+    let mut builder = http_builder(&options.authorities, options.identity.as_ref())
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+        .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
+        .local_address(options.local_address)
+        // A redirect would carry the token to who knows where.
+        .redirect(reqwest::redirect::Policy::none());
+    if options.http1_only {
+        builder = builder.http1_only();
+    }
+    builder.build().map_err(MachineError::setup)
 }
 
 /// 128 random bits, for `jti`.

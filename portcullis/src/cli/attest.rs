@@ -126,6 +126,7 @@ fn machine(place: &Place, arguments: &Arguments) -> Result<Machine> {
         },
         scope: Vec::new(),
         http1_only: false,
+        local_address: None,
         clock: system_clock(),
     })?)
 }

@@ -167,6 +167,7 @@ fn machine(place: &Place, issuer: &str, name: &str, key: SigningKey) -> Result<M
         },
         scope: Vec::new(),
         http1_only: false,
+        local_address: None,
         clock: system_clock(),
     })?)
 }

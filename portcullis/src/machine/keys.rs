@@ -75,7 +75,7 @@ impl Machine {
     ) -> Result<Registered, MachineError> {
         let endpoint = endpoint.and_then(|endpoint| Url::parse(endpoint).ok());
         let endpoint = endpoint.ok_or_else(|| self.misshapen("clients can't register keys there"))?;
-        let sent = self.http.post(endpoint.clone()).form(form).send().await;
+        let sent = self.http().post(endpoint.clone()).form(form).send().await;
         let response =
             sent.map_err(|source| MachineError::Unreachable { url: endpoint.to_string(), source })?;
         if response.status() != StatusCode::OK {

@@ -30,7 +30,7 @@ impl Machine {
         let endpoint =
             endpoint.ok_or_else(|| self.misshapen("machines can't say anything of themselves there"))?;
         let form = [("statement", self.signed_posture(statement, seconds)?)];
-        let sent = self.http.post(endpoint.clone()).form(&form).send().await;
+        let sent = self.http().post(endpoint.clone()).form(&form).send().await;
         let response =
             sent.map_err(|source| MachineError::Unreachable { url: endpoint.to_string(), source })?;
         if response.status() != StatusCode::OK {

@@ -32,8 +32,9 @@ impl Call {
 }
 
 impl Machine {
-    /// Sends one request: with a token (a new one, if the gate takes the old one no more) and a
-    /// fresh proof (again, if the gate asks for its nonce). A refusal is an answer too.
+    /// Sends one request: with a token (a new one, if the gate takes the old one no more, or asks who is there) and a fresh
+    /// proof (again, if the gate asks for its nonce), over a new connection if the gate wants another handshake. A refusal
+    /// is an answer too.
     ///
     /// # Errors
     /// [`MachineError`] if there is no token or no answer.
@@ -51,14 +52,23 @@ impl Machine {
                     renewed = true;
                     self.forget(&token).await;
                 }
+                Wish::Handshake if tries < TRIES_MAX => self.reconnect()?,
                 _ => return Ok(Answer::new(response)),
             }
             tries += 1;
         }
     }
 
+    /// A proof for a request that isn't sent from here: what a vendor's proxy or log may let out.
+    ///
+    /// # Errors
+    /// [`MachineError`] if the address can't be called, or the proof not be signed.
+    pub fn proof_for(&self, call: &Call, token: &Token) -> Result<Option<String>, MachineError> {
+        self.proof(call.method.as_str(), &self.url(&call.target)?, Some(&token.access_token))
+    }
+
     async fn send(&self, url: &Url, call: &Call, token: &Arc<Token>) -> Result<Response, MachineError> {
-        let mut request = self.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+        let mut request = self.http().request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if !call.body.is_empty() && !call.headers.contains_key(CONTENT_TYPE) {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -99,10 +109,12 @@ impl Machine {
 }
 
 /// What a refusal asks for.
+#[derive(PartialEq, Eq, Debug)]
 enum Wish {
     Nothing,
     Nonce,
     Token,
+    Handshake,
 }
 
 fn wish(response: &Response) -> Wish {
@@ -110,14 +122,16 @@ fn wish(response: &Response) -> Wish {
         return Wish::Nothing;
     }
     let challenges = response.headers().get_all(WWW_AUTHENTICATE);
-    let has = |error: &str| {
-        let wanted = format!("error=\"{error}\"");
-        challenges.iter().any(|challenge| challenge.to_str().is_ok_and(|text| text.contains(&wanted)))
+    let says = |words: &str| {
+        challenges.iter().any(|challenge| challenge.to_str().is_ok_and(|text| text.contains(words)))
     };
-    if has("use_dpop_nonce") {
+    if says("error=\"use_dpop_nonce\"") {
         Wish::Nonce
-    } else if has("invalid_token") {
+    } else if says("error=\"invalid_token\"") {
         Wish::Token
+    } else if says("error=\"insufficient_user_authentication\"") {
+        // RFC 9470: who is there says so anew. A certificate does it in a handshake.
+        if says("max_age") { Wish::Token } else { Wish::Handshake }
     } else {
         Wish::Nothing
     }
@@ -141,9 +155,24 @@ mod tests {
             authorities: crate::machine::authorities(authority.cert.pem().as_bytes()).unwrap(),
             scope: Vec::new(),
             http1_only: false,
+            local_address: None,
             clock: system_clock(),
         };
         Machine::new(options).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_wishes() {
+        let check = |status: u16, challenge: &str, expect: Wish| {
+            let response = http::Response::builder().status(status).header(WWW_AUTHENTICATE, challenge);
+            assert_eq!(wish(&response.body(String::new()).unwrap().into()), expect, "{challenge}");
+        };
+        check(401, r#"DPoP error="use_dpop_nonce", algs="ES256""#, Wish::Nonce);
+        check(401, r#"Bearer error="invalid_token""#, Wish::Token);
+        check(401, r#"Bearer error="insufficient_user_authentication", max_age="0""#, Wish::Token);
+        check(401, r#"Bearer error="insufficient_user_authentication""#, Wish::Handshake);
+        check(401, r#"Bearer error="insufficient_scope""#, Wish::Nothing);
+        check(403, r#"Bearer error="insufficient_user_authentication""#, Wish::Nothing);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Discovery (RFC 8414) and the token: asked for once, kept until it is about to expire.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -97,6 +97,17 @@ impl Machine {
         Ok(token)
     }
 
+    /// Goes on with the token and the nonce of another machine that has the same key.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub async fn adopt(&self, other: &Self) -> Result<(), MachineError> {
+        *self.token.lock().await = Some(other.token().await?);
+        let nonce = other.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = nonce;
+        Ok(())
+    }
+
     /// Asks anew the next time, unless another task has done so already.
     pub async fn forget(&self, token: &Token) {
         let mut kept = self.token.lock().await;
@@ -155,7 +166,7 @@ impl Machine {
             form.push(("scope", self.options.scope.join(" ")));
         }
         self.authenticate(&mut form, issuer)?;
-        let mut request = self.http.post(endpoint.clone()).form(&form);
+        let mut request = self.http().post(endpoint.clone()).form(&form);
         if let Some(proof) = self.proof("POST", endpoint, None)? {
             request = request.header("dpop", proof);
         }
@@ -178,7 +189,7 @@ impl Machine {
         let url = metadata_url(&self.options.issuer)
             .ok_or_else(|| MachineError::Address(self.options.issuer.clone()))?;
         let response = self
-            .http
+            .http()
             .get(url.clone())
             .send()
             .await
