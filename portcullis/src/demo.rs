@@ -3,9 +3,15 @@
 //! the ledger. Each line comes from a real request, and names the decision that it met.
 
 mod cast;
+mod habit;
+mod past;
 mod scenes;
 mod stage;
+mod stolen_key;
+mod thefts;
 mod upstream;
+mod watch;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -37,7 +43,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     stage.note("the gate, the limits, the severance and the ledger are real. Each line names its decision.");
     let service = upstream::start().await?;
     let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let installation = Installation::start(&UpArguments {
+    let up = UpArguments {
         log: crate::logging::Format::Text,
         dir: arguments.dir.clone(),
         listen_gate: Some(loopback),
@@ -46,15 +52,21 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         cores: None,
         master_key_file: None,
         files: Vec::new(),
-    })
-    .await?;
+    };
+    // The mark first: what breaks off can be replaced, too.
+    drop(portcullis_store::DataDirectory::open(&arguments.dir)?);
     std::fs::write(arguments.dir.join(MARK), "made by `portcullis demo`; replaced by the next one\n")?;
-    let cast = Cast::gather(&installation, service).await?;
+    let installation = Installation::start(&up).await?;
+    let past = past::live_through(&installation, service).await?;
+    let cast = Cast::gather(&installation, service, past.key.clone()).await?;
 
     scenes::who_may_what(&stage, &installation);
+    stolen_key::tell_past(&stage, &past);
     scenes::at_work(&stage, &cast).await?;
     scenes::contract_ends(&stage, &cast).await?;
-    scenes::copied_token(&stage, &installation, &cast).await?;
+    thefts::copied_token(&stage, &installation, &cast).await?;
+    thefts::caught_proofs(&stage, &installation, &cast).await?;
+    stolen_key::stolen_key(&stage, &installation, &cast).await?;
     scenes::greedy_read(&stage, &cast).await?;
     scenes::severed(&stage, &installation, &cast).await?;
     scenes::book(&stage, &installation).await?;

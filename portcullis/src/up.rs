@@ -23,10 +23,12 @@ use portcullis_control::process::MetricsAccess;
 use portcullis_control::sealing::{Sealing, SealingSettings};
 use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::command::Command;
+use portcullis_domain::ids::ClientId;
 use portcullis_domain::personal::Personal;
 use portcullis_gate::link::ControlLink;
 use portcullis_gate::{Gate, GateOptions, GateSettings};
 use portcullis_policy::clock::Clock;
+use portcullis_risk::ClientRisk;
 use portcullis_store::reserve::{SLOT_BYTES, SLOTS};
 use portcullis_store::{DataDirectory, ReserveFile, SqliteOptions, SqliteStore};
 use tokio::sync::mpsc;
@@ -191,6 +193,11 @@ impl Installation {
     pub async fn apply(&self, manifests: Vec<ManifestText>) -> Result<ApplyReport> {
         let router = portcullis_control::http::router(self.control.clone());
         serve::apply_in_process(router, manifests, &self.admin_token()?).await
+    }
+
+    /// Gives the gate what was learnt of a client elsewhere.
+    pub fn take_over(&self, client: ClientId, known: Box<ClientRisk>) {
+        self.gate.take_over(client, known);
     }
 
     pub fn admin_token(&self) -> Result<String> {

@@ -32,8 +32,9 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         "contract_not_in_force",
         "401 proof_missing",
         "401 proof_key",
-        "an incomplete answer: 50000 records",
+        "an incomplete answer: ",
         "403 key_severed",
+        "They are generated, not lived",
         "severed in ",
         "vendor_severed",
         " 0 errors",
@@ -46,6 +47,12 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         line.split_whitespace().last().is_some_and(|word| word.len() == 26 && word.starts_with("01"))
     });
     assert!(decisions.count() >= 15, "{shown}");
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 100, "too wide: {line}");
+        assert!(!line.contains(['\u{1b}', '\r']), "not for a pipe: {line:?}");
+    }
+    caught_proofs(&scene(&shown, 5));
+    stolen_key(&scene(&shown, 6));
     // A second one replaces the folder of the first, and only because a demo made it.
     run();
     std::fs::write(folder.path().join("mine"), "").unwrap();
@@ -56,4 +63,61 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(folder.path().join("mine").exists());
+}
+
+/// The lines of one scene.
+fn scene(shown: &str, number: u8) -> Vec<&str> {
+    let begins = |number: u8| {
+        let sign = format!("{number}  ");
+        move |line: &&str| line.starts_with(&sign)
+    };
+    let lines: Vec<_> = shown.lines().skip_while(|line| !begins(number)(line)).collect();
+    assert!(!lines.is_empty(), "no scene {number} in:\n{shown}");
+    lines.into_iter().take_while(|line| !begins(number + 1)(line)).collect()
+}
+
+/// What was said to whom: the sign and the words of each of its lines.
+fn said<'a>(scene: &[&'a str], who: &str) -> Vec<(&'a str, &'a str)> {
+    let parted = scene.iter().filter_map(|line| line.trim_start().split_once(' '));
+    parted.filter(|(_, words)| words.trim_start().starts_with(who)).collect()
+}
+
+/// Challenged at the first request, severed by a wrong answer, and nobody else is disturbed.
+fn caught_proofs(scene: &[&str]) {
+    let thief = said(scene, "thief");
+    let reasons: Vec<_> =
+        thief.iter().filter_map(|(sign, words)| Some((*sign, words.split(": ").nth(1)?))).collect();
+    let expected = [
+        ("ask", "401 challenge_new_context"),
+        ("ask", "401 challenge_open"),
+        ("cut", "403 challenge_failed"),
+        ("deny", "403 session_severed"),
+    ];
+    assert_eq!(reasons.len(), expected.len(), "{scene:#?}");
+    for ((sign, reason), (expected_sign, expected)) in reasons.iter().zip(expected) {
+        assert!(*sign == expected_sign && reason.starts_with(expected), "{scene:#?}");
+    }
+    assert!(said(scene, "northgale").iter().any(|(_, words)| words.contains(" 0 errors")), "{scene:#?}");
+}
+
+/// Challenged at the first request, on probation, narrowed, paged, severed; its evidence only grows.
+fn stolen_key(scene: &[&str]) {
+    let thief = said(scene, "thief");
+    let place = |of: &dyn Fn(&(&str, &str)) -> bool| thief.iter().position(of);
+    assert_eq!(
+        place(&|(sign, words)| *sign == "ask" && words.contains("challenge_new_context")),
+        Some(0),
+        "{scene:#?}"
+    );
+    let narrowed = place(&|(sign, words)| *sign == "limit" && !words.contains("  0  ")).unwrap();
+    let severed = place(&|(sign, _)| *sign == "cut").unwrap();
+    assert!(narrowed < severed, "{scene:#?}");
+    assert!(thief.last().unwrap().1.contains("403 session_severed"), "{scene:#?}");
+    let evidence: Vec<u32> = thief
+        .iter()
+        .filter_map(|(_, words)| words.split_once("V ")?.1.split_whitespace().nth(1)?.parse().ok())
+        .collect();
+    assert!(evidence.len() >= 5 && evidence.is_sorted() && evidence.first() < evidence.last(), "{scene:#?}");
+    assert!(scene.iter().any(|line| line.contains("on probation, with a tenth of the budget")), "{scene:#?}");
+    assert!(said(scene, "larkhill").iter().any(|(_, words)| words.contains(" 0 errors")), "{scene:#?}");
 }

@@ -54,6 +54,12 @@ impl RiskCell {
         self.touched.load(Ordering::Acquire) && self.touched.swap(false, Ordering::AcqRel)
     }
 
+    /// Puts what is known of a client from elsewhere in the place of what is known here.
+    pub fn replace(&self, known: Box<ClientRisk>) {
+        *self.state() = Some(known);
+        self.changed.store(true, Ordering::Release);
+    }
+
     /// A copy, if anything has changed since the last one was taken.
     #[must_use]
     pub fn changed_copy(&self) -> Option<Box<ClientRisk>> {
@@ -145,6 +151,8 @@ mod tests {
         assert!(cell.look(|_| ()).is_some() && cell.changed_copy().is_none());
         cell.change(|_| ());
         assert!(cell.changed_copy().is_some() && cell.changed_copy().is_none());
+        cell.replace(Box::default());
+        assert!(cell.changed_copy().is_some());
         assert!(risks.keep_only(&HashSet::from([client])).is_empty());
         assert_eq!(risks.keep_only(&HashSet::new()), [client]);
     }

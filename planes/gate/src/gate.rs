@@ -11,10 +11,12 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_decision_log::{LogError, Options as LogOptions, SegmentWriter, Syncer};
+use portcullis_domain::ids::ClientId;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::liveness::Liveness;
 use portcullis_policy::meters::Meters;
 use portcullis_policy::risks::Risks;
+use portcullis_risk::ClientRisk;
 use portcullis_risk::OriginSource;
 use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::{ReplayError, ReplayTables};
@@ -214,6 +216,11 @@ impl Gate {
     #[must_use]
     pub fn strangers(&self) -> Arc<Strangers> {
         Arc::clone(&self.shared.strangers)
+    }
+
+    /// Takes over how a client behaves, as it was learnt elsewhere; what was learnt here is forgotten.
+    pub fn take_over(&self, client: ClientId, known: Box<ClientRisk>) {
+        self.shared.risks.cell(client).replace(known);
     }
 
     /// Whether every core, and the link to control, is still at work.

@@ -1,6 +1,6 @@
 //! The demo's vendors: their machines, with keys that only they hold.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -16,8 +16,13 @@ use crate::machine::{Identity, Machine, Options, authorities};
 use crate::up::Installation;
 
 const MANIFESTS: &str = include_str!("../../../examples/demo.yaml");
+/// The client with a past.
+pub const LARKHILL: &str = "larkhill-machine";
+/// Where thieves sit: each in a network of its own.
+pub const THIEF_OF_PROOFS: Ipv4Addr = Ipv4Addr::new(127, 0, 66, 6);
+pub const THIEF_OF_KEY: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 7);
 /// How long the trial contract still runs when the demo begins.
-const TRIAL_SECONDS: i64 = 7;
+const TRIAL_SECONDS: i64 = 6;
 
 pub struct Cast {
     /// DPoP with EdDSA.
@@ -30,44 +35,64 @@ pub struct Cast {
     /// A certificate of its own.
     pub bluewick: Arc<Machine>,
     pub tarn: Arc<Machine>,
+    /// DPoP with EdDSA; its ways are known.
+    pub larkhill: Arc<Machine>,
+    /// Whoever has stolen the key of larkhill's machine.
+    pub larkhill_thief: Arc<Machine>,
     pub trial_ends: Timestamp,
 }
 
 impl Cast {
     /// Declares everybody and gives each machine its key.
-    pub async fn gather(installation: &Installation, service: SocketAddr) -> Result<Self> {
+    pub async fn gather(
+        installation: &Installation,
+        service: SocketAddr,
+        larkhill_key: Arc<SigningKey>,
+    ) -> Result<Self> {
         let trial_ends = system_clock().now().checked_add(TRIAL_SECONDS.seconds())?;
         let mut text = MANIFESTS
             .replace("UPSTREAM", &format!("http://{service}"))
             .replace("CONTRACT_END", &trial_ends.to_string());
         let roots = authorities(&std::fs::read(&installation.endpoints.ca)?)?;
-        let mut make = |client: &str, integration: &str, credential: Credential, http1_only: bool| {
-            text.push_str("\n---\n");
-            text.push_str(&credential.manifest(client, integration));
-            machine(installation, client, credential, roots.clone(), http1_only)
-        };
-        let northgale =
-            make("northgale-machine", "northgale-payslips", Credential::key(Algorithm::EdDSA)?, false)?;
-        let harrowfield =
-            make("harrowfield-machine", "harrowfield-customers", Credential::key(Algorithm::ES256)?, false)?;
-        let quillmere_key = Credential::key(Algorithm::EdDSA)?;
-        let quillmere = make("quillmere-machine", "quillmere-parcels", quillmere_key.clone(), false)?;
-        let quillmere_http1 = machine(installation, "quillmere-machine", quillmere_key, roots.clone(), true)?;
         let mut make = |client: &str, integration: &str, credential: Credential| {
             text.push_str("\n---\n");
             text.push_str(&credential.manifest(client, integration));
-            machine(installation, client, credential, roots.clone(), false)
+            machine(installation, client, credential, roots.clone(), Seat::HOME)
         };
+        let northgale = make("northgale-machine", "northgale-payslips", Credential::key(Algorithm::EdDSA)?)?;
+        let harrowfield =
+            make("harrowfield-machine", "harrowfield-customers", Credential::key(Algorithm::ES256)?)?;
+        let quillmere_key = Credential::key(Algorithm::EdDSA)?;
+        let quillmere = make("quillmere-machine", "quillmere-parcels", quillmere_key.clone())?;
         let bluewick = make("bluewick-machine", "bluewick-payments", Credential::certificate()?)?;
         let tarn = make("tarn-machine", "tarn-delays", Credential::key(Algorithm::EdDSA)?)?;
+        let again = |client: &str, credential: Credential, seat: Seat| {
+            machine(installation, client, credential, roots.clone(), seat)
+        };
+        let quillmere_http1 =
+            again("quillmere-machine", quillmere_key, Seat { from: None, http1_only: true })?;
+        let larkhill_key = Credential::Key(larkhill_key);
+        let larkhill = again(LARKHILL, larkhill_key.clone(), Seat::HOME)?;
+        let elsewhere = Seat { from: Some(THIEF_OF_KEY), http1_only: false };
+        let larkhill_thief = again(LARKHILL, larkhill_key, elsewhere)?;
         installation.apply(vec![ManifestText { file: "examples/demo.yaml".to_owned(), text }]).await?;
-        Ok(Self { northgale, harrowfield, quillmere, quillmere_http1, bluewick, tarn, trial_ends })
+        Ok(Self {
+            northgale,
+            harrowfield,
+            quillmere,
+            quillmere_http1,
+            bluewick,
+            tarn,
+            larkhill,
+            larkhill_thief,
+            trial_ends,
+        })
     }
 }
 
 /// What a machine proves itself with.
 #[derive(Clone)]
-enum Credential {
+pub enum Credential {
     Key(Arc<SigningKey>),
     Certificate { certificate: String, key: String },
 }
@@ -85,7 +110,7 @@ impl Credential {
     }
 
     /// Only public parts are registered.
-    fn manifest(&self, client: &str, integration: &str) -> String {
+    pub fn manifest(&self, client: &str, integration: &str) -> String {
         let spec = match self {
             Self::Key(key) => json!({ "integration": integration, "jwks": { "keys": [key.public_jwk()] } }),
             Self::Certificate { certificate, .. } => {
@@ -96,12 +121,23 @@ impl Credential {
     }
 }
 
-fn machine(
+/// Where a machine calls from, and how: over HTTP/1.1 alone its TLS client looks like another one.
+#[derive(Clone, Copy)]
+pub struct Seat {
+    pub from: Option<Ipv4Addr>,
+    pub http1_only: bool,
+}
+
+impl Seat {
+    pub const HOME: Self = Self { from: None, http1_only: false };
+}
+
+pub fn machine(
     installation: &Installation,
     client: &str,
     credential: Credential,
     authorities: Vec<reqwest::Certificate>,
-    http1_only: bool,
+    seat: Seat,
 ) -> Result<Arc<Machine>> {
     let (key, identity) = match credential {
         Credential::Key(key) => (Some(key), None),
@@ -116,7 +152,8 @@ fn machine(
         identity,
         authorities,
         scope: Vec::new(),
-        http1_only,
+        http1_only: seat.http1_only,
+        local_address: seat.from.map(IpAddr::V4),
         clock: system_clock(),
     })?))
 }

@@ -1,7 +1,5 @@
 //! The scenes, in their order.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -10,25 +8,23 @@ use jiff::tz::TimeZone;
 use portcullis_api::severing::SeverAnswer;
 use portcullis_domain::spec::{Kind, Spec};
 use portcullis_domain::state::State;
-use portcullis_tokens::dpop::{self, NewProof};
-use portcullis_tokens::jws::Algorithm;
-use portcullis_tokens::signing::SigningKey;
 
 use super::cast::Cast;
 use super::stage::{Mark, Stage};
+use super::workers::{Done, Workers};
 use crate::clock::system_clock;
-use crate::machine::{Answer, Call, Machine, MachineError, authorities, http_builder};
+use crate::machine::{Answer, Call, Machine, MachineError};
 use crate::up::Installation;
 
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-fn get(target: &str) -> Call {
+pub fn get(target: &str) -> Call {
     Call::new(Method::GET, target)
 }
 
 /// Who is connected, and what each may read.
 pub fn who_may_what(stage: &Stage, installation: &Installation) {
-    stage.scene(1, "Five vendors, and what each one's machine may do");
+    stage.scene(1, "Six vendors, and what each one's machine may do");
     let state = installation.control.state();
     for (name, vendor) in state.of_kind(Kind::Vendor) {
         let Spec::Vendor(spec) = &vendor.declaration.spec else { continue };
@@ -63,7 +59,7 @@ pub async fn at_work(stage: &Stage, cast: &Cast) -> Result<()> {
     let work = [
         ("northgale", &cast.northgale, "/payslips", "DPoP, EdDSA"),
         ("quillmere", &cast.quillmere, "/parcels", "DPoP, EdDSA"),
-        ("bluewick", &cast.bluewick, "/card-payments", "client certificate"),
+        ("bluewick", &cast.bluewick, "/card-payments", "certificate"),
     ];
     for (name, machine, path, binding) in work {
         let mut records = 0;
@@ -100,7 +96,7 @@ pub async fn contract_ends(stage: &Stage, cast: &Cast) -> Result<()> {
     stage.line(
         Mark::Passed,
         "tarn",
-        &format!("GET /shipments/live flows; the contract ends at {ends}"),
+        &format!("GET /shipments/live, until the end at {ends}"),
         decision.as_deref(),
     );
     loop {
@@ -115,14 +111,14 @@ pub async fn contract_ends(stage: &Stage, cast: &Cast) -> Result<()> {
     stage.line(
         Mark::Cut,
         "tarn",
-        &format!("cut {late} ms after the end, {records} records into the stream"),
+        &format!("cut {late} ms after the end, {records} records into it"),
         decision.as_deref(),
     );
     match cast.tarn.request(&get("/shipments/live")).await {
         Err(MachineError::NoToken(refused)) => stage.line(
             Mark::Refused,
             "tarn",
-            &format!("asks for a new token: {}", refused.reasons.join(", ")),
+            &format!("a new token? {}", refused.reasons.join(", ")),
             refused.decision.as_deref(),
         ),
         Err(error) => return Err(error.into()),
@@ -131,50 +127,9 @@ pub async fn contract_ends(stage: &Stage, cast: &Cast) -> Result<()> {
     Ok(())
 }
 
-/// Somebody has copied a token out of a log, without the key it is bound to.
-pub async fn copied_token(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
-    stage.scene(4, "A copied token, without the key that it is bound to");
-    let token = cast.northgale.token().await?;
-    let url = format!("{}/payslips", installation.endpoints.gate);
-    let roots = authorities(&std::fs::read(&installation.endpoints.ca)?)?;
-    let thief = http_builder(&roots, None).build()?;
-    let bare = thief.get(&url).bearer_auth(&token.access_token).send().await?;
-    tell_theft(stage, "as a bearer token", bare).await?;
-    let key = SigningKey::generate(Algorithm::EdDSA)?;
-    let proof = dpop::create(
-        &key,
-        &NewProof {
-            method: "GET",
-            url: &url,
-            issued_at: system_clock().now().as_second(),
-            token_id: "thief",
-            access_token: Some(&token.access_token),
-            nonce: None,
-        },
-    )?;
-    let forged = thief
-        .get(&url)
-        .header("authorization", format!("DPoP {}", token.access_token))
-        .header("dpop", proof)
-        .send()
-        .await?;
-    tell_theft(stage, "with a proof by the thief's own key", forged).await
-}
-
-async fn tell_theft(stage: &Stage, how: &str, response: reqwest::Response) -> Result<()> {
-    let decision =
-        response.headers().get("portcullis-decision").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let status = response.status().as_u16();
-    ensure!(status == 401, "the thief got {status}");
-    let problem: serde_json::Value = response.json().await?;
-    let reason = problem.pointer("/reasons/0").and_then(serde_json::Value::as_str).unwrap_or_default();
-    stage.line(Mark::Refused, "thief", &format!("{how}: {status} {reason}"), decision.as_deref());
-    Ok(())
-}
-
 /// More than the limit is asked for, through a permitted route.
 pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
-    stage.scene(5, "60,000 records asked through a permitted route, with a good token");
+    stage.scene(7, "60,000 records asked through a permitted route, with a good token");
     let mut answer = cast.harrowfield.request(&get("/customers/export?records=60000")).await?;
     let decision = answer.decision().map(str::to_owned);
     match answer.body(BODY_BYTES_MAX).await {
@@ -185,7 +140,7 @@ pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
             stage.line(
                 Mark::Cut,
                 "harrowfield",
-                &format!("its client reports an incomplete answer: {records} records"),
+                &format!("it gets an incomplete answer: {records} records"),
                 decision.as_deref(),
             );
         }
@@ -198,10 +153,7 @@ pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
 
 /// One command closes every path of one vendor; the others notice nothing.
 pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
-    stage.scene(
-        6,
-        "sever vendor/quillmere, with a download over HTTP/1.1, one over HTTP/2 and idle connections",
-    );
+    stage.scene(8, "sever vendor/quillmere, with downloads over HTTP/1.1 and HTTP/2 and idle connections");
     let mut over_http1 = cast.quillmere_http1.request(&get("/shipments/live?records=1000000")).await?;
     let mut over_http2 = cast.quillmere.request(&get("/shipments/live?records=1000000")).await?;
     for answer in [&mut over_http1, &mut over_http2] {
@@ -210,7 +162,7 @@ pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) ->
         let what = format!("GET /shipments/live flows over {:?}", answer.version());
         stage.line(Mark::Passed, "quillmere", &what, answer.decision());
     }
-    let others = Others::start(cast);
+    let others = Workers::busy(cast);
     others.wait_for(20).await;
     let token = installation.admin_token()?;
     let Some(operator) = installation.control.operator_by_token(&token) else {
@@ -230,10 +182,9 @@ pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) ->
     for gate in &receipt.gates {
         for connection in &gate.connections {
             let what = format!(
-                "{} {} of {} reset after {:.1} ms",
+                "{} {}: reset after {:.1} ms",
                 connection.protocol,
                 connection.peer,
-                connection.client_name,
                 connection.after_us as f64 / 1_000.0
             );
             let exchange = connection.exchanges.first().map(ToString::to_string);
@@ -246,11 +197,11 @@ pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) ->
     let (words, decision) = refused_now(&cast.quillmere, "/parcels").await?;
     stage.line(Mark::Refused, "quillmere", &format!("comes back: {words}"), decision.as_deref());
     others.wait_for(20).await;
-    let (done, errors, last) = others.stop().await;
+    let Done { requests, errors, last } = others.stop().await;
     stage.line(
         Mark::Passed,
         "the others",
-        &format!("{done} requests during all of that, {errors} errors"),
+        &format!("{requests} requests during all of that, {errors} errors"),
         last.as_deref(),
     );
     ensure!(errors == 0, "other vendors were disturbed");
@@ -259,7 +210,7 @@ pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) ->
 
 /// The book of it.
 pub async fn book(stage: &Stage, installation: &Installation) -> Result<()> {
-    stage.scene(7, "The book of it");
+    stage.scene(9, "The book of it");
     let report = installation.control.verify_ledger().await?;
     ensure!(report.faults.is_empty(), "the ledger does not verify: {:?}", report.faults);
     let root: String = report.root.chars().take(16).collect();
@@ -299,7 +250,7 @@ async fn drain(answer: &mut Answer) -> bool {
 }
 
 /// One more request that must be refused, at the gate or at the token endpoint.
-async fn refused_now(machine: &Machine, path: &str) -> Result<(String, Option<String>)> {
+pub async fn refused_now(machine: &Machine, path: &str) -> Result<(String, Option<String>)> {
     let mut answered = machine.request(&get(path)).await;
     if matches!(answered, Err(MachineError::Unreachable { .. })) {
         // The connection that the cut resets may be the one that this request was put on.
@@ -319,70 +270,10 @@ async fn refused_now(machine: &Machine, path: &str) -> Result<(String, Option<St
 }
 
 /// A refusal in a few words: its status and its reason code.
-async fn refusal(answer: &mut Answer) -> String {
+pub async fn refusal(answer: &mut Answer) -> String {
     let status = answer.status().as_u16();
     let body = answer.body(BODY_BYTES_MAX).await.unwrap_or_default();
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let reason = problem.pointer("/reasons/0").and_then(serde_json::Value::as_str).unwrap_or("no reason");
     format!("{status} {reason}")
-}
-
-/// The other vendors, busy while something happens.
-struct Others {
-    stop: Arc<AtomicBool>,
-    done: Arc<AtomicU64>,
-    tasks: Vec<tokio::task::JoinHandle<(u64, Option<String>)>>,
-}
-
-impl Others {
-    fn start(cast: &Cast) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let done = Arc::new(AtomicU64::new(0));
-        let tasks = [(&cast.northgale, "/payslips"), (&cast.bluewick, "/card-payments")]
-            .into_iter()
-            .map(|(machine, path)| {
-                let (machine, stop, done) = (Arc::clone(machine), Arc::clone(&stop), Arc::clone(&done));
-                tokio::spawn(async move {
-                    let mut errors = 0;
-                    let mut last = None;
-                    while !stop.load(Ordering::Relaxed) {
-                        let good = match machine.request(&get(path)).await {
-                            Ok(mut answer) => {
-                                last = answer.decision().map(str::to_owned);
-                                answer.status().is_success() && answer.body(BODY_BYTES_MAX).await.is_ok()
-                            }
-                            Err(_) => false,
-                        };
-                        errors += u64::from(!good);
-                        done.fetch_add(1, Ordering::Relaxed);
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                    (errors, last)
-                })
-            })
-            .collect();
-        Self { stop, done, tasks }
-    }
-
-    /// Waits until `more` requests are done.
-    async fn wait_for(&self, more: u64) {
-        let until = self.done.load(Ordering::Relaxed) + more;
-        let mut look = tokio::time::interval(Duration::from_millis(5));
-        while self.done.load(Ordering::Relaxed) < until {
-            look.tick().await;
-        }
-    }
-
-    async fn stop(self) -> (u64, u64, Option<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut errors = 0;
-        let mut last = None;
-        for task in self.tasks {
-            if let Ok((failed, decision)) = task.await {
-                errors += failed;
-                last = decision.or(last);
-            }
-        }
-        (self.done.load(Ordering::Relaxed), errors, last)
-    }
 }

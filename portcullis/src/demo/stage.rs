@@ -17,13 +17,25 @@ macro_rules! say {
 }
 
 /// How a line ended, for its colour and its mark.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     Passed,
+    /// It passes, with a tenth of the budget.
+    Narrowed,
+    /// It must first prove again that it holds its key.
+    Asked,
     Refused,
     Cut,
     Fact,
 }
+
+/// Of a terminal; no line is longer.
+const COLUMNS: usize = 100;
+/// Of a line's words, between who did it and the decision.
+const WORDS: usize = COLUMNS - 22 - 26;
+/// Of a bar, and how many points fill it.
+const BAR_CELLS: usize = 16;
+const BAR_POINTS: i64 = 120;
 
 pub struct Stage {
     clock: Clock,
@@ -58,19 +70,52 @@ impl Stage {
     }
 
     pub fn note(&self, text: &str) {
-        say!("   {}", self.paint("2", text));
+        for line in folded(text, COLUMNS - 3) {
+            say!("   {}", self.paint("2", &line));
+        }
     }
 
     /// One line of a table: who, what, and the decision behind it.
     pub fn line(&self, mark: Mark, who: &str, what: &str, decision: Option<&str>) {
         let sign = match mark {
-            Mark::Passed => self.paint("32", "pass"),
-            Mark::Refused => self.paint("33", "deny"),
-            Mark::Cut => self.paint("31", " cut"),
-            Mark::Fact => "    ".to_owned(),
+            Mark::Passed => self.paint("32", " pass"),
+            Mark::Narrowed => self.paint("36", "limit"),
+            Mark::Asked => self.paint("36", "  ask"),
+            Mark::Refused => self.paint("33", " deny"),
+            Mark::Cut => self.paint("31", "  cut"),
+            Mark::Fact => "     ".to_owned(),
         };
-        let decision = decision.map_or_else(String::new, |id| self.paint("2", id));
-        say!("   {sign}  {who:<12} {what:<62} {decision}");
+        let width = if decision.is_some() { WORDS } else { WORDS + 26 };
+        let mut lines = folded(what, width).into_iter();
+        let first = lines.next().unwrap_or_default();
+        match decision {
+            Some(id) => say!("  {sign}  {who:<11} {first:<WORDS$} {}", self.paint("2", id)),
+            None => say!("  {sign}  {who:<11} {first}"),
+        }
+        for line in lines {
+            say!("  {:<18} {line}", "");
+        }
+    }
+
+    /// Evidence in thousandths of a point, as it grows.
+    pub fn bar(&self, milli: i64) -> String {
+        let eighths = milli.clamp(0, BAR_POINTS * 1_000) * BAR_CELLS as i64 * 8 / (BAR_POINTS * 1_000);
+        let (whole, rest) = ((eighths / 8) as usize, eighths % 8);
+        let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"].get(rest as usize).copied().unwrap_or_default();
+        let filled = format!("{}{part}", "█".repeat(whole));
+        let empty = "·".repeat(BAR_CELLS - filled.chars().count());
+        format!("{filled}{empty}")
+    }
+
+    /// Commands that say more of what was just shown.
+    pub fn try_it(&self, commands: &[(&str, &str)]) {
+        for (command, what) in commands {
+            say!(
+                "   {} portcullis {command:<69} {}",
+                self.paint("2", "›"),
+                self.paint("2", &format!("# {what}"))
+            );
+        }
     }
 
     pub fn what_next(&self, folder: &Path) {
@@ -88,5 +133,45 @@ impl Stage {
             say!("   {program} {command:<42} {}", self.paint("2", &format!("# {what}")));
         }
         say!("\n   Ctrl-C ends it.");
+    }
+}
+
+/// Parted at spaces into lines of at most `width` characters; a longer word stays whole.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let indent = text.len() - text.trim_start().len();
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{}{word}", " ".repeat(indent))),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_no_wider_than_they_may_be() {
+        assert_eq!(folded("  one two three", 9), ["  one two", "  three"]);
+        assert_eq!(folded("éé éé", 5), ["éé éé"]);
+        assert_eq!(folded("a   b", 5), ["a   b"]);
+    }
+
+    #[test]
+    fn a_bar_grows_with_its_evidence_and_keeps_its_width() {
+        let stage = Stage { clock: system_clock(), colour: false };
+        let bars: Vec<String> = (-1..=130).map(|points| stage.bar(points * 1_000)).collect();
+        assert!(bars.iter().all(|bar| bar.chars().count() == BAR_CELLS), "{bars:?}");
+        assert_eq!(stage.bar(60_000), "████████········");
+        assert_eq!((bars.first(), bars.last()), (Some(&"·".repeat(16)), Some(&"█".repeat(16))));
     }
 }
