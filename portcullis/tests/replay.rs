@@ -1,5 +1,13 @@
 //! `replay` on published traces: skipped, and said so, where they are not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -135,6 +135,9 @@ struct Client {
     behind: u64,
 }
 
+/// A decision that passed, with what its end needs in both states.
+type UnderWay = (Decided, [Option<Ticket>; 2], [Rules; 2]);
+
 enum Step {
     Decision(Decided, Box<RiskRecord>),
     End(DecisionId, Box<OutcomeRisk>),
@@ -231,7 +234,9 @@ impl<'a> Redecider<'a> {
             return Err(TooMany);
         }
         self.held += 1;
-        self.clients.entry(client).or_insert_with(|| Client::new(vendor)).steps.insert(number, step);
+        let known = self.clients.entry(client).or_insert_with(|| Client::new(vendor));
+        known.vendor = known.vendor.or(vendor);
+        known.steps.insert(number, step);
         Ok(())
     }
 
@@ -263,7 +268,9 @@ impl<'a> Redecider<'a> {
 
     /// What a vendor's clients are compared with is made at the turn of a day.
     fn peers_of(&mut self, day: i64) {
-        if self.day.is_none_or(|last| last == day) {
+        // At the first day, too, where states are known from before.
+        let begun = self.day.is_none() && self.clients.values().any(|client| client.begun);
+        if !begun && self.day.is_none_or(|last| last == day) {
             self.day = Some(day);
             return;
         }

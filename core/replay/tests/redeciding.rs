@@ -1,5 +1,7 @@
 //! Decisions that are decided again come out to the bit; and what is changed is told.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::reason::Reason;
@@ -10,6 +12,8 @@ use portcullis_risk::{
 };
 use proptest::prelude::*;
 use uuid::Uuid;
+
+type Rows = Vec<(DecisionRecord, Option<OutcomeRecord>)>;
 
 const START_US: i64 = 1_795_000_000_000_000;
 
@@ -45,7 +49,7 @@ fn before(at_us: i64, endpoint: u32, network: u64, answer: Answered) -> Before {
 }
 
 /// What a gate would have recorded of one client: ends come late, so calls are interleaved.
-fn recorded(client: u128, requests: &[(u32, u64, u8)]) -> Vec<(DecisionRecord, Option<OutcomeRecord>)> {
+fn recorded(client: u128, requests: &[(u32, u64, u8)]) -> Rows {
     let (mut risk, peers, rules) = (ClientRisk::new(), Peers::default(), Rules::default());
     let (mut rows, mut under_way) = (Vec::<(DecisionRecord, Option<OutcomeRecord>)>::new(), Vec::new());
     let mut at_us = START_US;
@@ -176,7 +180,7 @@ fn usual() -> Vec<(u32, u64, u8)> {
 
 #[test]
 fn a_changed_score_and_a_lost_record_are_told() {
-    let run = |change: &dyn Fn(&mut Vec<(DecisionRecord, Option<OutcomeRecord>)>)| {
+    let run = |change: &dyn Fn(&mut Rows)| {
         let mut rows = recorded(1, &usual());
         change(&mut rows);
         let mut nothing = ();

@@ -12,6 +12,7 @@ use portcullis_domain::archive::SealedFiles;
 use portcullis_domain::decision::{DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord};
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_replay::redecide::{Redecider, TooMany};
+use portcullis_risk::ClientRisk;
 
 use super::super::replay::Progress;
 
@@ -23,6 +24,8 @@ pub(super) struct Log {
     archive: Archive,
     files: SealedFiles,
     segments: PathBuf,
+    /// What the gate knew of its clients at the end of each of the last days.
+    copies: PathBuf,
     notes: Vec<String>,
     first: Option<Timestamp>,
 }
@@ -65,16 +68,54 @@ impl Log {
         {
             first = Some(first.map_or(earliest, |first| first.min(earliest)));
         }
-        Ok(Self { archive, files, segments, notes, first })
+        let copies = directory.join("gate-risk/days");
+        Ok(Self { archive, files, segments, copies, notes, first })
     }
 
-    /// Where states of clients are known: in the gate's copy of a day, or before the log's first decision.
-    pub fn begin(&self, _: &mut Redecider<'_>, since: Timestamp, _: Option<ClientId>) -> Result<Begins> {
-        let from = self.first.unwrap_or(since);
-        let said = match self.first {
-            Some(first) => format!("states begin with the log, on {}", super::time::instant(first)),
-            None => "the log is empty".to_owned(),
+    /// Where states of clients are known: in the gate's copy of the last day that ended before `since`, or before the log's
+    /// first decision.
+    pub fn begin(
+        &self,
+        redecider: &mut Redecider<'_>,
+        since: Timestamp,
+        wanted: Option<ClientId>,
+    ) -> Result<Begins> {
+        let first = self.first.unwrap_or(since);
+        let since_day = since.as_second().div_euclid(DAY_SECONDS);
+        let copies = std::fs::read_dir(&self.copies).into_iter().flatten().flatten();
+        let days = copies.filter_map(|entry| entry.file_name().to_str()?.parse::<i64>().ok());
+        // The copy of a day is what was known at its end.
+        let Some(day) = days.filter(|day| *day < since_day).max() else {
+            let said = match self.first {
+                Some(first) => format!("states begin with the log, on {}", super::time::instant(first)),
+                None => "the log is empty".to_owned(),
+            };
+            return Ok(Begins { from: first, said });
         };
+        let folder = self.copies.join(day.to_string());
+        let mut states = 0;
+        for entry in
+            std::fs::read_dir(&folder).with_context(|| format!("can't list `{}`", folder.display()))?
+        {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some(client) = name.strip_suffix(".risk").and_then(|id| id.parse().ok()).map(ClientId) else {
+                continue;
+            };
+            if wanted.is_some_and(|wanted| wanted != client) {
+                continue;
+            }
+            let bytes = std::fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
+            let state = ClientRisk::from_bytes(&bytes)
+                .with_context(|| format!("`{}` is no state", path.display()))?;
+            redecider.begin(client, None, state);
+            states += 1;
+        }
+        let from = Timestamp::from_second((day + 1) * DAY_SECONDS)?.max(first);
+        let said = format!(
+            "states begin with the gate's copy of {states} clients at {}",
+            super::time::instant(from)
+        );
         Ok(Begins { from, said })
     }
 
