@@ -73,13 +73,15 @@ impl Keeper {
     pub fn start(shared: Arc<Shared>, folder: PathBuf) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(0);
         let now = shared.now_seconds();
+        // Where nothing was kept, nobody has peers before the turn of the day: a replay of the log begins like that.
+        let compared = shared.risks.all().iter().all(|(_, cell)| cell.look(|_| ()).is_none());
         let keeping = Keeping {
             shared,
             folder,
             day: now.div_euclid(DAY_SECONDS),
             write_at: now + WRITE_SECONDS,
             version: None,
-            compared: false,
+            compared,
             told: HashMap::new(),
         };
         let thread =
