@@ -135,9 +135,6 @@ struct Client {
     behind: u64,
 }
 
-/// A decision that passed, with what its end needs in both states.
-type UnderWay = (Decided, [Option<Ticket>; 2], [Rules; 2]);
-
 enum Step {
     Decision(Decided, Box<RiskRecord>),
     End(DecisionId, Box<OutcomeRisk>),
