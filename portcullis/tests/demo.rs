@@ -112,6 +112,9 @@ fn stolen_key(scene: &[&str]) {
     let narrowed = place(&|(sign, words)| *sign == "limit" && !words.contains("  0  ")).unwrap();
     let severed = place(&|(sign, _)| *sign == "cut").unwrap();
     assert!(narrowed < severed, "{scene:#?}");
+    let paged = scene.iter().position(|line| line.contains("an analyst is paged: finding `risk_paged`"));
+    let cut = scene.iter().position(|line| line.trim_start().starts_with("cut "));
+    assert!(paged.is_some() && paged < cut, "{scene:#?}");
     assert!(thief.last().unwrap().1.contains("403 session_severed"), "{scene:#?}");
     let evidence: Vec<u32> = thief
         .iter()

@@ -35,7 +35,7 @@ const COLUMNS: usize = 100;
 const WORDS: usize = COLUMNS - 22 - 26;
 /// Of a bar, and how many points fill it.
 const BAR_CELLS: usize = 16;
-const BAR_POINTS: i64 = 120;
+const BAR_POINTS: i64 = 240;
 
 pub struct Stage {
     clock: Clock,
@@ -169,9 +169,9 @@ mod tests {
     #[test]
     fn a_bar_grows_with_its_evidence_and_keeps_its_width() {
         let stage = Stage { clock: system_clock(), colour: false };
-        let bars: Vec<String> = (-1..=130).map(|points| stage.bar(points * 1_000)).collect();
+        let bars: Vec<String> = (-1..=250).map(|points| stage.bar(points * 1_000)).collect();
         assert!(bars.iter().all(|bar| bar.chars().count() == BAR_CELLS), "{bars:?}");
-        assert_eq!(stage.bar(60_000), "████████········");
+        assert_eq!(stage.bar(120_000), "████████········");
         assert_eq!((bars.first(), bars.last()), (Some(&"·".repeat(16)), Some(&"█".repeat(16))));
     }
 }

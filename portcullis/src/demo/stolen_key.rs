@@ -60,7 +60,7 @@ pub async fn stolen_key(stage: &Stage, installation: &Installation, cast: &Cast)
     let mut records = 0;
     for _ in 0..LISTS {
         records += take(Arc::clone(thief), LIST).await;
-        story.hear(stage, &mut watch).await?;
+        story.hear(stage, installation, &mut watch).await?;
         tokio::time::sleep(PACE).await;
     }
     stage.note("Now it takes whole tables, all at once.");
@@ -72,16 +72,12 @@ pub async fn stolen_key(stage: &Stage, installation: &Installation, cast: &Cast)
         if severed(installation).is_some() {
             break;
         }
-        let known = story.narrowed.is_some();
-        story.hear(stage, &mut watch).await?;
-        if story.narrowed.is_some() && !known {
-            paged(stage, installation).await?;
-        }
+        story.hear(stage, installation, &mut watch).await?;
     }
     while let Some(taken) = tables.join_next().await {
         records += taken?;
     }
-    story.hear(stage, &mut watch).await?;
+    story.hear(stage, installation, &mut watch).await?;
     story.check()?;
     let severed = wait_for("the thief was never severed", || severed(installation)).await?;
     let words = "as its tables end, enough of V is certain: severed";
@@ -184,9 +180,13 @@ struct Story {
 
 impl Story {
     /// All that is heard within a moment.
-    async fn hear(&mut self, stage: &Stage, watch: &mut Watch) -> Result<()> {
+    async fn hear(&mut self, stage: &Stage, installation: &Installation, watch: &mut Watch) -> Result<()> {
         while let Some(decision) = watch.next().await {
+            let known = self.narrowed.is_some();
             self.tell(stage, &decision)?;
+            if self.narrowed.is_some() && !known {
+                paged(stage, installation).await?;
+            }
         }
         Ok(())
     }
