@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use http::Request;
 use portcullis_domain::decision::Verdict;
 use portcullis_domain::reason::Reason;
+use portcullis_domain::target::Target;
 use portcullis_policy::policies::PolicyFacts;
 use portcullis_risk::{Action, Mode};
 
@@ -136,6 +137,27 @@ async fn a_stolen_token_with_captured_proofs_ends_its_own_context_and_no_other()
     assert_eq!((refused.status, refused.reason().as_str()), (403, "session_severed"));
     assert_eq!(forwarded(&world), before);
     assert_eq!(home.ask(owner.asked(&world, &nonce)).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn the_order_to_close_a_context_does_not_outrun_the_answer_that_says_so() {
+    let world = World::new().await;
+    let owner = Party::new(&world, who(1, 1));
+    let mut home = world.open(Protocol::H1, None).await;
+    let nonce = owner.ordinary_nonce(&world, &mut home).await;
+    let mut thief = from_elsewhere(&world, Protocol::H2).await;
+    let question = thief.ask(owner.asked(&world, &nonce)).await.unwrap();
+    let question = question.header("dpop-nonce").unwrap().to_owned();
+    let answered = owner.asked_by(&world, &ProofKey::new(), &question);
+    let mut stream = thief.stream();
+    let answer = tokio::spawn(async move { stream.ask(answered).await });
+    let cut = world.control.wait("a session", |seen| seen.sessions_cut.first().cloned()).await;
+    // As control does, to all gates.
+    let target = Target::Session { client: cut.0, session: cut.1 };
+    let report = world.sever(1, target, 0, Vec::new()).await;
+    assert!(report.connections.is_empty(), "{report:?}");
+    let answer = answer.await.unwrap().unwrap();
+    assert_eq!((answer.status, answer.reason().as_str()), (403, "challenge_failed"));
 }
 
 #[tokio::test]
