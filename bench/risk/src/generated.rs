@@ -2,7 +2,8 @@
 //!
 //! A source account's log is cut into blocks: hours of the day where it covers hours, else bursts of a few minutes that come
 //! six times a day. Each day plays the blocks again with requests left out, doubled and shifted, other sizes, half of it
-//! at weekends. Every 30 days on average the TLS stack changes, every 90 the network, every 60 the client gets other work.
+//! at weekends. Every 30 days on average the TLS stack changes, every 90 the network; where that is asked for, every 60 the client gets
+//! the work of another source, all at once.
 
 use crate::corpora::{Account, Corpus, Place, Request};
 use crate::places;
@@ -18,13 +19,24 @@ pub const BEGIN_US: i64 = 1_767_571_200_000_000;
 pub struct Machine<'a> {
     sources: &'a [&'a Account],
     source: usize,
-    place: Place,
+    pub place: Place,
     random: Random,
+    changes: Changes,
+}
+
+/// What honest machines do beside their work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
+    Nothing,
+    /// TLS stack and network.
+    Place,
+    /// And what they do: all of it becomes another source's.
+    PlaceAndWork,
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(sources: &'a [&'a Account], source: usize, mut random: Random) -> Self {
-        Self { sources, source, place: places::draw(&mut random), random }
+    pub fn new(sources: &'a [&'a Account], source: usize, mut random: Random, changes: Changes) -> Self {
+        Self { sources, source, place: places::draw(&mut random), random, changes }
     }
 
     /// The requests of a day, by time.
@@ -83,6 +95,9 @@ impl<'a> Machine<'a> {
     }
 
     fn change(&mut self) {
+        if self.changes == Changes::Nothing {
+            return;
+        }
         if self.random.unit() < 1.0 / 30.0 {
             self.place.ja4 = places::draw(&mut self.random).ja4;
         }
@@ -90,7 +105,7 @@ impl<'a> Machine<'a> {
             let drawn = places::draw(&mut self.random);
             self.place = Place { ja4: self.place.ja4, ..drawn };
         }
-        if self.random.unit() < 1.0 / 60.0 {
+        if self.changes == Changes::PlaceAndWork && self.random.unit() < 1.0 / 60.0 {
             self.source = self.random.below(self.sources.len());
         }
     }

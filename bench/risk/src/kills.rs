@@ -4,7 +4,7 @@
 use portcullis_risk::{Action, Answered, Assessment, Cause, Ended, Judgement, Peers, Standing};
 
 use crate::corpora::{Corpus, Request};
-use crate::generated::{self, Machine};
+use crate::generated::{self, Changes, Machine};
 use crate::model::{Driven, Sight, peers};
 use crate::random::{Random, hash, mix};
 use crate::statistics::poisson_upper;
@@ -24,6 +24,8 @@ pub struct Kills {
     pub failed: u64,
     pub unanswered: u64,
     pub statistical: u64,
+    /// Of those, requests that were denied; the others closed a context.
+    pub denied: u64,
     /// Challenges: of new contexts, by score, to see whether it can answer.
     pub new_context: u64,
     pub score: u64,
@@ -73,6 +75,7 @@ impl Kills {
         self.failed += other.failed;
         self.unanswered += other.unanswered;
         self.statistical += other.statistical;
+        self.denied += other.denied;
         self.new_context += other.new_context;
         self.score += other.score;
         self.rehearsal += other.rehearsal;
@@ -87,7 +90,7 @@ impl Kills {
     }
 }
 
-pub fn measure(corpora: &[Corpus], days: usize) -> Kills {
+pub fn measure(corpora: &[Corpus], days: usize, changes: Changes, sever_by_evidence: bool) -> Kills {
     let mut all = Kills { days, ..Kills::default() };
     for corpus in corpora {
         let sources = generated::sources(corpus);
@@ -101,12 +104,8 @@ pub fn measure(corpora: &[Corpus], days: usize) -> Kills {
                         let mut sum = Kills::default();
                         for source in (thread..sources.len()).step_by(2) {
                             let seed = mix(hash(&sources[source].name));
-                            sum.add(&machine(
-                                Machine::new(sources, source, Random::new(seed)),
-                                prior,
-                                days,
-                                seed,
-                            ));
+                            let client = Machine::new(sources, source, Random::new(seed), changes);
+                            sum.add(&machine(client, prior, days, seed, sever_by_evidence));
                         }
                         sum
                     })
@@ -131,9 +130,9 @@ struct Run {
     paged_at: Option<i64>,
 }
 
-fn machine(mut machine: Machine, prior: &Peers, days: usize, seed: u64) -> Kills {
+fn machine(mut machine: Machine, prior: &Peers, days: usize, seed: u64, sever_by_evidence: bool) -> Kills {
     let mut driven = Driven::new(prior.clone(), Sight::Places);
-    driven.rules.sever_by_evidence = true;
+    driven.rules.sever_by_evidence = sever_by_evidence;
     let mut run = Run {
         driven,
         kills: Kills { machines: 1, ..Kills::default() },
@@ -178,6 +177,7 @@ impl Run {
             Action::Challenge => self.kills.other += 1,
             Action::Deny | Action::Sever => {
                 self.kills.statistical += 1;
+                self.kills.denied += u64::from(assessment.action == Action::Deny);
                 self.benign(request);
             }
         }

@@ -36,7 +36,7 @@ use reference::{Learns, Sums};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const STEPS: Thresholds = Thresholds::Steps { from: 10.0, step: 5.0, count: 30 };
+const STEPS: Thresholds = Thresholds::Steps { from: 10.0, step: 2.5, count: 60 };
 
 /// The first is the product's.
 const KINDS: [Kind; 9] = [

@@ -8,6 +8,7 @@ use crate::cost::{self, Cost};
 use crate::curve::{self, Curve, Point};
 use crate::drift::{self, Drift};
 use crate::gates::{self, Gates};
+use crate::generated::Changes;
 use crate::kills::{self, Kills};
 use crate::ladder::{self, Rung};
 use crate::model::{self, Sight};
@@ -32,7 +33,8 @@ pub struct Measured {
     pub ladder: Vec<Rung>,
     pub stolen: StolenKey,
     pub drift: Vec<Drift>,
-    pub kills: Kills,
+    /// As the product comes, with what it may be told to do, and with machines that change their work.
+    pub kills: [Kills; 3],
     pub gates: Gates,
     pub cost: Cost,
 }
@@ -56,7 +58,9 @@ impl Measured {
         eprintln!("slow drift");
         let drift = drift::measure(if is_short { 20 } else { 200 });
         eprintln!("false kills");
-        let kills = kills::measure(corpora, if is_short { 20 } else { 120 });
+        let days = if is_short { 20 } else { 120 };
+        let kills = [(Changes::Place, false), (Changes::Place, true), (Changes::PlaceAndWork, true)]
+            .map(|(changes, severs)| kills::measure(corpora, days, changes, severs));
         eprintln!("gates, cost");
         let gates = gates::measure(corpora);
         let cost = cost::measure(corpora, if is_short { 3 } else { 30 });
@@ -246,7 +250,7 @@ fn notes(page: &mut String, measured: &Measured) {
     say!(
         page,
         "Where the test part costs more challenges than validation promised: {} of {} victims are challenged at all there, most of all {} \
-         (requests of all seeds). They took up other work in the last third of their log.\n",
+         (requests of all seeds).\n",
         worst.len(),
         point.victims.len(),
         list.join(", "),
@@ -326,8 +330,11 @@ fn rungs(page: &mut String, measured: &Measured) {
     say!(
         page,
         "\nT8 passes every challenge. Caught is there the first narrowing or call of an analyst, at the product's own thresholds for \
-         moderate impact ({} at stake); honest clients come to that at {} of 1,000 requests of the test part.\n",
+         moderate impact ({} at stake), of victims with 20 generated days behind them ({} of {} had graduated). Honest clients come to \
+         that at {} of 1,000 requests of the second ten days.\n",
         stolen_key::MONEY,
+        measured.stolen.graduated,
+        measured.stolen.victims,
         rate(measured.stolen.pages),
     );
     let table = |rows: &[(&str, u32)]| {
@@ -356,48 +363,52 @@ fn slow_drift(page: &mut String, measured: &Measured) {
 }
 
 fn false_kills(page: &mut String, measured: &Measured) {
-    let kills = &measured.kills;
     say!(page, "## False kills\n");
-    say!(page, "**{}.**\n", kills.statement());
+    let titles = [
+        "**As it comes**: graduation, thresholds, narrowing and denying by evidence; machines change TLS stack (every 30 days) and network \
+         (every 90)",
+        "**Severing by evidence too**, to which integrations must opt in",
+        "**And every 60 days a machine gets the work of another source, all at once**",
+    ];
+    for (title, kills) in titles.iter().zip(&measured.kills) {
+        say!(
+            page,
+            "- {title}: {}. Of the statistical ones {} denied a request, the others closed a context.",
+            kills.statement(),
+            kills.denied
+        );
+    }
     say!(
         page,
-        "Everything is on: graduation, thresholds, denying, and severing by evidence, to which integrations must opt in. Each challenge meets \
-         50 requests in flight, and one answer in a hundred is lost; an honest machine never signs wrongly, so that *failed* could only \
-         be a fault of the model. Every 30 days on average a machine's TLS stack changes, every 90 its network, every 60 it gets other \
-         work. An analyst finds nothing wrong with any of it, an hour after being called. Machines: {}, the busiest with {} requests.\n",
-        kills.machines,
-        kills.most_of_one,
+        "\nEach challenge meets 50 requests in flight, and one answer in a hundred is lost; an honest machine never signs wrongly, so that \
+         *failed* could only be a fault of the model. After each kill, and an hour after each call, an analyst finds nothing wrong. A \
+         statistic that denies or severs does so to machines that took up other work as to thieves: that is why neither is done to a \
+         client before it has graduated twice, and severing only where somebody asked for it. Machines: {}, the busiest with {} requests.\n",
+        measured.kills[0].machines,
+        measured.kills[0].most_of_one,
     );
     let per_thousand = |count: u64, of: u64| count as f64 / of.max(1) as f64 * 1_000.0;
-    say!(page, "| | |");
-    say!(page, "| --- | --- |");
-    say!(
-        page,
-        "| challenges of new contexts | {}, {:.1} a client-year |",
-        kills.new_context,
-        kills.new_context as f64 / kills.years()
-    );
-    say!(
-        page,
-        "| score challenges | {}, {:.2} per 1,000 requests of graduated clients |",
-        kills.score,
-        per_thousand(kills.score, kills.graduated_requests)
-    );
-    say!(page, "| rehearsals · others | {} · {} |", kills.rehearsal, kills.other);
-    say!(page, "| requests in flight at a challenge | {} |", kills.in_flight);
-    say!(page, "| answers lost | {} |", kills.answers_lost);
-    say!(
-        page,
-        "| narrowed, and an analyst called | {}, {:.1} a client-year |",
-        kills.pages,
-        kills.pages as f64 / kills.years()
-    );
-    say!(
-        page,
-        "| requests while the client stood at challenge or deny · at deny | {} · {} |",
-        kills.graduated_requests,
-        kills.deny_requests
-    );
+    let mut row = |name: &str, cell: &dyn Fn(&Kills) -> String| {
+        let cells: Vec<String> = measured.kills.iter().map(cell).collect();
+        say!(page, "| {name} | {} |", cells.join(" | "));
+    };
+    row("", &|_| String::new());
+    row("---", &|_| "---".to_owned());
+    row("challenges of new contexts, a client-year", &|kills| {
+        format!("{:.1}", kills.new_context as f64 / kills.years())
+    });
+    row("score challenges per 1,000 requests of graduated clients", &|kills| {
+        format!("{:.2}", per_thousand(kills.score, kills.graduated_requests))
+    });
+    row("requests in flight at a challenge", &|kills| kills.in_flight.to_string());
+    row("answers lost", &|kills| kills.answers_lost.to_string());
+    row("narrowed, and an analyst called, a client-year", &|kills| {
+        format!("{:.1}", kills.pages as f64 / kills.years())
+    });
+    row("share of requests while the client stood at challenge or deny", &|kills| {
+        format!("{:.2}", kills.graduated_requests as f64 / kills.requests as f64)
+    });
+    row("at deny", &|kills| format!("{:.2}", kills.deny_requests as f64 / kills.requests as f64));
     say!(page);
 }
 
@@ -415,8 +426,9 @@ fn the_rest(page: &mut String, measured: &Measured) {
     say!(
         page,
         "| parts that don't sum to the score | {} of {} decisions and ends |",
-        cost.unequal + measured.kills.unequal,
-        2 * (cost.requests + measured.kills.requests) + measured.kills.in_flight,
+        cost.unequal + measured.kills.iter().map(|kills| kills.unequal).sum::<u64>(),
+        2 * cost.requests
+            + measured.kills.iter().map(|kills| 2 * kills.requests + kills.in_flight).sum::<u64>(),
     );
     say!(page, "| four gates against one | {} |", measured.gates.sentence());
     say!(page, "\np99, cache-cold and the gate's throughput with scoring on and off: 0008-risk-cost.md.");

@@ -80,7 +80,7 @@ constants! {
     PI_STEP: f64 = 0.05, "share", Judgement, "what one verdict moves";
     THIEF_PEERS_SHARE: f64 = 0.5, "share", Measured, "a thief does half what peers do, half anything";
     THIEF_SEEN_WEIGHT: f64 = 20.0, "exchanges", Judgement, "weight of that against exchanges judged malicious";
-    CAP: i32 = 21_715, "thousandths of a point", Judgement, "one exchange counts no more than 5 nats";
+    CAP: i32 = 13_029, "thousandths of a point", Measured, "one exchange counts no more than 3 nats: at 5, a few pieces of new work alarm as loudly as a thief";
     WEIGHT_NETWORK: f64 = 0.5, "share", Judgement, "context family";
     WEIGHT_JA4: f64 = 0.5, "share", Judgement, "context family";
     WEIGHT_ENDPOINT: f64 = 1.0, "share", Judgement, "by itself";

@@ -80,7 +80,9 @@ fn a_question_during_a_key_rotation_recovers() {
     }
     assert_eq!(client.risk.standing(), Standing::Challenge);
     let at_us = START + 6 * DAY + 9 * 3_600 * SECOND;
-    let odd = Before { endpoint: Endpoint(900), request_bytes: 60_000, ..before(at_us) };
+    let mut odd = Before { endpoint: Endpoint(900), request_bytes: 60_000, ..before(at_us) };
+    // Where less is at stake, one strange request alone isn't asked about.
+    odd.stakes.money = 10_000;
     let assessed = client.risk.before(&odd, &client.peers, &client.rules);
     assert_eq!((assessed.action, assessed.cause), (Action::Challenge, Cause::Score));
     let changes = portcullis_risk::changes(assessed.parts.as_slice(), assessed.thresholds);
@@ -112,7 +114,7 @@ fn verdicts_are_applied_once_and_taken_back() {
         client.day(day, 250, 60, &mut numbers);
     }
     let at_us = START + 6 * DAY;
-    for at in 0..6 {
+    for at in 0..5 {
         let odd = Before {
             endpoint: Endpoint(901),
             request_bytes: 60_000,
