@@ -17,6 +17,7 @@ use portcullis_intel::{Folder, Library, Source};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::schedule::Schedule;
 pub(crate) use fetching::NotNow;
 pub(crate) use view::{metrics, origin, views};
 
@@ -24,7 +25,6 @@ pub(crate) use view::{metrics, origin, views};
 const UNDER_WAY_MAX: usize = 4;
 /// How long after a first failure it is tried again; doubled from then on.
 const RETRY_SECONDS: i64 = 30;
-const ERROR_CHARACTERS: usize = 400;
 
 /// A file that is wanted, over HTTPS, without following redirects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,11 +81,8 @@ pub(crate) struct Status {
     url: String,
     remembered: Remembered,
     tried: Option<Timestamp>,
-    pub next: Option<Timestamp>,
-    pub failures: u32,
+    pub schedule: Schedule,
     under_way: bool,
-    /// Why the last fetch failed.
-    pub error: Option<String>,
     /// See [`Source::accept`].
     accept: u64,
 }
@@ -151,7 +148,7 @@ impl Feeds {
             }
             // A clock that was set back must not keep it waiting.
             let late = known.tried.is_some_and(|tried| tried > now);
-            let its_turn = late || known.next.is_none_or(|next| now >= next);
+            let its_turn = late || known.schedule.next.is_none_or(|next| now >= next);
             if its_turn && !known.under_way && under_way < UNDER_WAY_MAX {
                 known.under_way = true;
                 under_way += 1;
@@ -183,29 +180,14 @@ impl Feeds {
         known.under_way = false;
         if !known.url.is_empty() && known.url != place.url {
             // It was declared otherwise in the meantime, and is fetched anew.
-            known.next = None;
+            known.schedule.next = None;
             return;
         }
         known.url.clone_from(&place.url);
         known.tried = Some(now);
         let refresh = i64::from(place.refresh_seconds);
-        let seconds = match outcome {
-            Ok(remembered) => {
-                known.remembered = remembered;
-                known.failures = 0;
-                known.error = None;
-                refresh
-            }
-            Err(error) => {
-                known.error = Some(error.chars().take(ERROR_CHARACTERS).collect());
-                let doubled = RETRY_SECONDS << known.failures.min(16);
-                known.failures = known.failures.saturating_add(1);
-                doubled.min(refresh)
-            }
-        };
-        // Up to a fifth sooner: many that began together don't stay together.
-        let spread = seconds * i64::from(jitter) / (5 * 256);
-        known.next = now.checked_add((seconds - spread).max(1).seconds()).ok();
+        let outcome = outcome.map(|remembered| known.remembered = remembered);
+        known.schedule.tried(outcome, (refresh, RETRY_SECONDS), now, jitter);
     }
 
     /// Whoever reads it takes the next content whatever it has lost.
@@ -229,7 +211,8 @@ fn begin(place: &Place, folder: &Folder) -> Status {
     let next = remembered
         .checked
         .and_then(|checked| checked.checked_add(i64::from(place.refresh_seconds).seconds()).ok());
-    Status { url: place.url.clone(), tried: remembered.checked, remembered, next, ..Status::default() }
+    let schedule = Schedule { next, ..Schedule::default() };
+    Status { url: place.url.clone(), tried: remembered.checked, remembered, schedule, ..Status::default() }
 }
 
 /// Every feed by its name.

@@ -17,6 +17,8 @@ use portcullis_tokens::external_keys::Form;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::schedule::Schedule;
+
 /// Fetches under way at the same time.
 const UNDER_WAY_MAX: usize = 16;
 /// The shortest time between two fetches of one issuer that is well.
@@ -54,11 +56,8 @@ pub(crate) struct Status {
     place: Option<Place>,
     pub fetched: Option<Timestamp>,
     tried: Option<Timestamp>,
-    pub next: Option<Timestamp>,
-    failures: u32,
+    pub schedule: Schedule,
     under_way: bool,
-    /// Why the last fetch failed.
-    pub error: Option<String>,
     /// What could not be used of what was fetched.
     pub left_out: Vec<String>,
 }
@@ -104,7 +103,7 @@ impl Issuers {
     pub fn failures(&self) -> BTreeMap<Uuid, Failure> {
         let status = self.status();
         let failed = status.iter().filter_map(|(id, status)| {
-            Some((*id, Failure { error: status.error.clone()?, fetched: status.fetched }))
+            Some((*id, Failure { error: status.schedule.error.clone()?, fetched: status.fetched }))
         });
         failed.collect()
     }
@@ -115,8 +114,8 @@ impl Issuers {
         // Only of those that are fetched: a gate can't make this grow.
         let Some(known) = status.get_mut(&id) else { return };
         let soonest = known.tried.and_then(|tried| tried.checked_add(PAUSE_SECONDS.seconds()).ok());
-        if known.failures == 0 && known.next > soonest {
-            known.next = soonest;
+        if known.schedule.failures == 0 && known.schedule.next > soonest {
+            known.schedule.next = soonest;
         }
         drop(status);
         self.wake.notify_one();
@@ -137,7 +136,7 @@ impl Issuers {
             known.place = Some(place.clone());
             // A clock that was set back must not keep it waiting.
             let late = known.tried.is_some_and(|tried| tried > now);
-            let its_turn = late || known.next.is_none_or(|next| now >= next);
+            let its_turn = late || known.schedule.next.is_none_or(|next| now >= next);
             if its_turn && !known.under_way && under_way < UNDER_WAY_MAX {
                 known.under_way = true;
                 under_way += 1;
@@ -158,24 +157,11 @@ impl Issuers {
         known.under_way = false;
         known.tried = Some(now);
         let refresh = i64::from(place.refresh_seconds);
-        let seconds = match outcome {
-            Ok(left_out) => {
-                known.fetched = Some(now);
-                known.failures = 0;
-                known.error = None;
-                known.left_out = left_out;
-                refresh
-            }
-            Err(error) => {
-                known.error = Some(error.chars().take(400).collect());
-                let doubled = RETRY_SECONDS << known.failures.min(16);
-                known.failures = known.failures.saturating_add(1);
-                doubled.min(refresh)
-            }
-        };
-        // Up to a fifth sooner: many that began together don't stay together.
-        let spread = seconds * i64::from(jitter) / (5 * 256);
-        known.next = now.checked_add((seconds - spread).max(1).seconds()).ok();
+        let outcome = outcome.map(|left_out| {
+            known.fetched = Some(now);
+            known.left_out = left_out;
+        });
+        known.schedule.tried(outcome, (refresh, RETRY_SECONDS), now, jitter);
     }
 
     fn status(&self) -> MutexGuard<'_, BTreeMap<Uuid, Status>> {

@@ -29,6 +29,7 @@ pub mod projection;
 mod record;
 mod restoring;
 mod risk;
+mod schedule;
 pub mod sealing;
 pub mod severing;
 

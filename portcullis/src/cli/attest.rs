@@ -1,17 +1,16 @@
 //! `attest`: the vendor's machine says what it is, once or again and again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use jiff::SignedDuration;
 use serde_json::json;
 
 use super::output::{Output, Style};
-use super::{Outcome, Place, key};
+use super::{Outcome, Place, client, key};
 use crate::attest::Looked;
 use crate::clock::system_clock;
-use crate::machine::{Machine, Options, Stated, authorities, unverified_claims};
+use crate::machine::{Machine, Stated, unverified_claims};
 
 /// How long a statement is good by itself; the integration's rules may want a newer one.
 const STATEMENT_SECONDS: i64 = 86_400;
@@ -115,20 +114,7 @@ fn machine(place: &Place, arguments: &Arguments) -> Result<Machine> {
                 .issuer
         }
     };
-    Ok(Machine::new(Options {
-        issuer,
-        client: arguments.client.clone(),
-        key: Some(Arc::new(key::read_signing_key(&arguments.key)?)),
-        identity: None,
-        authorities: match place.authority()? {
-            Some(pem) => authorities(&pem)?,
-            None => Vec::new(),
-        },
-        scope: Vec::new(),
-        http1_only: false,
-        local_address: None,
-        clock: system_clock(),
-    })?)
+    client::machine(place, &issuer, &arguments.client, key::read_signing_key(&arguments.key)?)
 }
 
 fn told(out: &Output, stated: &Stated) -> Result<Outcome> {

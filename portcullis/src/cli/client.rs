@@ -155,7 +155,8 @@ fn settle(pending: &Path, settled: &Path) -> Result<()> {
         .with_context(|| format!("can't rename `{}` to `{}`", pending.display(), settled.display()))
 }
 
-fn machine(place: &Place, issuer: &str, name: &str, key: SigningKey) -> Result<Machine> {
+/// A machine that signs by a registered key.
+pub(super) fn machine(place: &Place, issuer: &str, name: &str, key: SigningKey) -> Result<Machine> {
     Ok(Machine::new(Options {
         issuer: issuer.to_owned(),
         client: name.to_owned(),

@@ -56,7 +56,7 @@ fn a_failure_is_tried_again_with_growing_pauses_and_success_waits_for_its_turn()
     let mut pauses = Vec::new();
     for _ in 0..9 {
         feeds.tried(&due[0], Err("it answered 503".to_owned()), now, 0);
-        let next = feeds.status_of(due[0].id).next.unwrap();
+        let next = feeds.status_of(due[0].id).schedule.next.unwrap();
         pauses.push(next.duration_since(now).as_secs());
         assert_eq!(feeds.due(&state, &folder, next - 1.seconds()), []);
         now = next;
@@ -66,7 +66,7 @@ fn a_failure_is_tried_again_with_growing_pauses_and_success_waits_for_its_turn()
     assert_eq!(feeds.status_of(due[0].id).fetch_errors(), (Some("it answered 503"), 9));
     let remembered = Remembered { url: due[0].url.clone(), etag: None, checked: Some(now) };
     feeds.tried(&due[0], Ok(remembered), now, 255);
-    let next = feeds.status_of(due[0].id).next.unwrap();
+    let next = feeds.status_of(due[0].id).schedule.next.unwrap();
     assert!((2_880..=2_885).contains(&next.duration_since(now).as_secs()), "up to a fifth sooner");
     assert_eq!(feeds.status_of(due[0].id).fetch_errors(), (None, 0));
 }
@@ -103,6 +103,6 @@ fn a_restart_fetches_only_what_is_due_and_another_address_begins_anew() {
 
 impl Status {
     fn fetch_errors(&self) -> (Option<&str>, u32) {
-        (self.error.as_deref(), self.failures)
+        (self.schedule.error.as_deref(), self.schedule.failures)
     }
 }

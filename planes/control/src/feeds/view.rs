@@ -37,9 +37,9 @@ pub(crate) fn views(feeds: &Feeds, state: &State, library: Option<&Library>) -> 
                 source,
                 stale_seconds: spec.stale_seconds,
                 checked: fetched.checked(),
-                next: fetched.next.filter(|_| spec.url.is_some()),
-                fetch_error: fetched.error,
-                fetch_failures: fetched.failures,
+                next: fetched.schedule.next.filter(|_| spec.url.is_some()),
+                fetch_error: fetched.schedule.error,
+                fetch_failures: fetched.schedule.failures,
                 ..FeedView::default()
             };
             if let Some(status) = read.remove(name).filter(|status| status.source.holds == spec.holds) {

@@ -34,7 +34,7 @@ fn issuers() -> Issuers {
 }
 
 fn next(issuers: &Issuers) -> i64 {
-    issuers.status_of(place().id).unwrap().next.unwrap().as_second() - 1_800_000_000
+    issuers.status_of(place().id).unwrap().schedule.next.unwrap().as_second() - 1_800_000_000
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn failures_back_off_and_are_spread() {
     assert_eq!(next(&issuers), 1_300);
     issuers.tried(&place(), Err("x".repeat(10_000)), at(1_300), 0);
     assert_eq!(next(&issuers), 1_305, "it begins anew");
-    assert_eq!(issuers.status_of(place().id).unwrap().error.unwrap().len(), 400);
+    assert_eq!(issuers.status_of(place().id).unwrap().schedule.error.unwrap().len(), 400);
 }
 
 #[test]

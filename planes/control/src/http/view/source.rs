@@ -24,9 +24,9 @@ pub(super) fn of(control: &Control, state: &State, resource: &Resource) -> Optio
         roots: keys.roots.len() as u64,
         changed: known.map(|known| known.since),
         fetched: status.fetched,
-        next: status.next,
+        next: status.schedule.next,
         good_until: known.and_then(|_| Timestamp::from_second(good_until_seconds).ok()),
-        error: status.error,
+        error: status.schedule.error,
         left_out: status.left_out,
     })
 }

@@ -43,10 +43,8 @@ fn a_key_lapses_at_the_second_and_is_announced_before() {
     assert_eq!(world.token("").status, 200);
 }
 
-#[test]
-fn a_replaced_key_is_good_for_the_overlap_and_then_no_more() {
-    let world = World::new();
-    let next = SigningKey::generate(Algorithm::ES256).unwrap();
+/// The registered key is good for a hundred seconds more.
+fn replace_key(world: &World, next: &SigningKey) {
     world.change(Event::ClientKeyRegistered {
         client: batch(),
         key: PublicKey {
@@ -58,6 +56,13 @@ fn a_replaced_key_is_good_for_the_overlap_and_then_no_more() {
         replaced_ends_at: at(START + 100),
         time: at(START),
     });
+}
+
+#[test]
+fn a_replaced_key_is_good_for_the_overlap_and_then_no_more() {
+    let world = World::new();
+    let next = SigningKey::generate(Algorithm::ES256).unwrap();
+    replace_key(&world, &next);
     let by = |key: &SigningKey| {
         let body = world.token_body(&world.assertion_by(key, "batch", json!({})));
         world.ask(with_proof(post("/oauth/token", &body)))
@@ -81,17 +86,7 @@ fn a_token_is_inactive_once_its_key_has_ended() {
     let next = SigningKey::generate(Algorithm::ES256).unwrap();
     let old_token = world.token("");
     assert!(world.claims(&old_token).expires_at > START + 100);
-    world.change(Event::ClientKeyRegistered {
-        client: batch(),
-        key: PublicKey {
-            thumbprint: next.kid().to_owned(),
-            form: KeyForm::Jwk,
-            public: json!(next.public_jwk()),
-        },
-        replaces: world.key.kid().to_owned(),
-        replaced_ends_at: at(START + 100),
-        time: at(START),
-    });
+    replace_key(&world, &next);
     let body = || world.token_body(&world.assertion_by(&next, "batch", json!({})));
     let new_token = world.ask(with_proof(post("/oauth/token", &body())));
     let active = |reply: &Reply| {
