@@ -332,9 +332,11 @@ mod tests {
         let donor = case.donors[0];
         let outcome = run(case, doorman(donor.requests[9].endpoint), 0.0);
         assert_eq!(outcome.test.hits, 0.0);
-        assert_eq!(outcome.any.thieves, SPLICES * case.donors.len());
-        assert_eq!(outcome.any.within[1], SPLICES as f64);
-        assert!(outcome.any.within[0] <= SPLICES as f64);
+        // The same moment may be drawn twice, and counts once.
+        let moments = outcome.any.thieves / case.donors.len();
+        assert!((1..=SPLICES).contains(&moments) && outcome.any.thieves % case.donors.len() == 0);
+        assert_eq!(outcome.any.within[1], moments as f64);
+        assert!(outcome.any.within[0] <= moments as f64);
         // A fork's learning is the thief's alone.
         assert_eq!(outcome.test.size, 30.0);
     }
