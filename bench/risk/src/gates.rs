@@ -30,9 +30,11 @@ pub struct Gates {
 impl Gates {
     pub fn sentence(&self) -> String {
         let share = |within: u64, of: u64| within as f64 / of.max(1) as f64 * 100.0;
+        let settled = share(self.settled_within, self.settled);
+        let verdict = if settled >= 99.0 { "asked for: 99 %" } else { "**missed**, asked for: 99 %" };
         format!(
-            "within 1 point on {:.2} % of {} decisions more than 2 s after a gap in what they tell each other; on {:.2} % of all {}",
-            share(self.settled_within, self.settled),
+            "{verdict}; within 1 point on {:.2} % of {} decisions more than 2 s after a gap in what they tell each other; on {:.2} % of all {}",
+            settled,
             self.settled,
             share(self.all_within, self.all),
             self.all,

@@ -58,7 +58,7 @@ impl Measured {
         eprintln!("slow drift");
         let drift = drift::measure(if is_short { 20 } else { 200 });
         eprintln!("false kills");
-        let days = if is_short { 20 } else { 120 };
+        let days = if is_short { 20 } else { 150 };
         let kills = [(Changes::Place, false), (Changes::Place, true), (Changes::PlaceAndWork, true)]
             .map(|(changes, severs)| kills::measure(corpora, days, changes, severs));
         eprintln!("gates, cost");

@@ -22,8 +22,11 @@ pub(crate) fn words(before: &Before) -> (u16, u32, u16) {
 pub(super) fn before(subject: &Subject<'_>, score: &mut Score<'_>) {
     let (country, asn, prefix) = words(subject.before);
     let odds = subject.client.baseline().network(country, asn, prefix, subject.peers);
-    let points = milli(Learnt::Network.weight() * odds.nats(subject.client.shares.of(Learnt::Network)));
-    score.learnt(Learnt::Network, points, asn, 0);
+    // That a context is new was the challenge's question. To add it again with every request would refuse honest failovers.
+    if subject.admitted() {
+        let points = milli(Learnt::Network.weight() * odds.nats(subject.client.shares.of(Learnt::Network)));
+        score.learnt(Learnt::Network, points, asn, 0);
+    }
     let listed = subject.before.origin.listed;
     let names = |kind: Listed| match listed {
         Known::Is(lists) => Known::Is(lists.has(kind)),

@@ -12,6 +12,8 @@ use crate::signal::Signal;
 
 pub(super) fn before(subject: &Subject<'_>, score: &mut Score<'_>) {
     match subject.before.context.ja4 {
+        // As with its network: that it is new was the challenge's question.
+        Known::Is(_) if !subject.admitted() => {}
         Known::Is(ja4) => {
             let odds = subject.client.baseline().ja4(fold32(ja4), subject.peers);
             let points = milli(Learnt::Ja4.weight() * odds.nats(subject.client.shares.of(Learnt::Ja4)));
