@@ -16,7 +16,7 @@ use portcullis_policy::link::{CutConnection, FromGate, SeverOrder};
 use portcullis_tokens::dpop::ProofHeaders;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::connection::Registry;
+use crate::connection::registry::Registry;
 use crate::identify::TokenCache;
 use crate::record::Recorder;
 use crate::shared::Shared;
