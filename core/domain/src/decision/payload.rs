@@ -1,0 +1,340 @@
+//! Records as payloads of the decision log, where every byte counts: a record is its fields one after the other (postcard), ids as
+//! bytes, times as nanoseconds since the Unix epoch.
+//!
+//! Such a payload can't be read by a record with other fields: whoever changes one raises
+//! [`PAYLOAD_VERSION`], and keeps the old form for reading. Version 2 is version 1 with what the assessment of risk
+//! came to behind it.
+
+use jiff::Timestamp;
+use portcullis_risk::{RiskDraft, RiskRecord};
+use serde::{Deserialize, Serialize};
+
+use super::{DecisionId, DecisionRecord, OutcomeRecord, Verdict, instant};
+use crate::ids::{ClientId, IntegrationId, RouteId, VendorId};
+use crate::reason::Reason;
+
+/// Kind of a decision's frame in the decision log.
+pub const DECISION_KIND: u8 = 1;
+/// Kind of an outcome's frame in the decision log.
+pub const OUTCOME_KIND: u8 = 2;
+/// Version of the payloads that this code writes.
+pub const PAYLOAD_VERSION: u8 = 2;
+/// The last version without risk.
+const WITHOUT_RISK: u8 = 1;
+
+/// Whether this code reads payloads of `version`.
+#[must_use]
+pub fn is_payload_version(version: u8) -> bool {
+    (WITHOUT_RISK..=PAYLOAD_VERSION).contains(&version)
+}
+
+/// A payload of the decision log that is none of its version.
+#[derive(Debug, thiserror::Error)]
+#[error("the {record} can't be {done} as a payload of the decision log")]
+pub struct PayloadError {
+    record: &'static str,
+    done: &'static str,
+    #[source]
+    source: postcard::Error,
+}
+
+/// A [`DecisionRecord`] as it is written: the same fields, lent by whoever knows them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DecisionDraft<'a> {
+    pub id: DecisionId,
+    #[serde(with = "instant")]
+    pub time: Timestamp,
+    pub verdict: Verdict,
+    pub reason: Reason,
+    pub gate: &'a str,
+    pub snapshot: u64,
+    pub vendor: Option<VendorId>,
+    pub integration: Option<IntegrationId>,
+    pub client: Option<ClientId>,
+    pub route: Option<RouteId>,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub session: Option<&'a str>,
+    pub client_key: Option<&'a str>,
+    pub binding: Option<&'a str>,
+    pub peer: &'a str,
+    pub ja4: Option<&'a str>,
+    pub ja4_context: Option<&'a str>,
+    pub protocol: &'a str,
+    pub scope: &'a [String],
+    #[serde(skip)]
+    pub risk: Option<RiskDraft<'a>>,
+}
+
+/// The first fields of a [`DecisionRecord`], read from its payload without copying anything: all that
+/// counting needs.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+pub struct DecisionGlance<'a> {
+    pub id: DecisionId,
+    #[serde(with = "instant")]
+    pub time: Timestamp,
+    pub verdict: Verdict,
+    pub reason: Reason,
+    pub gate: &'a str,
+    pub snapshot: u64,
+    pub vendor: Option<VendorId>,
+    pub integration: Option<IntegrationId>,
+    pub client: Option<ClientId>,
+    pub route: Option<RouteId>,
+}
+
+impl DecisionDraft<'_> {
+    /// Writes the payload of a frame of [`DECISION_KIND`] behind what is in `to`.
+    ///
+    /// # Errors
+    /// None that is known: every field has a form.
+    pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
+        append("decision", self, to)?;
+        append("decision", &self.risk, to)
+    }
+}
+
+impl<'a> DecisionGlance<'a> {
+    /// Reads as much of a payload of any version as it needs; what stands behind isn't looked at.
+    ///
+    /// # Errors
+    /// The bytes don't begin like the payload of a decision.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, PayloadError> {
+        let refused = |source| PayloadError { record: "decision", done: "read", source };
+        postcard::take_from_bytes(bytes).map(|(glance, _)| glance).map_err(refused)
+    }
+}
+
+impl DecisionRecord {
+    /// The record as it is written.
+    #[must_use]
+    pub fn draft(&self) -> DecisionDraft<'_> {
+        DecisionDraft {
+            id: self.id,
+            time: self.time,
+            verdict: self.verdict,
+            reason: self.reason,
+            gate: &self.gate,
+            snapshot: self.snapshot,
+            vendor: self.vendor,
+            integration: self.integration,
+            client: self.client,
+            route: self.route,
+            method: &self.method,
+            path: &self.path,
+            session: self.session.as_deref(),
+            client_key: self.client_key.as_deref(),
+            binding: self.binding.as_deref(),
+            peer: &self.peer,
+            ja4: self.ja4.as_deref(),
+            ja4_context: self.ja4_context.as_deref(),
+            protocol: &self.protocol,
+            scope: &self.scope,
+            risk: self.risk.as_ref().map(RiskRecord::draft),
+        }
+    }
+
+    /// The payload of a frame of [`DECISION_KIND`].
+    ///
+    /// # Errors
+    /// None that is known: every field has a form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PayloadError> {
+        let mut bytes = Vec::new();
+        self.draft().write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of a decision of [`PAYLOAD_VERSION`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
+        Self::of_version(PAYLOAD_VERSION, bytes)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of a decision of this version, or there is none such.
+    pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
+        let (record, risk) = read("decision", version, bytes)?;
+        Ok(Self { risk, ..record })
+    }
+}
+
+impl OutcomeRecord {
+    /// The payload of a frame of [`OUTCOME_KIND`].
+    ///
+    /// # Errors
+    /// None that is known: every field has a form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PayloadError> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the payload behind what is in `to`.
+    ///
+    /// # Errors
+    /// As [`Self::to_bytes`].
+    pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
+        append("outcome", self, to)?;
+        append("outcome", &self.risk, to)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of an outcome of [`PAYLOAD_VERSION`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
+        Self::of_version(PAYLOAD_VERSION, bytes)
+    }
+
+    /// # Errors
+    /// The bytes are not the payload of an outcome of this version, or there is none such.
+    pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
+        let (outcome, risk) = read("outcome", version, bytes)?;
+        Ok(Self { risk, ..outcome })
+    }
+}
+
+fn append<T: Serialize>(record: &'static str, value: &T, to: &mut Vec<u8>) -> Result<(), PayloadError> {
+    let bytes = std::mem::take(to);
+    *to = postcard::to_extend(value, bytes).map_err(|source| PayloadError {
+        record,
+        done: "written",
+        source,
+    })?;
+    Ok(())
+}
+
+/// A record without its risk, and its risk. Bytes that are left over are refused too: they belong to some other version.
+fn read<T, R>(record: &'static str, version: u8, bytes: &[u8]) -> Result<(T, Option<R>), PayloadError>
+where
+    T: serde::de::DeserializeOwned,
+    R: serde::de::DeserializeOwned,
+{
+    let refused = |source| PayloadError { record, done: "read", source };
+    if !is_payload_version(version) {
+        return Err(refused(postcard::Error::DeserializeBadEncoding));
+    }
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(refused)?;
+    let (risk, rest) = match version {
+        WITHOUT_RISK => (None, rest),
+        _ => postcard::take_from_bytes(rest).map_err(refused)?,
+    };
+    match rest {
+        [] => Ok((value, risk)),
+        _ => Err(refused(postcard::Error::DeserializeBadEncoding)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ending;
+    use super::*;
+    use uuid::Uuid;
+
+    fn decision() -> DecisionRecord {
+        DecisionRecord {
+            id: DecisionId::new(1_795_000_000_123, [7; 10]),
+            time: "2026-11-21T10:20:30.123456789Z".parse().unwrap(),
+            verdict: Verdict::Deny,
+            reason: Reason::RecordsLimit,
+            gate: "local".into(),
+            snapshot: 300,
+            vendor: Some(VendorId(Uuid::from_u128(1))),
+            integration: None,
+            client: Some(ClientId(Uuid::from_u128(3))),
+            route: None,
+            method: "GET".into(),
+            path: "/parcels/{id}".into(),
+            session: Some("s".into()),
+            client_key: Some("k".into()),
+            binding: None,
+            peer: "192.0.2.1:4711".into(),
+            ja4: None,
+            ja4_context: Some("c".into()),
+            protocol: "h2".into(),
+            scope: vec!["parcels:read".into()],
+            risk: None,
+        }
+    }
+
+    #[test]
+    fn records_survive_the_decision_log_and_json() {
+        let record = decision();
+        let bytes = record.to_bytes().unwrap();
+        assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+        // Ids and times are not texts in there.
+        assert!(bytes.len() < 150, "{}", bytes.len());
+        assert_eq!(bytes[..16], record.id.0);
+        let mut drafted = vec![9];
+        record.draft().write(&mut drafted).unwrap();
+        assert_eq!(drafted[1..], bytes, "a draft is written as the record is read");
+        let glance = DecisionGlance::from_bytes(&bytes).unwrap();
+        assert_eq!(
+            (glance.id, glance.time, glance.verdict, glance.reason, glance.gate, glance.snapshot),
+            (record.id, record.time, record.verdict, record.reason, record.gate.as_str(), record.snapshot)
+        );
+        assert_eq!(
+            (glance.vendor, glance.integration, glance.client, glance.route),
+            (record.vendor, record.integration, record.client, record.route)
+        );
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains("2026-11-21T10:20:30.123456789Z") && json.contains(&record.id.to_string()));
+        assert_eq!(serde_json::from_str::<DecisionRecord>(&json).unwrap(), record);
+        let outcome = OutcomeRecord {
+            id: record.id,
+            time: "1969-12-31T23:59:59.5Z".parse().unwrap(),
+            ending: Ending::Cut,
+            reason: Reason::RecordsCut,
+            status: 200,
+            request_bytes: 0,
+            response_bytes: u64::MAX,
+            records: 50_000,
+            duration_us: 1,
+            risk: None,
+        };
+        assert_eq!(OutcomeRecord::from_bytes(&outcome.to_bytes().unwrap()).unwrap(), outcome);
+    }
+
+    #[test]
+    fn what_was_assessed_survives_the_decision_log() {
+        let risk = Some(portcullis_risk::example_record());
+        let record = DecisionRecord { risk, ..decision() };
+        let bytes = record.to_bytes().unwrap();
+        assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+        assert!(bytes.len() < 320, "{}", bytes.len());
+        assert_eq!(DecisionGlance::from_bytes(&bytes).unwrap().id, record.id);
+        for cut in 0..bytes.len() {
+            assert!(DecisionRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+        }
+        // In JSON it is told apart, in words.
+        assert!(!serde_json::to_string(&record).unwrap().contains("risk"));
+    }
+
+    /// Written by the release before there was risk.
+    #[test]
+    fn payloads_of_version_1_stay_readable() {
+        let record = decision();
+        let old = postcard::to_stdvec(&record).unwrap();
+        assert_eq!(DecisionRecord::of_version(1, &old).unwrap(), record);
+        assert_eq!(DecisionGlance::from_bytes(&old).unwrap().verdict, Verdict::Deny);
+        assert!(DecisionRecord::of_version(2, &old).is_err());
+        // The verdicts' numbers are what they were.
+        let numbers = [Verdict::Allow, Verdict::Challenge, Verdict::Deny, Verdict::Sever, Verdict::Limit];
+        for (number, verdict) in (0_u8..).zip(numbers) {
+            assert_eq!(postcard::to_stdvec(&verdict).unwrap(), [number]);
+        }
+        let mut sorted = numbers;
+        sorted.sort_unstable();
+        assert_eq!(sorted, Verdict::ALL, "the worst last");
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_refused() {
+        let whole = decision().to_bytes().unwrap();
+        for cut in 0..whole.len() {
+            assert!(DecisionRecord::from_bytes(&whole[..cut]).is_err(), "{cut}");
+        }
+        assert!(DecisionRecord::from_bytes(&[whole.as_slice(), &[0]].concat()).is_err());
+        assert!(DecisionRecord::of_version(3, &whole).is_err());
+        assert!(DecisionRecord::of_version(1, &whole).is_err(), "a payload is of one version");
+        assert!(OutcomeRecord::from_bytes(&[0xff; 200]).is_err());
+    }
+}
