@@ -7,7 +7,7 @@ use crate::report::Outcome;
 use crate::tree::Tree;
 
 /// Every folder that holds a crate. A new one is a decision: add it here, and to ARCHITECTURE.md.
-const FOLDERS: [&str; 18] = [
+const FOLDERS: [&str; 22] = [
     "core/domain",
     "core/policy",
     "core/tokens",
@@ -17,10 +17,14 @@ const FOLDERS: [&str; 18] = [
     "core/metrics",
     "core/risk",
     "core/replay",
+    "core/ids",
+    "core/assurance",
+    "core/proof",
     "adapters/store",
     "adapters/decision_log",
     "adapters/archive",
     "adapters/intel",
+    "adapters/documents",
     "planes/gate",
     "planes/control",
     "api",

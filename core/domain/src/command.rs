@@ -1,6 +1,7 @@
 //! What somebody wants to happen, and why it may be refused.
 
 use jiff::Timestamp;
+use portcullis_assurance::order::{DossierRefusal, Order};
 use portcullis_risk::Judgement;
 use serde_json::Value;
 use uuid::Uuid;
@@ -210,6 +211,8 @@ pub enum Command {
         by: OperatorId,
         reason: String,
     },
+    /// What becomes known of vendors, by name, or is decided about them: all of it or nothing.
+    ChangeDossiers(Vec<(String, Order)>),
 }
 
 /// A decision, and what of it a word on it is about.
@@ -350,6 +353,8 @@ pub enum Refusal {
         "`{most}` certificates are valid already\nhint: wait until some have ended; issue them for fewer days"
     )]
     CertificatesMany { most: usize },
+    #[error("vendor `{vendor}`: {refused}")]
+    Dossier { vendor: String, refused: DossierRefusal },
 }
 
 /// Why a client can't put another key in the place of one.

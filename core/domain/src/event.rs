@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::archive::{Expiry, HoldLift, LegalHold, SealedFile};
 use crate::decision::DecisionId;
-use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
+use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::judgement::DecisionJudgement;
 use crate::personal::Personal;
 use crate::posture::PushedWord;
@@ -153,6 +153,8 @@ pub enum Event {
     DecisionJudged(DecisionJudgement),
     /// What is held of a client's machine has changed.
     PostureChanged(PostureChange),
+    /// Something became known of a vendor, or was decided about it.
+    DossierChanged(DossierChange),
 }
 
 impl Event {
@@ -160,7 +162,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 30] = [
+    pub const KINDS: [&'static str; 31] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -191,6 +193,7 @@ impl Event {
         "certificate_revoked",
         "decision_judged",
         "posture_changed",
+        "dossier_changed",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -227,6 +230,7 @@ impl Event {
             Self::CertificateRevoked(_) => "certificate_revoked",
             Self::DecisionJudged(_) => "decision_judged",
             Self::PostureChanged(_) => "posture_changed",
+            Self::DossierChanged(_) => "dossier_changed",
         }
     }
 
@@ -264,8 +268,17 @@ impl Event {
             // The authority is the installation's.
             Self::CertificateIssued(_) | Self::CertificateRevoked(_) => Uuid::nil(),
             Self::PostureChanged(change) => change.client.0,
+            Self::DossierChanged(change) => change.vendor.0,
         }
     }
+}
+
+/// What happened to a vendor's dossier.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DossierChange {
+    pub vendor: VendorId,
+    #[serde(flatten)]
+    pub entry: portcullis_assurance::change::Entry,
 }
 
 /// Somebody has said of a client's machine what nobody had said before.

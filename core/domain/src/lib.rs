@@ -9,13 +9,13 @@ pub mod archive;
 pub mod command;
 pub mod decision;
 pub mod event;
-pub mod ids;
 pub mod ja4_pattern;
 pub mod judgement;
 pub mod moment;
-pub mod personal;
 pub mod posture;
 pub mod reason;
 pub mod spec;
 pub mod state;
 pub mod target;
+
+pub use portcullis_ids::{ids, personal};

@@ -8,6 +8,7 @@ mod archive;
 pub mod certificates;
 mod client_keys;
 mod decide;
+mod dossiers;
 mod enrolment;
 mod issuers;
 pub mod judging;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_assurance::Dossier;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -92,6 +94,8 @@ pub struct State {
     pub judgements: Judgements,
     /// What was said last of the machine of each client.
     pub postures: BTreeMap<ClientId, KnownPosture>,
+    /// What is known of vendors, of deleted ones too.
+    pub dossiers: BTreeMap<VendorId, Arc<Dossier>>,
     /// The backup that this ledger was brought back from last.
     pub from_backup: Option<FromBackup>,
 }

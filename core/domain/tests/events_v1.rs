@@ -10,12 +10,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use portcullis_assurance::change::{Change, Entry};
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
-    Cause, CertificateRevocation, CertificateUse, Event, ExternalKeys, FromBackup, IssuedCertificate,
-    IssuerKeysChange, KeyForm, PostureChange, PostureWord, PublicKey, RegisteredKey, Restoration,
-    RestoreProposal, Severance,
+    Cause, CertificateRevocation, CertificateUse, DossierChange, Event, ExternalKeys, FromBackup,
+    IssuedCertificate, IssuerKeysChange, KeyForm, PostureChange, PostureWord, PublicKey, RegisteredKey,
+    Restoration, RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
     ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
@@ -350,6 +351,10 @@ fn one_of_each() -> Vec<Event> {
         pushed(PushedWord::Failing),
         pushed(PushedWord::Good { until: time }),
         pushed(PushedWord::Withdrawn),
+        Event::DossierChanged(DossierChange {
+            vendor: VendorId(id(4)),
+            entry: Entry { change: Change::Admitted, by: Some(operator), time },
+        }),
     ]
 }
 

@@ -83,6 +83,7 @@ impl State {
             Event::CertificateRevoked(revocation) => self.apply_certificate_revoked(revocation),
             Event::DecisionJudged(word) => self.apply_judged(word),
             Event::PostureChanged(change) => self.apply_posture(change),
+            Event::DossierChanged(change) => self.apply_dossier(change),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
@@ -94,6 +95,7 @@ impl State {
                 for operator in self.operators.values_mut() {
                     operator.name.erase(*subject);
                 }
+                self.erase_in_dossiers(*subject);
             }
             Event::DecisionsSealed(sealed) => self.apply_sealed(sealed),
             Event::DecisionsExpired(expiry) => self.apply_expired(expiry),
@@ -115,7 +117,7 @@ impl State {
     }
 
     /// An erased text holds nobody: what is read back after an erasure is what the erasure left.
-    fn hold(&mut self, personal: &Personal) {
+    pub(super) fn hold(&mut self, personal: &Personal) {
         if let Personal::Held { subject, .. } = personal {
             self.subjects.insert(*subject);
         }

@@ -86,6 +86,7 @@ impl State {
             Command::PushPosture { client, word, by, reason } => {
                 self.decide_pushed_posture(&client, word, (by, reason), context)
             }
+            Command::ChangeDossiers(orders) => self.decide_dossiers(orders, context),
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

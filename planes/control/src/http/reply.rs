@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use portcullis_api::problem::{FaultView, MEDIA_TYPE, Problem};
+use portcullis_assurance::order::DossierRefusal;
 use portcullis_domain::command::{Fault, Refusal};
 use serde::Serialize;
 
@@ -98,6 +99,7 @@ impl From<Refusal> for Refused {
             Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
             Refusal::NotJudged(_) => (404, "not found"),
             Refusal::NoTokens(_) => (422, "not a target"),
+            Refusal::Dossier { refused: DossierRefusal::Unknown { .. }, .. } => (404, "not found"),
         };
         Problem::of_message(status, title, &refusal.to_string()).into()
     }

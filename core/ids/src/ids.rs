@@ -55,6 +55,16 @@ ids! {
     RestoreId,
     /// A vendor's own authorization server, or its trust domain.
     IssuerId,
+    /// A document or fact that supports something said of a vendor.
+    EvidenceId,
+    /// Something that was asked of a vendor.
+    RequestId,
+    /// A hard stop that two people let pass for a while.
+    ExceptionId,
+    /// Something wrong or missing at a vendor.
+    FindingId,
+    /// Work that somebody has to do.
+    TaskId,
 }
 
 impl IssuerId {
