@@ -4,7 +4,7 @@ mod authority;
 mod checks;
 mod endpoints;
 mod fetch;
-mod intel;
+pub mod intel;
 mod posting;
 mod reload;
 mod serve;

@@ -94,6 +94,69 @@ fn other_traces_are_read_to_their_ends() {
     }
 }
 
+/// With databases two prefixes of one network are one network; without them the report says in a line that nothing is known.
+#[test]
+fn databases_of_origin_tell_networks_and_countries() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.jsonl");
+    let line = |number: i64, address: &str| {
+        serde_json::json!({
+            "time": 1_795_000_000 + number * 60, "client": "acme", "endpoint": "records", "address": address,
+            "user_agent": "curl/8",
+        })
+        .to_string()
+    };
+    let addresses = ["192.0.2.1"; 20].iter().chain(&["198.51.100.7", "203.0.113.9"]);
+    let lines: Vec<String> = addresses.enumerate().map(|(at, address)| line(at as i64, address)).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let geo = folder.path().join("geo");
+    std::fs::create_dir(&geo).unwrap();
+    std::fs::write(
+        geo.join("asn.csv"),
+        "192.0.2.0,192.0.2.255,64500,Acme\n198.51.100.0,198.51.100.255,64500,Acme\n203.0.113.0,203.0.113.255,64501,Other\n",
+    )
+    .unwrap();
+    std::fs::write(
+        geo.join("country.csv"),
+        "192.0.2.0,192.0.2.255,DE\n198.51.100.0,198.51.100.255,DE\n203.0.113.0,203.0.113.255,US\n",
+    )
+    .unwrap();
+    let assumed = |report: &Value| report["assumed"][1].as_str().unwrap().to_owned();
+    let (without, page) = replayed(&path, &[]);
+    assert_eq!(without["counts"]["challenge"], 2, "each prefix is a network of its own: {without:#}");
+    assert!(assumed(&without).starts_with("Nothing is known of addresses"), "{without:#}");
+    assert!(page.contains("Nothing is known of addresses"));
+    let (with, page) = replayed(&path, &["--origin", geo.to_str().unwrap()]);
+    assert_eq!(with["counts"]["challenge"], 1, "{with:#}");
+    assert!(assumed(&with).contains("asn.csv") && assumed(&with).contains("country.csv"), "{with:#}");
+    let mark = &client(&with, "acme")["marks"][0];
+    assert_eq!(mark["address"], "203.0.113.9");
+    assert!(mark["why"].as_str().unwrap().contains("network AS64501 (US) instead of AS64500 (DE)"), "{mark}");
+    assert!(page.contains("AS64501 (US)"));
+    let said = |report: &Value, signal: &str| {
+        report["no_data"].as_array().unwrap().iter().any(|one| one["signal"] == signal)
+    };
+    assert!(said(&without, "impossible_movement") && !said(&with, "impossible_movement"), "{with:#}");
+    assert!(!geo.join("kept").exists(), "nothing is written");
+    for (name, content, expect) in [("empty", None, "no database"), ("broken", Some("x"), "can't be used")] {
+        let other = folder.path().join(name);
+        std::fs::create_dir(&other).unwrap();
+        if let Some(content) = content {
+            std::fs::write(other.join("country.mmdb"), content).unwrap();
+        }
+        let done = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .arg("replay")
+            .arg(&path)
+            .arg("--origin")
+            .arg(&other)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{error}");
+        assert!(error.contains(expect), "{error}");
+    }
+}
+
 /// Names of clients, endpoints and files are text on the page, whatever they look like.
 #[test]
 fn a_hostile_log_becomes_no_markup() {

@@ -42,8 +42,8 @@ pub struct Source {
 /// What is in use, and what stands beside it.
 pub struct Library {
     limits: Limits,
-    /// Folder of the last good copies.
-    kept: PathBuf,
+    /// Folder of the last good copies, where they are kept.
+    kept: Option<PathBuf>,
     shelf: ArcSwap<Vec<Shelved>>,
     books: Mutex<BTreeMap<String, Book>>,
     /// One look at a time; nobody who asks waits for it.
@@ -118,6 +118,16 @@ struct Seen {
 impl Library {
     /// Without anything in use yet; last good copies go to `kept`.
     pub fn new(kept: PathBuf, limits: Limits) -> Self {
+        Self::with(Some(kept), limits)
+    }
+
+    /// For one run that writes nothing: what can't be used when it is first read isn't there.
+    #[must_use]
+    pub fn without_copies(limits: Limits) -> Self {
+        Self::with(None, limits)
+    }
+
+    fn with(kept: Option<PathBuf>, limits: Limits) -> Self {
         Self { limits, kept, shelf: ArcSwap::default(), books: Mutex::default(), looking: Mutex::default() }
     }
 
@@ -183,8 +193,8 @@ impl Library {
         let before = books.len();
         books.retain(|name, _| {
             let stays = sources.iter().any(|source| source.name == *name);
-            if !stays {
-                kept::forget(&self.kept, name);
+            if let (false, Some(kept)) = (stays, &self.kept) {
+                kept::forget(kept, name);
             }
             stays
         });
@@ -219,7 +229,9 @@ impl Library {
             // It was written to while it was read: the next look reads it.
             Ok((.., before)) if seen_ok(&source.path) != Some(before) => return None,
             Ok((content, report, seen)) => {
-                kept::keep(&self.kept, &source.name, &source.path);
+                if let Some(kept) = &self.kept {
+                    kept::keep(kept, &source.name, &source.path);
+                }
                 let in_use = Use { report, as_of: as_of(seen, now), read: now, is_kept_copy: false };
                 tracing::info!(feed = source.name, entries = in_use.report.entries, "a feed was read");
                 Book {
@@ -247,7 +259,7 @@ impl Library {
         now: Timestamp,
     ) -> Book {
         let before = before.or_else(|| {
-            let path = kept::path(&self.kept, &source.name);
+            let path = kept::path(self.kept.as_ref()?, &source.name);
             let seen = seen(&path).ok()?;
             let (content, report) = read(source, &path, self.limits).ok()?;
             Some((Arc::new(content), Use { report, as_of: as_of(seen, now), read: now, is_kept_copy: true }))

@@ -1,6 +1,6 @@
-//! What would have made it pass: the fewest parts without which the score stays below the threshold.
+//! What would have made it pass, in words: which changes those are, the model says.
 
-use portcullis_risk::{Action, Cause, Part, RiskRecord, Signal};
+use portcullis_risk::{Action, Cause, Change, Reached, RiskRecord, Signal};
 
 /// Nothing where it passed, and would have.
 pub(super) fn would_have_passed(risk: &RiskRecord) -> Option<String> {
@@ -22,55 +22,18 @@ pub(super) fn would_have_passed(risk: &RiskRecord) -> Option<String> {
 }
 
 fn by_parts(risk: &RiskRecord) -> Option<String> {
-    let [challenge, deny, _] = risk.thresholds;
-    let acted = risk.action.max(risk.would);
-    let threshold = if acted == Action::Challenge { challenge } else { deny };
-    let counts = |part: &&Part| part.missing.is_none() && !(risk.action == acted && part.observed_only);
-    let mut parts: Vec<&Part> = risk.parts.iter().filter(counts).collect();
-    parts.sort_by_key(|part| std::cmp::Reverse(part.points));
-    let score: i64 = parts.iter().map(|part| i64::from(part.points)).sum();
-    let wanted = score - threshold.milli() + 1;
-    if wanted <= 0 {
-        // The evidence carried it, not the sum: the next lower bar is what counts then.
-        return None;
-    }
-    // What one exchange may count was cut already: so much of its parts changes nothing.
-    let cut: i64 =
-        parts.iter().filter(|part| part.signal == Signal::Cap).map(|part| -i64::from(part.points)).sum();
-    let (mut taken, mut gone, mut learnt) = (Vec::new(), 0_i64, 0_i64);
-    for part in parts.iter().filter(|part| part.points > 0 && part.signal != Signal::Floor) {
-        match is_capped(part.signal) {
-            true => learnt += i64::from(part.points),
-            false => gone += i64::from(part.points),
-        }
-        taken.push(**part);
-        if gone + (learnt - cut).max(0) >= wanted {
-            return Some(told(&taken));
-        }
-    }
-    None
+    let action = risk.action.max(risk.would);
+    let changes = portcullis_risk::changes(&Reached {
+        action,
+        parts: &risk.parts,
+        thresholds: risk.thresholds,
+        evidence: risk.evidence,
+        observed_too: risk.action != action,
+    });
+    (!changes.is_empty()).then(|| told(&changes))
 }
 
-/// Evidence of this very exchange, which the cap is about.
-fn is_capped(signal: Signal) -> bool {
-    use portcullis_risk::Family;
-    let fixed = [
-        Signal::Carried,
-        Signal::Cap,
-        Signal::Floor,
-        Signal::AddressListed,
-        Signal::Tor,
-        Signal::Hosting,
-        Signal::Movement,
-        Signal::Ja4Listed,
-        Signal::Ja4Misfit,
-        Signal::AlpnOdd,
-        Signal::SniOdd,
-    ];
-    matches!(signal.family(), Family::Behaviour | Family::Origin | Family::Tls) && !fixed.contains(&signal)
-}
-
-fn told(taken: &[Part]) -> String {
+fn told(taken: &[Change]) -> String {
     let each: Vec<String> = taken.iter().map(without).collect();
     match each.as_slice() {
         [one] => format!("it would have passed {one}"),
@@ -79,7 +42,8 @@ fn told(taken: &[Part]) -> String {
     }
 }
 
-fn without(part: &Part) -> String {
+fn without(change: &Change) -> String {
+    let part = &change.part;
     let words = |value| part.signal.unit().words(value);
     match (part.signal, words(part.usual).filter(|_| part.usual > 0), words(part.observed)) {
         (Signal::VendorPrior, _, _) => "as a client of a vendor that is assessed as good".to_owned(),

@@ -71,9 +71,9 @@ pub struct Read {
 /// Files that are named.
 const FILES_MAX: usize = 100;
 
-/// Makes the report of a log that was judged.
+/// Makes the report of a log that was judged. `origins` says in a sentence what was known of addresses.
 #[must_use]
-pub fn report(log: &Log, scored: &Scored, format: &str) -> Report {
+pub fn report(log: &Log, scored: &Scored, format: &str, origins: &str) -> Report {
     let mut order: Vec<usize> = (0..scored.clients.len()).collect();
     order.sort_by_key(|number| {
         let client = scored.clients.get(*number);
@@ -108,7 +108,7 @@ pub fn report(log: &Log, scored: &Scored, format: &str) -> Report {
         counts,
         causes,
         reasons,
-        assumed: assumed(scored.settings),
+        assumed: assumed(scored.settings, origins),
         no_data: no_data(scored),
         read: read(log, format),
         clients,
@@ -164,7 +164,7 @@ fn read(log: &Log, format: &str) -> Read {
     }
 }
 
-fn assumed(settings: Settings) -> Vec<String> {
+fn assumed(settings: Settings, origins: &str) -> Vec<String> {
     let answers = match settings.assume {
         Assume::Pass => {
             "Whoever would have been challenged is assumed to answer: the question is marked, and what follows is judged as \
@@ -177,6 +177,7 @@ fn assumed(settings: Settings) -> Vec<String> {
     };
     vec![
         answers.to_owned(),
+        origins.to_owned(),
         "The context that a client is first seen in is taken for its own. Each client is learnt from nothing: evidence is \
          only observed until a client is known for three days, while new contexts count from the first request on."
             .to_owned(),

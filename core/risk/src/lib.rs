@@ -53,7 +53,7 @@ pub use answer::AskedAhead;
 pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
 pub use client::{Answer, ClientRisk, Judgement};
 pub use constants::{Basis, CONSTANTS, Constant};
-pub use counterfactual::{Change, changes};
+pub use counterfactual::{Change, Reached, changes};
 pub use example::{example_outcome, example_record};
 pub use gossip::{SEGMENTS_MAX, Segment};
 pub use input::{

@@ -61,6 +61,7 @@ Examples:
   portcullis replay access.log access.log.1.gz --client-by user
   portcullis replay audit.log --client system:serviceaccount -o json
   portcullis replay edits.jsonl --map client=user --map endpoint=channel
+  portcullis replay access.log --origin portcullis-data/intel
 
 No server is needed, and nothing is changed. Formats: AWS CloudTrail, Kubernetes audit, access logs of
 nginx and Apache, and JSON lines of your own.";

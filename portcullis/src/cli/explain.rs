@@ -193,7 +193,7 @@ mod tests {
         let text = told(&found, Paint { on: false });
         for line in [
             "risk: it was asked for a fresh proof of its key, and forwarded nothing: 34.1 points",
-            "      it would have passed with about 40 records instead of 12,000 and as a client of",
+            "      it would have passed with about 40 records instead of 12,000\n",
             "     13.3  ████████████████  the records of a response, for this endpoint",
             "12,000 records, usually 40\n",
             "      0.0                    1 other thing as usual",

@@ -1,6 +1,7 @@
 //! `replay`: scores logs of others with the gate's own arithmetic, no gate in place.
 
 mod input;
+mod origins;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use portcullis_replay::page::page;
 use portcullis_replay::report::{Report, report};
 use portcullis_replay::{Assume, ClientBy, Format, Limits, Log, Mapping, Reading, Settings, score};
-use portcullis_risk::{OriginSource, Rules, Stakes};
+use portcullis_risk::{Rules, Stakes};
 
 use super::failure::Usage;
 use super::output::{Output, Paint, Style};
@@ -50,6 +51,9 @@ pub(super) struct Arguments {
     /// What a request can do at worst: it says at which score something is done
     #[arg(long, value_enum, default_value_t)]
     impact: Impact,
+    /// Folder of databases and feeds of addresses, as `make geo` fills it; without it those of the data folder, if there are any
+    #[arg(long, value_name = "DIR")]
+    origin: Option<PathBuf>,
     /// Requests that are kept in memory, 100 bytes each
     #[arg(long, default_value_t = Limits::default().calls_max, value_name = "N")]
     calls_max: usize,
@@ -97,6 +101,7 @@ pub(super) fn replay(place: &Place, out: &Output, arguments: &Arguments) -> Resu
         until_us: arguments.until.map_or(i64::MAX, |until| until.before(now).as_microsecond()),
         client: arguments.client.clone(),
     };
+    let origins = origins::Origins::of(place, arguments.origin.as_deref(), now)?;
     let progress = Progress::new();
     let limits = Limits { calls_max: arguments.calls_max, clients_max: arguments.clients_max };
     let mut log = Log::new(limits);
@@ -115,11 +120,11 @@ pub(super) fn replay(place: &Place, out: &Output, arguments: &Arguments) -> Resu
         },
     };
     let all = log.len().max(1);
-    let scored = score(&log, origins(place).as_ref(), settings, &mut |judged| {
+    let scored = score(&log, origins.library(), settings, &mut |judged| {
         progress.tell(&format!("scoring: {} %", judged * 100 / all));
     });
     progress.end();
-    let report = report(&log, &scored, &formats);
+    let report = report(&log, &scored, &formats, origins.said());
     if let Some(path) = &arguments.report {
         let made =
             format!("made by portcullis {} on {}", env!("CARGO_PKG_VERSION"), super::time::instant(now));
@@ -127,7 +132,7 @@ pub(super) fn replay(place: &Place, out: &Output, arguments: &Arguments) -> Resu
             .with_context(|| format!("can't write `{}`", path.display()))?;
         out.note(&format!("report: {}", path.display()));
     }
-    out.show(&report, |paint| told(&report, paint))?;
+    out.show(&report, |paint| told(&report, origins.said(), paint))?;
     Ok(Outcome::Done)
 }
 
@@ -151,12 +156,7 @@ fn nothing(log: &Log) -> anyhow::Error {
     )
 }
 
-/// What is known of addresses: without databases nothing, and the report says so.
-fn origins(_: &Place) -> Box<dyn OriginSource> {
-    Box::new(())
-}
-
-fn told(report: &Report, paint: Paint) -> String {
+fn told(report: &Report, origins: &str, paint: Paint) -> String {
     let mut text = String::new();
     for sentence in &report.summary {
         text.push_str(&format!("{sentence}\n"));
@@ -197,6 +197,7 @@ fn told(report: &Report, paint: Paint) -> String {
             report.clients.len() - CLIENTS_TOLD
         ));
     }
+    text.push_str(&format!("\n{}\n", paint.paint(origins, Style::Dim)));
     for example in &report.read.broken_examples {
         text.push_str(&format!("{}  {example}\n", paint.paint("not read", Style::Warning)));
     }

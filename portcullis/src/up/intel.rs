@@ -14,7 +14,16 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// The folder of feeds in a data directory. `PORTCULLIS_GEO` names another place of installed databases.
 pub fn folder(directory: &Path) -> Folder {
-    Folder::new(directory.join("intel"), std::env::var_os("PORTCULLIS_GEO").map(PathBuf::from))
+    Folder::new(directory.join("intel"), elsewhere())
+}
+
+/// What `PORTCULLIS_GEO` names, where there is no data directory.
+pub fn installed_elsewhere() -> Folder {
+    Folder::new(elsewhere().unwrap_or_else(|| PathBuf::from("/nonexistent")), elsewhere())
+}
+
+fn elsewhere() -> Option<PathBuf> {
+    std::env::var_os("PORTCULLIS_GEO").map(PathBuf::from)
 }
 
 /// Reads what was replaced, and holds what is in use.

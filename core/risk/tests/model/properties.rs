@@ -45,6 +45,12 @@ fn parts_sum_to_the_score_on_every_decision_of_a_long_run() {
         let (request, rules) = random(&mut numbers, at_us);
         let assessed = risk.before(&request, &peers, &rules);
         assert_eq!(assessed.parts.sum(true), assessed.score, "{assessed:?}");
+        let acting = assessed.parts.as_slice().iter().filter(|part| !part.observed_only);
+        let fixed = acting.filter(|part| !part.signal.is_evidence()).map(|part| Points(part.points.into()));
+        let [evidence, ..] = assessed.evidence;
+        if !assessed.parts.as_slice().is_empty() {
+            assert_eq!(fixed.sum::<Points>() + evidence, assessed.score, "{assessed:?}");
+        }
         most = most.max(assessed.parts.as_slice().len());
         marked += assessed.parts.as_slice().iter().filter(|part| part.observed_only).count();
         for part in assessed.parts.as_slice() {
