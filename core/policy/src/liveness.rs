@@ -317,6 +317,15 @@ impl Liveness {
         new
     }
 
+    /// Whether this key is registered for the client, and good. Whatever is asked about, nothing is kept of it.
+    #[must_use]
+    pub fn holds_key(&self, client: ClientId, thumbprint: &str, now_us: i64) -> bool {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.get(&client).and_then(|of_client| of_client.get(thumbprint)).is_some_and(|key| {
+            key.registered.load(Ordering::SeqCst) && now_us < key.until_us.load(Ordering::SeqCst)
+        })
+    }
+
     /// Takes over the terms of all clients' keys. Those that are gone are refused from now on, and
     /// forgotten once no token holds them.
     pub fn set_keys(&self, clients: &[ClientFacts]) {

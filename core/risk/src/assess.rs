@@ -224,11 +224,12 @@ impl ClientRisk {
         if over && (pair.passes > 0 || known) { self.admit_now(id, at_us, false) } else { owner }
     }
 
-    /// A pair that passed and isn't admitted yet.
-    pub(crate) fn on_probation(&self, owner: Owner) -> bool {
+    fn on_probation(&self, owner: Owner) -> bool {
         match owner {
             Owner::Admitted(_) => false,
-            Owner::Other(place) => self.contexts.pairs.get(place).is_some_and(|pair| pair.passes > 0),
+            Owner::Other(place) => {
+                self.contexts.pairs.get(place).is_some_and(|pair| self.contexts.is_on_probation(pair))
+            }
         }
     }
 

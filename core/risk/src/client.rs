@@ -140,6 +140,12 @@ impl ClientRisk {
         self.contexts.question(owner).open().map(|(asked_us, _)| asked_us)
     }
 
+    /// Since when it is open at least: what was made after this moment answers it, although it was asked again meanwhile.
+    #[must_use]
+    pub fn question_since(&self, context: &Context) -> Option<i64> {
+        self.contexts.question(self.contexts.find(&Id::of(context))?).since_us()
+    }
+
     /// Number of the last call that changed this state.
     #[must_use]
     pub fn step(&self) -> u64 {
@@ -165,7 +171,7 @@ impl ClientRisk {
             anchored_on: self.drift.sealed_on(),
             contexts_admitted: count(self.contexts.admitted().count()),
             contexts_on_probation: count(
-                self.contexts.pairs.iter().filter(|pair| pair.taken && pair.passes > 0).count(),
+                self.contexts.pairs.iter().filter(|pair| self.contexts.is_on_probation(pair)).count(),
             ),
             evidence: Points(evidence.into()),
             ..self.graduation.progress(self.day, self.calibration.sealed())

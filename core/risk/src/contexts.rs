@@ -161,6 +161,12 @@ impl Contexts {
         self.admitted().any(|slot| slot.id.same_place(id))
     }
 
+    /// A pair that passed and isn't admitted yet. Another key in a place that is admitted is no new pair: a client that
+    /// exchanges its keys, and is asked meanwhile, keeps its budget.
+    pub(crate) fn is_on_probation(&self, pair: &Pair) -> bool {
+        pair.taken && pair.passes > 0 && !self.knows_place(&pair.id)
+    }
+
     pub(crate) fn knows_key(&self, key: u64) -> bool {
         self.admitted().any(|slot| slot.id.key == key)
     }

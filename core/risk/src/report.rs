@@ -66,13 +66,15 @@ impl ClientRisk {
         let mut all: Vec<_> = admitted.collect();
         let Some(shared) = self.contexts.slots.get(SHARED) else { return all };
         let pairs = || self.contexts.pairs.iter().filter(|pair| pair.taken);
-        all.extend(pairs().filter(|pair| pair.passes > 0).map(|pair| ContextReport {
+        all.extend(pairs().filter(|pair| self.contexts.is_on_probation(pair)).map(|pair| ContextReport {
             last_us: pair.last_us,
             until_us: Some(pair.since_us.saturating_add(PROBATION_US)),
             question_us: asked(&pair.question),
             ..report(Place::Probation, &pair.id, &shared.evidence)
         }));
-        if let Some(last) = pairs().filter(|pair| pair.passes == 0).max_by_key(|pair| pair.last_us) {
+        if let Some(last) =
+            pairs().filter(|pair| !self.contexts.is_on_probation(pair)).max_by_key(|pair| pair.last_us)
+        {
             all.push(ContextReport {
                 last_us: last.last_us,
                 question_us: asked(&last.question),

@@ -21,8 +21,9 @@ use crate::core::Core;
 use crate::identify::{Caller, context};
 use crate::shared::Ready;
 
-/// A handshake, or a token where there is nothing better, that is no older counts as made for this request.
-const FRESH_US: i64 = 10_000_000;
+/// A handshake, a nonce for one purpose, or a token where there is nothing better, that is no older counts as made for this
+/// request.
+pub const FRESH_US: i64 = 10_000_000;
 
 /// What was judged, by what, and what came out.
 pub struct Assessed {
@@ -31,6 +32,8 @@ pub struct Assessed {
     pub assessment: Assessment,
     /// When the question that is open in this context was asked.
     pub question_us: Option<i64>,
+    /// By this very request.
+    pub asked_now: bool,
 }
 
 impl Assessed {
@@ -101,31 +104,41 @@ pub fn assess<B>(
     let money = money.at_stake(permit.route().facts.page_max, left);
     let mut before = facts(core, (connection, greeting), id, caller, permit, request, money);
     let peers = client.peers.load();
-    let (assessment, question_us) = client.risk.change(|risk| {
+    let (assessment, open_us, question_us) = client.risk.change(|risk| {
+        let open_us = risk.question(&before.context);
         if before.answer == Answered::No {
-            before.answer = answered(caller, greeting, risk.question(&before.context), before.at_us);
+            let since_us = risk.question_since(&before.context);
+            before.answer = answered(caller, greeting, since_us, before.at_us);
         }
         let assessment = risk.before(&before, &peers, &rules);
-        (assessment, risk.question(&before.context))
+        (assessment, open_us, risk.question(&before.context))
     });
-    Some(Assessed { rules, before, assessment, question_us })
+    let asked_now = question_us.is_some() && question_us != open_us;
+    Some(Assessed { rules, before, assessment, question_us, asked_now })
 }
 
-/// What this request is to the question that was asked at `question_us`, if one is open.
-fn answered(caller: &Caller, greeting: &Greeting, question_us: Option<i64>, now_us: i64) -> Answered {
+/// What this request is to the question that is open here since `since_us`, if one is.
+fn answered(caller: &Caller, greeting: &Greeting, since_us: Option<i64>, now_us: i64) -> Answered {
     let full_us = greeting.full_handshake_us;
-    match (Form::of(&caller.token), question_us) {
-        (Form::Nonce(_), Some(_)) if caller.proven.purpose_us == question_us => Answered::Valid,
-        (Form::Handshake, Some(asked_us)) if full_us.is_some_and(|full_us| full_us > asked_us) => {
+    match (Form::of(&caller.token), since_us) {
+        (Form::Nonce(_), Some(since_us)) if answers(caller.proven.purpose_us, since_us) => Answered::Valid,
+        (Form::Handshake, Some(since_us)) if full_us.is_some_and(|full_us| full_us > since_us) => {
             Answered::Valid
         }
         (Form::Handshake, None) if is_fresh(full_us, now_us) => Answered::Ahead,
         // To the second, as tokens say it.
-        (Form::Token, Some(asked_us)) if caller.token.claims.issued_at >= asked_us.div_euclid(1_000_000) => {
+        (Form::Token, Some(since_us)) if caller.token.claims.issued_at >= since_us.div_euclid(1_000_000) => {
             Answered::Valid
         }
         _ => Answered::No,
     }
+}
+
+/// Whether a nonce that was given in this very place for the purpose of `purpose_us` answers the question that is open since
+/// `since_us`. One of the moment before does, too: requests in flight were asked together, and the answer of one may be
+/// followed by a question before the others have given theirs.
+pub fn answers(purpose_us: Option<i64>, since_us: i64) -> bool {
+    purpose_us.is_some_and(|purpose_us| purpose_us >= since_us.saturating_sub(FRESH_US))
 }
 
 fn is_fresh(made_us: Option<i64>, now_us: i64) -> bool {
@@ -144,6 +157,7 @@ fn facts<B>(
 ) -> Before {
     let (token, route) = (&caller.token, permit.route());
     let now_us = core.now_us();
+    let critical = route.facts.impact == Impact::Critical;
     Before {
         at_us: now_us,
         sample: sample_of(id),
@@ -162,9 +176,10 @@ fn facts<B>(
             now_us.div_euclid(1_000_000),
         ),
         vendor: Known::NoData(Missing::NotAssessed),
-        stakes: Stakes { money, critical: route.facts.impact == Impact::Critical },
+        stakes: Stakes { money, critical },
         fresh_nonce: match Form::of(token) {
-            Form::Nonce(_) => caller.proven.is_single,
+            Form::Nonce(_) if critical => caller.proven.is_single,
+            Form::Nonce(_) => is_fresh(caller.proven.purpose_us, now_us),
             Form::Handshake => is_fresh(greeting.full_handshake_us, now_us),
             Form::Token => is_fresh(Some(token.claims.issued_at.saturating_mul(1_000_000)), now_us),
         },

@@ -12,7 +12,7 @@ use portcullis_policy::snapshot::Client;
 use portcullis_risk::{Action, Answered, Cause, Points};
 use portcullis_tokens::thumbprint::Thumbprint;
 
-use crate::assess::Assessed;
+use crate::assess::{Assessed, answers};
 use crate::connection::{Connection, Greeting};
 use crate::core::Core;
 use crate::identify::{Caller, KnownToken};
@@ -59,8 +59,8 @@ pub fn obey(
     let refusal = match it.action {
         Action::Allow | Action::Limit => return Ok(()),
         Action::Challenge => {
-            if assessed.question_us == Some(assessed.before.at_us) {
-                // Asked just now: streams of this context end.
+            if assessed.asked_now {
+                // Streams of this context end.
                 client.risk.turn();
                 core.wake_session(client.id, &caller.seen.session);
             }
@@ -116,7 +116,9 @@ fn challenged(
     let refusal = Refusal::from(reason);
     match Form::of(&caller.token) {
         Form::Nonce(key) => {
-            let purpose_us = assessed.question_us.unwrap_or_else(|| core.single_us());
+            // On a critical route each request must have one of its own, which answers a question, too.
+            let question_us = assessed.question_us.filter(|_| !assessed.before.stakes.critical);
+            let purpose_us = question_us.unwrap_or_else(|| core.single_us());
             let nonce = core.shared.nonces.issue_for(key, greeting.place.hash, purpose_us);
             refusal.challenged(Challenge::Dpop { error: "use_dpop_nonce" }).with_nonce(nonce)
         }
@@ -147,9 +149,9 @@ pub fn is_wrong_answer(
 ) -> bool {
     let Form::Nonce(key) = Form::of(&caller.token) else { return false };
     let good = core.shared.nonces.check_in(nonce, key, greeting.place.hash, core.now_seconds());
-    let Some(purpose_us) = good.and_then(|good| good.purpose_us) else { return false };
-    let open = client.risk.look(|risk| risk.question(&caller.seen.context)).flatten();
-    open == Some(purpose_us)
+    let purpose_us = good.and_then(|good| good.purpose_us);
+    let since_us = client.risk.look(|risk| risk.question_since(&caller.seen.context)).flatten();
+    since_us.is_some_and(|since_us| answers(purpose_us, since_us))
 }
 
 /// The caller of such a proof.

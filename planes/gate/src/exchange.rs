@@ -62,7 +62,7 @@ pub struct UnderRisk {
     turns: Cell<u64>,
 }
 
-/// A response that takes longer is a stream: a question that is asked meanwhile ends it, and leaves short ones alone.
+/// A response that takes longer is a stream: a question that is open then ends it, and leaves short ones alone.
 const STREAM_FROM_US: i64 = 1_000_000;
 
 impl UnderRisk {
@@ -145,8 +145,8 @@ impl Exchange {
         self.risk.as_ref().map(|risk| risk.score.as_str())
     }
 
-    /// Whether a question was asked in its context since it began. Then nothing more of a stream leaves; `is_stream` says that
-    /// it is one however short it was so far.
+    /// Whether a question that was asked in its context since it began is open. Then nothing more of a stream leaves;
+    /// `is_stream` says that it is one however short it was so far.
     pub fn is_challenged(&self, is_stream: bool) -> bool {
         let Some(risk) = &self.risk else { return false };
         let cell = &self.permit.client().risk;
@@ -155,12 +155,12 @@ impl Exchange {
             return false;
         }
         let asked = cell.look(|state| state.question(&self.caller.seen.context)).flatten();
-        let since = if is_stream { self.began_us } else { self.began_us + STREAM_FROM_US };
-        let challenged = asked.is_some_and(|asked_us| asked_us >= since);
-        if !challenged {
+        if asked.is_none_or(|asked_us| asked_us < self.began_us) {
             risk.turns.set(turns);
+            return false;
         }
-        challenged
+        // One that is short so far is looked at again: it may become long while nobody answers.
+        is_stream || self.core.now_us() >= self.began_us.saturating_add(STREAM_FROM_US)
     }
 
     /// Tells the client's state how it has ended, and does what follows.

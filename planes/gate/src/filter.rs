@@ -37,6 +37,8 @@ pub struct Filtered {
     /// Whether trailers may follow.
     trailers: bool,
     deadline: Pin<Box<Sleep>>,
+    /// A stream from its beginning: of events, or of messages.
+    is_stream: bool,
     stage: Stage,
     /// What was asked for, and not yet given away.
     peeked: Option<Option<Result<Frame<Bytes>, BoxError>>>,
@@ -57,6 +59,7 @@ impl Filtered {
         exchange: Rc<Exchange>,
         counting: Option<Counting>,
         reservation: Reservation,
+        is_stream: bool,
     ) -> Self {
         let seconds = exchange.permit.client().integration.limits.stream_seconds_max;
         let now_ms = exchange.core.monotonic_ms();
@@ -73,6 +76,7 @@ impl Filtered {
             trailers: counting.as_ref().is_none_or(|counting| counting.trailers),
             counter: counting.map(|counting| counting.counter),
             deadline: Box::pin(deadline),
+            is_stream,
             stage: Stage::Flowing,
             peeked: None,
             yielded: false,
@@ -115,7 +119,7 @@ impl Filtered {
         if self.deadline.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(self.out_of_time()));
         }
-        if self.inner.is_some() && self.outlet.exchange.is_challenged(false) {
+        if self.inner.is_some() && self.outlet.exchange.is_challenged(self.is_stream) {
             return Poll::Ready(Some(Err(self.cut_now(Reason::ChallengeOpen))));
         }
         let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };

@@ -252,8 +252,15 @@ fn answer(
     }
     head.version = Version::HTTP_11;
     let counting = counting.filter(|_| has_body);
-    let filtered = Filtered::new(body, Rc::clone(exchange), counting, reservation);
+    let is_stream = is_grpc(&head.headers) || is_event_stream(&head.headers);
+    let filtered = Filtered::new(body, Rc::clone(exchange), counting, reservation, is_stream);
     Ok(Response::from_parts(head, GateBody::Filtered(Box::new(filtered))))
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let name = b"text/event-stream";
+    let start = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..name.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 /// Takes out of a response what is only between the gate and the upstream, and our own names.

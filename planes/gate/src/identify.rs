@@ -411,6 +411,9 @@ impl Asking<'_> {
         });
         let nonces = &core.shared.nonces;
         match asked {
+            AskedAhead::Open { .. } | AskedAhead::Nothing if route.facts.impact == Impact::Critical => {
+                refusal.with_nonce(nonces.issue_for(bound, self.greeting.place.hash, core.single_us()))
+            }
             AskedAhead::Open { asked_us } => {
                 refusal.with_nonce(nonces.issue_for(bound, self.greeting.place.hash, asked_us))
             }
@@ -424,6 +427,14 @@ impl Asking<'_> {
     fn wrong(&self, proof: &str, refusal: Refusal) -> Refusal {
         let Ok(proof) = self.core.proof_headers.borrow().read(proof) else { return refusal };
         let (Some(client), Some(nonce)) = (self.client(), proof.nonce()) else { return refusal };
+        // Its own other key: it is being exchanged, and the client has not got its next token yet.
+        let signed_by = proof.jkt();
+        let liveness = &self.core.shared.liveness;
+        if signed_by != *self.bound
+            && liveness.holds_key(client.id, &signed_by.to_string(), self.core.now_us())
+        {
+            return refusal;
+        }
         if !challenge::is_wrong_answer(self.core, client, self.caller, self.greeting, nonce) {
             return refusal;
         }
@@ -541,8 +552,11 @@ pub fn check_matching(
         shared.replay.accept(slot, &verified.jkt, &name, share) == Acceptance::Accepted
     });
     let current = NonceSlot::at(now);
-    let fresh_nonce =
-        (slot != current || purpose_us.is_some()).then(|| shared.nonces.issue(&verified.jkt, now));
+    let fresh_nonce = if single {
+        Some(shared.nonces.issue_for(&verified.jkt, place, core.single_us()))
+    } else {
+        (slot != current || purpose_us.is_some()).then(|| shared.nonces.issue(&verified.jkt, now))
+    };
     let proven = Proven { purpose_us, is_single, ..Proven::default() };
     Ok(GoodProof { fresh_nonce, proven, new_header: verified.new_header })
 }

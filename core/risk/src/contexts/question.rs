@@ -57,6 +57,12 @@ impl Question {
         self.cause.filter(|_| self.asks > 0).map(|cause| (self.asked_us, cause))
     }
 
+    /// A moment that is no earlier than the one at which it was asked first: each time it was asked again came so much later.
+    pub(crate) fn since_us(&self) -> Option<i64> {
+        let again = i64::from(self.asks.saturating_sub(1));
+        self.open().map(|(asked_us, _)| asked_us.saturating_sub(again * QUESTION_US))
+    }
+
     pub(crate) fn ask(&mut self, cause: Asked, at_us: i64) {
         *self = Self { asked_us: at_us, asks: 1, cause: Some(cause), proved: false };
     }

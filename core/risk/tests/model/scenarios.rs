@@ -104,6 +104,8 @@ fn a_question_during_a_key_rotation_recovers() {
         request.context = rotated.context;
         let (assessed, ended) = client.exchange(&request, 25);
         assert!(assessed.action <= Action::Challenge && ended.is_some(), "{at}: {assessed:?}");
+        // However often it is asked there: a known place with another key is no new pair.
+        assert!(!assessed.probation, "{at}: {assessed:?}");
     }
     // After a day it is admitted, and learnt from.
     let mut request = super::world::usual(at_us + 2 * DAY, 1, &mut numbers);

@@ -1,78 +1,26 @@
 //! The question whether a caller still holds its key: who is asked, what answers, and what follows where nothing does.
 
-use std::cell::Cell;
+mod critical;
+mod rotation;
+mod tokens;
+mod unanswered;
+
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use http::Request;
 use portcullis_domain::decision::Verdict;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use portcullis_policy::policies::PolicyFacts;
 use portcullis_risk::{Action, Mode};
 
-use crate::support::client::{Answer, BOTH, Body, Connection, Protocol, With, get};
+use crate::support::client::{BOTH, Connection, Protocol, With, get};
 use crate::support::clock::HandClock;
-use crate::support::identity::{Certificate, Claims, ORIGIN, ProofKey, Who, who};
+use crate::support::identity::{Certificate, ProofKey, who};
+use crate::support::party::{PATH, Party};
 use crate::support::soon;
 use crate::support::world::World;
-
-const PATH: &str = "/records/1";
-
-/// A client with a DPoP key.
-struct Party {
-    key: Rc<ProofKey>,
-    token: String,
-    used: Cell<u32>,
-}
-
-impl Party {
-    fn new(world: &World, who: Who) -> Self {
-        Self::with(world, who, Rc::new(ProofKey::new()), 0)
-    }
-
-    fn with(world: &World, who: Who, key: Rc<ProofKey>, used: u32) -> Self {
-        let token = world.dpop_token(who, key.thumbprint());
-        Self { key, token, used: Cell::new(used) }
-    }
-
-    fn claims(&self, world: &World, nonce: &str) -> Claims {
-        self.used.set(self.used.get() + 1);
-        Claims {
-            method: "GET".to_owned(),
-            url: format!("{ORIGIN}{PATH}"),
-            issued_at: world.clock.wall().as_second(),
-            token_id: self.used.get().to_string(),
-            access_token: self.token.clone(),
-            nonce: Some(nonce.to_owned()),
-        }
-    }
-
-    /// A request with a proof by `key` over `nonce`.
-    fn asked_by(&self, world: &World, key: &ProofKey, nonce: &str) -> Request<Body> {
-        let proof = key.proof(&self.claims(world, nonce));
-        get(PATH).with("authorization", &format!("DPoP {}", self.token)).with("dpop", &proof)
-    }
-
-    fn asked(&self, world: &World, nonce: &str) -> Request<Body> {
-        self.asked_by(world, &self.key, nonce)
-    }
-
-    /// As clients do: what is answered with a nonce is sent once more.
-    async fn ask(&self, world: &World, connection: &mut Connection) -> Answer {
-        let first = connection.ask(self.asked(world, "AA")).await.unwrap();
-        let nonce = first.header("dpop-nonce").expect("a nonce").to_owned();
-        assert_eq!((first.status, first.reason().as_str()), (401, "proof_nonce"));
-        connection.ask(self.asked(world, &nonce)).await.unwrap()
-    }
-
-    /// A nonce that answers nothing, given where the client is at home.
-    async fn ordinary_nonce(&self, world: &World, home: &mut Connection) -> String {
-        let answer = home.ask(self.asked(world, "AA")).await.unwrap();
-        answer.header("dpop-nonce").unwrap().to_owned()
-    }
-}
 
 /// A connection from another network.
 async fn from_elsewhere(world: &World, protocol: Protocol) -> Connection {

@@ -8,6 +8,7 @@ pub mod grpc;
 pub mod identity;
 pub mod idp;
 pub mod known;
+pub mod party;
 pub mod seen;
 pub mod tap;
 pub mod upstream;

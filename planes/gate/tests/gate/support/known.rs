@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context as Digest, SHA256};
-use portcullis_risk::{ClientRisk, Context, Known};
+use portcullis_risk::{
+    After, Answered, Before, Binding, ClientRisk, Context, Endpoint, Identity, IssuedIn, Known, Missing,
+    Origin, Peers, Rules, Stakes, Standing, Tls,
+};
+use portcullis_tokens::thumbprint::Thumbprint;
 use portcullis_wire::client_hello::{Assembler, ClientHello, Progress};
 use portcullis_wire::ja4;
 use rustls::pki_types::ServerName;
@@ -14,7 +18,7 @@ use super::identity::who;
 /// Puts down, as a gate would have before, that every client was seen over both protocols.
 pub fn know_all(folder: &Path, connector: &Connector) {
     std::fs::create_dir_all(folder).unwrap();
-    let contexts = BOTH.map(|protocol| context(connector, protocol));
+    let contexts = BOTH.map(|protocol| context(connector, protocol, None));
     for (vendor, client) in (1..=6).flat_map(|vendor| (1..=3).map(move |client| (vendor, client))) {
         let mut state = ClientRisk::new();
         for context in &contexts {
@@ -25,13 +29,70 @@ pub fn know_all(folder: &Path, connector: &Connector) {
     }
 }
 
-/// A context of some other key: what is known of a place counts for all keys there.
-fn context(connector: &Connector, protocol: Protocol) -> Context {
+/// A client that has worked by this key for so long, from where the tests' clients speak, that evidence is acted on: a page
+/// of records each minute, and nothing else, for six days that end an hour ago.
+pub fn graduated(connector: &Connector, protocol: Protocol, key: Thumbprint, now_us: i64) -> Box<ClientRisk> {
+    const SECOND: i64 = 1_000_000;
+    let context = context(connector, protocol, Some(key));
+    let mut state = Box::new(ClientRisk::new());
+    let (peers, rules) = (Peers::default(), Rules::default());
+    for day in (1..=6).rev() {
+        for at in 0..250 {
+            let at_us = now_us - (day * 86_400 - 3_600 - at * 60) * SECOND;
+            let usual = usual(context, at_us);
+            let assessed = state.before(&usual, &peers, &rules);
+            let end = After {
+                at_us: at_us + 30_000,
+                status: 200,
+                request_bytes: 0,
+                response_bytes: 2_000,
+                records: Known::Is(20),
+            };
+            state.after(assessed.ticket, &end, &peers, &rules);
+        }
+    }
+    assert_eq!(state.standing(), Standing::Challenge, "{:?}", state.progress());
+    state
+}
+
+/// What it asks for each minute; whatever is asked of it, it has answered.
+fn usual(context: Context, at_us: i64) -> Before {
+    Before {
+        at_us,
+        sample: 0,
+        context,
+        issued_in: IssuedIn::SameContext,
+        endpoint: Endpoint(7),
+        request_bytes: 0,
+        object: Known::NoData(Missing::NotAsked),
+        identity: Identity {
+            binding: Binding::Dpop,
+            token_age_seconds: Known::Is(60),
+            key_age_seconds: Known::Is(864_000),
+            rotation_overdue: false,
+        },
+        origin: Origin::UNKNOWN,
+        tls: Tls {
+            listed: Known::NoData(Missing::NoDatabase),
+            misfit: Known::NoData(Missing::NotAsked),
+            alpn_odd: Known::Is(false),
+            sni_odd: Known::Is(false),
+        },
+        posture: Known::NoData(Missing::NotAsked),
+        vendor: Known::NoData(Missing::NotAssessed),
+        stakes: Stakes { money: 10_000, critical: false },
+        fresh_nonce: false,
+        answer: Answered::Ahead,
+    }
+}
+
+/// A context of this key, or of some other: what is known of a place counts for all keys there.
+pub fn context(connector: &Connector, protocol: Protocol, key: Option<Thumbprint>) -> Context {
     let hello = hello(connector, protocol);
     let ja4 = ja4::context_key(&hello).to_string();
     let network = "127.0.0.0/24";
     Context {
-        key: 1,
+        key: key.map_or(1, |key| hash("key", &key.to_string())),
         ja4: Known::Is(hash("ja4", &ja4)),
         network: hash("network", network),
         prefix: hash("prefix", network),
