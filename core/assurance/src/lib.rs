@@ -15,6 +15,7 @@ pub mod dossier;
 pub mod entity;
 pub mod evidence;
 pub mod exposure;
+pub mod names;
 pub mod order;
 pub mod request;
 pub mod screening;
