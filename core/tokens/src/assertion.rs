@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::claims::{self, ClaimError};
+use crate::claims::{self, CLAIM_BYTES_MAX, ClaimError};
 use crate::json::{self, Member, shown};
 use crate::jwk::VerifyingKey;
 use crate::jws::{Algorithm, Compact, JwsError, SignatureError};
@@ -11,8 +11,6 @@ use crate::thumbprint::Thumbprint;
 
 /// The longest assertion that is read.
 pub const ASSERTION_BYTES_MAX: usize = 8 * 1024;
-/// The longest `sub`, `aud` and `jti`.
-pub const CLAIM_BYTES_MAX: usize = 512;
 /// The most keys that are tried for an assertion: two while rotating, and as many in reserve.
 pub const KEYS_TRIED_MAX: usize = 4;
 

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::json::Member;
+use crate::json::{Member, shown};
+
+/// The longest `iss`, `sub`, `aud` and `jti` of what a client signs.
+pub(crate) const CLAIM_BYTES_MAX: usize = 512;
 
 /// A claim that is absent or of the wrong shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +14,28 @@ pub enum ClaimError {
     Missing { name: &'static str },
     #[error("the claim `{name}` is malformed, hint: it must be {wanted}")]
     Malformed { name: &'static str, wanted: &'static str },
+}
+
+/// A claim that says another thing than it must. Both texts are safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is `{found}`, hint: set it to `{expected}`")]
+pub struct Mismatch {
+    pub name: &'static str,
+    pub found: String,
+    pub expected: String,
+}
+
+/// A string that must be there and be `expected`.
+pub(crate) fn same<E: From<ClaimError> + From<Mismatch>>(
+    claim: Option<&Member<'_>>,
+    name: &'static str,
+    expected: &str,
+) -> Result<(), E> {
+    let found = text(claim, name, CLAIM_BYTES_MAX)?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(Mismatch { name, found: shown(found), expected: shown(expected) }.into())
 }
 
 /// A string that must be there, of 1 to `bytes_max` bytes.
@@ -81,6 +106,31 @@ mod tests {
         check(json!(u64::MAX), None);
         check(json!("1562262616"), None);
         check(json!(null), None);
+    }
+
+    #[test]
+    fn a_claim_that_names_another_says_both() {
+        #[derive(Debug, PartialEq)]
+        enum Refused {
+            Claim(ClaimError),
+            Mismatch(Mismatch),
+        }
+        impl From<ClaimError> for Refused {
+            fn from(error: ClaimError) -> Self {
+                Self::Claim(error)
+            }
+        }
+        impl From<Mismatch> for Refused {
+            fn from(mismatch: Mismatch) -> Self {
+                Self::Mismatch(mismatch)
+            }
+        }
+        let [iss, aud] = json::named(br#"{"iss": "robot"}"#, ["iss", "aud"]).unwrap();
+        assert_eq!(same::<Refused>(iss.as_ref(), "iss", "robot"), Ok(()));
+        let mismatch = Mismatch { name: "iss", found: "robot".into(), expected: "Robot".into() };
+        assert_eq!(same(iss.as_ref(), "iss", "Robot"), Err(Refused::Mismatch(mismatch)));
+        let missing = ClaimError::Missing { name: "aud" };
+        assert_eq!(same(aud.as_ref(), "aud", "robot"), Err(Refused::Claim(missing)));
     }
 
     #[test]

@@ -118,6 +118,17 @@ impl<'a> Compact<'a> {
         Ok(Self { header, payload, signing_input: segments.signing_input, signature })
     }
 
+    /// Whether its header says `typ`: media types are compared without regard to case (RFC 7515, section 4.1.9).
+    ///
+    /// # Errors
+    /// What it says instead, safe to show.
+    pub(crate) fn is_typed(&self, typ: &str) -> Result<(), String> {
+        match self.header.typ.as_deref() {
+            Some(found) if found.eq_ignore_ascii_case(typ) => Ok(()),
+            other => Err(shown(other.unwrap_or_default())),
+        }
+    }
+
     /// The payload as a JSON object. Not to be believed before [`Compact::verify`].
     ///
     /// # Errors

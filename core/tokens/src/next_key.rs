@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::claims::{self, ClaimError};
-use crate::json::{self, Member, shown};
+use crate::claims::{self, CLAIM_BYTES_MAX, ClaimError, Mismatch};
+use crate::json::{self, Member};
 use crate::jwk::{Jwk, JwkError, VerifyingKey};
 use crate::jws::{Algorithm, Compact, JwsError, Segments, SignatureError, part};
 use crate::signing::{SigningError, SigningKey};
@@ -20,7 +20,6 @@ pub const TYPE: &str = "portcullis-next-key+jwt";
 pub const NEXT_KEY_BYTES_MAX: usize = 16 * 1024;
 /// How far ahead `exp` may be.
 pub const LIFETIME_SECONDS_MAX: i64 = 300;
-const CLAIM_BYTES_MAX: usize = 512;
 
 const PERMITTED: [Algorithm; 4] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256];
 
@@ -65,8 +64,8 @@ pub enum NextKeyError {
     Key(#[from] JwkError),
     #[error("the next key's proof: {0}")]
     Claim(#[from] ClaimError),
-    #[error("`{name}` of the next key's proof is `{found}`, hint: set it to `{expected}`")]
-    Mismatch { name: &'static str, found: String, expected: String },
+    #[error("`{}` of the next key's proof is `{}`, hint: set it to `{}`", .0.name, .0.found, .0.expected)]
+    Mismatch(#[from] Mismatch),
     #[error("the next key's proof names a key that it replaces, hint: leave `cur` out, there is none yet")]
     CurrentKey,
     #[error(
@@ -95,10 +94,7 @@ impl<'a> NextKey<'a> {
     /// [`NextKeyError`]: not a JWS of this type, or without one public key in its header.
     pub fn parse(text: &'a str) -> Result<Self, NextKeyError> {
         let compact = Compact::parse(text, NEXT_KEY_BYTES_MAX, &PERMITTED)?;
-        match compact.header.typ.as_deref() {
-            Some(typ) if typ.eq_ignore_ascii_case(TYPE) => {}
-            other => return Err(NextKeyError::Type { found: shown(other.unwrap_or_default()) }),
-        }
+        compact.is_typed(TYPE).map_err(|found| NextKeyError::Type { found })?;
         let holder = match (&compact.header.jwk, chain(text)?) {
             (None, None) => return Err(NextKeyError::KeyMissing),
             (Some(_), Some(_)) => return Err(NextKeyError::TwoKeys),
@@ -136,11 +132,11 @@ impl<'a> NextKey<'a> {
         let claims = json::named(&self.compact.payload, names);
         let [iss, sub, aud, jti, iat, exp, cur] =
             claims.map_err(|reason| JwsError::Json { part: "payload", reason })?;
-        same("iss", iss.as_ref(), expected.client_id)?;
-        same("sub", sub.as_ref(), expected.client_id)?;
-        same("aud", aud.as_ref(), expected.audience)?;
+        claims::same::<NextKeyError>(iss.as_ref(), "iss", expected.client_id)?;
+        claims::same::<NextKeyError>(sub.as_ref(), "sub", expected.client_id)?;
+        claims::same::<NextKeyError>(aud.as_ref(), "aud", expected.audience)?;
         match (expected.current, &cur) {
-            (Some(current), cur) => same("cur", cur.as_ref(), current)?,
+            (Some(current), cur) => claims::same::<NextKeyError>(cur.as_ref(), "cur", current)?,
             (None, Some(_)) => return Err(NextKeyError::CurrentKey),
             (None, None) => {}
         }
@@ -173,14 +169,6 @@ fn chain(text: &str) -> Result<Option<Vec<u8>>, NextKeyError> {
         }
         Some(_) => Err(NextKeyError::Chain),
     }
-}
-
-fn same(name: &'static str, claim: Option<&Member<'_>>, expected: &str) -> Result<(), NextKeyError> {
-    let found = claims::text(claim, name, CLAIM_BYTES_MAX)?;
-    if found == expected {
-        return Ok(());
-    }
-    Err(NextKeyError::Mismatch { name, found: shown(found), expected: shown(expected) })
 }
 
 /// What a new proof says.

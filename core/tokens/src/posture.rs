@@ -7,7 +7,7 @@ use portcullis_domain::spec::posture::{NAMED_MAX, is_digest, is_fact_name, is_so
 use serde_json::{Map, Value};
 
 use crate::assertion::{RegisteredKey, signer};
-use crate::claims::{self, ClaimError};
+use crate::claims::{self, CLAIM_BYTES_MAX, ClaimError, Mismatch};
 use crate::json::{self, Member, shown};
 use crate::jws::{Algorithm, Compact, JwsError};
 use crate::signing::{SigningError, SigningKey};
@@ -20,7 +20,6 @@ pub const STATEMENT_BYTES_MAX: usize = 63 * 1024;
 pub const LIFETIME_SECONDS_MAX: i64 = 86_400;
 /// How old a statement may be when it comes; its `jti` has to be remembered for as long.
 pub const FRESH_SECONDS: i64 = 300;
-const CLAIM_BYTES_MAX: usize = 512;
 /// The longest version, and the longest word on where a key is kept.
 const WORD_BYTES_MAX: usize = 256;
 
@@ -61,8 +60,8 @@ pub enum PostureError {
     EmbeddedKey,
     #[error("the statement: {0}")]
     Claim(#[from] ClaimError),
-    #[error("`{name}` of the statement is `{found}`, hint: set it to `{expected}`")]
-    Mismatch { name: &'static str, found: String, expected: String },
+    #[error("`{}` of the statement is `{}`, hint: set it to `{}`", .0.name, .0.found, .0.expected)]
+    Mismatch(#[from] Mismatch),
     #[error("the statement expired {seconds} s ago, hint: make one when it is sent, and set the clock")]
     Expired { seconds: i64 },
     #[error(
@@ -91,10 +90,7 @@ impl<'a> SignedPosture<'a> {
     /// [`PostureError`]: not a JWS of this type.
     pub fn parse(text: &'a str) -> Result<Self, PostureError> {
         let compact = Compact::parse(text, STATEMENT_BYTES_MAX, &PERMITTED)?;
-        match compact.header.typ.as_deref() {
-            Some(typ) if typ.eq_ignore_ascii_case(TYPE) => {}
-            other => return Err(PostureError::Type { found: shown(other.unwrap_or_default()) }),
-        }
+        compact.is_typed(TYPE).map_err(|found| PostureError::Type { found })?;
         if compact.header.jwk.is_some() {
             return Err(PostureError::EmbeddedKey);
         }
@@ -120,9 +116,9 @@ impl<'a> SignedPosture<'a> {
         expected: &ExpectedPosture<'_>,
     ) -> Result<VerifiedPosture, PostureError> {
         let [iss, sub, aud, jti, iat, exp] = self.named(["iss", "sub", "aud", "jti", "iat", "exp"])?;
-        same("iss", iss.as_ref(), expected.client_id)?;
-        same("sub", sub.as_ref(), expected.client_id)?;
-        same("aud", aud.as_ref(), expected.audience)?;
+        claims::same::<PostureError>(iss.as_ref(), "iss", expected.client_id)?;
+        claims::same::<PostureError>(sub.as_ref(), "sub", expected.client_id)?;
+        claims::same::<PostureError>(aud.as_ref(), "aud", expected.audience)?;
         let token_id = claims::text(jti.as_ref(), "jti", CLAIM_BYTES_MAX)?.to_owned();
         let issued_at = claims::date(iat.as_ref(), "iat")?;
         let expires_at = claims::date(exp.as_ref(), "exp")?;
@@ -139,14 +135,6 @@ impl<'a> SignedPosture<'a> {
         let found = json::named(&self.0.payload, names);
         Ok(found.map_err(|reason| JwsError::Json { part: "payload", reason })?)
     }
-}
-
-fn same(name: &'static str, claim: Option<&Member<'_>>, expected: &str) -> Result<(), PostureError> {
-    let found = claims::text(claim, name, CLAIM_BYTES_MAX)?;
-    if found == expected {
-        return Ok(());
-    }
-    Err(PostureError::Mismatch { name, found: shown(found), expected: shown(expected) })
 }
 
 fn check_times(issued_at: i64, expires_at: i64, expected: &ExpectedPosture<'_>) -> Result<(), PostureError> {
