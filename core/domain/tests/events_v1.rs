@@ -24,6 +24,7 @@ use portcullis_domain::ids::{
 use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::personal::Personal;
 use portcullis_domain::posture::PushedWord;
+use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
 use portcullis_risk::{Context, Judgement, Known, Missing};
@@ -355,6 +356,14 @@ fn one_of_each() -> Vec<Event> {
             vendor: VendorId(id(4)),
             entry: Entry { change: Change::Admitted, by: Some(operator), time },
         }),
+        severed(
+            Target::Session { client, session: "session-1".into() },
+            &[],
+            Cause::Risk {
+                decision: DecisionId::new(1_795_000_000_123, [9; 10]),
+                reason: Reason::ChallengeFailed,
+            },
+        ),
     ]
 }
 
