@@ -119,6 +119,10 @@ pub struct SeverOrder {
     pub target: Target,
     pub epoch: u64,
     pub keys: Vec<String>,
+    /// The decision by which a gate has closed it by itself, where that is the cause. There, what this decision let leave still
+    /// leaves, within the time that it has for that; an operator's order has no such exception.
+    #[serde(default)]
+    pub closed_by: Option<DecisionId>,
 }
 
 /// What was closed. Sent when every core has confirmed: nothing is handed to the kernel after it.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Severance;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
@@ -117,8 +118,9 @@ impl Gates {
         self.all().into_iter().map(status).collect()
     }
 
-    /// Has every gate close what a severance names, and waits for each one's word.
-    pub async fn sever(&self, severance: &Severance) -> Reports {
+    /// Has every gate close what a severance names, and waits for each one's word. One of them may have closed it by itself,
+    /// for the decision `closed_by`.
+    pub async fn sever(&self, severance: &Severance, closed_by: Option<DecisionId>) -> Reports {
         self.order(|order| {
             ToGate::Sever(SeverOrder {
                 order,
@@ -126,6 +128,7 @@ impl Gates {
                 target: severance.target.clone(),
                 epoch: severance.epoch,
                 keys: severance.keys.clone(),
+                closed_by,
             })
         })
         .await

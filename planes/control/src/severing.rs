@@ -11,6 +11,7 @@ use portcullis_api::severing::{
     SeveranceView,
 };
 use portcullis_domain::command::{Command, Refusal, Seen};
+use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{Cause, Event, Severance};
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::state::State;
@@ -120,8 +121,15 @@ impl Core {
     }
 
     /// Has the gates close, and what lasts take it down: both at the same time.
-    pub async fn enforce(self: &Arc<Self>, gates: &Gates, severance: &Severance) -> (Reports, Held) {
-        tokio::join!(gates.sever(severance), self.hold(severance))
+    ///
+    /// `closed_by` is the decision for which a gate has closed it by itself.
+    pub async fn enforce(
+        self: &Arc<Self>,
+        gates: &Gates,
+        severance: &Severance,
+        closed_by: Option<DecisionId>,
+    ) -> (Reports, Held) {
+        tokio::join!(gates.sever(severance, closed_by), self.hold(severance))
     }
 
     async fn hold(self: &Arc<Self>, severance: &Severance) -> Held {

@@ -94,7 +94,7 @@ fn sever(
     };
     client.risk.turn();
     core.cut_session(client.id, &caller.seen.session, id, reason, Some(connection.number));
-    connection.cut_when_said(core.monotonic_ms() + CUT_GRACE_MS);
+    connection.cut_when_delivered(id, core.monotonic_ms() + CUT_GRACE_MS);
     Refusal::from(reason).and_close()
 }
 

@@ -92,8 +92,8 @@ pub struct Connection {
     ended: Notify,
     /// Reset it once everything handed over has left, or at this monotonic time at the latest.
     closing_by_ms: Cell<Option<u64>>,
-    /// The request under way has closed its own context: only the answer that says so still leaves.
-    says_last: Cell<bool>,
+    /// Requests under way that have closed their own key or context: what was granted to them still leaves, and nothing else.
+    closed_by: RefCell<Vec<DecisionId>>,
     outstayed: Cell<bool>,
     /// When the last request began, or the handshake ended, in monotonic time.
     asked_ms: Cell<Option<u64>>,
@@ -132,7 +132,7 @@ impl Connection {
             departures: Departures::default(),
             ended: Notify::new(),
             closing_by_ms: Cell::new(None),
-            says_last: Cell::new(false),
+            closed_by: RefCell::default(),
             outstayed: Cell::new(false),
             asked_ms: Cell::new(None),
             due_ms: Cell::new(None),
@@ -282,11 +282,21 @@ impl Connection {
         self.closing_by_ms.set(Some(sooner));
     }
 
-    /// As [`Self::cut_when_clear`], where nothing but a refusal is to leave: the order to close this context everywhere, which
-    /// comes back from control, doesn't outrun it.
-    pub fn cut_when_said(&self, by_ms: u64) {
-        self.says_last.set(true);
+    /// As [`Self::cut_when_clear`], after the decision `id` has closed its own key or context: the order to close that
+    /// everywhere, which comes back from control, doesn't outrun what `id` has let leave.
+    pub fn cut_when_delivered(&self, id: DecisionId, by_ms: u64) {
+        self.closed_by.borrow_mut().push(id);
         self.cut_when_clear(by_ms);
+    }
+
+    /// Whether `order` only repeats what a decision on this very connection has done.
+    fn has_obeyed(&self, order: &SeverOrder) -> bool {
+        order.closed_by.is_some_and(|id| self.closed_by.borrow().contains(&id))
+    }
+
+    /// Whether a decision of its own ends it, once what was granted has left.
+    fn is_closing_itself(&self) -> bool {
+        !self.closed_by.borrow().is_empty()
     }
 
     pub fn closing_by_ms(&self) -> Option<u64> {

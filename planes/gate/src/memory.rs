@@ -222,6 +222,7 @@ mod tests {
             target,
             epoch,
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            closed_by: None,
         }
     }
 

@@ -116,7 +116,7 @@ impl Outlet {
         self.exchange.end(Ending::Cut, Reason::RecordsCut);
         let core = &self.exchange.core;
         let connection = &self.exchange.connection;
-        connection.cut_when_clear(core.monotonic_ms() + CUT_GRACE_MS);
+        connection.cut_when_delivered(self.exchange.id, core.monotonic_ms() + CUT_GRACE_MS);
         let keys = self.exchange.caller.token.keys.clone();
         core.cut_keys(self.exchange.permit.client().id, keys, self.exchange.id, connection.number);
     }

@@ -82,7 +82,7 @@ impl Control {
         let Some(closed) = closed else { return Err(ExecuteError::Stopping) };
         let control = self.clone();
         let finish = self.0.core.runtime.spawn(async move {
-            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
+            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance, None).await;
             let took = clock.monotonic().saturating_sub(arrived);
             let times = Times { requested_at, finished_at: clock.now(), took };
             severing::receipt(&control.state(), closed, reports, held, &times)
@@ -127,7 +127,7 @@ impl Control {
         let closed = self.0.core.close(Command::CutKey { client, keys, decision }, &self.0.seen);
         let Ok(Some(closed)) = closed else { return };
         let control = self.clone();
-        self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await });
+        self.0.core.runtime.spawn(async move { control.enforce_alone(closed, Some(decision)).await });
     }
 
     /// Likewise of a context.
@@ -142,7 +142,7 @@ impl Control {
         let closed = self.0.core.close(command, &self.0.seen);
         let Ok(Some(closed)) = closed else { return };
         let control = self.clone();
-        self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await });
+        self.0.core.runtime.spawn(async move { control.enforce_alone(closed, Some(decision)).await });
     }
 
     /// Severs for no operator. Goes on to the end even when the caller has gone.
@@ -150,7 +150,7 @@ impl Control {
         let Some(closed) = self.0.core.close(command, &self.0.seen)? else { return Ok(()) };
         let control = self.clone();
         // Broken off only with the process.
-        let _ = self.0.core.runtime.spawn(async move { control.enforce_alone(closed).await }).await;
+        let _ = self.0.core.runtime.spawn(async move { control.enforce_alone(closed, None).await }).await;
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl Control {
             tracing::warn!(%severance, target = self.state().name_of(&closed.severance.target), "a gate remembers a severance that the ledger does not hold: it is in force again");
             let control = self.clone();
             self.0.core.runtime.spawn(async move {
-                let (_, held) = control.0.core.enforce(&control.0.gates, &closed.severance).await;
+                let (_, held) = control.0.core.enforce(&control.0.gates, &closed.severance, None).await;
                 if held == Held::Nothing {
                     tracing::error!(severance = %closed.severance.id, "what a gate remembers is not recorded");
                 }
@@ -176,8 +176,8 @@ impl Control {
     }
 
     /// Nobody waits for a receipt.
-    async fn enforce_alone(&self, closed: severing::Closed) {
-        let (reports, held) = self.0.core.enforce(&self.0.gates, &closed.severance).await;
+    async fn enforce_alone(&self, closed: severing::Closed, closed_by: Option<DecisionId>) {
+        let (reports, held) = self.0.core.enforce(&self.0.gates, &closed.severance, closed_by).await;
         if held == Held::Nothing || !reports.silent.is_empty() {
             tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a severance does not hold everywhere, or is not recorded");
         }

@@ -93,7 +93,7 @@ impl Control {
 
     /// Has every gate refuse what `severance` names, and says what each has cut.
     pub(crate) async fn sever_gates(&self, severance: &Severance) -> Reports {
-        self.0.gates.sever(severance).await
+        self.0.gates.sever(severance, None).await
     }
 
     /// Names of the gates that don't decide by the ledger of `size` within `wait`.

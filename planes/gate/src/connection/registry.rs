@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::reason::Reason;
-use portcullis_domain::target::Target;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 
 use super::Connection;
@@ -56,8 +55,7 @@ impl Registry {
     pub fn sever(&self, order: &SeverOrder, elapsed_us: impl Fn() -> u64) -> Vec<CutConnection> {
         let mut cut = Vec::new();
         for connection in self.connections.borrow().values() {
-            let spared = connection.says_last.get() && matches!(order.target, Target::Session { .. });
-            if connection.is_target(order) && !connection.is_cut() && !spared {
+            if connection.is_target(order) && !connection.is_cut() && !connection.has_obeyed(order) {
                 connection.cut();
                 cut.extend(connection.report(elapsed_us()));
             }
@@ -72,9 +70,10 @@ impl Registry {
         cut
     }
 
-    /// Cuts a connection whose owner may not go on, for `reason`.
+    /// Cuts a connection whose owner may not go on, for `reason`. One that ends itself may first deliver what it was granted;
+    /// where it has to go at once, an order says so.
     pub fn cut(&self, connection: &Rc<Connection>, reason: Reason, now_ms: u64) {
-        if connection.is_cut() {
+        if connection.is_cut() || connection.is_closing_itself() && reason.is_severance() {
             return;
         }
         connection.cut();
@@ -128,7 +127,8 @@ impl Registry {
     /// Cuts what has come to its end: terms that are over, owners that are gone, cuts that waited long enough.
     pub fn sweep(&self, now_us: i64, now_ms: u64) {
         for connection in self.connections.borrow().values() {
-            if let Some(reason) = connection.end_of_life(now_us) {
+            let waits = |reason: &Reason| connection.is_closing_itself() && reason.is_severance();
+            if let Some(reason) = connection.end_of_life(now_us).filter(|reason| !waits(reason)) {
                 self.cut(connection, reason, now_ms);
             } else if connection.is_overdue(now_ms)
                 || connection.is_idle_stranger(now_ms)

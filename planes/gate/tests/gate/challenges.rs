@@ -102,7 +102,7 @@ async fn the_order_to_close_a_context_does_not_outrun_the_answer_that_says_so() 
     let cut = world.control.wait("a session", |seen| seen.sessions_cut.first().cloned()).await;
     // As control does, to all gates.
     let target = Target::Session { client: cut.0, session: cut.1 };
-    let report = world.sever(1, target, 0, Vec::new()).await;
+    let report = world.sever_for(cut.2, target, 0, Vec::new()).await;
     assert!(report.connections.is_empty(), "{report:?}");
     let answer = answer.await.unwrap().unwrap();
     assert_eq!((answer.status, answer.reason().as_str()), (403, "challenge_failed"));

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use portcullis_domain::decision::Ending;
 use portcullis_domain::reason::Reason;
+use portcullis_domain::target::Target;
 
 use crate::support::bystander::Bystander;
 use crate::support::client::{Answer, BOTH, Protocol, With, get};
@@ -67,6 +68,43 @@ async fn a_slow_stream_is_cut_too() {
     assert!(cut.broke_off.is_some());
     check_severed(&world, &certificate, &cut).await;
     println!("served {} requests of another vendor meanwhile", bystander.served().await);
+}
+
+/// A client that reads late still gets what the limit has let leave, though control's order to close the key everywhere, or the
+/// whole client, has come back before; but an operator's order ends it at once.
+#[tokio::test]
+async fn the_order_to_close_a_key_does_not_outrun_the_records_that_count() {
+    for protocol in BOTH {
+        for by_operator in [false, true] {
+            for whole_client in [false, true] {
+                let world = Arc::new(World::new().await);
+                let (mut connection, token, certificate) = world.client(who(1, 1), protocol).await;
+                let asked = get("/records/1?n=60000&format=json").bearer(&token);
+                let answer = connection.send(asked).await.unwrap();
+                let answer = tokio::spawn(Answer::read(answer));
+                let (client, keys, decision) =
+                    world.control.wait("a closed key", |seen| seen.keys_cut.first().cloned()).await;
+                assert_eq!(keys, [certificate.thumbprint().to_string()]);
+                let (target, epoch) = match (whole_client, keys.first()) {
+                    (false, Some(key)) => (Target::Key { client, thumbprint: key.clone() }, 0),
+                    _ => (Target::Client { id: client }, 2),
+                };
+                let report = match by_operator {
+                    true => world.sever(1, target, epoch, keys).await,
+                    false => world.sever_for(decision, target, epoch, keys).await,
+                };
+                let cut = soon("a cut", answer).await.unwrap();
+                let case = format!("{protocol:?} {by_operator} {whole_client}");
+                assert!(cut.broke_off.is_some(), "{case}");
+                if by_operator {
+                    assert!(cut.records() <= LIMIT, "{case}");
+                } else {
+                    assert!(report.connections.is_empty(), "{case}: {report:?}");
+                    assert_eq!((cut.records(), cut.whole_records()), (LIMIT, LIMIT), "{case}");
+                }
+            }
+        }
+    }
 }
 
 /// Twenty times 3,000 records at the same time, over one connection or twenty, by as many clients.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
 
 use portcullis_decision_log::Options as LogOptions;
+use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit, UnboundTokens, UpstreamProtocol};
 use portcullis_domain::target::Target;
@@ -174,7 +175,24 @@ impl World {
     /// Severs, and waits for the gate's word.
     pub async fn sever(&self, order: u64, target: Target, epoch: u64, keys: Vec<String>) -> SeverReport {
         let severance = portcullis_domain::ids::SeveranceId(Uuid::from_u128(u128::from(order)));
-        let message = SeverOrder { order, severance, target, epoch, keys };
+        self.order(SeverOrder { order, severance, target, epoch, keys, closed_by: None }).await
+    }
+
+    /// Has every gate close what one of them has closed by itself, as control does.
+    pub async fn sever_for(
+        &self,
+        decision: DecisionId,
+        target: Target,
+        epoch: u64,
+        keys: Vec<String>,
+    ) -> SeverReport {
+        let severance = portcullis_domain::ids::SeveranceId(Uuid::from_u128(7));
+        let closed_by = Some(decision);
+        self.order(SeverOrder { order: u64::MAX, severance, target, epoch, keys, closed_by }).await
+    }
+
+    async fn order(&self, message: SeverOrder) -> SeverReport {
+        let order = message.order;
         self.to_gate.send(ToGate::Sever(message)).await.unwrap();
         let report = |report: &SeverReport| report.order == order;
         self.control.wait("a severance", |seen| seen.severed.iter().find(|r| report(r)).cloned()).await
