@@ -22,6 +22,8 @@ mod contract;
 mod crash;
 #[path = "installation/disk.rs"]
 mod disk;
+#[path = "installation/feeds.rs"]
+mod feeds;
 #[path = "installation/keys.rs"]
 mod keys;
 #[path = "installation/ledger.rs"]

@@ -32,12 +32,21 @@ pub struct WantedFile {
     pub url: String,
     /// PEM of the one authority that is trusted; those of the machine without it.
     pub certificate_authority: Option<String>,
-    /// By which the server knows what is there already.
-    pub etag: Option<String>,
+    /// What is there already, as its server named it.
+    pub known: Option<Validator>,
     /// Where it is laid down, whole or not at all.
     pub to: PathBuf,
     /// More than this is not read.
     pub bytes_max: u64,
+}
+
+/// How a server tells one content from the next (RFC 9110, section 8.8).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validator {
+    Etag(String),
+    /// `Last-Modified`, of a server that gives no tag; sent back as it came.
+    Modified(String),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +54,7 @@ pub enum FetchedFile {
     /// What is there is the newest.
     Unchanged,
     Written {
-        etag: Option<String>,
+        validator: Option<Validator>,
     },
 }
 
@@ -92,7 +101,7 @@ pub(crate) struct Status {
 #[serde(default)]
 struct Remembered {
     url: String,
-    etag: Option<String>,
+    validator: Option<Validator>,
     /// When its server said last that this is the newest.
     checked: Option<Timestamp>,
 }

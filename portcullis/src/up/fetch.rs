@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_control::feeds::{FetchFile, FetchedFile, WantedFile};
+use portcullis_control::feeds::{FetchFile, FetchedFile, Validator, WantedFile};
 use portcullis_control::issuers::{Fetch, Wanted};
 use reqwest::{Certificate, Client, Response, StatusCode, header, redirect};
 use tokio::io::AsyncWriteExt as _;
@@ -19,7 +19,7 @@ const WHOLE: Duration = Duration::from_secs(10);
 const WHOLE_FILE: Duration = Duration::from_secs(600);
 /// Between two pieces of an answer.
 const SILENCE: Duration = Duration::from_secs(30);
-const ETAG_BYTES_MAX: usize = 256;
+const VALIDATOR_BYTES_MAX: usize = 256;
 
 /// How this process fetches.
 pub fn fetch() -> Fetch {
@@ -28,11 +28,11 @@ pub fn fetch() -> Fetch {
 
 /// How this process fetches files.
 pub fn fetch_file() -> FetchFile {
-    Arc::new(|wanted| Box::pin(async move { file(wanted).await }))
+    Arc::new(|wanted| Box::pin(async move { file(wanted, SILENCE).await }))
 }
 
 async fn document(wanted: Wanted) -> Result<Vec<u8>, String> {
-    let http = client(wanted.certificate_authority.as_deref(), WHOLE)?;
+    let http = client(wanted.certificate_authority.as_deref(), WHOLE, SILENCE)?;
     let sent = http.get(&wanted.url).header("accept", "application/json").send().await;
     let response = sent.map_err(|error| said(&error))?;
     match response.status() {
@@ -41,7 +41,7 @@ async fn document(wanted: Wanted) -> Result<Vec<u8>, String> {
     }
 }
 
-fn client(certificate_authority: Option<&str>, whole: Duration) -> Result<Client, String> {
+fn client(certificate_authority: Option<&str>, whole: Duration, silence: Duration) -> Result<Client, String> {
     let authorities = match certificate_authority {
         None => Vec::new(),
         Some(pem) => {
@@ -54,7 +54,7 @@ fn client(certificate_authority: Option<&str>, whole: Duration) -> Result<Client
     http_builder(&authorities, None)
         .https_only(true)
         .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
+        .read_timeout(silence)
         .timeout(whole)
         .redirect(redirect::Policy::none())
         .build()
@@ -70,20 +70,21 @@ fn refused(status: StatusCode) -> String {
 }
 
 /// Lays a file down beside its place first: nobody ever sees half of it.
-async fn file(wanted: WantedFile) -> Result<FetchedFile, String> {
-    let http = client(wanted.certificate_authority.as_deref(), WHOLE_FILE)?;
+async fn file(wanted: WantedFile, silence: Duration) -> Result<FetchedFile, String> {
+    let http = client(wanted.certificate_authority.as_deref(), WHOLE_FILE, silence)?;
     let mut request = http.get(&wanted.url).header("accept", "*/*");
-    if let Some(etag) = &wanted.etag {
-        request = request.header(header::IF_NONE_MATCH, etag);
-    }
+    request = match &wanted.known {
+        Some(Validator::Etag(etag)) => request.header(header::IF_NONE_MATCH, etag),
+        Some(Validator::Modified(date)) => request.header(header::IF_MODIFIED_SINCE, date),
+        None => request,
+    };
     let response = request.send().await.map_err(|error| said(&error))?;
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_MODIFIED if wanted.etag.is_some() => return Ok(FetchedFile::Unchanged),
+        StatusCode::NOT_MODIFIED if wanted.known.is_some() => return Ok(FetchedFile::Unchanged),
         status => return Err(refused(status)),
     }
-    let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok());
-    let etag = etag.filter(|etag| etag.len() <= ETAG_BYTES_MAX).map(str::to_owned);
+    let validator = validator(&response);
     let part = wanted.to.with_extension("part");
     let laid = lay_down(response, &part, wanted.bytes_max).await;
     let laid = match laid {
@@ -94,7 +95,16 @@ async fn file(wanted: WantedFile) -> Result<FetchedFile, String> {
         let _ = tokio::fs::remove_file(&part).await;
         return Err(error);
     }
-    Ok(FetchedFile::Written { etag })
+    Ok(FetchedFile::Written { validator })
+}
+
+fn validator(response: &Response) -> Option<Validator> {
+    let field = |name| {
+        let value = response.headers().get(name)?.to_str().ok()?;
+        (value.len() <= VALIDATOR_BYTES_MAX).then(|| value.to_owned())
+    };
+    let modified = || field(header::LAST_MODIFIED).map(Validator::Modified);
+    field(header::ETAG).map(Validator::Etag).or_else(modified)
 }
 
 async fn lay_down(mut response: Response, part: &Path, bytes_max: u64) -> Result<(), String> {
@@ -149,74 +159,4 @@ fn said(error: &reqwest::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// An HTTPS server that answers every request with `head`, and then with as much as anybody reads.
-    async fn serve(head: &'static str, endless: bool) -> (String, String) {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            while let Ok((tcp, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Ok(mut stream) = acceptor.accept(tcp).await else { return };
-                    let _ = stream.read(&mut [0; 4_096]).await;
-                    let _ = stream.write_all(head.as_bytes()).await;
-                    // A gigabyte, if anybody took it.
-                    for _ in 0..if endless { 16_384 } else { 0 } {
-                        if stream.write_all(&[b' '; 65_536]).await.is_err() {
-                            return;
-                        }
-                    }
-                    let _ = stream.shutdown().await;
-                });
-            }
-        });
-        (format!("https://localhost:{port}/jwks"), made.cert.pem())
-    }
-
-    async fn get(url: &str, authority: &str) -> Result<Vec<u8>, String> {
-        let certificate_authority = Some(authority.to_owned());
-        fetch()(Wanted { url: url.to_owned(), certificate_authority, bytes_max: 512 * 1024 }).await
-    }
-
-    #[tokio::test]
-    async fn a_document_comes_whole_or_not_at_all() {
-        let (url, authority) =
-            serve("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"keys\":[]}", false).await;
-        assert_eq!(get(&url, &authority).await, Ok(b"{\"keys\":[]}".to_vec()));
-        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem();
-        assert!(get(&url, &other).await.is_err(), "another authority is not trusted");
-        let check = |answered: Result<Vec<u8>, String>, expect: &str| {
-            let error = answered.unwrap_err();
-            assert!(error.contains(expect), "{error}");
-        };
-        check(get(&url.replace("https:", "http:"), &authority).await, "");
-        let (url, authority) = serve("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", true).await;
-        check(get(&url, &authority).await, "it is longer than 524288 bytes");
-        let (url, authority) = serve("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", true).await;
-        check(get(&url, &authority).await, "it is longer than 524288 bytes");
-        let head = "HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n";
-        let (url, authority) = serve(head, false).await;
-        check(get(&url, &authority).await, "redirects aren't followed");
-        let (url, authority) = serve("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", false).await;
-        check(get(&url, &authority).await, "it answered 500");
-        let (url, authority) = serve("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", false).await;
-        assert!(get(&url, &authority).await.is_err(), "broken off");
-        check(get("https://127.0.0.1:1/jwks", &authority).await, "");
-    }
-}
+mod tests;

@@ -98,20 +98,20 @@ impl Control {
     async fn fetched(&self, folder: &Folder, fetch: &FetchFile, place: &Place) -> Result<Remembered, String> {
         let to = folder.fetched(&place.name);
         let known = self.feeds().remembered(place);
-        let etag = known.etag.filter(|_| to.is_file());
+        let known = known.validator.filter(|_| to.is_file());
         let wanted = WantedFile {
             url: place.url.clone(),
             certificate_authority: place.certificate_authority.clone(),
-            etag: etag.clone(),
+            known: known.clone(),
             to: to.clone(),
             bytes_max: Limits::default().bytes_max,
         };
         let fetched = fetch(wanted).await.map_err(|error| format!("`{}`: {error}", place.url))?;
-        let etag = match fetched {
-            FetchedFile::Unchanged => etag,
-            FetchedFile::Written { etag } => etag,
+        let validator = match fetched {
+            FetchedFile::Unchanged => known,
+            FetchedFile::Written { validator } => validator,
         };
-        let remembered = Remembered { url: place.url.clone(), etag, checked: Some(self.clock().now()) };
+        let remembered = Remembered { url: place.url.clone(), validator, checked: Some(self.clock().now()) };
         remember(&to.with_extension("json"), &remembered);
         Ok(remembered)
     }

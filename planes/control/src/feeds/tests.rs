@@ -64,7 +64,7 @@ fn a_failure_is_tried_again_with_growing_pauses_and_success_waits_for_its_turn()
     }
     assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
     assert_eq!(feeds.status_of(due[0].id).fetch_errors(), (Some("it answered 503"), 9));
-    let remembered = Remembered { url: due[0].url.clone(), etag: None, checked: Some(now) };
+    let remembered = Remembered { url: due[0].url.clone(), validator: None, checked: Some(now) };
     feeds.tried(&due[0], Ok(remembered), now, 255);
     let next = feeds.status_of(due[0].id).schedule.next.unwrap();
     assert!((2_880..=2_885).contains(&next.duration_since(now).as_secs()), "up to a fifth sooner");
@@ -79,7 +79,7 @@ fn a_restart_fetches_only_what_is_due_and_another_address_begins_anew() {
     std::fs::write(&path, "192.0.2.1\n").unwrap();
     let remembered = Remembered {
         url: "https://lists.example/exits".to_owned(),
-        etag: Some("\"a\"".to_owned()),
+        validator: Some(Validator::Etag("\"a\"".to_owned())),
         checked: Some(at("2030-01-01T00:00:00Z")),
     };
     std::fs::write(path.with_extension("json"), serde_json::to_vec(&remembered).unwrap()).unwrap();
