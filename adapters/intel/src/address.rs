@@ -90,62 +90,106 @@ pub fn address(text: &[u8]) -> Result<(Address, &[u8]), Fault> {
     }
 }
 
-/// Groups of hexadecimal digits, of which `::` stands for those that are left out (RFC 4291, section 2.2).
-fn colons(text: &[u8]) -> Option<(u128, &[u8])> {
-    let (mut before, mut behind): ((u128, u32), (u128, u32)) = ((0, 0), (0, 0));
-    let mut gap = false;
-    let mut rest = text;
-    if let Some(behind) = rest.strip_prefix(b"::") {
-        (gap, rest) = (true, behind);
-    }
-    while let Some((group, after)) = group(rest) {
-        // The last two groups may be written as IPv4.
-        if after.first() == Some(&b'.') {
-            let (number, after) = dotted(rest)?;
-            let groups = if gap { &mut behind } else { &mut before };
-            *groups = (groups.0 << 32 | u128::from(number), groups.1 + 2);
-            rest = after;
-            break;
-        }
-        let groups = if gap { &mut behind } else { &mut before };
-        *groups = (groups.0 << 16 | group, groups.1 + 1);
-        if before.1 + behind.1 > 8 {
-            return None;
-        }
-        rest = after;
-        if let Some(after) = rest.strip_prefix(b"::") {
-            if std::mem::replace(&mut gap, true) {
-                return None;
+/// What a hexadecimal digit stands for; more than 15 for none. Lists have hundreds of millions of them.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut letter = 0;
+    while letter < 128 {
+        if let Some(digit) = (letter as u8 as char).to_digit(16) {
+            #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+            {
+                digits[letter] = digit as u8;
             }
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix(b":") {
-            // A colon alone has a group behind it.
-            after.first().filter(|byte| byte.is_ascii_hexdigit())?;
-            rest = after;
-        } else {
-            break;
         }
+        letter += 1;
     }
-    let groups = before.1 + behind.1;
-    if (gap && groups > 7) || (!gap && groups != 8) || matches!(rest.first(), Some(b':' | b'.')) {
-        return None;
-    }
-    let upper = if before.1 == 0 { 0 } else { before.0 << (128 - 16 * before.1) };
-    Some((upper | behind.0, rest))
+    digits
+};
+
+fn digit(text: &[u8], place: usize) -> Option<u32> {
+    let digit = DIGITS.get(usize::from(*text.get(place)?)).copied()?;
+    (digit < 16).then_some(u32::from(digit))
 }
 
-/// One to four hexadecimal digits.
-fn group(text: &[u8]) -> Option<(u128, &[u8])> {
-    let mut number: u32 = 0;
-    let mut rest = text;
-    for _ in 0..5 {
-        let digit =
-            rest.split_first().and_then(|(byte, after)| Some((char::from(*byte).to_digit(16)?, after)));
-        let Some((digit, after)) = digit else { break };
-        number = number << 4 | digit;
-        rest = after;
+/// Groups of hexadecimal digits, of which `::` stands for those that are left out (RFC 4291, section 2.2).
+fn colons(text: &[u8]) -> Option<(u128, &[u8])> {
+    let mut groups = Groups::default();
+    let mut place = 0;
+    if text.starts_with(b"::") {
+        (groups.gap, place) = (Some(0), 2);
     }
-    (1..=4).contains(&(text.len() - rest.len())).then_some((u128::from(number), rest))
+    loop {
+        let begun = place;
+        let mut group = 0;
+        while let Some(digit) = digit(text, place) {
+            group = group << 4 | digit;
+            place += 1;
+            if place > begun + 4 {
+                return None;
+            }
+        }
+        if place == begun {
+            break;
+        }
+        // The last two groups may be written as IPv4.
+        if text.get(place) == Some(&b'.') {
+            let from = text.get(begun..)?;
+            let (number, behind) = dotted(from)?;
+            place = begun + from.len() - behind.len();
+            groups.push((number >> 16) as u16)?;
+            groups.push(number as u16)?;
+            break;
+        }
+        groups.push(group as u16)?;
+        match text.get(place..) {
+            Some([b':', b':', ..]) if groups.gap.is_none() => {
+                groups.gap = Some(groups.count);
+                place += 2;
+            }
+            // A colon alone has a group behind it.
+            Some([b':', ..]) if digit(text, place + 1).is_some() => place += 1,
+            Some([b':', ..]) => return None,
+            _ => break,
+        }
+    }
+    let rest = text.get(place..)?;
+    if matches!(rest.first(), Some(b':' | b'.')) {
+        return None;
+    }
+    Some((groups.number()?, rest))
+}
+
+/// Groups that were read, and before which of them others are left out.
+#[derive(Default)]
+struct Groups {
+    read: [u16; 8],
+    count: usize,
+    gap: Option<usize>,
+}
+
+impl Groups {
+    /// Nothing if it is one too many.
+    fn push(&mut self, group: u16) -> Option<()> {
+        *self.read.get_mut(self.count)? = group;
+        self.count += 1;
+        Some(())
+    }
+
+    fn number(self) -> Option<u128> {
+        let Self { mut read, count, gap } = self;
+        match gap {
+            Some(gap) if count < 8 => {
+                // Behind the gap they stand at the end.
+                let behind = read.get_mut(gap..)?;
+                behind.rotate_right(8 - count);
+            }
+            None if count == 8 => {}
+            _ => return None,
+        }
+        let half = |groups: [u16; 4]| groups.into_iter().fold(0, |half, group| half << 16 | u64::from(group));
+        let [a, b, c, d, e, f, g, h] = read;
+        Some(u128::from(half([a, b, c, d])) << 64 | u128::from(half([e, f, g, h])))
+    }
 }
 
 /// Blocks that never are a stranger's on the Internet (RFC 6890). Lists of what isn't assigned name them whole: a
@@ -354,6 +398,34 @@ mod tests {
                 let text = written.to_string();
                 proptest::prop_assert_eq!(address(text.as_bytes()), Ok((Address::V6(written.into()), &b""[..])));
             }
+        }
+    }
+
+    /// As the standard library reads them, whatever is written.
+    #[test]
+    fn groups_are_read_as_by_everybody() {
+        let mut seed: u64 = 1;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let pieces =
+            ["::", ":", ":", ":", "0", "1", "db8", "ffff", "2001", "12345", "g", ".", "1.2.3.4", "256.1.1.1"];
+        let mut good = 0;
+        for _ in 0..200_000 {
+            let text: String = (0..random(18)).map(|_| pieces[random(pieces.len())]).collect();
+            let found = colons(text.as_bytes()).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number);
+            let expect = text.parse::<Ipv6Addr>().ok().map(u128::from);
+            assert_eq!(found, expect, "{text}");
+            good += usize::from(found.is_some());
+        }
+        assert!(good > 1_000, "{good}");
+        for _ in 0..20_000 {
+            let mut number =
+                (random(1 << 30) as u128) << 98 | (random(1 << 30) as u128) << 40 | random(1 << 20) as u128;
+            number &= !(0xffff << (16 * random(8)));
+            let text = Ipv6Addr::from(number).to_string();
+            assert_eq!(colons(text.as_bytes()), Some((number, &b""[..])), "{text}");
         }
     }
 }

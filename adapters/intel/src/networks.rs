@@ -31,6 +31,13 @@ pub struct Expected {
     pub v6_single: usize,
 }
 
+impl Expected {
+    pub fn at_most(self, entries: usize) -> Self {
+        let Self { v4, v6_wide, v6_single } = self;
+        Self { v4: v4.min(entries), v6_wide: v6_wide.min(entries), v6_single: v6_single.min(entries) }
+    }
+}
+
 impl Networks {
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
