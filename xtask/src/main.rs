@@ -1,7 +1,7 @@
 //! The checks of this repository that cargo has no command for.
 //!
-//! `cargo run -q -p xtask -- check` runs them all and prints a line for each; `-- reasons` writes
-//! the reference page of the reason codes anew.
+//! `cargo run -q -p xtask -- check` runs them all and prints a line for each; `-- reasons` and
+//! `-- endpoints` write the reference pages of the reason codes and of control's API anew.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool answers by printing")]
 
@@ -9,6 +9,7 @@ mod advisories;
 mod cargo;
 mod deny;
 mod docs;
+mod endpoints;
 mod events;
 mod invariants;
 mod layout;
@@ -28,7 +29,7 @@ use tree::Tree;
 type Check = fn(&Tree) -> Result<Outcome, String>;
 
 /// By the names that ARCHITECTURE.md calls them.
-const CHECKS: [(&str, Check); 13] = [
+const CHECKS: [(&str, Check); 14] = [
     ("layout", layout::check),
     ("purity", layout::check_purity),
     ("licences", packages::check_licences),
@@ -40,6 +41,7 @@ const CHECKS: [(&str, Check); 13] = [
     ("paths", sources::check_paths),
     ("events", events::check),
     ("docs", docs::check),
+    ("endpoints", endpoints::check),
     ("invariants", invariants::check),
     ("advisories", advisories::check),
 ];
@@ -50,8 +52,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["check"] => check(),
         ["reasons"] => docs::write_reasons(root()).map(|()| true),
+        ["endpoints"] => endpoints::write(root()).map(|()| true),
         _ => {
-            eprintln!("usage: cargo run -q -p xtask -- check | reasons");
+            eprintln!("usage: cargo run -q -p xtask -- check | reasons | endpoints");
             return ExitCode::from(2);
         }
     };
