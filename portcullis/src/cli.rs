@@ -271,7 +271,8 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
             up::run(arguments).await.map(|()| Outcome::Done)
         }
         Verb::Demo(arguments) => {
-            logging::start("warn", logging::Format::Text);
+            // What it makes happen on purpose it tells by itself: a warning in between would only confuse.
+            logging::start("error", logging::Format::Text);
             demo::run(arguments).await.map(|()| Outcome::Done)
         }
         Verb::Apply(arguments) => apply::apply(&place, &out, arguments).await,

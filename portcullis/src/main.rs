@@ -6,6 +6,7 @@ mod backup;
 mod cli;
 mod clock;
 mod demo;
+mod fold;
 mod logging;
 mod machine;
 mod pki;

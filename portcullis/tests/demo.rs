@@ -24,6 +24,8 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+        // Nothing comes between its lines on a terminal.
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         shown
     };
     let shown = run();
@@ -32,7 +34,7 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         "contract_not_in_force",
         "401 proof_missing",
         "401 proof_key",
-        "an incomplete answer: ",
+        "an incomplete answer: 50000 records",
         "403 key_severed",
         "They are generated, not lived",
         "severed in ",

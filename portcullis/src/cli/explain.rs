@@ -203,7 +203,24 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
+        for line in text.lines().filter(|line| !line.starts_with("next: ")) {
+            assert!(line.chars().count() <= 100, "too wide: {line}");
+        }
         let next = "\nnext: portcullis decisions verdict 01M7Q5CQKV0W3GE1R70W3GE1R7 benign|malicious --reason REASON\n";
         assert!(text.ends_with(next), "{text}");
+    }
+
+    #[test]
+    fn signals_without_data_are_told_within_the_terminals_width() {
+        let mut risk = RiskView::new(&example_record(), None);
+        let blind = risk.parts.iter().find(|part| part.no_data.is_some()).cloned().unwrap();
+        risk.parts.extend((1..=9).map(|_| blind.clone()));
+        let mut found = decision(Reason::ProofNonce, None);
+        found.risk = Some(risk);
+        let text = told(&found, Paint { on: false });
+        let mut lines = text.lines().skip_while(|line| !line.starts_with("  no data "));
+        let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!((80..=100).contains(&first.len()) && second.len() <= 100, "{text}");
+        assert!(second.starts_with(&format!("{:15}{}", "", blind.signal)), "{text}");
     }
 }

@@ -136,7 +136,7 @@ pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
         Ok(_) => bail!("all of it came through"),
         Err(broken) => {
             let records = broken.taken.records.unwrap_or(0);
-            ensure!(records <= 50_000, "{records} records came through");
+            ensure!(records == 50_000, "{records} records came through");
             stage.line(
                 Mark::Cut,
                 "harrowfield",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use portcullis_policy::clock::Clock;
 
 use crate::clock::system_clock;
+use crate::fold::folded;
 
 /// Prints a line. Nobody may be reading: that stops nothing.
 macro_rules! say {
@@ -136,35 +137,9 @@ impl Stage {
     }
 }
 
-/// Parted at spaces into lines of at most `width` characters; a longer word stays whole.
-fn folded(text: &str, width: usize) -> Vec<String> {
-    let indent = text.len() - text.trim_start().len();
-    if text.chars().count() <= width {
-        return vec![text.to_owned()];
-    }
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(format!("{}{word}", " ".repeat(indent))),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_no_wider_than_they_may_be() {
-        assert_eq!(folded("  one two three", 9), ["  one two", "  three"]);
-        assert_eq!(folded("éé éé", 5), ["éé éé"]);
-        assert_eq!(folded("a   b", 5), ["a   b"]);
-    }
 
     #[test]
     fn a_bar_grows_with_its_evidence_and_keeps_its_width() {

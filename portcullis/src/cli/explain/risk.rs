@@ -4,16 +4,23 @@ use portcullis_api::risk::{PartView, RiskView};
 use portcullis_risk::{Action, Points, Standing, grouped};
 
 use super::super::output::{Paint, Style, width_max};
+use crate::fold::folded;
 
 /// Cells of the longest bar.
 const BAR: usize = 16;
+/// Column of a part's sentence, behind its points and their bar.
+const SENTENCE_AT: usize = 2 + 7 + 2 + BAR + 2;
 /// Parts of so few points are told together.
 const SMALL: f64 = 0.05;
 
 pub(super) fn told(risk: &RiskView, paint: Paint) -> String {
-    let mut text = format!("\nrisk: {}\n", paint.paint(&risk.summary, style(risk)));
-    if let Some(counterfactual) = &risk.would_have_passed {
-        text.push_str(&format!("      {counterfactual}\n"));
+    let mut text = "\nrisk:".to_owned();
+    for (place, line) in folded(&risk.summary, width_max().saturating_sub(6)).into_iter().enumerate() {
+        let before = if place == 0 { " " } else { "      " };
+        text.push_str(&format!("{before}{}\n", paint.paint(&line, style(risk))));
+    }
+    for line in risk.would_have_passed.iter().flat_map(|text| folded(text, width_max().saturating_sub(6))) {
+        text.push_str(&format!("      {line}\n"));
     }
     text.push('\n');
     text.push_str(&table(&risk.parts, paint));
@@ -34,12 +41,21 @@ pub(super) fn told(risk: &RiskView, paint: Paint) -> String {
     }
     text.push('\n');
     for (name, value) in facts(risk) {
-        text.push_str(&format!("  {name:<12} {value}\n"));
+        text.push_str(&fact(name, &value, |line| line.to_owned()));
     }
     for line in without_data(&risk.parts) {
-        text.push_str(&format!("  {:<12} {}\n", "no data", paint.paint(&line, Style::Dim)));
+        text.push_str(&fact("no data", &line, |line| paint.paint(line, Style::Dim)));
     }
     text
+}
+
+/// A name and what it stands for, which may take several lines.
+fn fact(name: &str, value: &str, painted: impl Fn(&str) -> String) -> String {
+    const NAME: usize = 12;
+    let lines = folded(value, width_max().saturating_sub(NAME + 3));
+    let names = std::iter::once(name).chain(std::iter::repeat(""));
+    let told = names.zip(lines).map(|(name, line)| format!("  {name:<NAME$} {}\n", painted(&line)));
+    told.collect()
 }
 
 fn style(risk: &RiskView) -> Style {
@@ -62,8 +78,10 @@ fn table(parts: &[PartView], paint: Paint) -> String {
         parts.iter().filter(|part| part.no_data.is_none() && !is_shown(part)).collect();
     let most = rows.iter().map(|part| part.points.abs()).fold(1.0, f64::max);
     let mut text = String::new();
-    let narrow = width_max() < 90;
-    let longest = rows.iter().map(|part| part.sentence.len()).max().unwrap_or_default();
+    let longest = rows.iter().map(|part| part.sentence.chars().count()).max().unwrap_or_default();
+    let widest = rows.iter().map(|part| seen(part).chars().count()).max().unwrap_or_default();
+    // Then what was seen is told below its sentence.
+    let narrow = SENTENCE_AT + longest + 2 + widest > width_max();
     for part in rows {
         let bar = bar(part.points, most);
         let painted = match part.points < 0.0 {
@@ -73,15 +91,11 @@ fn table(parts: &[PartView], paint: Paint) -> String {
         };
         let only =
             if part.observed_only { paint.paint("  (only observed)", Style::Dim) } else { String::new() };
-        let seen = match (&part.observed, &part.usual) {
-            (Some(observed), Some(usual)) => format!("{observed}, usually {}", without_unit(usual, observed)),
-            (Some(observed), None) => observed.clone(),
-            _ => String::new(),
-        };
+        let seen = seen(part);
         let pad = if narrow || seen.is_empty() { 0 } else { longest };
         let gap = match (narrow, seen.is_empty()) {
             (_, true) => String::new(),
-            (true, _) => format!("\n{:29}", ""),
+            (true, _) => format!("\n{:SENTENCE_AT$}", ""),
             (false, _) => "  ".to_owned(),
         };
         text.push_str(&format!(
@@ -98,6 +112,14 @@ fn table(parts: &[PartView], paint: Paint) -> String {
         text.push_str(&format!("  {:>7}  {:BAR$}  {}\n", "0.0", "", paint.paint(&line, Style::Dim)));
     }
     text
+}
+
+fn seen(part: &PartView) -> String {
+    match (&part.observed, &part.usual) {
+        (Some(observed), Some(usual)) => format!("{observed}, usually {}", without_unit(usual, observed)),
+        (Some(observed), None) => observed.clone(),
+        _ => String::new(),
+    }
 }
 
 /// A number whose unit was just read.
