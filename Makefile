@@ -13,7 +13,7 @@ SOAK_MINUTES ?= 30
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
     test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-sealing bench-gate bench-token \
-    bench-records bench-intel geo bench-risk fuzz crash soak
+    bench-records bench-intel bench-decide geo bench-risk fuzz crash soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -79,8 +79,9 @@ binary:
 fuzz: ## fuzz every parser that meets strangers, FUZZ_SECONDS each (needs cargo-fuzz)
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-fuzz
 	@set -o pipefail; for target in $$(cd fuzz/fuzz_targets && ls | sed 's/\.rs$$//'); do \
-	    echo "== $$target" && CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/fuzz \
-	    cargo fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
+	    echo "== $$target" && mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target && \
+	    CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/fuzz \
+	    cargo fuzz run --sanitizer none "$$target" fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
 	    2>&1 | tail -n 8 || exit 1; \
 	done
 
