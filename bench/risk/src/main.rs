@@ -2,7 +2,8 @@
 //!
 //! `--short` takes one seed and fewer days and prints only; `--wiki FILE` and `--k8s FILE` take other traces of the same formats;
 //! `--out DIR` says where page and plots go; `--only NAME` prints the curve of one detector, `--victims
-//! THRESHOLD` with each victim at that threshold, `--tune` with thieves in the validation part.
+//! THRESHOLD` with each victim at that threshold, `--tune` with thieves in the validation part; `--part gates|drift|stolen|kills`
+//! prints that alone.
 
 mod corpora;
 mod cost;
@@ -109,6 +110,9 @@ fn main() {
     if let Some(only) = value("--only") {
         let victims_at = value("--victims").and_then(|threshold| threshold.parse().ok());
         return print_curve(&corpora, &only, has("--tune"), victims_at);
+    }
+    if let Some(which) = value("--part") {
+        return report::part(&corpora, &which);
     }
     let is_short = has("--short");
     let measured = report::Measured::of(&corpora, is_short);

@@ -118,7 +118,9 @@ impl ClientRisk {
         }
         let assessed = self.weigh(owner, before, rules, (fact, proved), sum, exchange);
         if assessed.action <= Action::Limit {
-            self.forward(owner, before, at_us, &assessed.ticket, step.windows);
+            self.forward(owner, before, at_us, &assessed.ticket, &step);
+        } else if (assessed.action, assessed.cause) == (Action::Deny, Cause::KeyEvidence) {
+            self.refused(owner, at_us, &assessed.ticket);
         }
         assessed
     }
@@ -374,7 +376,7 @@ impl ClientRisk {
         before: &Before,
         at_us: i64,
         ticket: &Ticket,
-        windows: crate::baseline::rates::Windows,
+        step: &crate::baseline::rates::Step,
     ) {
         let admitted = matches!(owner, Owner::Admitted(_));
         if let Some(slot) = self.contexts.slot_mut(owner) {
@@ -382,7 +384,8 @@ impl ClientRisk {
             slot.evidence.add([acting.min(CAP), all.min(CAP)], !ticket.proved);
         }
         let [of_admitted, of_others] = &mut self.windows;
-        *(if admitted { of_admitted } else { of_others }) = windows;
+        *(if admitted { of_admitted } else { of_others }) = step.windows;
+        self.untold.request(owner, step);
         self.contexts.touch(owner, at_us, ticket.endpoint);
         if let Known::Is(object) = before.object {
             let [of_admitted, of_others] = &mut self.objects;

@@ -13,6 +13,7 @@ use crate::codec::fields;
 use crate::contexts::evidence::ACTING;
 use crate::contexts::{Contexts, Id};
 use crate::drift::Drift;
+use crate::gossip::Untold;
 use crate::graduation::Graduation;
 use crate::hyperloglog::Objects;
 use crate::input::Context;
@@ -55,6 +56,9 @@ pub struct ClientRisk {
     pub(crate) moved_today: bool,
     /// The reference is sealed anew at the turn of the day: a verdict has asked for it.
     pub(crate) reseal: bool,
+    /// The reference of slow drift was made of four whole weeks.
+    pub(crate) drift_whole: bool,
+    pub(crate) untold: Untold,
 }
 
 const _: () = assert!(size_of::<ClientRisk>() <= 8_192, "the state of a client is at most 8 KiB");
@@ -82,7 +86,9 @@ fields!(ClientRisk {
     token_age,
     moved_days,
     moved_today,
-    reseal
+    reseal,
+    drift_whole,
+    untold
 });
 
 /// Of the last exchange of an admitted context.

@@ -101,6 +101,8 @@ constants! {
 
     // Layer 3
     EVIDENCE_MAX: i32 = 1_000_000, "thousandths of a point", Judgement, "evidence beyond every threshold, so that it can be outlived";
+    REFUSED_US: i64 = 1_000_000, "µs", Judgement, "requests that evidence refuses count at most so often";
+    REFUSED_AGAIN_US: i64 = 600_000_000, "µs", Judgement, "the same one, sent again, counts against its context at most so often: whoever was called has time to look";
     QUIET_EXCHANGES: u8 = 3, "exchanges", Measured, "at no evidence, before what was unconfirmed is learnt";
 
     // Layer 4
@@ -129,9 +131,9 @@ constants! {
 
     // Slow drift
     DRIFT_ALLOWANCE: f64 = 0.75, "standard deviations a day", Measured, "a ramp of 1 % a day is found within 60 days with power 1.00 at σ ≤ .3, .82 at .5, .40 at .7";
-    DRIFT_ALARM: f64 = 5.0, "standard deviations", Measured, "about .4 % false alarms in 60 days";
+    DRIFT_ALARM: f64 = 5.0, "standard deviations", Measured, "about .5 % false alarms in 60 days where mean and σ are known; with a reference of 28 days about 4 %";
     DRIFT_SIGMA_MIN: f64 = 0.1, "nats", Judgement, "no machine is that regular";
-    DRIFT_DAYS_MIN: usize = 14, "days", Judgement, "before a reference is sealed";
+    DRIFT_DAYS_MIN: usize = 14, "days", Judgement, "before a reference is sealed; it is sealed anew once four weeks are there";
     RESEAL_DAYS: u32 = 90, "days", Judgement, "without an open alarm, before the reference is sealed anew";
 
     // Fixed points

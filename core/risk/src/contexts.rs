@@ -4,6 +4,8 @@
 pub(crate) mod evidence;
 pub(crate) mod question;
 
+use serde::{Deserialize, Serialize};
+
 use crate::codec::fields;
 use crate::input::{Context, Known};
 use evidence::Evidence;
@@ -15,7 +17,7 @@ pub(crate) const SHARED: usize = ADMITTED;
 pub(crate) const PAIRS: usize = 8;
 
 /// Who speaks from where.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Id {
     pub(crate) key: u64,
     /// 0 where a balancer hides it.
@@ -139,6 +141,15 @@ impl Contexts {
         self.pairs.iter().position(|pair| pair.taken && pair.id == *id).map(Owner::Other)
     }
 
+    /// Whose place it is, by [`Owner::number`].
+    pub(crate) fn id_of(&self, number: u8) -> Option<Id> {
+        let number = usize::from(number);
+        if number < ADMITTED {
+            return self.slots.get(number).filter(|slot| slot.taken).map(|slot| slot.id);
+        }
+        self.pairs.get(number - ADMITTED).filter(|pair| pair.taken).map(|pair| pair.id)
+    }
+
     /// A place for a context that isn't admitted. What never passed makes room before what did, the longest unused first.
     pub(crate) fn enter(&mut self, id: Id, at_us: i64) -> (Owner, bool) {
         let least = self.pairs.iter().enumerate();
@@ -213,10 +224,18 @@ impl Contexts {
         .unwrap_or_default()
     }
 
+    /// An exchange of a context.
     pub(crate) fn touch(&mut self, owner: Owner, at_us: i64, endpoint: u32) {
         if let Some(slot) = self.slot_mut(owner) {
-            (slot.last_us, slot.last_endpoint) = (at_us, endpoint);
             slot.today = slot.today.saturating_add(1);
+        }
+        self.tried(owner, at_us, endpoint);
+    }
+
+    /// What the next exchange is compared with.
+    pub(crate) fn tried(&mut self, owner: Owner, at_us: i64, endpoint: u32) {
+        if let Some(slot) = self.slot_mut(owner) {
+            (slot.last_us, slot.last_endpoint) = (at_us, endpoint);
         }
         if let Owner::Other(pair) = owner
             && let Some(pair) = self.pairs.get_mut(pair)

@@ -31,24 +31,24 @@ impl ClientRisk {
     /// Takes the next step of graduation, if nothing lacks any more.
     pub(crate) fn graduate(&mut self) {
         if self.graduation.step(self.day, self.calibration.sealed()) {
-            self.seal(true);
+            self.seal(false);
         }
     }
 
-    /// The reference becomes what is known now; that of slow drift, if it holds enough days.
-    pub(crate) fn seal(&mut self, first: bool) {
+    /// The reference becomes what is known now; by a verdict that of slow drift too, if it holds enough days. Graduating to deny leaves
+    /// that one as it is: else whoever took a little more each day until then would have made it.
+    pub(crate) fn seal(&mut self, by_verdict: bool) {
         self.baseline.seal();
-        if !first || self.drift.sealed_on().is_some() {
-            self.drift.seal(self.day.saturating_sub(1));
+        if by_verdict {
+            self.drift_whole = self.drift.seal(self.day.saturating_sub(1));
         }
     }
 
     pub(crate) fn turn(&mut self, ended: u32) {
         self.baseline.fade(self.seed, ended);
         self.graduation.turn(ended);
-        let sealed_before = self.drift.sealed_on();
-        self.drift.turn(ended, self.graduation.standing >= Standing::Challenge);
-        if sealed_before.is_some() && self.drift.sealed_on() != sealed_before {
+        let graduated = self.graduation.standing >= Standing::Challenge;
+        if self.drift.turn(ended, graduated, &mut self.drift_whole) {
             self.baseline.seal();
         }
         for slot in &mut self.contexts.slots {
@@ -77,7 +77,7 @@ impl ClientRisk {
         self.level();
         self.calibration.seal();
         if std::mem::take(&mut self.reseal) {
-            self.seal(false);
+            self.seal(true);
         }
         self.graduate();
     }

@@ -1,9 +1,11 @@
 //! An exchange as it is learnt: in 28 bytes.
 
+use serde::{Deserialize, Serialize};
+
 use crate::baseline::rates::RATES;
 use crate::codec::fields;
 
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Exchange {
     /// Hash, never 0; 0 is a free place.
     pub(crate) endpoint: u32,

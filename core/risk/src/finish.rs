@@ -32,6 +32,9 @@ impl ClientRisk {
         let open = if admitted { of_admitted } else { of_others };
         let [status, record_size, records] =
             signals::after(self, &ticket, after, peers.compiled(), open, &mut sum);
+        for ((which, now), before) in [true, false].into_iter().zip(&windows).zip(&self.windows) {
+            self.untold.records(which, now.records_since(before));
+        }
         self.windows = windows;
         let more = sum.capped(ticket.raw);
         let held = self.contexts.slot(owner).map(|slot| slot.evidence).unwrap_or_default();
@@ -56,13 +59,7 @@ impl ClientRisk {
             self.learn(owner, ticket.learns.then_some(exchange), passed);
         } else {
             // Nothing is learnt from it; what is kept is for an analyst's verdict.
-            self.pending.push(Exchange {
-                status,
-                record_size,
-                records,
-                owner: owner.number(),
-                ..ticket.exchange
-            });
+            self.keep(Exchange { status, record_size, records, owner: owner.number(), ..ticket.exchange });
         }
         self.conclude(owner, &ticket, rules, sum.parts, lane_of(&now, ACTING))
     }
@@ -78,13 +75,32 @@ impl ClientRisk {
     /// Unconfirmed until the evidence has gone back to nothing for a while.
     fn learn(&mut self, owner: Owner, exchange: Option<Exchange>, passed: bool) {
         if let Some(exchange) = exchange {
-            self.pending.push(exchange);
+            self.keep(exchange);
         }
         let Some(slot) = self.contexts.slot_mut(owner) else { return };
         let quiet = lane_of(&slot.evidence.w, ACTING) == 0;
         slot.quiet = if quiet { slot.quiet.saturating_add(1) } else { 0 };
         if slot.quiet >= QUIET_EXCHANGES {
             self.commit(owner, passed);
+        }
+    }
+
+    /// Until it is learnt, and other gates know of it.
+    fn keep(&mut self, exchange: Exchange) {
+        let place = self.pending.push(exchange);
+        if self.untold.on {
+            self.untold.exchanges |= 1 << place;
+        }
+    }
+
+    /// As another gate has learnt it.
+    pub(crate) fn learn_at_once(&mut self, owner: Owner, exchange: &Exchange) {
+        let bound = self.learnt_bound();
+        let Some(slot) = self.contexts.slot_mut(owner) else { return };
+        if u32::from(slot.learnt_today) < bound {
+            slot.learnt_today = slot.learnt_today.saturating_add(1);
+            let ja4 = fold32(slot.id.ja4);
+            self.baseline.learn(exchange, ja4, 1);
         }
     }
 
@@ -103,7 +119,7 @@ impl ClientRisk {
         if passed {
             self.pending.pass(owner.number(), learn)
         } else {
-            self.pending.take(owner.number(), learn)
+            self.pending.take(owner.number(), self.untold.exchanges, learn)
         }
     }
 

@@ -196,3 +196,71 @@ impl Field for Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client that was there on so many days, with as many exchanges and crossings.
+    fn client(days: u32, exchanges: u32, crossings: u32) -> Graduation {
+        let mut graduation = Graduation::default();
+        graduation.pass(false);
+        for day in 0..days {
+            graduation.exchange();
+            graduation.turn(20_458 + day);
+        }
+        (0..exchanges - days).for_each(|_| graduation.exchange());
+        (0..crossings).for_each(|_| graduation.crossing());
+        graduation
+    }
+
+    /// 0 of 300, 1 of 474, 2 of 629, and no earlier.
+    #[test]
+    fn challenging_begins_where_crossings_are_rare_for_certain() {
+        for (crossings, enough) in [(0, 299), (1, 473), (2, 628)] {
+            for (exchanges, expect) in [(enough - 1, false), (enough + 1, true)] {
+                let mut graduation = client(3, exchanges, crossings);
+                assert_eq!(graduation.step(20_461, 0), expect, "{crossings} of {exchanges}");
+            }
+        }
+        assert!(!client(2, 2_000, 0).step(20_460, 0), "three days");
+        let unasked = Graduation { rehearsed: false, ..client(3, 2_000, 0) };
+        assert!(unasked.wants_rehearsal() && !unasked.clone().step(20_461, 0), "one challenge passed");
+    }
+
+    #[test]
+    fn denying_begins_after_two_weeks_with_two_weekends_and_nothing_of_note() {
+        let graduated = |days: u32, exchanges: u32, calibrated: u32, high: Option<u32>| {
+            let mut graduation = client(days, exchanges, 0);
+            let today = 20_458 + days;
+            assert!(graduation.step(today, calibrated));
+            if let Some(days_ago) = high {
+                graduation.high(50_000, today - days_ago);
+                graduation.high(49_999, today);
+            }
+            graduation.step(today, calibrated)
+        };
+        assert!(graduated(14, 3_000, 2_000, None));
+        assert!(!graduated(13, 3_000, 2_000, None));
+        assert!(!graduated(14, 2_999, 2_000, None));
+        assert!(!graduated(14, 3_000, 0, None), "the distribution isn't known");
+        assert!(!graduated(20, 3_000, 2_000, Some(13)));
+        assert!(graduated(20, 3_000, 2_000, Some(14)));
+    }
+
+    /// More than ten in a thousand, which are counted one thousand after the other: it can't be told apart, and isn't asked any more.
+    #[test]
+    fn who_is_asked_too_often_goes_back_to_observe() {
+        for (passes, expect) in [(10, Standing::Challenge), (11, Standing::Observe)] {
+            let mut graduation = client(3, 1_000, 0);
+            assert!(graduation.step(20_461, 0));
+            for at in 0..900 {
+                graduation.exchange();
+                if at % 80 == 0 && at / 80 < passes {
+                    graduation.pass(true);
+                }
+            }
+            assert_eq!(graduation.standing, expect, "{passes}");
+        }
+    }
+}

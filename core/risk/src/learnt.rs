@@ -57,6 +57,9 @@ pub(crate) const BY_RATE: [Learnt; RATES] = [
     Learnt::RecordsHour,
 ];
 
+/// What the response adds, whichever it is; where it is as usual each takes off the most, ln(1 − π).
+pub(crate) const AT_THE_END: [Learnt; 3] = [Learnt::Status, Learnt::RecordSize, Learnt::Records];
+
 impl Learnt {
     pub(crate) fn weight(self) -> f64 {
         match self {

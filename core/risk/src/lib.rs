@@ -38,6 +38,7 @@ mod pending;
 mod points;
 mod progress;
 mod record;
+mod refused;
 mod report;
 mod rules;
 mod score;
@@ -55,7 +56,7 @@ pub use client::{Answer, ClientRisk, Judgement};
 pub use constants::{Basis, CONSTANTS, Constant};
 pub use counterfactual::{Change, Reached, changes};
 pub use example::{example_outcome, example_record};
-pub use gossip::{SEGMENTS_MAX, Segment};
+pub use gossip::{OpenWindows, Segment, TOLD_MAX, Told, ToldExchange};
 pub use input::{
     After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
     Tls,

@@ -14,6 +14,12 @@ impl ClientRisk {
         }
     }
 
+    /// How many exchanges the baseline holds; they fade.
+    #[must_use]
+    pub fn mass(&self) -> u32 {
+        self.baseline.mass()
+    }
+
     /// As if the day had ended now, and the client had graduated: what is known becomes the reference, and the levels of rates are
     /// fixed.
     pub fn trained(&mut self) {

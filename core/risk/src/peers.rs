@@ -365,3 +365,25 @@ fn word(words: &mut BTreeMap<u32, u64>, key: u32, count: u64) {
         *cell = cell.saturating_add(count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Exchange;
+
+    /// A client with a hundred times as many exchanges shapes its peers' prior as much as one with sixty.
+    #[test]
+    fn a_client_gives_sixty_exchanges_at_most() {
+        for (exchanges, expect) in [(30, 30), (60, 60), (600, 60), (6_000, 60)] {
+            let mut client = ClientRisk::new();
+            for at in 0..exchanges {
+                let exchange = Exchange { endpoint: 1 + at % 3, ..Exchange::default() };
+                client.baseline.learn(&exchange, 1, 1);
+            }
+            let mut counts = PeerCounts::default();
+            counts.add(&client);
+            let given: u64 = counts.endpoints.values().map(|ways| ways.count).sum();
+            assert_eq!((given, counts.clients()), (expect * UNIT, 1), "{exchanges}");
+        }
+    }
+}

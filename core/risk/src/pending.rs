@@ -1,14 +1,27 @@
 //! Exchanges that aren't learnt yet: until their context's evidence has gone back to nothing.
 
+use serde::{Deserialize, Serialize};
+
 use crate::codec::fields;
 use crate::exchange::Exchange;
 
-const KEPT: usize = 20;
+pub(crate) const KEPT: usize = 20;
 
 /// Verdicts are numbered 1 to 100 in [`Exchange::learnt_by`]; beyond stands what a pass had learnt before the verdict.
 pub(crate) const VERDICTS: u8 = 100;
 /// Learnt because a challenge was passed: kept while there is room, for an analyst's word.
 const PASSED: u8 = u8::MAX;
+/// Learnt for good: kept until other gates were told.
+const UNTOLD: u8 = u8::MAX - 1;
+
+/// Whether an exchange is learnt, where it comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Learnt {
+    Not,
+    /// Kept for an analyst's word.
+    Passed,
+    Confirmed,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Pending {
@@ -19,8 +32,8 @@ pub(crate) struct Pending {
 fields!(Pending { entries, next });
 
 impl Pending {
-    /// Keeps an exchange; where there is no room, one of the context that has most goes.
-    pub(crate) fn push(&mut self, exchange: Exchange) {
+    /// Keeps an exchange, and says where; where there is no room, one of the context that has most goes.
+    pub(crate) fn push(&mut self, exchange: Exchange) -> usize {
         let free = self.entries.iter().position(|entry| entry.endpoint == 0);
         let passed = || self.entries.iter().position(|entry| entry.learnt_by == PASSED);
         let learnt = || self.entries.iter().position(|entry| entry.learnt_by != 0);
@@ -29,16 +42,52 @@ impl Pending {
             *entry = exchange;
         }
         self.next = ((place + 1) % KEPT) as u8;
+        place
     }
 
-    /// Those of a context, removed.
-    pub(crate) fn take(&mut self, owner: u8, mut each: impl FnMut(&Exchange)) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.endpoint != 0 && entry.learnt_by == 0) {
-            if entry.owner == owner {
-                each(entry);
+    /// Those of a context, removed; what other gates weren't told, by its bit, goes when they are.
+    pub(crate) fn take(&mut self, owner: u8, untold: u32, mut each: impl FnMut(&Exchange)) {
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            if entry.endpoint == 0 || entry.learnt_by != 0 || entry.owner != owner {
+                continue;
+            }
+            each(entry);
+            if untold >> at & 1 == 0 {
+                *entry = Exchange::default();
+            } else {
+                entry.learnt_by = UNTOLD;
+            }
+        }
+    }
+
+    /// What other gates weren't told, by its bit. A verdict reaches each gate by itself: to them it waits.
+    pub(crate) fn tell(&mut self, untold: &mut u32, mut each: impl FnMut(&Exchange, Learnt)) {
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            if *untold >> at & 1 == 0 || entry.endpoint == 0 {
+                continue;
+            }
+            let learnt = match entry.learnt_by {
+                PASSED => Learnt::Passed,
+                UNTOLD => Learnt::Confirmed,
+                _ => Learnt::Not,
+            };
+            each(entry, learnt);
+            if entry.learnt_by == UNTOLD {
                 *entry = Exchange::default();
             }
         }
+        *untold = 0;
+    }
+
+    /// What another gate has told: as it is kept there. What is learnt for good only passes through, so that the same makes room
+    /// here as there.
+    pub(crate) fn push_told(&mut self, exchange: Exchange, learnt: Learnt) -> usize {
+        let learnt_by = if learnt == Learnt::Passed { PASSED } else { 0 };
+        let place = self.push(Exchange { learnt_by, ..exchange });
+        if let (Learnt::Confirmed, Some(entry)) = (learnt, self.entries.get_mut(place)) {
+            *entry = Exchange::default();
+        }
+        place
     }
 
     /// Those of a context; they are kept as learnt by a pass.

@@ -3,11 +3,14 @@
 use crate::client::ClientRisk;
 use crate::codec::{Bytes, Field};
 use crate::contexts::{ADMITTED, Pair, Slot};
+use crate::gossip::Untold;
 use crate::hash::mix;
 use crate::progress::Broken;
 
 const MAGIC: [u8; 4] = *b"PCRK";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// The first version ends before what gates tell each other, and whether the reference of slow drift is whole: nothing of both.
+const FIRST: u16 = 1;
 
 impl ClientRisk {
     /// The whole state, with version and checksum. The same state gives the same bytes on any machine.
@@ -17,9 +20,7 @@ impl ClientRisk {
         out.extend_from_slice(&MAGIC);
         VERSION.write(&mut out);
         self.write(&mut out);
-        let sum = checksum(&out);
-        sum.write(&mut out);
-        out
+        Self::sealed(out)
     }
 
     /// Reads what [`Self::to_bytes`] wrote.
@@ -28,11 +29,18 @@ impl ClientRisk {
         let rest = body.strip_prefix(&MAGIC).ok_or(Broken::Magic)?;
         let mut rest = Bytes(rest);
         let version = u16::read(&mut rest)?;
-        if version != VERSION {
+        if ![FIRST, VERSION].contains(&version) {
             return Err(Broken::Version(version));
         }
         if checksum(body) != u64::from_be_bytes(*sum) {
             return Err(Broken::Checksum);
+        }
+        if version == FIRST {
+            let mut added = Vec::new();
+            false.write(&mut added);
+            Untold::default().write(&mut added);
+            let whole = [rest.0, &added].concat();
+            return Self::from_fields(Bytes(&whole));
         }
         Self::from_fields(rest)
     }
@@ -42,6 +50,15 @@ impl ClientRisk {
     pub fn from_unsealed(body: &[u8]) -> Result<Self, Broken> {
         let head = MAGIC.len() + size_of_val(&VERSION);
         Self::from_fields(Bytes(body.get(head..).ok_or(Broken::Length)?))
+    }
+
+    /// With the checksum that belongs behind them; for tests that change bytes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sealed(mut body: Vec<u8>) -> Vec<u8> {
+        let sum = checksum(&body);
+        sum.write(&mut body);
+        body
     }
 
     fn from_fields(mut rest: Bytes<'_>) -> Result<Self, Broken> {
@@ -75,6 +92,8 @@ impl ClientRisk {
         // What waits belongs to contexts by their place, which another gate numbers otherwise.
         self.pending = Default::default();
         self.verdicts = Default::default();
+        self.untold = Default::default();
+        self.drift_whole = false;
         self.step = self.step.max(other.step);
         self.seed = self.seed.min(other.seed).max(self.seed.max(other.seed).min(1));
         self.sequence = self.sequence.max(other.sequence);

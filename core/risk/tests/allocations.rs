@@ -8,8 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use portcullis_risk::{
-    Action, Answer, Answered, Before, ClientRisk, Endpoint, Known, PeerCounts, Peers, Rules, SEGMENTS_MAX,
-    Segment,
+    Action, Answer, Answered, Before, ClientRisk, Endpoint, Known, PeerCounts, Peers, Rules,
 };
 use world::{Numbers, SECOND, START, after, before, context};
 
@@ -43,7 +42,7 @@ fn before_after_and_answered_allocate_nothing() {
     let mut counts = PeerCounts::default();
     let mut numbers = Numbers(5);
     let mut peers = Peers::default();
-    let mut segments = [Segment::default(); SEGMENTS_MAX];
+    let mut told = 0;
     let before_all = ALLOCATIONS.get();
     for at in 0..40_000 {
         if at == 20_000 {
@@ -70,9 +69,11 @@ fn before_after_and_answered_allocate_nothing() {
             &peers,
             &Rules::default(),
         );
-        risk.segments(&mut segments);
+        if at > 10_000 {
+            risk.tell(|_| told += 1);
+        }
         assert_eq!(ALLOCATIONS.get(), counted, "exchange {at}");
     }
     assert!(ALLOCATIONS.get() > before_all, "the counter counts");
-    assert!(risk.progress().exchanges > 10_000);
+    assert!(risk.progress().exchanges > 10_000 && told > 60_000);
 }

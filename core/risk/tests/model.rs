@@ -7,5 +7,7 @@ mod world;
 mod contexts;
 #[path = "model/properties.rs"]
 mod properties;
+#[path = "model/rules.rs"]
+mod rules;
 #[path = "model/scenarios.rs"]
 mod scenarios;

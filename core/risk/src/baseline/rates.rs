@@ -1,5 +1,7 @@
 //! Requests and records in windows of a second, a minute and an hour.
 
+use serde::{Deserialize, Serialize};
+
 use crate::beta::negative_binomial_tail;
 use crate::codec::{NUMBER_MAX, fields};
 use crate::constants::{RATE_WIDENING, RATE_WINDOWS_MIN};
@@ -23,6 +25,14 @@ pub(crate) struct Windows {
 }
 
 fields!(Windows { starts, requests, records });
+
+/// What another gate has added to windows that are open there.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub(crate) struct Opened {
+    starts: [i64; SPANS],
+    requests: [u32; SPANS],
+    records: [u32; SPANS],
+}
 
 /// What a request does to windows.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +86,39 @@ impl Windows {
         let before = *count;
         *count = count.saturating_add(u32::try_from(records).unwrap_or(u32::MAX));
         (before, *count)
+    }
+
+    /// These windows, with what was added to them alone.
+    pub(crate) fn with(&self, requests: [u32; SPANS], records: [u32; SPANS]) -> Opened {
+        Opened { starts: self.starts, requests, records }
+    }
+
+    /// Records that were added since.
+    pub(crate) fn records_since(&self, before: &Self) -> [u32; SPANS] {
+        let mut more = self.records;
+        more.iter_mut().zip(before.records).for_each(|(more, before)| *more = more.saturating_sub(before));
+        more
+    }
+
+    /// What another gate has added: to the same window where they overlap, which began with the earlier of both. Whoever closes a
+    /// window learns what was in it, so one that is over there isn't closed here once more.
+    pub(crate) fn join(&mut self, other: &Opened) {
+        let theirs = other.starts.iter().zip(&other.requests).zip(&other.records);
+        let mine = self.starts.iter_mut().zip(&mut self.requests).zip(&mut self.records);
+        for ((((start, requests), records), ((begun, asked), counted)), length) in
+            mine.zip(theirs).zip(SPAN_US)
+        {
+            if *begun == 0 || (*start != 0 && begun.saturating_add(length) <= *start) {
+                continue;
+            }
+            if *start == 0 || start.saturating_add(length) <= *begun {
+                (*start, *requests, *records) = (*begun, *asked, *counted);
+            } else {
+                *start = (*start).min(*begun);
+                *requests = requests.saturating_add(*asked);
+                *records = records.saturating_add(*counted);
+            }
+        }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {

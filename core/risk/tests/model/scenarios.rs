@@ -37,38 +37,47 @@ fn a_batch_at_the_end_of_the_month_is_challenged_once() {
     }
     assert_eq!(client.challenges, 1);
     assert!(batch(&mut client, 29) > 0);
+    let mut unjudged = client.clone();
     assert!(client.risk.judge(1, &before(0).context, Judgement::Benign, false, START + 30 * DAY));
-    for day in 30..60 {
-        client.day(day, 250, 60, &mut numbers);
+    for client in [&mut client, &mut unjudged] {
+        let mut numbers = Numbers(5);
+        for day in 30..60 {
+            client.day(day, 250, 60, &mut numbers);
+        }
     }
     assert_eq!(batch(&mut client, 59), 0, "{:?}", client.risk.progress());
+    assert!(batch(&mut unjudged, 59) > 0, "it is the verdict that is remembered");
 }
 
-/// One percent more a day, for sixty days after the reference was sealed.
+/// One percent more a day, for sixty days after the reference was sealed: found, before it takes twice as much, which is what a contract
+/// would allow. Who goes on as before isn't.
 #[test]
 fn a_poisoner_raises_the_alarm_of_slow_drift() {
-    let (mut client, mut numbers) = (Client::new(), Numbers(4));
-    for day in 0..28 {
-        client.day(day, 250, 60, &mut numbers);
-    }
-    assert!(client.risk.progress().drift_milli.is_some() && !client.risk.progress().drift_alarm);
-    let mut found = None;
-    for day in 28..88 {
-        let more = 1.01_f64.powi((day - 27) as i32);
-        for at in 0..250 {
-            let request = super::world::usual(
-                START + day * DAY + 8 * 3_600 * SECOND + at * 60 * SECOND,
-                at,
-                &mut numbers,
-            );
-            client.exchange(&request, ((20 + numbers.below(12)) as f64 * more) as u64);
+    let alarm = |ramp: f64| {
+        let (mut client, mut numbers) = (Client::new(), Numbers(4));
+        let (mut found, mut usual_day, mut most) = (None, 0, 0);
+        for day in 0..88 {
+            let more = ramp.powi((day - 27).max(0) as i32);
+            let mut records = 0;
+            for at in 0..250 {
+                let at_us = START + day * DAY + 8 * 3_600 * SECOND + at * 60 * SECOND;
+                let request = super::world::usual(at_us, at, &mut numbers);
+                let taken = ((20 + numbers.below(12)) as f64 * more) as u64;
+                client.exchange(&request, taken);
+                records += taken;
+            }
+            (usual_day, most) = (if day == 0 { records } else { usual_day }, most.max(records));
+            if client.risk.progress().drift_alarm && found.is_none() {
+                found = Some(day - 27);
+            }
         }
-        if client.risk.progress().drift_alarm && found.is_none() {
-            found = Some(day - 27);
-        }
-    }
-    println!("alarm after {found:?} days");
-    assert!(found.is_some_and(|days| days <= 60));
+        assert!(client.risk.progress().drift_milli.is_some());
+        (found, most as f64 / usual_day as f64)
+    };
+    let (found, times) = alarm(1.01);
+    assert!(found.is_some_and(|days| (5..=40).contains(&days)), "{found:?}");
+    assert!((1.5..2.0).contains(&times), "{times}");
+    assert_eq!(alarm(1.0).0, None);
 }
 
 /// A machine that is asked while it changes its key answers with the new one, and goes on.

@@ -74,6 +74,7 @@ pub fn after(at_us: i64, records: u64) -> After {
 }
 
 /// A client that answers every challenge.
+#[derive(Clone)]
 pub struct Client {
     pub risk: Box<ClientRisk>,
     pub peers: Peers,
