@@ -15,10 +15,14 @@ pub mod dossier;
 pub mod entity;
 pub mod evidence;
 pub mod exposure;
+pub mod lei;
 pub mod names;
 pub mod order;
 pub mod request;
+pub mod sbom;
 pub mod screening;
+pub mod shell;
+pub mod sources;
 pub mod stops;
 pub mod vulnerability;
 

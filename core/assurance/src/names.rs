@@ -46,6 +46,9 @@ pub enum FormWord {
 /// Words of a name that are looked at.
 const TOKENS_MAX: usize = 40;
 
+/// Letters of a word that are looked at.
+const LETTERS_MAX: usize = 48;
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Token {
     pub text: String,
@@ -84,7 +87,7 @@ impl Name {
         let mut tokens: Vec<Token> = serial::numbered(words)
             .into_iter()
             .map(|word| {
-                let text = weight::canonical(&word.text).to_owned();
+                let text: String = weight::canonical(&word.text).chars().take(LETTERS_MAX).collect();
                 let class = Class::of(&text);
                 Token { text, class, stopped: word.stopped }
             })

@@ -1,5 +1,9 @@
 //! Names beside lists of sanctions, and vendors beside those that we parted from.
 
+pub mod identifier;
+pub mod index;
+mod vocabulary;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
