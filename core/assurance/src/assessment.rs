@@ -37,6 +37,21 @@ impl Step {
         Self::Dependencies,
         Self::Integration,
     ];
+
+    /// As people and commands call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EntityCheck => "entity_check",
+            Self::Contract => "contract",
+            Self::SecurityPractices => "security_practices",
+            Self::ComplianceEvidence => "compliance_evidence",
+            Self::Resilience => "resilience",
+            Self::ServiceLevels => "service_levels",
+            Self::Dependencies => "dependencies",
+            Self::Integration => "integration",
+        }
+    }
 }
 
 /// Where a step stands.
@@ -75,12 +90,15 @@ pub enum Admission {
     No,
     /// Imported with what ran before; all eight are due until then.
     Provisional {
+        /// From the first on, where it was prolonged.
+        since: Timestamp,
         until: Timestamp,
-        by: OperatorId,
+        /// None where the program did it by itself.
+        by: Option<OperatorId>,
     },
     Yes {
         since: Timestamp,
-        by: OperatorId,
+        by: Option<OperatorId>,
     },
     /// Its exit is done: nothing opens it again but a new admission.
     Left {

@@ -13,6 +13,7 @@ use crate::entity::EntityRecord;
 use crate::evidence::{Evidence, Proof, Severity};
 use crate::request::EvidenceRequest;
 use crate::screening::{MatchWord, Screening};
+use crate::stops::Stop;
 use crate::vulnerability::{Exploitability, Vulnerability};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ use crate::vulnerability::{Exploitability, Vulnerability};
 pub enum Change {
     /// A register, or somebody who vouches, has said who the vendor is.
     EntityChecked {
-        record: EntityRecord,
+        record: Box<EntityRecord>,
     },
     StepAssigned {
         step: Step,
@@ -107,11 +108,13 @@ pub enum Change {
     },
     /// The vendor became aware of a breach, and told us of it.
     BreachNoticed {
+        id: FindingId,
         aware: Timestamp,
         noticed: Timestamp,
         what: String,
     },
     BreachClosed {
+        id: FindingId,
         reason: String,
     },
     /// The gate saw personal data that no inventory declares.
@@ -126,7 +129,7 @@ pub enum Change {
     },
     ExceptionProposed {
         id: ExceptionId,
-        stop: u8,
+        stop: Stop,
         subject: Option<String>,
         control: String,
         until: Timestamp,
@@ -187,6 +190,10 @@ pub enum Change {
         id: TaskId,
         evidence: Option<EvidenceId>,
         summary: String,
+    },
+    /// The vendor stays after all.
+    OffboardingCancelled {
+        reason: String,
     },
 }
 

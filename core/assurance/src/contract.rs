@@ -19,6 +19,34 @@ pub enum ClauseKind {
     Insurance,
 }
 
+impl ClauseKind {
+    pub const ALL: [Self; 8] = [
+        Self::Encryption,
+        Self::IncidentReporting,
+        Self::DataHandling,
+        Self::AuditRight,
+        Self::SubprocessorNotice,
+        Self::Deletion,
+        Self::LiabilityCap,
+        Self::Insurance,
+    ];
+
+    /// As manifests call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encryption => "encryption",
+            Self::IncidentReporting => "incident_reporting",
+            Self::DataHandling => "data_handling",
+            Self::AuditRight => "audit_right",
+            Self::SubprocessorNotice => "subprocessor_notice",
+            Self::Deletion => "deletion",
+            Self::LiabilityCap => "liability_cap",
+            Self::Insurance => "insurance",
+        }
+    }
+}
+
 /// One clause, with what of it can be watched.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

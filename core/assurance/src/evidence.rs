@@ -1,5 +1,7 @@
 //! Documents and facts that support what is said of a vendor.
 
+mod life;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use portcullis_ids::ids::EvidenceId;

@@ -44,3 +44,19 @@ pub enum MatchWord {
     Cleared,
     Confirmed,
 }
+
+/// In thousandths. With one threshold for both, either a quarter of the true matches is lost, or strangers are blocked:
+/// from the lower one on a match holds, from the upper one on an identifier confirms it.
+pub const NEAR: u16 = 700;
+pub const CLOSE: u16 = 950;
+
+/// The list of vendors that were severed, off-boarded or breached.
+pub const OWN_LIST: &str = "own";
+
+impl Match {
+    /// Close, and an identifier agrees: nobody needs to confirm it.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.score >= CLOSE && self.identifier.is_some()
+    }
+}

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_assurance::order::{DossierRefusal, Order};
+use portcullis_assurance::stops::StopMode;
 use portcullis_risk::Judgement;
 use serde_json::Value;
 use uuid::Uuid;
@@ -22,6 +23,8 @@ use crate::target::{Target, TargetName};
 pub enum Command {
     Found {
         issuer: String,
+        /// What the hard stops do where no policy says so; they observe without a word.
+        stops: Option<StopMode>,
     },
     /// All of them or none. The keys of a client are computed at the edge, where cryptography is.
     Apply {

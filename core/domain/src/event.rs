@@ -4,6 +4,7 @@
 //! ledger's envelope; the golden file `tests/events_v1.json` holds one of each.
 
 use jiff::Timestamp;
+use portcullis_assurance::stops::StopMode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,6 +26,9 @@ pub enum Event {
     InstallationFounded {
         installation: Uuid,
         issuer: String,
+        /// What the hard stops do where no policy says so; older ledgers observe.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stops: Option<StopMode>,
     },
     /// A resource was declared, or declared anew.
     ResourceDefined {

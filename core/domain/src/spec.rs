@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 use crate::personal::Personal;
 
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec, ClientTls};
-pub use contract::{ContractSpec, ServiceLevels, Signer};
+pub use contract::{Amendment, ContractSpec, ServiceLevels, Signer};
 pub use feed::{FeedFormat, FeedSource, FeedSpec, Holds};
 pub use integration::{Direction, IntegrationSpec, Limits, RateLimit, RecordLimit};
 pub use issuer::{AllowUnbound, ClaimMapping, IssuerSpec, KeysFrom, ScopeClaim, TokenAlgorithm};
-pub use policy::{MoneySpec, PolicySpec};
+pub use policy::{MoneySpec, PolicySpec, StopModes};
 pub use posture::PostureRules;
 pub use route::{Impact, RouteSpec, UnboundTokens};
 pub use trust_domain::{TrustDomainSpec, WorkloadMapping};

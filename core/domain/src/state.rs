@@ -16,12 +16,14 @@ pub mod posture;
 mod resources;
 mod severing;
 pub mod signing_keys;
+mod stops;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_assurance::Dossier;
+use portcullis_assurance::stops::StopMode;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -104,6 +106,8 @@ pub struct State {
 pub struct Installation {
     pub id: Uuid,
     pub issuer: String,
+    /// What the hard stops do where no policy says so.
+    pub stops: Option<StopMode>,
 }
 
 /// A declared resource.

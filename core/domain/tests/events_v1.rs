@@ -92,7 +92,11 @@ fn one_of_each() -> Vec<Event> {
     let client = ClientId(id(6));
     let public = |thumbprint: &str, form, public| PublicKey { thumbprint: thumbprint.into(), form, public };
     vec![
-        Event::InstallationFounded { installation: id(1), issuer: "https://gate.example".into() },
+        Event::InstallationFounded {
+            installation: id(1),
+            issuer: "https://gate.example".into(),
+            stops: None,
+        },
         defined(
             json!({ "kind": "Vendor", "name": "acme", "labels": { "tier": "1" }, "spec": {
                 "legal_name": "Acme Ltd", "jurisdiction": "GB", "registry_number": "01234567",

@@ -1,6 +1,8 @@
 //! Kind `Contract`.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use portcullis_assurance::contract::Clause;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,33 @@ pub struct ContractSpec {
     /// What we have promised about our side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_levels: Option<ServiceLevels>,
+    /// What it says, as data: each clause that stops or the gate look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clauses: Vec<Clause>,
+    /// The vendor's name as the paper has it; the legal name here without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_name: Option<String>,
+    /// Days before its end until which either side may say that it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice_days: Option<u32>,
+    /// The paper says that it goes on unless somebody ends it. It does here when `ends` is declared anew, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto_renews: bool,
+    /// In the order in which they were agreed on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amendments: Vec<Amendment>,
+}
+
+/// A later agreement that changes the contract.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Amendment {
+    pub date: Date,
+    /// Where the paper is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// What it changes, in plain words.
+    pub what: String,
 }
 
 /// What a contract promises about our answers to the vendor's machines, over all its integrations.
@@ -57,6 +86,18 @@ pub struct Signer {
     pub name: Personal,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Signed for the vendor, and not for us.
+    #[serde(default = "for_vendor", skip_serializing_if = "is_for_vendor")]
+    pub for_vendor: bool,
+}
+
+fn for_vendor() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_for_vendor(for_vendor: &bool) -> bool {
+    *for_vendor
 }
 
 impl ContractSpec {

@@ -1,5 +1,6 @@
 //! Kind `Integration`.
 
+use portcullis_assurance::exposure::Exposed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,15 @@ pub struct IntegrationSpec {
     /// What its clients' machines must say about themselves; without it they aren't asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posture: Option<PostureRules>,
+    /// What is at stake through it; what the impacts of its routes say without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Box<Exposed>>,
+    /// For whom at our side it is; as its vendor without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_unit: Option<String>,
+    /// Name of the operator or the team that answers for it; as its vendor without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 fn token_seconds() -> u32 {

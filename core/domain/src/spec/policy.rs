@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_assurance::contract::ClauseKind;
+use portcullis_assurance::stops::{Stop, StopMode};
 use portcullis_risk::{Family, Mode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,75 @@ pub struct PolicySpec {
     /// What could be lost before the next decision: the more, the earlier something is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money: Option<MoneySpec>,
+    /// What the hard stops do. Only in policies about vendors as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops: Option<StopModes>,
+    /// Clauses that each contract needs; all eight without a word. Only in policies about vendors as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandatory_clauses: Option<Vec<ClauseKind>>,
+}
+
+/// `off` looks at nothing, `observe` shows what enforcing would refuse, `enforce` acts.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopModes {
+    /// Of all that aren't named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sanctions: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vulnerability: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breach_notice: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undeclared_data: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vulnerability_evidence: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penetration_test_refused: Option<StopMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation: Option<StopMode>,
+}
+
+impl StopModes {
+    /// The mode of one stop, if it is named.
+    #[must_use]
+    pub fn of(&self, stop: Stop) -> Option<StopMode> {
+        match stop {
+            Stop::Sanctions => self.sanctions,
+            Stop::Entity => self.entity,
+            Stop::Signer => self.signer,
+            Stop::Vulnerability => self.vulnerability,
+            Stop::Contract => self.contract,
+            Stop::Clause => self.clause,
+            Stop::Opinion => self.opinion,
+            Stop::BreachNotice => self.breach_notice,
+            Stop::Integrity => self.integrity,
+            Stop::UndeclaredData => self.undeclared_data,
+            Stop::Exit => self.exit,
+            Stop::VulnerabilityEvidence => self.vulnerability_evidence,
+            Stop::Admission => self.admission,
+            Stop::PenetrationTestRefused => self.penetration_test_refused,
+            Stop::Relation => self.relation,
+        }
+    }
 }
 
 /// In whole units of the installation's currency. Without any, a route's impact says it.
@@ -58,4 +129,12 @@ pub struct MoneySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000_000_000_u64))]
     pub lateral: Option<u64>,
+}
+
+impl PolicySpec {
+    /// It names neither integrations, routes nor impacts: only then it may speak of stops.
+    #[must_use]
+    pub fn is_about_vendors(&self) -> bool {
+        self.integrations.is_none() && self.routes.is_none() && self.impacts.is_none()
+    }
 }

@@ -1,5 +1,6 @@
 //! Kind `Vendor`.
 
+use portcullis_assurance::exposure::Tier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,21 @@ pub struct VendorSpec {
     /// How many days its decisions are kept; 400 without a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decisions_days: Option<u32>,
+    /// Whose vendor it is at our side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_unit: Option<String>,
+    /// Name of the operator or the team that answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// DNS names that are the vendor's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<String>,
+    /// A tier that people found right; never below the one that follows from what is at stake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier_raised: Option<Tier>,
+    /// Other names that it goes by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// People to call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,

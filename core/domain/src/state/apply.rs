@@ -16,8 +16,9 @@ impl State {
     pub fn apply(&mut self, event: &Event) {
         self.size += 1;
         match event {
-            Event::InstallationFounded { installation, issuer } => {
-                self.installation = Some(Installation { id: *installation, issuer: issuer.clone() });
+            Event::InstallationFounded { installation, issuer, stops } => {
+                self.installation =
+                    Some(Installation { id: *installation, issuer: issuer.clone(), stops: *stops });
             }
             Event::ResourceDefined { id, declaration, keys, time } => {
                 self.forget_keys_of_other_source(*id, &declaration.spec);

@@ -19,11 +19,11 @@ impl State {
     /// A [`Refusal`] that says what doesn't hold; nothing has changed.
     pub fn decide(&self, command: Command, context: &mut Context<'_>) -> Result<Vec<Event>, Refusal> {
         match command {
-            Command::Found { issuer } => {
+            Command::Found { issuer, stops } => {
                 if self.installation.is_some() {
                     return Err(Refusal::AlreadyFounded);
                 }
-                Ok(vec![Event::InstallationFounded { installation: (context.new_id)(), issuer }])
+                Ok(vec![Event::InstallationFounded { installation: (context.new_id)(), issuer, stops }])
             }
             Command::Apply { resources } => self.decide_apply(resources, context),
             Command::Delete { kind, name } => self.decide_delete(kind, name),

@@ -35,7 +35,8 @@ impl State {
             let vendor = VendorId(vendor.id);
             let dossier = tentative.entry(vendor).or_insert_with(|| self.dossier(vendor));
             let by = order.by;
-            let mut moment = Moment { now: context.now, new_id: &mut *context.new_id };
+            let contracts = self.contracts_known(&name);
+            let mut moment = Moment { now: context.now, new_id: &mut *context.new_id, contracts: &contracts };
             let changes = dossier
                 .decide(order, &mut moment)
                 .map_err(|refused| Refusal::Dossier { vendor: name, refused })?;

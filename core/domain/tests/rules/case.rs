@@ -21,7 +21,7 @@ pub struct Case {
 /// A founded installation with the operators `ann` and `bob`, and what `acme` declares.
 pub fn given() -> Case {
     empty()
-        .after(Command::Found { issuer: "https://gate.example".into() })
+        .after(Command::Found { issuer: "https://gate.example".into(), stops: None })
         .after(operator("ann"))
         .after(operator("bob"))
         .after(Command::Apply { resources: acme() })

@@ -22,7 +22,7 @@ fn one_operator_stays() {
 
 #[test]
 fn an_installation_is_founded_once() {
-    let again = given().when(Command::Found { issuer: "https://other.example".into() });
+    let again = given().when(Command::Found { issuer: "https://other.example".into(), stops: None });
     assert!(matches!(again, Err(Refusal::AlreadyFounded)));
 }
 

@@ -76,7 +76,7 @@ impl Control {
     pub(super) async fn found(&self, lost_keys: Vec<String>) -> Result<(), StartError> {
         match &self.state().installation {
             None => {
-                let command = Command::Found { issuer: self.0.issuer.clone() };
+                let command = Command::Found { issuer: self.0.issuer.clone(), stops: None };
                 self.execute(command).await.map_err(|error| StartError::Found(Box::new(error)))?;
             }
             Some(known) if known.issuer != self.0.issuer => {

@@ -5,7 +5,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use portcullis_api::problem::{FaultView, MEDIA_TYPE, Problem};
-use portcullis_assurance::order::DossierRefusal;
+use portcullis_assurance::order::RefusalKind;
 use portcullis_domain::command::{Fault, Refusal};
 use serde::Serialize;
 
@@ -99,7 +99,12 @@ impl From<Refusal> for Refused {
             Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
             Refusal::NotJudged(_) => (404, "not found"),
             Refusal::NoTokens(_) => (422, "not a target"),
-            Refusal::Dossier { refused: DossierRefusal::Unknown { .. }, .. } => (404, "not found"),
+            Refusal::Dossier { refused, .. } => match refused.kind() {
+                RefusalKind::Unknown => (404, "not found"),
+                RefusalKind::Conflict => (409, "the dossier says otherwise"),
+                RefusalKind::Invalid => (422, "it can't be"),
+                RefusalKind::NeedsOther => (403, "another person is needed"),
+            },
         };
         Problem::of_message(status, title, &refusal.to_string()).into()
     }

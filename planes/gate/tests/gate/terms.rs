@@ -28,6 +28,11 @@ fn term(starts: &str, ends: &str, time_zone: &str) -> (Timestamp, Timestamp) {
         reference: None,
         signed_by: Vec::new(),
         service_levels: None,
+        clauses: Vec::new(),
+        vendor_name: None,
+        notice_days: None,
+        auto_renews: false,
+        amendments: Vec::new(),
     };
     spec.term().unwrap()
 }

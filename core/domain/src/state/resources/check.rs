@@ -3,6 +3,7 @@
 mod client;
 mod feed;
 mod issuers;
+mod paper;
 mod policies;
 mod together;
 
@@ -102,8 +103,12 @@ fn check_one(
                 let message = format!("decisions can't be kept for `{days}` days");
                 faults.push(fault(declaration, "/spec/decisions_days", message, Some("use 1 to 36500 days")));
             }
+            paper::check_vendor(declaration, spec, faults);
         }
-        Spec::Contract(spec) => check_contract(state, declaration, spec, faults),
+        Spec::Contract(spec) => {
+            check_contract(state, declaration, spec, faults);
+            paper::check_contract(declaration, spec, faults);
+        }
         Spec::Upstream(spec) => check_upstream(declaration, spec, faults),
         Spec::Route(spec) => check_route(declaration, spec, faults),
         Spec::Integration(spec) => check_integration(state, after, declaration, spec, faults),
@@ -341,6 +346,12 @@ fn check_integration(
     for (place, message) in spec.posture.iter().flat_map(posture::faults) {
         let place = format!("/spec/posture/{place}");
         faults.push(fault(declaration, place.trim_end_matches('/'), message, None));
+    }
+    if let Some(exposed) = &spec.exposure {
+        paper::check_exposure(declaration, exposed, faults);
+    }
+    for (name, text) in [("business_unit", &spec.business_unit), ("owner", &spec.owner)] {
+        paper::check_text(declaration, name, text.as_deref(), faults);
     }
     let limits = &spec.limits;
     let numbers = [

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_assurance::contract::ClauseKind;
+use portcullis_assurance::stops::Stop;
 use portcullis_risk::Family;
 
 use super::{After, fault};
@@ -39,8 +41,15 @@ pub fn check(declaration: &Declaration, spec: &PolicySpec, faults: &mut Vec<Faul
         add(
             "/spec",
             "the policy says nothing",
-            "give it a `mode`, `families`, `sever_by_evidence` or `money`",
+            "give it a `mode`, `families`, `sever_by_evidence`, `money`, `stops` or `mandatory_clauses`",
         );
+    }
+    let of_vendors =
+        [("stops", spec.stops.is_some()), ("mandatory_clauses", spec.mandatory_clauses.is_some())];
+    for (name, _) in of_vendors.into_iter().filter(|(_, said)| *said && !spec.is_about_vendors()) {
+        let pointer = format!("/spec/{name}");
+        let hint = "leave `integrations`, `routes` and `impacts` out, or write another policy for it";
+        add(&pointer, "it holds for vendors as a whole", hint);
     }
     if spec.sever_by_evidence == Some(true) && spec.integrations.is_none() {
         add(
@@ -118,6 +127,18 @@ fn says(spec: &PolicySpec) -> Vec<(String, u64)> {
         let mode = spec.families.get(family)?;
         Some((format!("/spec/families/{}", family.as_str()), *mode as u64))
     });
+    let modes = spec.stops.unwrap_or_default();
+    let stops = Stop::ALL
+        .into_iter()
+        .filter_map(|stop| Some((format!("/spec/stops/{}", stop.name()), modes.of(stop)? as u64)));
+    let default = modes.default.map(|mode| ("/spec/stops/default".to_owned(), mode as u64));
+    // As a set: each kind has a bit.
+    let clauses = spec.mandatory_clauses.as_ref().map(|clauses| {
+        let bit = |kind: &ClauseKind| {
+            ClauseKind::ALL.iter().position(|known| known == kind).map_or(0, |at| 1 << at)
+        };
+        ("/spec/mandatory_clauses".to_owned(), clauses.iter().map(bit).fold(0_u64, |set, bit| set | bit))
+    });
     [
         of("/spec/mode", spec.mode.map(|mode| mode as u64)),
         of("/spec/sever_by_evidence", spec.sever_by_evidence.map(u64::from)),
@@ -128,5 +149,8 @@ fn says(spec: &PolicySpec) -> Vec<(String, u64)> {
     .into_iter()
     .flatten()
     .chain(families)
+    .chain(stops)
+    .chain(default)
+    .chain(clauses)
     .collect()
 }
