@@ -19,7 +19,6 @@ pub mod exposure;
 pub mod lei;
 pub mod names;
 pub mod order;
-pub mod person;
 pub mod request;
 pub mod sbom;
 pub mod screening;

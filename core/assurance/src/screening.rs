@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::CONFIRMS;
+
 /// What a screening of one vendor against one list came to. It replaces the list's one before.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,11 +47,6 @@ pub enum MatchWord {
     Confirmed,
 }
 
-/// In thousandths. With one threshold for both, either a quarter of the true matches is lost, or strangers are blocked:
-/// from the lower one on a match holds, from the upper one on an identifier confirms it.
-pub const NEAR: u16 = 700;
-pub const CLOSE: u16 = 950;
-
 /// The list of vendors that were severed, off-boarded or breached.
 pub const OWN_LIST: &str = "own";
 
@@ -57,6 +54,6 @@ impl Match {
     /// Close, and an identifier agrees: nobody needs to confirm it.
     #[must_use]
     pub fn is_sure(&self) -> bool {
-        self.score >= CLOSE && self.identifier.is_some()
+        self.score >= CONFIRMS && self.identifier.is_some()
     }
 }

@@ -1,14 +1,15 @@
 //! Who the vendor is: stops 1, 2, 3 and 15.
 
 use jiff::Timestamp;
+use portcullis_ids::personal::ERASED;
 
 use super::{Fact, Known, Stop};
 use crate::access::Access;
 use crate::days::date_of;
 use crate::dossier::KnownMatch;
 use crate::entity::{EntityRecord, EntitySource, EntityStanding, LeiStatus};
-use crate::person::same_person;
-use crate::screening::{MatchWord, NEAR, OWN_LIST};
+use crate::names::{CONFIRMS, FormWord, HOLDS, compare, compare_people};
+use crate::screening::{MatchWord, OWN_LIST};
 
 pub(super) fn sanctions(known: &Known<'_>, _now: Timestamp) -> Vec<Fact> {
     let matches = known.dossier.matches.iter().filter(|((list, _), _)| list != OWN_LIST);
@@ -22,7 +23,7 @@ fn sanction(list: &str, entry: &str, known: &KnownMatch) -> Option<Fact> {
         Some(MatchWord::Cleared) => return None,
         Some(MatchWord::Confirmed) => Access::Blocked,
         None if known.found.is_sure() => Access::Blocked,
-        None if score >= NEAR => Access::Held,
+        None if score >= HOLDS => Access::Held,
         None => return None,
     };
     let how = match (word, &known.found.identifier) {
@@ -53,7 +54,7 @@ pub(super) fn relation(known: &Known<'_>, _now: Timestamp) -> Vec<Fact> {
         let holds = match word {
             Some(MatchWord::Cleared) => false,
             Some(MatchWord::Confirmed) => true,
-            None => found.found.score >= NEAR || found.found.identifier.is_some(),
+            None => found.found.score >= HOLDS || found.found.identifier.is_some(),
         };
         let fact = format!(
             "match with vendor `{}`, which was severed, off-boarded or breached: {}",
@@ -141,13 +142,11 @@ fn source(record: &EntityRecord) -> String {
     }
 }
 
-/// Whether two names are of one organisation.
-pub(super) fn same_organisation(one: &str, other: &str) -> bool {
-    let plain = |name: &str| {
-        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).collect::<String>()
-    };
-    plain(one) == plain(other)
+/// Whether two names are of one organisation: close, and no other legal form. Here a stranger must not pass for the
+/// vendor, so that the upper threshold counts.
+fn same_organisation(one: &str, other: &str) -> bool {
+    let compared = compare(one, other);
+    compared.score_thousandths >= CONFIRMS && compared.legal_form != FormWord::Different
 }
 
 /// Names of people stay out of the sentence: it goes to places that no key erases.
@@ -160,14 +159,14 @@ pub(super) fn signer(known: &Known<'_>, now: Timestamp) -> Vec<Fact> {
             .signers
             .iter()
             .filter(|signer| signer.evidence.is_none_or(|evidence| known.dossier.is_good(evidence)));
-        officers.any(|officer| same_person(officer, name).is_some())
-            || authorised.any(|signer| same_person(signer.name.text(), name).is_some())
+        officers.any(|officer| same_person(officer, name))
+            || authorised.any(|signer| same_person(signer.name.text(), name))
     };
     let in_force = known.contracts.iter().filter(|contract| contract.starts <= now && now < contract.ends);
     in_force
         .filter_map(|contract| {
             // Of somebody whose name was erased nothing can be said any more.
-            let named = contract.signers.iter().filter(|name| *name != portcullis_ids::personal::ERASED);
+            let named = contract.signers.iter().filter(|name| *name != ERASED);
             let others = named.filter(|name| !entitled(name)).count();
             let count = contract.signers.len();
             let fact = format!(
@@ -178,4 +177,10 @@ pub(super) fn signer(known: &Known<'_>, now: Timestamp) -> Vec<Fact> {
             (others > 0).then(|| Fact::new(Stop::Signer, Access::Held, fact, remedy).about(&*contract.name).since(contract.starts))
         })
         .collect()
+}
+
+/// A name that was erased is nobody's any more.
+fn same_person(one: &str, other: &str) -> bool {
+    let erased = one == ERASED || other == ERASED;
+    !erased && compare_people(one, other).score_thousandths >= HOLDS
 }
