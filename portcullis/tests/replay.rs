@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -200,6 +201,67 @@ fn a_hostile_log_becomes_no_markup() {
     assert!(!told.stdout.contains(&0x1b) && !told.stdout.is_empty());
 }
 
+/// Each format's example in the reference is read, with and without its name.
+#[test]
+fn the_examples_of_the_reference_are_read() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/replay.md");
+    let text = std::fs::read_to_string(reference).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["cloudtrail", "k8s-audit", "combined", "jsonl"] {
+        let (_, example) = text.split_once(&format!("```{format}\n")).unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let path = folder.path().join(format);
+        std::fs::write(&path, example).unwrap();
+        for options in [&["--format", format][..], &[]] {
+            let (report, _) = replayed(&path, options);
+            let read = &report["read"];
+            assert_eq!((&read["format"], &read["broken"]), (&format.into(), &0.into()), "{report:#}");
+            assert_eq!((&report["calls"], &report["clients_seen"]), (&1.into(), &1.into()), "{report:#}");
+            let context = &report["clients"][0]["contexts"][0];
+            assert_eq!(context["address"], "192.0.2.10", "{report:#}");
+        }
+    }
+}
+
+/// What is broken in part counts as far as it can be read, and the rest is named.
+#[test]
+fn broken_parts_are_named_and_the_rest_is_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let line =
+        |second: i64| format!("{{\"time\":{},\"client\":\"a\",\"path\":\"/\"}}\n", 1_795_000_000 + second);
+    let lines: String = (0..2_000).map(|number| line(number * 7)).collect();
+    let packed = |text: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(text).unwrap();
+        packer.finish().unwrap()
+    };
+    let read = |name: &str, content: &[u8], options: &[&str]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        replayed(&path, options).0
+    };
+    let whole = read("whole.jsonl.gz", &packed(lines.as_bytes()), &[]);
+    assert_eq!((&whole["calls"], &whole["read"]["broken"]), (&2_000.into(), &0.into()));
+
+    let gzip = packed(lines.as_bytes());
+    let cut = read("cut.jsonl.gz", &gzip[..gzip.len() / 2], &["--format", "jsonl"]);
+    assert!(cut["calls"].as_u64().unwrap() < 2_000 && cut["calls"] != 0, "{cut:#}");
+    let examples = cut["read"]["broken_examples"].to_string();
+    assert!(examples.contains("can not be read to its end"), "{examples}");
+
+    let broken =
+        read("broken.jsonl", format!("{}{{\"time\":1,\n\0\u{ff}\n{}", line(0), line(9)).as_bytes(), &[]);
+    assert_eq!((&broken["calls"], &broken["read"]["broken"]), (&2.into(), &1.into()), "{broken:#}");
+    assert!(broken["read"]["broken_examples"][0].as_str().unwrap().contains("broken.jsonl:2"), "{broken:#}");
+
+    let back = read("back.jsonl", [line(500), line(100), line(600)].concat().as_bytes(), &[]);
+    assert_eq!(
+        (&back["read"]["backwards"], &back["read"]["backwards_most_seconds"]),
+        (&1.into(), &400.0.into())
+    );
+    assert!(back["read"]["backwards_at"].as_str().unwrap().contains("back.jsonl:2"), "{back:#}");
+}
+
 #[test]
 fn bad_input_is_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -218,6 +280,16 @@ fn bad_input_is_a_clear_error() {
     };
     check("syslog", b"<34>1 2003-10-11T22:14:15Z host su - ID47 - failed\n", &[], "the format of");
     check("empty", b"", &[], "nothing could be read");
+    check("nothing.tar", b"", &[], "nothing could be read");
+    check(
+        "nothing.tar.gz",
+        &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[],
+        "nothing could be read",
+    );
+    check("cut.gz", &[0x1f, 0x8b, 8], &[], "can not be read to its end");
+    check("zeros.tar", &[0; 1024], &[], "");
+    check("noise", &[0xff, 0xfe, 0, 1, 2, 3, 0x80], &[], "the format of");
     check("lines", b"x\ny\n", &["--format", "combined"], "2 broken lines");
     let two = br#"{"time":1795000000,"client":"a","path":"/"}
 {"time":1795000001,"client":"b","path":"/"}"#;

@@ -13,6 +13,7 @@ pub mod meters;
 pub mod policies;
 pub mod posture;
 pub mod rate;
+pub mod risk_log;
 pub mod risks;
 pub mod snapshot;
 pub mod window;

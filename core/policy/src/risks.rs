@@ -8,38 +8,129 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, VendorId};
-use portcullis_risk::{ClientRisk, Peers};
+use portcullis_risk::{Aside, ClientRisk, Peers, Rules, Ticket};
+use serde::{Deserialize, Serialize};
+
+/// Calls without a decision that wait to be kept: further ones of the same second are gaps in a replay.
+const ASIDES_MAX: usize = 1_000;
 
 /// What is known of how one client behaves.
 #[derive(Debug, Default)]
 pub struct RiskCell {
-    // None until its first request: most clients of a large registry never come.
-    state: Mutex<Option<Box<ClientRisk>>>,
+    held: Mutex<Held>,
     changed: AtomicBool,
+    /// There are asides.
+    has_asides: AtomicBool,
     /// Changed since people were told of it.
     touched: AtomicBool,
     /// Counts what may end streams of this client: questions that were asked, contexts that were closed.
     turns: AtomicU64,
 }
 
+/// What has one order over all cores.
+#[derive(Debug, Default)]
+struct Held {
+    // None until its first request: most clients of a large registry never come.
+    state: Option<Box<ClientRisk>>,
+    /// Calls without a decision, with their numbers.
+    asides: Vec<(u64, Aside)>,
+    /// Exchanges that were forwarded and have not ended.
+    under_way: Vec<UnderWay>,
+}
+
+/// An exchange that has not ended: with it, a copy of the state is all that its end needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UnderWay {
+    pub decision: DecisionId,
+    pub ticket: Ticket,
+    pub rules: Rules,
+}
+
+/// A copy of a client's state, at a call.
+#[derive(Debug)]
+pub struct RiskCopy {
+    pub step: u64,
+    /// None where nothing has changed since the last copy.
+    pub changed: Option<Box<ClientRisk>>,
+    pub under_way: Vec<UnderWay>,
+}
+
 impl RiskCell {
     /// Changes the state, which is made if there is none.
     pub fn change<T>(&self, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
-        let changed = change(self.state().get_or_insert_default());
+        let changed = change(self.held().state.get_or_insert_default());
         self.changed.store(true, Ordering::Release);
         self.touch();
         changed
     }
 
+    /// Changes the state by a call that belongs to no decision. What changed nothing is not kept.
+    pub fn change_aside<T>(&self, aside: Aside, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
+        let mut held = self.held();
+        let state = held.state.get_or_insert_default();
+        let before = state.step();
+        let changed = change(state);
+        let step = state.step();
+        if step != before {
+            self.keep_aside(&mut held, step, aside);
+            self.changed.store(true, Ordering::Release);
+            self.touch();
+        }
+        changed
+    }
+
+    /// Calls without a decision since the last time, with their numbers.
+    #[must_use]
+    pub fn take_asides(&self) -> Vec<(u64, Aside)> {
+        if !self.has_asides.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.held().asides)
+    }
+
+    /// An exchange is forwarded, and its end will need this.
+    pub fn begin(&self, under_way: UnderWay) {
+        self.held().under_way.push(under_way);
+    }
+
+    /// Changes the state by the end of an exchange.
+    pub fn end<T>(&self, decision: DecisionId, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
+        let mut held = self.held();
+        if let Some(place) = held.under_way.iter().rposition(|one| one.decision == decision) {
+            held.under_way.swap_remove(place);
+        }
+        let changed = change(held.state.get_or_insert_default());
+        self.changed.store(true, Ordering::Release);
+        self.touch();
+        changed
+    }
+
+    /// A copy with what is under way, both of one moment.
+    #[must_use]
+    pub fn copy(&self) -> Option<RiskCopy> {
+        let held = self.held();
+        let state = held.state.as_ref()?;
+        let changed = self.changed.swap(false, Ordering::AcqRel).then(|| state.clone());
+        Some(RiskCopy { step: state.step(), changed, under_way: held.under_way.clone() })
+    }
+
+    fn keep_aside(&self, held: &mut Held, step: u64, aside: Aside) {
+        if held.asides.len() < ASIDES_MAX {
+            held.asides.push((step, aside));
+        }
+        self.has_asides.store(true, Ordering::Release);
+    }
+
     /// Looks at the state, if there is one.
     pub fn look<T>(&self, look: impl FnOnce(&ClientRisk) -> T) -> Option<T> {
-        self.state().as_deref().map(look)
+        self.held().state.as_deref().map(look)
     }
 
     /// Takes over what was kept from before, unless something is known already.
     pub fn restore(&self, kept: Box<ClientRisk>) {
-        self.state().get_or_insert(kept);
+        self.held().state.get_or_insert(kept);
         self.touch();
     }
 
@@ -56,17 +147,11 @@ impl RiskCell {
 
     /// Puts what is known of a client from elsewhere in the place of what is known here.
     pub fn replace(&self, known: Box<ClientRisk>) {
-        *self.state() = Some(known);
+        let mut held = self.held();
+        let (step, state) = (known.step(), known.to_bytes());
+        held.state = Some(known);
+        self.keep_aside(&mut held, step, Aside::Replaced { state });
         self.changed.store(true, Ordering::Release);
-    }
-
-    /// A copy, if anything has changed since the last one was taken.
-    #[must_use]
-    pub fn changed_copy(&self) -> Option<Box<ClientRisk>> {
-        if !self.changed.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        self.state().clone()
     }
 
     /// What was copied couldn't be kept.
@@ -84,13 +169,36 @@ impl RiskCell {
         self.turns.load(Ordering::Acquire)
     }
 
-    fn state(&self) -> MutexGuard<'_, Option<Box<ClientRisk>>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the clients of one vendor are compared with; made anew at the turn of a day.
-pub type PeersCell = ArcSwap<Peers>;
+/// What the clients of one vendor are compared with: made anew each day, and in use from a moment on that is recorded.
+#[derive(Debug, Default)]
+pub struct PeersCell(ArcSwap<Turn>);
+
+#[derive(Debug, Default)]
+struct Turn {
+    before: Peers,
+    /// Microseconds since the Unix epoch.
+    from_us: i64,
+    now: Peers,
+}
+
+impl PeersCell {
+    /// Those of a call with this time.
+    pub fn at(&self, at_us: i64) -> Peers {
+        let turn = self.0.load();
+        if at_us >= turn.from_us { turn.now.clone() } else { turn.before.clone() }
+    }
+
+    /// From that time on these: said before it comes, so that no call has to know when it was said.
+    pub fn turn(&self, from_us: i64, now: Peers) {
+        let before = self.0.load().now.clone();
+        self.0.store(Arc::new(Turn { before, from_us, now }));
+    }
+}
 
 /// Every client's state at a gate, and every vendor's peers.
 #[derive(Debug, Default)]
@@ -104,6 +212,13 @@ impl Risks {
     /// The cell of a client, made at its first use.
     pub fn cell(&self, client: ClientId) -> Arc<RiskCell> {
         Arc::clone(self.clients().entry(client).or_default())
+    }
+
+    /// Every vendor's peers.
+    #[must_use]
+    pub fn all_peers(&self) -> Vec<(VendorId, Arc<PeersCell>)> {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.iter().map(|(vendor, cell)| (*vendor, Arc::clone(cell))).collect()
     }
 
     pub fn peers(&self, vendor: VendorId) -> Arc<PeersCell> {
@@ -146,13 +261,14 @@ mod tests {
         let risks = Risks::default();
         let client = ClientId(Uuid::from_u128(1));
         let cell = risks.cell(client);
-        assert!(cell.changed_copy().is_none() && cell.look(|_| ()).is_none());
+        assert!(cell.copy().is_none() && cell.look(|_| ()).is_none());
         cell.restore(Box::default());
-        assert!(cell.look(|_| ()).is_some() && cell.changed_copy().is_none());
+        let is_changed = || cell.copy().unwrap().changed.is_some();
+        assert!(cell.look(|_| ()).is_some() && !is_changed());
         cell.change(|_| ());
-        assert!(cell.changed_copy().is_some() && cell.changed_copy().is_none());
+        assert!(is_changed() && !is_changed());
         cell.replace(Box::default());
-        assert!(cell.changed_copy().is_some());
+        assert!(is_changed());
         assert!(risks.keep_only(&HashSet::from([client])).is_empty());
         assert_eq!(risks.keep_only(&HashSet::new()), [client]);
     }

@@ -2,16 +2,17 @@
 //! others.
 //!
 //! Every call that changes a client's state has a number, and the log keeps it with the facts of the call. So the same
-//! calls are made in the same order. A number that the log doesn't have (an analyst's word, a lost record) is a gap: what
-//! comes behind it may differ, and that it is there is told.
+//! calls are made in the same order. Calls that belong to no decision (an analyst's word, a question that is asked ahead), what
+//! clients were compared with, and the starts of the gate are in its own records. A number that
+//! nobody has recorded is a gap: what comes behind it may differ, and that it is there is told.
 
 use std::collections::{BTreeMap, HashMap};
 
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
 use portcullis_domain::ids::{ClientId, RouteId, VendorId};
 use portcullis_risk::{
-    Action, Answered, Assessment, Before, Cause, ClientRisk, Ended, OutcomeRisk, PeerCounts, Peers, Points,
-    RiskRecord, Rules, Ticket,
+    Action, Answered, Aside, Assessment, Before, Cause, ClientRisk, Ended, OutcomeRisk, PeerCounts, Peers,
+    Points, RiskRecord, Rules, Ticket,
 };
 
 const DAY_US: i64 = 86_400_000_000;
@@ -114,6 +115,10 @@ pub struct Redecider<'a> {
     clients: HashMap<ClientId, Client>,
     held: usize,
     peers: [HashMap<VendorId, Peers>; 2],
+    /// What the gate compared with from which time on.
+    recorded_peers: BTreeMap<i64, BTreeMap<VendorId, Peers>>,
+    /// When the gate began, and with the states of which numbers.
+    starts: Vec<(i64, BTreeMap<ClientId, u64>)>,
     day: Option<i64>,
     /// Before this time calls are made for the states alone.
     count_from_us: i64,
@@ -129,7 +134,12 @@ struct Client {
     states: [Box<ClientRisk>; 2],
     /// Where to begin is known: at its first call, or from a copy.
     begun: bool,
-    steps: BTreeMap<u64, Step>,
+    /// By the start of the gate, and by number.
+    steps: BTreeMap<(usize, u64), Step>,
+    /// Starts of the gate that the states have seen.
+    starts: usize,
+    /// States that a later start goes back to.
+    saved: HashMap<u64, ([Box<ClientRisk>; 2], u64)>,
     under_way: HashMap<DecisionId, UnderWay>,
     /// Calls that the states have not made, and the recorded ones have.
     behind: u64,
@@ -138,6 +148,7 @@ struct Client {
 enum Step {
     Decision(Decided, Box<RiskRecord>),
     End(DecisionId, Box<OutcomeRisk>),
+    Aside(i64, Aside),
 }
 
 impl Step {
@@ -145,6 +156,7 @@ impl Step {
         match self {
             Self::Decision(_, record) => record.before.at_us,
             Self::End(_, outcome) => outcome.after.at_us,
+            Self::Aside(at_us, _) => *at_us,
         }
     }
 }
@@ -162,6 +174,8 @@ impl<'a> Redecider<'a> {
             clients: HashMap::new(),
             held: 0,
             peers: [HashMap::new(), HashMap::new()],
+            recorded_peers: BTreeMap::new(),
+            starts: Vec::new(),
             day: None,
             count_from_us: i64::MIN,
             outcome: Outcome::default(),
@@ -178,6 +192,46 @@ impl<'a> Redecider<'a> {
         let known = self.clients.entry(client).or_insert_with(|| Client::new(vendor));
         known.states = [Box::new(state.clone()), Box::new(state)];
         known.begun = true;
+    }
+
+    /// An exchange that was under way when the state that a client begins with was copied.
+    pub fn begin_under_way(&mut self, client: ClientId, decision: DecisionId, ticket: Ticket, rules: Rules) {
+        let known = self.clients.entry(client).or_insert_with(|| Client::new(None));
+        let decided = Decided {
+            id: decision,
+            client,
+            vendor: None,
+            integration: None,
+            route: None,
+            method: String::new(),
+            path: String::new(),
+        };
+        known.under_way.insert(decision, (decided, [Some(ticket); 2], [rules; 2]));
+    }
+
+    /// What the gate compared clients with from this time on, in place of what would be computed.
+    pub fn compared(&mut self, from_us: i64, peers: BTreeMap<VendorId, Peers>) {
+        self.recorded_peers.insert(from_us, peers);
+    }
+
+    /// The gate began at this time with states of these numbers of calls, and without all others. In the order of time, and
+    /// before anything is taken.
+    pub fn started(&mut self, at_us: i64, steps: BTreeMap<ClientId, u64>) {
+        self.starts.push((at_us, steps));
+    }
+
+    /// Takes a call that belongs to no decision.
+    ///
+    /// # Errors
+    /// [`TooMany`] in one day.
+    pub fn take_aside(
+        &mut self,
+        client: ClientId,
+        number: u64,
+        at_us: i64,
+        aside: Aside,
+    ) -> Result<(), TooMany> {
+        self.hold(client, None, number, Step::Aside(at_us, aside))
     }
 
     /// Takes a decision of the log, and its end if it has one, in any order.
@@ -233,7 +287,9 @@ impl<'a> Redecider<'a> {
         self.held += 1;
         let known = self.clients.entry(client).or_insert_with(|| Client::new(vendor));
         known.vendor = known.vendor.or(vendor);
-        known.steps.insert(number, step);
+        let at_us = step.at_us();
+        let start = self.starts.partition_point(|(started_us, _)| *started_us <= at_us);
+        known.steps.insert((start, number), step);
         Ok(())
     }
 
@@ -249,9 +305,14 @@ impl<'a> Redecider<'a> {
                 if entry.get().at_us() >= end_us {
                     break;
                 }
-                let (number, step) = entry.remove_entry();
+                let ((start, number), step) = entry.remove_entry();
                 self.held -= 1;
+                self.pass_starts(id, &mut client, start);
                 self.step(id, &mut client, number, step);
+                let later = self.starts.get(client.starts..).unwrap_or_default();
+                if later.iter().any(|(_, steps)| steps.get(&id) == Some(&number)) {
+                    client.saved.insert(number, (client.states.clone(), client.behind));
+                }
             }
             self.clients.insert(id, client);
         }
@@ -272,6 +333,11 @@ impl<'a> Redecider<'a> {
             return;
         }
         self.day = Some(day);
+        let recorded_from = self.recorded_peers.keys().next().map(|from_us| from_us.div_euclid(DAY_US));
+        if recorded_from.is_some_and(|first| first <= day) {
+            // From that day on it is known what was compared with; until the very moment, what was before.
+            return;
+        }
         for (which, peers) in self.peers.iter_mut().enumerate() {
             let mut all = PeerCounts::default();
             let mut by_vendor: HashMap<VendorId, PeerCounts> = HashMap::new();
@@ -286,12 +352,58 @@ impl<'a> Redecider<'a> {
         }
     }
 
+    /// The gate began anew: with the state that it had written last, which may be older than its last calls.
+    fn pass_starts(&mut self, id: ClientId, client: &mut Client, start: usize) {
+        while client.starts < start {
+            let wanted = self.starts.get(client.starts).and_then(|(_, steps)| steps.get(&id)).copied();
+            client.starts += 1;
+            let [same, _] = &client.states;
+            let last = same.step() + client.behind;
+            let wanted = wanted.unwrap_or(0);
+            if !client.begun || wanted == last {
+                continue;
+            }
+            client.under_way.clear();
+            match client.saved.remove(&wanted) {
+                Some((states, behind)) => (client.states, client.behind) = (states, behind),
+                // What is ahead of all that is known is a gap, which the next call tells.
+                None if wanted > last => {}
+                None => {
+                    (client.states, client.behind) = (Default::default(), 0);
+                    client.begun = wanted == 0;
+                }
+            }
+        }
+    }
+
+    /// What a client is compared with at this time, by both rules.
+    fn peers_at(&self, vendor: Option<VendorId>, at_us: i64) -> [Peers; 2] {
+        if let Some((_, recorded)) = self.recorded_peers.range(..=at_us).next_back() {
+            let peers = vendor.and_then(|vendor| recorded.get(&vendor)).cloned().unwrap_or_default();
+            return [peers.clone(), peers];
+        }
+        [0, 1].map(|which| {
+            let of_vendor = vendor.and_then(|vendor| self.peers.get(which)?.get(&vendor));
+            of_vendor.cloned().unwrap_or_default()
+        })
+    }
+
     fn step(&mut self, id: ClientId, client: &mut Client, number: u64, step: Step) {
+        if let Step::Aside(_, aside @ Aside::Replaced { .. }) = &step {
+            client.states.iter_mut().for_each(|state| state.repeat(aside));
+            (client.begun, client.behind) = (true, 0);
+            return;
+        }
         let [same, _] = &client.states;
         let expected = same.step() + client.behind + 1;
         if number != expected || !(client.begun || number == 1) {
             // Before a copy there is nothing to be done again.
             if number < expected && client.begun {
+                if let Step::Decision(decided, _) = step
+                    && let Some((known, ..)) = client.under_way.get_mut(&decided.id)
+                {
+                    *known = decided;
+                }
                 return;
             }
             if number > expected && self.outcome.gaps.len() < GAPS_MAX {
@@ -300,11 +412,9 @@ impl<'a> Redecider<'a> {
             client.behind += number.saturating_sub(expected);
         }
         client.begun = true;
-        let peers = [0, 1].map(|which| {
-            let of_vendor = client.vendor.and_then(|vendor| self.peers.get(which)?.get(&vendor));
-            of_vendor.cloned().unwrap_or_default()
-        });
+        let peers = self.peers_at(client.vendor, step.at_us());
         match step {
+            Step::Aside(_, aside) => client.states.iter_mut().for_each(|state| state.repeat(&aside)),
             Step::Decision(decided, record) => self.decide(client, decided, &record, &peers),
             Step::End(decision, end) => self.end(id, client, decision, &end, &peers),
         }
@@ -422,6 +532,8 @@ impl Client {
             states: Default::default(),
             begun: false,
             steps: BTreeMap::new(),
+            starts: 0,
+            saved: HashMap::new(),
             under_way: HashMap::new(),
             behind: 0,
         }

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_replay::redecide::{Change, Decided, Redecider};
 use portcullis_risk::{
-    Action, After, Answered, Before, Binding, ClientRisk, Context, Endpoint, Identity, IssuedIn, Known,
-    Missing, Mode, Origin, OutcomeRisk, Peers, RiskRecord, Rules, Stakes, Tls,
+    Action, After, Answered, Aside, Assessment, Before, Binding, ClientRisk, Context, Endpoint, Identity,
+    IssuedIn, Judgement, Known, Missing, Mode, Origin, OutcomeRisk, PeerCounts, Peers, RiskRecord, Rules,
+    Stakes, Ticket, Tls,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -62,20 +65,7 @@ fn recorded(client: u128, requests: &[(u32, u64, u8)]) -> Rows {
         unique[..8].copy_from_slice(&(number as u64).to_be_bytes());
         unique[9] = client as u8;
         let id = DecisionId::new((at_us / 1_000) as u64, unique);
-        let record = RiskRecord {
-            step: assessed.step,
-            action: assessed.action,
-            would: assessed.would,
-            cause: assessed.cause,
-            score: assessed.score,
-            thresholds: assessed.thresholds,
-            evidence: assessed.evidence,
-            standing: assessed.standing,
-            probation: assessed.probation,
-            rules,
-            before: facts,
-            parts: assessed.parts.as_slice().to_vec(),
-        };
+        let record = record(&assessed, facts, rules);
         rows.push((decision(id, client, record), None));
         if matches!(assessed.action, Action::Allow | Action::Limit) {
             under_way.push((rows.len() - 1, assessed.ticket, id));
@@ -169,6 +159,189 @@ proptest! {
         prop_assert!(outcome.is_same(), "{:?} {:?}", outcome.differences.first(), outcome.gaps.first());
         prop_assert_eq!(outcome.same, all);
         prop_assert_eq!(outcome.decisions + outcome.ends, all);
+    }
+}
+
+/// A gate as it is: it crashes and begins again with an older state, takes analysts' words, asks ahead, compares with others from
+/// a moment on; and its copy of a day is made while exchanges are under way.
+struct Gate {
+    risk: ClientRisk,
+    peers: [(i64, Peers); 2],
+    at_us: i64,
+    rows: Rows,
+    under_way: Vec<(usize, Ticket, DecisionId)>,
+    asides: Vec<(u64, i64, Aside)>,
+}
+
+impl Gate {
+    fn peers(&self) -> Peers {
+        let [(_, first), (from_us, second)] = &self.peers;
+        if self.at_us >= *from_us { second.clone() } else { first.clone() }
+    }
+
+    fn request(&mut self, endpoint: u32, network: u64) {
+        self.at_us += 700_000;
+        let (facts, rules) = (before(self.at_us, endpoint, network, Answered::Valid), Rules::default());
+        let assessed = self.risk.before(&facts, &self.peers(), &rules);
+        let mut unique = [0; 10];
+        unique[..8].copy_from_slice(&(self.rows.len() as u64).to_be_bytes());
+        let id = DecisionId::new((self.at_us / 1_000) as u64, unique);
+        self.rows.push((decision(id, 1, record(&assessed, facts, rules)), None));
+        if matches!(assessed.action, Action::Allow | Action::Limit) {
+            self.under_way.push((self.rows.len() - 1, assessed.ticket, id));
+        }
+    }
+
+    fn ends(&mut self) {
+        for (row, ticket, id) in std::mem::take(&mut self.under_way) {
+            self.at_us += 1_000;
+            let after = After {
+                at_us: self.at_us,
+                status: 200,
+                request_bytes: 10,
+                response_bytes: 100,
+                records: Known::Is(row as u64 % 9),
+            };
+            let ended = self.risk.after(ticket, &after, &self.peers(), &Rules::default());
+            let (step, score) = (ended.step, ended.score);
+            let end = OutcomeRisk { step, score, after, parts: ended.parts.as_slice().to_vec() };
+            self.rows[row].1 = Some(outcome(id, end));
+        }
+    }
+
+    fn aside(&mut self, aside: Aside) {
+        self.at_us += 1_000;
+        let before = self.risk.step();
+        self.risk.repeat(&aside);
+        if self.risk.step() != before {
+            self.asides.push((self.risk.step(), self.at_us, aside));
+        }
+    }
+
+    fn busy(&mut self, seed: u32, requests: u32) {
+        for number in 0..requests {
+            self.request((number + seed) % 3, 1 + u64::from((number * 7 + seed) % 11 == 0));
+            if number % 3 == 2 {
+                self.ends();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crash_words_questions_ahead_new_peers_and_a_copy_under_way_give_the_same_bits() {
+    let mut others = PeerCounts::default();
+    let mut teacher = Gate::new(Peers::default());
+    teacher.busy(5, 300);
+    others.add(&teacher.risk);
+    let peers = Peers::of(&others, &others);
+    let mut gate = Gate::new(peers.clone());
+    gate.busy(1, 60);
+    gate.ends();
+    let context = |network| before(0, 0, network, Answered::No).context;
+    let judged = |sequence, undo| Aside::Judged {
+        sequence,
+        context: context(1),
+        judgement: Judgement::Malicious,
+        undo,
+        at_us: START_US,
+    };
+    gate.aside(judged(7, false));
+    let at_us = gate.at_us;
+    gate.aside(Aside::Asked { context: context(5), issued_in: IssuedIn::Unknown, at_us });
+    gate.busy(2, 31);
+    // Written here, with one exchange under way; then it crashes later.
+    let (kept, under_way, copied_us) = (gate.risk.clone(), gate.under_way.clone(), gate.at_us);
+    assert!(!under_way.is_empty());
+    let taken = gate.rows.len();
+    gate.busy(3, 20);
+    gate.at_us += 5_000_000;
+    let started = (gate.at_us, BTreeMap::from([(ClientId(Uuid::from_u128(1)), kept.step())]));
+    gate.risk = kept.clone();
+    gate.under_way.clear();
+    gate.aside(judged(9, true));
+    gate.busy(4, 40);
+    gate.ends();
+    let client = ClientId(Uuid::from_u128(1));
+    let replay = |leave_out: &str| {
+        let mut nothing = ();
+        let mut redecider = Redecider::checking(&mut nothing);
+        let vendor = VendorId(Uuid::from_u128(9));
+        if leave_out != "peers" {
+            redecider.compared(gate.peers[1].0, BTreeMap::from([(vendor, peers.clone())]));
+        }
+        if leave_out != "start" {
+            redecider.started(started.0, started.1.clone());
+        }
+        for (number, at_us, aside) in gate.asides.iter().filter(|_| leave_out != "asides") {
+            redecider.take_aside(client, *number, *at_us, aside.clone()).unwrap();
+        }
+        for (record, end) in gate.rows.clone() {
+            redecider.take(record, end).unwrap();
+        }
+        redecider.finish()
+    };
+    let whole = replay("nothing");
+    assert!(whole.is_same(), "{:?} {:?}", whole.differences.first(), whole.gaps.first());
+    assert_eq!(whole.decisions, gate.rows.len() as u64);
+    for left_out in ["peers", "start", "asides"] {
+        assert!(!replay(left_out).is_same(), "without its {left_out} it isn't the same");
+    }
+
+    // From the copy, with what was under way then.
+    let from_copy = |with: bool| {
+        let mut nothing = ();
+        let mut redecider = Redecider::checking(&mut nothing);
+        redecider.begin(client, None, kept.clone());
+        for (_, ticket, id) in under_way.iter().filter(|_| with) {
+            redecider.begin_under_way(client, *id, *ticket, Rules::default());
+        }
+        redecider.compared(gate.peers[1].0, BTreeMap::from([(VendorId(Uuid::from_u128(9)), peers.clone())]));
+        redecider.started(started.0, started.1.clone());
+        redecider.count_from(copied_us + 1);
+        for (record, end) in gate.rows.clone() {
+            redecider.take(record, end).unwrap();
+        }
+        for (number, at_us, aside) in gate.asides.iter().filter(|(_, at_us, _)| *at_us > copied_us) {
+            redecider.take_aside(client, *number, *at_us, aside.clone()).unwrap();
+        }
+        redecider.finish()
+    };
+    let same = from_copy(true);
+    assert!(same.is_same(), "{:?} {:?}", same.differences.first(), same.gaps.first());
+    assert_eq!(same.decisions as usize, gate.rows.len() - taken);
+    assert!(!from_copy(false).is_same());
+}
+
+impl Gate {
+    fn new(later: Peers) -> Self {
+        let rows = Rows::new();
+        let peers = [(i64::MIN, Peers::default()), (START_US + 20_000_000, later)];
+        Self {
+            risk: ClientRisk::new(),
+            peers,
+            at_us: START_US,
+            rows,
+            under_way: Vec::new(),
+            asides: Vec::new(),
+        }
+    }
+}
+
+fn record(assessed: &Assessment, facts: Before, rules: Rules) -> RiskRecord {
+    RiskRecord {
+        step: assessed.step,
+        action: assessed.action,
+        would: assessed.would,
+        cause: assessed.cause,
+        score: assessed.score,
+        thresholds: assessed.thresholds,
+        evidence: assessed.evidence,
+        standing: assessed.standing,
+        probation: assessed.probation,
+        rules,
+        before: facts,
+        parts: assessed.parts.as_slice().to_vec(),
     }
 }
 

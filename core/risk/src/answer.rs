@@ -35,9 +35,15 @@ impl ClientRisk {
     /// learnt of such a request; and in a context that is admitted it counts for nothing, as anybody behind the same
     /// network may have sent it.
     pub fn ask_ahead(&mut self, context: &Context, issued_in: IssuedIn, at_us: i64) -> AskedAhead {
+        let id = Id::of(context);
+        if let Some(owner @ Owner::Admitted(_)) = self.contexts.find(&id)
+            && self.contexts.question(owner).open().is_none()
+        {
+            // Nothing changes, so it is no call that a replay would have to know of: most of them are like this.
+            return AskedAhead::Nothing;
+        }
         self.step += 1;
         let at_us = self.pass_time(at_us);
-        let id = Id::of(context);
         let owner = self.contexts.find(&id).unwrap_or_else(|| {
             let (owner, replaced) = self.contexts.enter(id, at_us);
             if replaced {

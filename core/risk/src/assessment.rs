@@ -142,7 +142,7 @@ pub struct Assessment {
 }
 
 /// What an exchange under way needs at its end.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Ticket {
     /// It was forwarded, and is scored.
     pub(crate) live: bool,

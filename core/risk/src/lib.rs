@@ -7,6 +7,7 @@
 
 mod action;
 mod answer;
+mod aside;
 mod assess;
 mod assessment;
 mod baseline;
@@ -51,6 +52,7 @@ mod verdicts;
 
 pub use action::{Action, Mode, Standing};
 pub use answer::AskedAhead;
+pub use aside::Aside;
 pub use assessment::{Assessment, Cause, Ended, PARTS_MAX, Part, Parts, Ticket};
 pub use client::{Answer, ClientRisk, Judgement};
 pub use constants::{Basis, CONSTANTS, Constant};

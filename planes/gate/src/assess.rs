@@ -103,7 +103,7 @@ pub fn assess<B>(
     let left = client.windows.client.records.left(core.monotonic_ms());
     let money = money.at_stake(permit.route().facts.page_max, left);
     let mut before = facts(core, (connection, greeting), id, caller, permit, request, money);
-    let peers = client.peers.load();
+    let peers = client.peers.at(before.at_us);
     let (assessment, open_us, question_us) = client.risk.change(|risk| {
         let open_us = risk.question(&before.context);
         if before.answer == Answered::No {

@@ -8,6 +8,8 @@ use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecor
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, may_go_on, standing};
 use portcullis_policy::meters::{Place, RecordWindows};
+use portcullis_policy::risks::UnderWay;
+
 use portcullis_policy::snapshot::Client;
 use portcullis_risk::{After, Cause, Known, Missing, OutcomeRisk, Rules, Ticket};
 use tokio::time::Instant;
@@ -66,10 +68,12 @@ pub struct UnderRisk {
 const STREAM_FROM_US: i64 = 1_000_000;
 
 impl UnderRisk {
-    pub fn of(assessed: &Assessed, client: &Client) -> Self {
+    pub fn of(id: DecisionId, assessed: &Assessed, client: &Client) -> Self {
+        let (ticket, rules) = (assessed.assessment.ticket, assessed.rules);
+        client.risk.begin(UnderWay { decision: id, ticket, rules });
         Self {
-            ticket: assessed.assessment.ticket,
-            rules: assessed.rules,
+            ticket,
+            rules,
             score: ShownPoints::of(assessed.assessment.score),
             turns: Cell::new(client.risk.turns()),
         }
@@ -178,8 +182,8 @@ impl Exchange {
             response_bytes: self.response_bytes.get(),
             records,
         };
-        let peers = client.peers.load();
-        let ended = client.risk.change(|state| state.after(risk.ticket, &after, &peers, &risk.rules));
+        let peers = client.peers.at(after.at_us);
+        let ended = client.risk.end(self.id, |state| state.after(risk.ticket, &after, &peers, &risk.rules));
         if ended.page {
             challenge::page(core, client, self.id, Cause::KeyEvidence, ended.score);
         }

@@ -129,7 +129,7 @@ impl Gate {
         }
         let risks = Risks::default();
         let risk_fault = |source| GateError::Risk { path: options.risk.clone(), source };
-        keeper::recall(&options.risk, &risks).map_err(risk_fault)?;
+        keeper::recall(&options.risk, &risks, options.clock.now().as_microsecond()).map_err(risk_fault)?;
         let shared = Arc::new(Shared {
             name: options.name.clone(),
             clock: options.clock.clone(),

@@ -21,7 +21,7 @@ use portcullis_domain::spec::Impact;
 use portcullis_policy::evaluate::{Facts, Issued};
 use portcullis_policy::liveness::KeyCell;
 use portcullis_policy::snapshot::{Client, Route};
-use portcullis_risk::{Answered, AskedAhead, Mode};
+use portcullis_risk::{Answered, Aside, AskedAhead, Mode};
 use portcullis_tokens::access_token::{
     AccessClaims, ISSUED_AT_LEEWAY_SECONDS, TokenError, Verified, verify_signed,
 };
@@ -406,8 +406,9 @@ impl Asking<'_> {
         let scored =
             |client: &&Arc<Client>| ready.snapshot.rules(&client.integration, route).rules.mode != Mode::Off;
         let asked = self.client().filter(scored).map_or(AskedAhead::Nothing, |client| {
-            let seen = &caller.seen;
-            client.risk.change(|risk| risk.ask_ahead(&seen.context, seen.issued_in, core.now_us()))
+            let (context, issued_in, at_us) = (caller.seen.context, caller.seen.issued_in, core.now_us());
+            let aside = Aside::Asked { context, issued_in, at_us };
+            client.risk.change_aside(aside, |risk| risk.ask_ahead(&context, issued_in, at_us))
         });
         let nonces = &core.shared.nonces;
         match asked {

@@ -4,8 +4,12 @@
 //! One file for each client, `ID.risk`, replaced whole; those that have changed, each minute and at the end. One that can't be
 //! read is kept aside, and its client begins anew. A copy of each day lies under `days/`: links to the same files, which cost
 //! nothing until they are replaced.
+//!
+//! Beside them lies what a replay needs and the decision log has not: `calls/` and `peers/` ([`portcullis_policy::risk_log`]).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod recorded;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -15,10 +19,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis_domain::ids::{ClientId, VendorId};
+use portcullis_domain::ids::ClientId;
+use portcullis_policy::facts::JudgementFacts;
 use portcullis_policy::link::{FromGate, RiskStanding};
-use portcullis_policy::risks::{RiskCell, Risks};
-use portcullis_risk::{ClientRisk, ContextReport, PeerCounts, Peers, Progress};
+use portcullis_policy::risk_log::{Line, PeersFile};
+use portcullis_policy::risks::{RiskCell, Risks, UnderWay};
+use portcullis_risk::{Aside, ClientRisk, ContextReport, Progress};
 use uuid::Uuid;
 
 use crate::shared::{Ready, Shared};
@@ -36,14 +42,18 @@ const EXTENSION: &str = "risk";
 ///
 /// # Errors
 /// The folder can't be made or read.
-pub fn recall(folder: &Path, risks: &Risks) -> io::Result<()> {
+pub fn recall(folder: &Path, risks: &Risks, now_us: i64) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut steps = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let Some(client) = client_of(&path) else { continue };
         let read = fs::read(&path).map_err(|error| error.to_string());
         match read.and_then(|bytes| ClientRisk::from_bytes(&bytes).map_err(|error| error.to_string())) {
-            Ok(state) => risks.cell(client).restore(Box::new(state)),
+            Ok(state) => {
+                steps.insert(client, state.step());
+                risks.cell(client).restore(Box::new(state));
+            }
             Err(why) => {
                 let aside = path.with_extension("risk.damaged");
                 tracing::error!(path = %aside.display(), why, "what is known of how a client behaves can't be read: it is kept aside, and the client begins anew");
@@ -51,7 +61,7 @@ pub fn recall(folder: &Path, risks: &Risks) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    recorded::append(folder, &[Line::Started { at_us: now_us, steps }])
 }
 
 fn client_of(path: &Path) -> Option<ClientId> {
@@ -73,15 +83,25 @@ impl Keeper {
     pub fn start(shared: Arc<Shared>, folder: PathBuf) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(0);
         let now = shared.now_seconds();
-        // Where nothing was kept, nobody has peers before the turn of the day: a replay of the log begins like that.
-        let compared = shared.risks.all().iter().all(|(_, cell)| cell.look(|_| ()).is_none());
+        let today = now.div_euclid(DAY_SECONDS);
+        let compared_on = match recorded::recall(&folder, &shared.risks) {
+            Ok(Some(from_us)) => from_us.div_euclid(DAY_SECONDS * 1_000_000),
+            // Where nothing was kept, nobody has peers before the turn of the day: a replay of the log begins like that.
+            Ok(None) if shared.risks.all().iter().all(|(_, cell)| cell.look(|_| ()).is_none()) => today,
+            Ok(None) => i64::MIN,
+            Err(error) => {
+                tracing::warn!(%error, "what clients were compared with can't be read: it is made anew");
+                i64::MIN
+            }
+        };
         let keeping = Keeping {
             shared,
             folder,
-            day: now.div_euclid(DAY_SECONDS),
+            day: today,
             write_at: now + WRITE_SECONDS,
             version: None,
-            compared,
+            compared_on,
+            compare_at: now,
             told: HashMap::new(),
         };
         let thread =
@@ -107,8 +127,9 @@ struct Keeping {
     write_at: i64,
     /// The snapshot that was looked at last.
     version: Option<u64>,
-    /// Whether there are peers.
-    compared: bool,
+    /// Day of the peers that are in use, and when it is next tried to make new ones.
+    compared_on: i64,
+    compare_at: i64,
     told: HashMap<ClientId, (Progress, Vec<ContextReport>)>,
 }
 
@@ -117,6 +138,7 @@ impl Keeping {
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             self.look();
         }
+        self.note(Vec::new());
         self.write();
     }
 
@@ -129,15 +151,17 @@ impl Keeping {
                 self.forget(&ready);
             }
             let today = now.div_euclid(DAY_SECONDS);
-            if today != self.day || !self.compared {
-                self.compare(&ready);
+            if today != self.compared_on && now >= self.compare_at {
+                self.compare_at = now + WRITE_SECONDS;
+                self.compare(&ready, today);
             }
             if today != self.day {
-                self.write();
                 self.copy_day(self.day);
+                recorded::remove_old(&self.folder, today);
                 self.day = today;
             }
         }
+        self.note(Vec::new());
         self.tell();
         if now >= self.write_at {
             self.write();
@@ -148,11 +172,13 @@ impl Keeping {
     /// Analysts' words: each client's state knows which it has had.
     fn take_words(&self, ready: &Ready) {
         for client in ready.snapshot.clients().filter(|client| !client.judgements.is_empty()) {
-            client.risk.change(|state| {
-                for word in &client.judgements {
-                    state.judge(word.sequence, &word.context, word.judgement, word.undo, word.at_us);
-                }
-            });
+            for word in &client.judgements {
+                let JudgementFacts { sequence, context, judgement, undo, at_us, .. } = *word;
+                let aside = Aside::Judged { sequence, context, judgement, undo, at_us };
+                client.risk.change_aside(aside, |state| {
+                    state.judge(sequence, &context, judgement, undo, at_us);
+                });
+            }
         }
     }
 
@@ -174,20 +200,47 @@ impl Keeping {
     }
 
     /// What clients are compared with on this day: the others of their vendor, and all.
-    fn compare(&mut self, ready: &Ready) {
-        let mut all = PeerCounts::default();
-        let mut by_vendor: HashMap<VendorId, PeerCounts> = HashMap::new();
+    fn compare(&mut self, ready: &Ready, today: i64) {
+        let mut file = PeersFile::default();
         for client in ready.snapshot.clients() {
-            let of_vendor = by_vendor.entry(client.integration.vendor).or_default();
+            let of_vendor = file.vendors.entry(client.integration.vendor).or_default();
             client.risk.look(|state| {
-                all.add(state);
+                file.all.add(state);
                 of_vendor.add(state);
             });
         }
-        for (vendor, counts) in by_vendor {
-            self.shared.risks.peers(vendor).store(Arc::new(Peers::of(&counts, &all)));
+        let now_us = || self.shared.clock.now().as_microsecond();
+        match recorded::turn(&self.folder, &self.shared.risks, &file, now_us) {
+            Ok(in_time) => {
+                self.compared_on = today;
+                if !in_time {
+                    tracing::warn!(
+                        "what clients are compared with was put to use late: a replay may differ around it"
+                    );
+                }
+            }
+            // What can't be recorded doesn't happen: those of before stay.
+            Err(error) => tracing::warn!(%error, "what clients are compared with can't be written"),
         }
-        self.compared = true;
+    }
+
+    /// Keeps calls that belong to no decision.
+    fn note(&self, mut lines: Vec<Line>) {
+        let now_us = self.shared.clock.now().as_microsecond();
+        for (client, cell) in self.shared.risks.all() {
+            lines.extend(cell.take_asides().into_iter().map(|(step, call)| {
+                let at_us = match &call {
+                    Aside::Asked { at_us, .. } => *at_us,
+                    Aside::Judged { .. } | Aside::Replaced { .. } => now_us,
+                };
+                Line::Called { at_us, client, step, call }
+            }));
+        }
+        if !lines.is_empty()
+            && let Err(error) = recorded::append(&self.folder, &lines)
+        {
+            tracing::warn!(%error, "calls can't be kept: a replay will have gaps");
+        }
     }
 
     /// Where clients stand, for people: those that have changed.
@@ -219,11 +272,14 @@ impl Keeping {
         }
     }
 
-    /// Writes what has changed. All of it is on the disk before any of it takes an older file's place.
-    fn write(&self) {
-        let mut written = Vec::new();
+    /// Writes what has changed. All of it is on the disk before any of it takes an older file's place. What was under way
+    /// then.
+    fn write(&self) -> Vec<(ClientId, UnderWay)> {
+        let (mut written, mut under_way) = (Vec::new(), Vec::new());
         for (client, cell) in self.shared.risks.all() {
-            let Some(state) = cell.changed_copy() else { continue };
+            let Some(copy) = cell.copy() else { continue };
+            under_way.extend(copy.under_way.into_iter().map(|one| (client, one)));
+            let Some(state) = copy.changed else { continue };
             let path = self.folder.join(name_of(client));
             match write_beside(&path, &state.to_bytes()) {
                 Ok(()) => written.push((path, cell)),
@@ -231,7 +287,7 @@ impl Keeping {
             }
         }
         if written.is_empty() {
-            return;
+            return under_way;
         }
         let synced =
             File::open(&self.folder).and_then(|folder| rustix::fs::syncfs(folder).map_err(Into::into));
@@ -244,9 +300,12 @@ impl Keeping {
                 failed(&path, &cell, &error);
             }
         }
+        under_way
     }
 
     fn copy_day(&self, day: i64) {
+        let under_way = self.write();
+        self.note(vec![Line::Copied { at_us: self.shared.clock.now().as_microsecond(), day, under_way }]);
         let days = self.days();
         let to = self.folder.join("days").join(day.to_string());
         if let Err(error) = copy_links(&self.folder, &to) {
@@ -324,7 +383,7 @@ mod tests {
         fs::write(path(2), broken).unwrap();
         fs::write(folder.path().join("note.txt"), "not ours").unwrap();
         let risks = Risks::default();
-        recall(folder.path(), &risks).unwrap();
+        recall(folder.path(), &risks, 1_800_000_000_000_000).unwrap();
         assert_eq!(risks.cell(client(1)).look(ClientRisk::to_bytes), Some(state.to_bytes()));
         assert!(risks.cell(client(2)).look(|_| ()).is_none());
         assert!(!path(2).exists() && path(2).with_extension("risk.damaged").exists());

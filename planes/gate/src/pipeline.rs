@@ -150,7 +150,7 @@ fn judge(
         unrecorded(&error);
         return Err(Reason::DecisionLogUnavailable.into());
     }
-    let under_risk = learnt.assessed.as_ref().map(|assessed| UnderRisk::of(assessed, permit.client()));
+    let under_risk = learnt.assessed.as_ref().map(|assessed| UnderRisk::of(id, assessed, permit.client()));
     let terms = Terms { verdict, windows, risk: under_risk, place: granted.place };
     let exchange = Exchange::begin(core.clone(), connection.clone(), id, caller, permit, terms);
     Ok(Decided::Forward(Admitted { ready, exchange, wishes, reservation: granted.reservation }))

@@ -1,6 +1,7 @@
 //! `backtest`: decides the decision log again, under the same rules or under other policies.
 
 mod read;
+mod recorded;
 mod rules;
 
 use std::collections::BTreeMap;

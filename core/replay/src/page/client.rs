@@ -104,7 +104,11 @@ fn mark_row(to: &mut Markup, mark: &MarkView) {
     }
     to.raw("<br><span class=\"small soft mono\">").text(&mark.line).raw("</span></span></td>");
     to.raw("<td class=\"n\" data-label=\"Score\"><span>").digits(mark.score);
-    to.raw("<br><span class=\"small soft\">of ").digits(mark.thresholds[0]).raw("</span></span></td>");
+    if matches!(mark.verdict, "challenge" | "over" | "blocked") {
+        // Others go by evidence that this score is only a part of.
+        to.raw("<br><span class=\"small soft\">of ").digits(mark.thresholds[0]).raw("</span>");
+    }
+    to.raw("</span></td>");
     to.raw("<td class=\"x small\" data-label=\"What weighed\"><span>");
     for (place, part) in mark.parts.iter().take(5).enumerate() {
         if place > 0 {

@@ -30,7 +30,7 @@ const SCORE_DRAWN_MAX: f64 = 120.0;
 const SCORES: f64 = 120.0;
 const CALLS: f64 = 34.0;
 const LEFT: f64 = 34.0;
-const TOP: f64 = 12.0;
+const TOP: f64 = 14.0;
 
 fn drawn_timeline(to: &mut Markup, client: &Client, pictures: &Pictures, label: &str, width: f64) {
     let plot = width - LEFT - 8.0;
@@ -39,7 +39,9 @@ fn drawn_timeline(to: &mut Markup, client: &Client, pictures: &Pictures, label: 
     let most =
         most.chain(client.marks.iter().map(|mark| mark.score)).fold(threshold * 1.25, f64::max).max(1.0);
     // What is far beyond says no more by its height, and would hide all else.
-    let most = most.min(SCORE_DRAWN_MAX.max(threshold * 1.25));
+    let drawn = most.min(SCORE_DRAWN_MAX.max(threshold * 1.25));
+    let unit = if most > drawn { "points; higher ones end here" } else { "points" };
+    let most = drawn;
     let y = |score: f64| TOP + SCORES - (score.clamp(0.0, most) / most) * SCORES;
     let column = plot / COLUMNS;
     svg(to, width, TOP + SCORES + CALLS + 24.0, label);
@@ -47,8 +49,8 @@ fn drawn_timeline(to: &mut Markup, client: &Client, pictures: &Pictures, label: 
         line(to, "axis", LEFT, y(value), width - 8.0, y(value));
         text(to, LEFT - 5.0, y(value) + 4.0, "end", &format!("{value:.0}"));
     }
+    text(to, LEFT, TOP - 3.0, "start", unit);
     line(to, "edge", LEFT, y(threshold), width - 8.0, y(threshold));
-    text(to, width - 10.0, y(threshold) - 4.0, "end", "challenge");
     let calls_most = pictures.timeline.iter().map(|bucket| bucket.calls).max().unwrap_or(1).max(1) as f64;
     for bucket in &pictures.timeline {
         let left = LEFT + column * bucket.place as f64;
@@ -74,11 +76,14 @@ fn drawn_timeline(to: &mut Markup, client: &Client, pictures: &Pictures, label: 
             &format!("{} {}: {}", mark.at, mark.verdict, mark.why),
         );
     }
+    // At the left, and on top: thieves come late.
+    text(to, LEFT + 4.0, y(threshold) - 4.0, "start", "challenge from here");
     let bottom = TOP + SCORES + CALLS + 20.0;
     let short = |time: &str| time.get(5..16).unwrap_or_default().replace('T', " ");
     text(to, LEFT, bottom, "start", &short(&client.first));
     text(to, width - 8.0, bottom, "end", &format!("{} UTC", short(&client.last)));
-    text(to, LEFT - 5.0, TOP + SCORES + 6.0 + CALLS, "end", "req.");
+    let counted = format!("below: requests, up to {calls_most:.0} in a column");
+    text(to, width / 2.0, bottom, "middle", if width > 500.0 { &counted } else { "below: requests" });
     to.raw("</svg>");
 }
 

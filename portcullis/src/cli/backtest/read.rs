@@ -15,6 +15,7 @@ use portcullis_replay::redecide::{Redecider, TooMany};
 use portcullis_risk::ClientRisk;
 
 use super::super::replay::Progress;
+use super::recorded::Recorded;
 
 const DAY_SECONDS: i64 = 86_400;
 /// Rows of an hour of sealed files.
@@ -26,6 +27,7 @@ pub(super) struct Log {
     segments: PathBuf,
     /// What the gate knew of its clients at the end of each of the last days.
     copies: PathBuf,
+    recorded: Recorded,
     notes: Vec<String>,
     first: Option<Timestamp>,
 }
@@ -69,7 +71,8 @@ impl Log {
             first = Some(first.map_or(earliest, |first| first.min(earliest)));
         }
         let copies = directory.join("gate-risk/days");
-        Ok(Self { archive, files, segments, copies, notes, first })
+        let recorded = Recorded::of(directory.join("gate-risk"));
+        Ok(Self { archive, files, segments, copies, recorded, notes, first })
     }
 
     /// Where states of clients are known: in the gate's copy of the last day that ended before `since`, or before the log's
@@ -85,7 +88,10 @@ impl Log {
         let copies = std::fs::read_dir(&self.copies).into_iter().flatten().flatten();
         let days = copies.filter_map(|entry| entry.file_name().to_str()?.parse::<i64>().ok());
         // The copy of a day is what was known at its end.
+        self.recorded.peers(redecider)?;
         let Some(day) = days.filter(|day| *day < since_day).max() else {
+            // The start before the log's first decision is where it begins.
+            self.recorded.starts(redecider, first.as_microsecond())?;
             let said = match self.first {
                 Some(first) => format!("states begin with the log, on {}", super::time::instant(first)),
                 None => "the log is empty".to_owned(),
@@ -112,6 +118,13 @@ impl Log {
             states += 1;
         }
         let from = Timestamp::from_second((day + 1) * DAY_SECONDS)?.max(first);
+        let copied = self.recorded.copied(day)?;
+        for (client, one) in copied.under_way {
+            if wanted.is_none_or(|wanted| wanted == client) {
+                redecider.begin_under_way(client, one.decision, one.ticket, one.rules);
+            }
+        }
+        self.recorded.starts(redecider, copied.at_us.unwrap_or(from.as_microsecond()))?;
         let said = format!(
             "states begin with the gate's copy of {states} clients at {}",
             super::time::instant(from)
@@ -136,6 +149,7 @@ impl Log {
             let begin = Timestamp::from_second(day * DAY_SECONDS)?.max(from);
             let end = Timestamp::from_second((day + 1) * DAY_SECONDS)?.min(until);
             progress.tell(&format!("deciding again: {}", begin.strftime("%Y-%m-%d")));
+            self.recorded.calls(redecider, day, wanted)?;
             self.day(redecider, (begin, end), wanted, &mut read)?;
             redecider.run_day(day);
             day += 1;

@@ -176,13 +176,28 @@ fn looks_like(format: Format, head: &[u8]) -> bool {
 }
 
 /// A reader that begins with bytes that were looked at.
-type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
+type Peeked<R> = io::Chain<Cursor<Vec<u8>>, Rest<R>>;
 
-/// The first bytes, and a reader that begins with them.
+/// What stands behind them: first of all why it couldn't be looked further.
+struct Rest<R> {
+    error: Option<io::Error>,
+    from: R,
+}
+
+impl<R: Read> Read for Rest<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.error.take().map_or_else(|| self.from.read(to), Err)
+    }
+}
+
+/// The first bytes, and a reader that begins with them. What breaks off behind some of them breaks off when it is read.
 fn peeked<R: Read>(mut from: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
     let mut head = Vec::new();
-    from.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    Ok((head.clone(), Cursor::new(head).chain(from)))
+    let error = match from.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head) {
+        Err(error) if head.is_empty() => return Err(error),
+        read => read.err(),
+    };
+    Ok((head.clone(), Cursor::new(head).chain(Rest { error, from })))
 }
 
 /// All files of a folder, in the order of their names. Hidden ones are left out.
