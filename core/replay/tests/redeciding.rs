@@ -220,7 +220,7 @@ impl Gate {
 
     fn busy(&mut self, seed: u32, requests: u32) {
         for number in 0..requests {
-            self.request((number + seed) % 3, 1 + u64::from((number * 7 + seed) % 11 == 0));
+            self.request((number + seed) % 3, 1 + u64::from((number * 7 + seed).is_multiple_of(11)));
             if number % 3 == 2 {
                 self.ends();
             }
