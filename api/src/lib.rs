@@ -2,6 +2,7 @@
 //!
 //! What the command line, the console and control have in common. Nothing here talks to anything.
 
+pub mod access;
 pub mod apply;
 pub mod certificates;
 pub mod checks;

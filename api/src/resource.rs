@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::access::AccessView;
+
 /// A resource with its status.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceView {
@@ -46,6 +48,9 @@ pub struct StatusView {
     /// By which open severances.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub severances: Vec<Uuid>,
+    /// Of vendors, integrations and clients: what the vendor may have, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessView>,
     /// Of vendors, integrations and clients: tokens of an older epoch are dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,

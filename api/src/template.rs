@@ -73,6 +73,8 @@ spec:
   # registry_number: HRB 12345
   # lei: 5299000000000000000X
   # purpose: what the vendor does for us
+  # What it was assessed as, A to F; without it it counts as nothing known.
+  # risk: B
   # People to call. Their names can be erased later; the ledger's proofs still hold.
   # contacts:
   #   - name: Jo Example
@@ -132,6 +134,11 @@ spec:
     concurrency: 16
     # In any ten seconds.
     records: { per_client: 5000, per_integration: 10000 }
+  # What the contract allows at the most, in every mode of risk; countries and AS numbers need `make geo`.
+  # ceilings:
+  #   records_per_day: 100000
+  #   countries: [DE, AT]
+  #   networks: [192.0.2.0/24, AS64500]
 {FOOT}#   portcullis call GET /{NAME}/PATH --client {NAME}-1 --key KEY_FOLDER/{NAME}-1.pem
 ";
 
@@ -164,6 +171,10 @@ spec:
     # Answers are small here.
     bytes: { per_second: 1000000, burst: 2000000 }
     concurrency: 16
+  # What the contract allows at the most, in every mode of risk; countries and AS numbers need `make geo`.
+  # ceilings:
+  #   countries: [DE, AT]
+  #   networks: [192.0.2.0/24, AS64500]
 {FOOT}#   portcullis call POST /{NAME}/PATH --client {NAME}-1 --key KEY_FOLDER/{NAME}-1.pem -d @FILE
 ";
 

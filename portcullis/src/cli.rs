@@ -39,6 +39,7 @@ mod sever;
 mod sign_out;
 mod table;
 mod time;
+mod vendor;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -138,6 +139,9 @@ enum Verb {
     /// Keep all decisions of a vendor, whatever its retention says
     #[command(subcommand, after_help = examples::HOLD)]
     Hold(hold::Verb),
+    /// Give a vendor less than it was granted for a while, and give it back
+    #[command(subcommand, after_help = examples::VENDOR)]
+    Vendor(vendor::Verb),
     /// Say why a decision was made, and what to do about it
     #[command(after_help = examples::EXPLAIN)]
     Explain(explain::Arguments),
@@ -294,6 +298,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Call(arguments) => call::call(&place, &out, arguments).await,
         Verb::Decisions(arguments) => decisions::decisions(&place, &out, arguments).await,
         Verb::Hold(verb) => hold::hold(&place, &out, verb).await,
+        Verb::Vendor(verb) => vendor::vendor(&place, &out, verb).await,
         Verb::Explain(arguments) => explain::explain(&place, &out, arguments).await,
         Verb::Sever(arguments) => sever::sever(&place, &out, arguments).await,
         Verb::Restore(arguments) => restore::restore(&place, &out, arguments).await,

@@ -2,6 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator};
 
+use crate::access::{HoldVendorRequest, ReleaseVendorRequest, VendorAccessAnswer};
 use crate::apply::{ApplyReport, ApplyRequest};
 use crate::certificates::{
     CertificatesView, IssueAnswer, IssueRequest, RenewRequest, RevokeCertificateAnswer,
@@ -171,6 +172,12 @@ fn people() -> Vec<Route> {
         command("/v1/restore", "restore", "Propose to open a target again, or confirm a proposal")
             .takes::<RestoreRequest>()
             .answers::<RestoreAnswer>(200, "Proposed, or restored."),
+        command("/v1/vendors/{name}/hold", "hold_vendor", "Give a vendor less than it was granted, until it is released")
+            .takes::<HoldVendorRequest>()
+            .answers::<VendorAccessAnswer>(200, "Recorded, and in force at every gate but those that are named."),
+        command("/v1/vendors/{name}/release", "release_vendor", "Give a vendor back what it was granted")
+            .takes::<ReleaseVendorRequest>()
+            .answers::<VendorAccessAnswer>(200, "Recorded, and in force at every gate but those that are named."),
         read("/v1/holds", "list_holds", "Vendors under legal hold")
             .answers::<Vec<HoldView>>(200, "All of them."),
         command("/v1/holds", "place_hold", "Keep all decisions of a vendor, whatever its retention says")

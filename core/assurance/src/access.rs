@@ -18,3 +18,18 @@ pub enum Access {
     /// Nothing passes, and its tokens are dead.
     Blocked,
 }
+
+impl Access {
+    /// The worst last.
+    pub const ALL: [Self; 4] = [Self::Clear, Self::Limited, Self::Held, Self::Blocked];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Limited => "limited",
+            Self::Held => "held",
+            Self::Blocked => "blocked",
+        }
+    }
+}

@@ -7,6 +7,7 @@ use portcullis_risk::Judgement;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::archive::{Expiry, SealedFile};
 use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
@@ -216,6 +217,19 @@ pub enum Command {
     },
     /// What becomes known of vendors, by name, or is decided about them: all of it or nothing.
     ChangeDossiers(Vec<(String, Order)>),
+    /// A vendor may have no more than this until it is released.
+    HoldVendor {
+        vendor: String,
+        level: Access,
+        by: OperatorId,
+        reason: String,
+    },
+    ReleaseVendor {
+        vendor: String,
+        by: OperatorId,
+        /// May be empty.
+        reason: String,
+    },
 }
 
 /// A decision, and what of it a word on it is about.
@@ -322,6 +336,18 @@ pub enum Refusal {
     NotJudged(DecisionId),
     #[error("a reason is needed\nhint: say in a few words why, for those who read it at night")]
     ReasonMissing,
+    #[error("the reason is longer than {most} bytes\nhint: say it in a line, and keep the rest elsewhere")]
+    ReasonLong { most: usize },
+    #[error(
+        "vendor `{0}` can't be held at `clear`\nhint: `portcullis vendor release {0}` gives it back what it was granted"
+    )]
+    HoldClear(String),
+    #[error("vendor `{0}` is not held\nhint: `portcullis get vendors` shows what each may have")]
+    AccessNotHeld(String),
+    #[error(
+        "vendor `{vendor}` is {level}, and gets no new clients\nhint: `portcullis describe vendor {vendor}` says why; `portcullis vendor release {vendor}` ends it"
+    )]
+    AccessHeld { vendor: String, level: &'static str },
     #[error(transparent)]
     Key(#[from] KeyRefusal),
     #[error(transparent)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::access::{VendorHold, VendorRelease};
 use crate::archive::{Expiry, HoldLift, LegalHold, SealedFile};
 use crate::decision::DecisionId;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
@@ -159,6 +160,9 @@ pub enum Event {
     PostureChanged(PostureChange),
     /// Something became known of a vendor, or was decided about it.
     DossierChanged(DossierChange),
+    /// A vendor may have less than it was granted, or nothing, until it is released.
+    VendorHeld(VendorHold),
+    VendorReleased(VendorRelease),
 }
 
 impl Event {
@@ -166,7 +170,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 31] = [
+    pub const KINDS: [&'static str; 33] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -198,6 +202,8 @@ impl Event {
         "decision_judged",
         "posture_changed",
         "dossier_changed",
+        "vendor_held",
+        "vendor_released",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -235,6 +241,8 @@ impl Event {
             Self::DecisionJudged(_) => "decision_judged",
             Self::PostureChanged(_) => "posture_changed",
             Self::DossierChanged(_) => "dossier_changed",
+            Self::VendorHeld(_) => "vendor_held",
+            Self::VendorReleased(_) => "vendor_released",
         }
     }
 
@@ -273,6 +281,8 @@ impl Event {
             Self::CertificateIssued(_) | Self::CertificateRevoked(_) => Uuid::nil(),
             Self::PostureChanged(change) => change.client.0,
             Self::DossierChanged(change) => change.vendor.0,
+            Self::VendorHeld(hold) => hold.vendor.0,
+            Self::VendorReleased(release) => release.vendor.0,
         }
     }
 }

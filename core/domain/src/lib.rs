@@ -5,6 +5,7 @@
 //! into the state, and can't fail. Manifests and events share one type for each resource (its
 //! spec), so that what an operator wrote is what the ledger keeps.
 
+pub mod access;
 pub mod archive;
 pub mod command;
 pub mod decision;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod ja4_pattern;
 pub mod judgement;
 pub mod moment;
+pub mod network_pattern;
 pub mod posture;
 pub mod reason;
 pub mod spec;

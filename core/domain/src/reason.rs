@@ -152,6 +152,15 @@ reasons! {
     RiskDenied "risk_denied" 403 Operator "the request is far from what this client does" "if it is meant, tell our operators before you try again";
     RiskSevered "risk_severed" 403 Operator "what this client does here is far from what it does, and its key is closed in this context" "call the contact of our company that your contract names";
     RecordsNarrowed "records_narrowed" 403 Time "the response was cut because this context has a tenth of its client's records for now" "ask for smaller pages; in a new context the tenth ends after a day, or by our operators' word";
+    CeilingRecords "ceiling_records" 429 Time "the records that the contract allows on one day are spent" "wait until the next day begins (00:00 UTC), or ask our operators whether the contract allows more";
+    CeilingRoute "ceiling_route" 403 Operator "the contract doesn't allow this route" "use the routes that the contract names, or ask our operators";
+    CeilingCountry "ceiling_country" 403 Operator "the contract doesn't allow calls from this country" "call from a country that the contract names, or ask our operators";
+    CeilingCountryUnknown "ceiling_country_unknown" 403 Operator "the contract names countries, and there is no data that says which one this address lies in" "tell our operators the address: their database of countries is missing, or doesn't know it";
+    CeilingNetwork "ceiling_network" 403 Operator "the contract doesn't allow calls from this network" "call from a network that the contract names, or ask our operators";
+    CeilingNetworkUnknown "ceiling_network_unknown" 403 Operator "the contract names autonomous systems, and there is no data that says which one this address belongs to" "tell our operators the address: their database of autonomous systems is missing, or doesn't know it";
+    VendorLimited "vendor_limited" 403 Operator "the vendor has a tenth of its records for now" "ask for smaller pages; our operators know why, and when it ends";
+    VendorHeld "vendor_held" 403 Operator "the vendor is held: no request passes, and no token is given" "call the contact of our company that your contract names";
+    VendorBlocked "vendor_blocked" 403 Operator "the vendor is blocked: no request passes, and its tokens are dead" "call the contact of our company that your contract names";
 }
 
 impl Reason {

@@ -1,5 +1,6 @@
 //! What a manifest says of each kind of resource, and an event keeps: one type for both.
 
+pub mod ceilings;
 pub mod client;
 pub mod contract;
 pub mod feed;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::personal::Personal;
 
+pub use ceilings::Ceilings;
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec, ClientTls};
 pub use contract::{Amendment, ContractSpec, ServiceLevels, Signer};
 pub use feed::{FeedFormat, FeedSource, FeedSpec, Holds};

@@ -3,6 +3,7 @@
 //! It is a projection: folding the ledger from its first event gives the same value as the live
 //! one, after erasures too (checked by `adapters` and `planes/control` tests).
 
+pub mod access;
 mod apply;
 mod archive;
 pub mod certificates;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use self::certificates::KnownCertificate;
 use self::judging::Judgements;
+use crate::access::VendorHold;
 use crate::archive::{LegalHold, SealedFiles};
 use crate::event::{FromBackup, RegisteredKey, RestoreProposal, Severance};
 use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
@@ -98,6 +100,8 @@ pub struct State {
     pub postures: BTreeMap<ClientId, KnownPosture>,
     /// What is known of vendors, of deleted ones too.
     pub dossiers: BTreeMap<VendorId, Arc<Dossier>>,
+    /// What operators have said that vendors may have.
+    pub vendor_holds: BTreeMap<VendorId, VendorHold>,
     /// The backup that this ledger was brought back from last.
     pub from_backup: Option<FromBackup>,
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use portcullis_assurance::change::{Change, Entry};
+use portcullis_domain::access::{Access, VendorHold, VendorRelease};
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
@@ -368,7 +369,38 @@ fn one_of_each() -> Vec<Event> {
                 reason: Reason::ChallengeFailed,
             },
         ),
+        defined(
+            json!({ "kind": "Integration", "name": "feed", "spec": { "contract": "acme-2026",
+                "purpose": "tracking pages", "routes": ["parcels"], "scopes": ["parcels:read"],
+                "ceilings": { "records_per_day": 20000, "routes": ["parcels"], "countries": ["DE"],
+                    "networks": ["192.0.2.0/24", "AS64500"] } } }),
+            vec![],
+        ),
+        defined(
+            json!({ "kind": "Vendor", "name": "acme", "spec": { "legal_name": "Acme Ltd", "risk": "B" } }),
+            vec![],
+        ),
+        held(Access::Limited, None, time, operator),
+        held(Access::Held, None, time, operator),
+        held(Access::Blocked, Some(5), time, operator),
+        Event::VendorReleased(VendorRelease {
+            vendor: VendorId(id(4)),
+            by: operator,
+            reason: "mended".into(),
+            time,
+        }),
+        Event::VendorReleased(VendorRelease {
+            vendor: VendorId(id(4)),
+            by: operator,
+            reason: String::new(),
+            time,
+        }),
     ]
+}
+
+fn held(level: Access, epoch: Option<u64>, time: Timestamp, by: OperatorId) -> Event {
+    let reason = "a breach was announced".into();
+    Event::VendorHeld(VendorHold { vendor: VendorId(id(4)), level, epoch, by, reason, time })
 }
 
 fn judged(time: Timestamp, by: OperatorId, client: ClientId, undo: bool) -> Event {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_domain::access::Access;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::ExternalKeys;
 use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, RouteId, UpstreamId, VendorId};
@@ -9,11 +10,12 @@ use portcullis_domain::spec::{
     AllowUnbound, Impact, Limits, ScopeClaim, TokenAlgorithm, UnboundTokens, UpstreamProtocol, UpstreamTls,
 };
 use portcullis_domain::target::Target;
-use portcullis_risk::{Context, Judgement};
+use portcullis_risk::{Context, Grade, Judgement};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::ceilings::CeilingFacts;
 use crate::policies::PolicyFacts;
 use crate::posture::PostureFacts;
 
@@ -142,9 +144,11 @@ pub struct VendorFacts {
     pub epoch: u64,
     /// Records in any ten seconds over all its integrations.
     pub records_max: u64,
-    /// A tenth of every budget, until its assessment says otherwise.
     #[serde(default)]
-    pub limited: bool,
+    pub access: Access,
+    /// What it was assessed as.
+    #[serde(default)]
+    pub risk: Option<Grade>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -160,6 +164,8 @@ pub struct IntegrationFacts {
     pub starts_us: i64,
     pub contract_ends_us: i64,
     pub grant_ends_us: i64,
+    #[serde(default)]
+    pub ceilings: CeilingFacts,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

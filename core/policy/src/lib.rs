@@ -4,7 +4,9 @@
 //! Pure: no I/O, no clock of its own, no async. Counters and liveness are atomics, since the cores
 //! of a gate share them.
 
+pub mod ceilings;
 pub mod clock;
+pub mod day;
 pub mod evaluate;
 pub mod facts;
 pub mod link;

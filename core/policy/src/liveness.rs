@@ -7,10 +7,11 @@
 mod mappings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use portcullis_domain::access::Access;
 use portcullis_domain::ids::{ClientId, IssuerId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
@@ -37,6 +38,8 @@ pub struct Cell {
     by_subject: AtomicBool,
     /// The last second whose tokens from elsewhere are dead.
     cut_off_seconds: AtomicI64,
+    /// Of a vendor: the number of what it may have.
+    access: AtomicU8,
 }
 
 impl Cell {
@@ -49,6 +52,7 @@ impl Cell {
             grant_ends_us: AtomicI64::new(i64::MAX),
             by_subject: AtomicBool::new(false),
             cut_off_seconds: AtomicI64::new(i64::MIN),
+            access: AtomicU8::new(Access::Clear as u8),
         }
     }
 
@@ -75,6 +79,15 @@ impl Cell {
     #[must_use]
     pub fn severed(&self) -> bool {
         self.state.load(Ordering::SeqCst) & 1 == 1
+    }
+
+    /// What the vendor may have from now on.
+    pub fn set_access(&self, access: Access) {
+        self.access.store(access as u8, Ordering::SeqCst);
+    }
+
+    fn has_less_than(&self, access: Access) -> bool {
+        self.access.load(Ordering::SeqCst) > access as u8
     }
 
     pub fn set_present(&self, present: bool) {
@@ -239,6 +252,14 @@ impl Lifeline {
         key.check(&self.client, now_us)
     }
 
+    /// Whether something new may begin, where what has begun may go on.
+    ///
+    /// # Errors
+    /// The vendor is held.
+    pub fn check_open(&self) -> Result<(), Reason> {
+        if self.vendor.has_less_than(Access::Limited) { Err(Reason::VendorHeld) } else { Ok(()) }
+    }
+
     /// # Errors
     /// Why the exchange may not go on.
     pub fn check(&self, now_us: i64) -> Result<(), Reason> {
@@ -250,6 +271,9 @@ impl Lifeline {
         }
         if self.client.severed() {
             return Err(Reason::ClientSevered);
+        }
+        if self.vendor.has_less_than(Access::Held) {
+            return Err(Reason::VendorBlocked);
         }
         let term = &self.integration;
         if now_us < term.starts_us.load(Ordering::SeqCst)

@@ -3,11 +3,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use portcullis_domain::access::Access;
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
 use portcullis_domain::ja4_pattern::Ja4Pattern;
 use portcullis_domain::spec::Limits;
 use portcullis_domain::target::Target;
+use portcullis_risk::{Grade, Known, Points};
 
+use crate::ceilings::Ceilings;
 use crate::facts::{IntegrationFacts, JudgementFacts, RouteFacts, SnapshotFacts, UpstreamFacts};
 use crate::liveness::{Lifeline, Liveness, RefusedNames};
 use crate::meters::{Meter, Meters, RecordWindows};
@@ -57,8 +60,11 @@ pub struct Integration {
     pub scopes: BTreeSet<String>,
     pub routes: HashSet<RouteId>,
     pub limits: Limits,
-    /// The vendor has a tenth of every budget.
-    pub limited: bool,
+    /// What its vendor may have.
+    pub access: Access,
+    pub ceilings: Ceilings,
+    /// What its vendor was assessed as, in points.
+    pub vendor_risk: Known<Points>,
     /// Of each granted route.
     risk: HashMap<RouteId, RiskRules>,
 }
@@ -224,19 +230,29 @@ fn compile_clients(
             scopes: integration.scopes.iter().cloned().collect(),
             routes: integration.routes.iter().copied().collect(),
             limits: integration.limits.clone(),
-            limited: vendor.limited,
+            access: vendor.access,
+            ceilings: Ceilings::of(&integration.ceilings),
+            vendor_risk: Grade::prior(vendor.risk),
             risk: compile_rules(facts, integration, routes),
         });
         let records = &integration.limits.records;
         let of_integration = meters.meter(integration.id.0, records.per_integration);
         let of_vendor = meters.meter(vendor.id.0, vendor.records_max);
-        integrations.insert(integration.id, (compiled, of_integration, of_vendor));
+        let limited = (vendor.access >= Access::Limited).then(|| {
+            Arc::new([
+                meters.narrow(integration.id.0, records.per_integration),
+                meters.narrow(vendor.id.0, vendor.records_max),
+            ])
+        });
+        let day = integration.ceilings.records_per_day.map(|limit| meters.days.meter(integration.id, limit));
+        integrations.insert(integration.id, (compiled, of_integration, of_vendor, limited, day));
     }
     let compile = |client: &crate::facts::ClientFacts| {
-        let (integration, of_integration, of_vendor) = integrations
+        let (integration, of_integration, of_vendor, limited, day) = integrations
             .get(&client.integration)
             .ok_or_else(|| CompileError::Integration { client: client.name.clone() })?;
         let meter = meters.meter(client.id.0, integration.limits.records.per_client);
+        let narrow = meters.narrow(client.id.0, integration.limits.records.per_client);
         Ok((
             client.id,
             Arc::new(Client {
@@ -252,14 +268,16 @@ fn compile_clients(
                     client: Arc::clone(&meter),
                     integration: Arc::clone(of_integration),
                     vendor: Arc::clone(of_vendor),
-                    narrow: None,
+                    narrow: limited.as_ref().map(|_| Arc::clone(&narrow)),
+                    limited: limited.clone(),
+                    day: day.clone(),
                 },
                 meter,
                 judgements: judgements.get(&client.id).cloned().unwrap_or_default(),
                 posture: liveness.posture(client.id),
                 // Control takes no other patterns; one that can't be read fits nothing.
                 ja4: client.ja4.iter().filter_map(|pattern| pattern.parse().ok()).collect(),
-                narrow: meters.narrow(client.id.0, integration.limits.records.per_client),
+                narrow,
                 risk: risks.cell(client.id),
                 peers: risks.peers(integration.vendor),
             }),
@@ -301,6 +319,7 @@ fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64)
     };
     for vendor in &facts.vendors {
         take(vendor.id.0, vendor.epoch);
+        liveness.cell(vendor.id.0).set_access(vendor.access);
     }
     for client in &facts.clients {
         take(client.id.0, client.epoch);

@@ -138,6 +138,11 @@ constants! {
 
     // Fixed points
     VENDOR_UNKNOWN: i32 = 11_400, "thousandths of a point", Judgement, "a vendor that nobody has assessed";
+    VENDOR_GRADE_A: i32 = 0, "thousandths of a point", Judgement, "a vendor of this grade: nothing stands against it";
+    VENDOR_GRADE_B: i32 = 4_600, "thousandths of a point", Judgement, "a vendor of this grade";
+    VENDOR_GRADE_C: i32 = 7_300, "thousandths of a point", Judgement, "a vendor of this grade";
+    VENDOR_GRADE_D: i32 = 9_600, "thousandths of a point", Judgement, "a vendor of this grade";
+    VENDOR_GRADE_F: i32 = 11_400, "thousandths of a point", Judgement, "a vendor of this grade";
     VENDOR_MAX: i64 = 20_000, "thousandths of a point", Judgement, "the worst vendor";
     POINTS_UNBOUND: i32 = 3_000, "thousandths of a point", Judgement, "whoever holds the token may use it";
     POINTS_ISSUED_ELSEWHERE: i32 = 3_000, "thousandths of a point", Judgement, "network or TLS client differ from where the token was issued";

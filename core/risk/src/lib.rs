@@ -25,6 +25,7 @@ mod example;
 mod exchange;
 mod finish;
 mod gossip;
+mod grade;
 mod graduation;
 mod hash;
 mod hyperloglog;
@@ -59,6 +60,7 @@ pub use constants::{Basis, CONSTANTS, Constant};
 pub use counterfactual::{Change, Reached, changes};
 pub use example::{example_outcome, example_record};
 pub use gossip::{OpenWindows, Segment, TOLD_MAX, Told, ToldExchange};
+pub use grade::Grade;
 pub use input::{
     After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
     Tls,

@@ -1,5 +1,6 @@
 //! What the numbers beside a part are, so that people read words.
 
+use crate::grade::Grade;
 use crate::signal::Signal;
 
 /// What `observed` and `usual` of a part count.
@@ -22,6 +23,8 @@ pub enum Unit {
     /// Number of an autonomous system; 0 where it isn't known.
     Asn,
     KilometresPerHour,
+    /// Number of a vendor's grade, from 1 on; 0 where it has points and no grade.
+    Grade,
 }
 
 impl Signal {
@@ -39,6 +42,7 @@ impl Signal {
             Self::Objects => Unit::Objects,
             Self::Network => Unit::Asn,
             Self::Movement => Unit::KilometresPerHour,
+            Self::VendorPrior => Unit::Grade,
             _ => Unit::None,
         }
     }
@@ -71,6 +75,7 @@ impl Unit {
             Self::Asn if value == 0 => "unknown".to_owned(),
             Self::Asn => format!("AS{value}"),
             Self::KilometresPerHour => format!("{} km/h", grouped(u64::from(value))),
+            Self::Grade => format!("grade {}", Grade::numbered(value)?.as_str()),
         })
     }
 }

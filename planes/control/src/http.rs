@@ -2,6 +2,7 @@
 //!
 //! `portcullis_api::openapi::routes` is the table of what is served here; a test compares the two.
 
+mod access;
 mod archive;
 mod authorize;
 mod certificates;
@@ -88,6 +89,8 @@ pub fn router(control: Control) -> Router {
         .route("/v1/ledger/consistency", get(ledger::prove_consistency))
         .route("/v1/reasons", get(decisions::reasons))
         .route("/v1/vendors/{name}/metrics", get(metrics::vendor))
+        .route("/v1/vendors/{name}/hold", post(access::hold))
+        .route("/v1/vendors/{name}/release", post(access::release))
         .route("/v1/checks", get(checks::list))
         .route("/v1/findings", get(findings::list))
         .route("/v1/feeds", get(feeds::list))

@@ -6,9 +6,10 @@ pub mod policies;
 use jiff::Timestamp;
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
 use portcullis_domain::spec::integration::VENDOR_RECORDS_MAX;
-use portcullis_domain::spec::{ContractSpec, IntegrationSpec, Kind, Spec};
+use portcullis_domain::spec::{Ceilings, ContractSpec, IntegrationSpec, Kind, Spec};
 use portcullis_domain::state::{Resource, State};
 use portcullis_domain::target::Target;
+use portcullis_policy::ceilings::CeilingFacts;
 use portcullis_policy::facts::{
     ClientFacts, ClientKeyFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts,
     UpstreamFacts, VendorFacts,
@@ -79,7 +80,8 @@ fn vendor(state: &State, name: &str, resource: &Resource) -> Option<VendorFacts>
         name: name.to_owned(),
         epoch: state.epoch(resource.id),
         records_max: spec.records_max.unwrap_or(VENDOR_RECORDS_MAX),
-        limited: false,
+        access: state.access(VendorId(resource.id)).level,
+        risk: spec.risk,
     })
 }
 
@@ -101,7 +103,18 @@ fn integration(state: &State, name: &str, resource: &Resource) -> Option<Integra
         starts_us: starts.as_microsecond(),
         contract_ends_us: contract_ends.as_microsecond(),
         grant_ends_us: grant_ends(spec, contract, contract_ends),
+        ceilings: ceilings(state, &spec.ceilings),
     })
+}
+
+fn ceilings(state: &State, ceilings: &Ceilings) -> CeilingFacts {
+    let route = |name: &String| Some(RouteId(state.route(name)?.0.id));
+    CeilingFacts {
+        records_per_day: ceilings.records_per_day,
+        routes: ceilings.routes.as_ref().map(|routes| routes.iter().filter_map(route).collect()),
+        countries: ceilings.countries.clone(),
+        networks: ceilings.networks.clone(),
+    }
 }
 
 /// In the contract's zone, and never after the contract.

@@ -175,7 +175,7 @@ fn facts<B>(
             connection.peer().ip(),
             now_us.div_euclid(1_000_000),
         ),
-        vendor: Known::NoData(Missing::NotAssessed),
+        vendor: permit.client().integration.vendor_risk,
         stakes: Stakes { money, critical },
         fresh_nonce: match Form::of(token) {
             Form::Nonce(_) if critical => caller.proven.is_single,

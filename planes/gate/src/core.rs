@@ -12,7 +12,9 @@ use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
+use portcullis_policy::day::DAY_SECONDS;
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder};
+use portcullis_policy::meters::Now as MeterNow;
 use portcullis_tokens::dpop::ProofHeaders;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -114,6 +116,11 @@ impl Core {
 
     pub fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.time.get().1.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When records are taken.
+    pub fn meter_now(&self) -> MeterNow {
+        MeterNow { ms: self.monotonic_ms(), day: self.now_seconds().div_euclid(DAY_SECONDS) }
     }
 
     pub fn monotonic_ns(&self) -> u64 {

@@ -13,6 +13,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_decision_log::{LogError, Options as LogOptions, SegmentWriter, Syncer};
 use portcullis_domain::ids::ClientId;
 use portcullis_policy::clock::Clock;
+use portcullis_policy::day::{DAY_SECONDS, DayMeters};
 use portcullis_policy::liveness::Liveness;
 use portcullis_policy::meters::Meters;
 use portcullis_policy::risks::Risks;
@@ -23,6 +24,7 @@ use portcullis_tokens::replay::{ReplayError, ReplayTables};
 use tokio::sync::mpsc;
 
 use crate::core::{Core, CoreMessage};
+use crate::days::DayFile;
 use crate::keeper::{self, Keeper};
 use crate::link::ControlLink;
 use crate::listener::{accept, beat};
@@ -79,7 +81,7 @@ pub enum GateError {
     Setting(#[from] SettingError),
     #[error("the decision log can't be opened")]
     DecisionLog(#[from] LogError),
-    #[error("the gate's memory of severances, `{}`, can't be used", path.display())]
+    #[error("the gate's memory of severances and of the day's records, `{}`, can't be used", path.display())]
     Memory {
         path: PathBuf,
         #[source]
@@ -127,6 +129,11 @@ impl Gate {
             // The link is empty still.
             let _ = link.to_control.try_send(remembered);
         }
+        let today = options.clock.now().as_second().div_euclid(DAY_SECONDS);
+        let (days, kept) = DayFile::open(&options.memory, today)
+            .map_err(|source| GateError::Memory { path: options.memory.clone(), source })?;
+        let days = Arc::new(days);
+        let meters = Meters::counting(DayMeters::new(Arc::<DayFile>::clone(&days), kept));
         let risks = Risks::default();
         let risk_fault = |source| GateError::Risk { path: options.risk.clone(), source };
         keeper::recall(&options.risk, &risks, options.clock.now().as_microsecond()).map_err(risk_fault)?;
@@ -143,7 +150,8 @@ impl Gate {
             strangers: Arc::default(),
             liveness,
             memory,
-            meters: Meters::default(),
+            meters,
+            days,
             risks,
             origin: ArcSwap::from_pointee(options.origin),
             nonces: NonceKey::new(random()?),

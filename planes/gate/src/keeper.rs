@@ -139,6 +139,7 @@ impl Keeping {
             self.look();
         }
         self.note(Vec::new());
+        self.shared.days.sync();
         self.write();
     }
 
@@ -163,6 +164,7 @@ impl Keeping {
         }
         self.note(Vec::new());
         self.tell();
+        self.shared.days.sync();
         if now >= self.write_at {
             self.write();
             self.write_at = now + WRITE_SECONDS;

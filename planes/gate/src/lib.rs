@@ -13,6 +13,7 @@ mod challenge;
 mod connection;
 mod core;
 mod counting;
+mod days;
 mod decimal;
 mod departures;
 mod exchange;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use portcullis_domain::reason::Reason;
+use portcullis_policy::day::DAY_SECONDS;
 use portcullis_policy::evaluate::Permit;
 use portcullis_policy::meters::{Place, RecordWindows};
 
@@ -50,7 +51,7 @@ fn take_all(core: &Core, permit: &Permit, windows: &RecordWindows) -> Result<Gra
     let client = permit.client();
     let limits = &client.integration.limits;
     let now_ns = core.monotonic_ns();
-    let now_ms = core.monotonic_ms();
+    let now = core.meter_now();
     if let Err(wait_ns) = client.meter.requests.take(1, limits.requests, now_ns) {
         return Err(Refusal::from(Reason::RequestsLimit).retry_after_ms(wait_ns / 1_000_000));
     }
@@ -62,13 +63,11 @@ fn take_all(core: &Core, permit: &Permit, windows: &RecordWindows) -> Result<Gra
     let mut reservation = Reservation { windows: windows.clone(), records: 0 };
     if route.metered {
         // A page that a narrowed context could never have is asked for as far as it may go.
-        let most = windows.narrow.as_ref().map_or(u64::MAX, |narrow| narrow.records.limit().max(1));
-        let wanted = route.page_max.unwrap_or(1).min(most);
-        reservation.records = windows.reserve(wanted, now_ms);
+        let wanted = route.page_max.unwrap_or(1).min(windows.most());
+        reservation.records = windows.reserve(wanted, now);
         if reservation.records < wanted {
             drop(reservation);
-            let wait_ms = windows.wait_for_ms(wanted, now_ms);
-            return Err(Refusal::from(Reason::RecordsLimit).retry_after_ms(wait_ms));
+            return Err(spent(core, windows, wanted));
         }
         if route.page_max.is_none() {
             // It was only to see that one more fits.
@@ -79,6 +78,23 @@ fn take_all(core: &Core, permit: &Permit, windows: &RecordWindows) -> Result<Gra
         return Err(Refusal::from(Reason::ConcurrencyLimit).retry_after_ms(1_000));
     };
     Ok(Granted { place, reservation })
+}
+
+/// Why so many records don't fit now, and when they will.
+fn spent(core: &Core, windows: &RecordWindows, wanted: u64) -> Refusal {
+    let now = core.meter_now();
+    let wait_ms = windows.wait_for_ms(wanted, now.ms);
+    let day_is_short = windows.day.as_ref().is_some_and(|day| day.left(now.day) < wanted);
+    // Where the windows are short as well, the next try says what else is.
+    if wait_ms == 0 && day_is_short {
+        return Refusal::from(Reason::CeilingRecords).retry_after_ms(until_tomorrow_seconds(core) * 1_000);
+    }
+    Refusal::from(Reason::RecordsLimit).retry_after_ms(wait_ms)
+}
+
+fn until_tomorrow_seconds(core: &Core) -> u64 {
+    let gone = core.now_seconds().rem_euclid(DAY_SECONDS);
+    (DAY_SECONDS - gone).unsigned_abs()
 }
 
 /// Says what is left in the header fields of an answer.
@@ -108,6 +124,13 @@ fn words(core: &Core, permit: &Permit, windows: &RecordWindows) -> (String, Stri
         write(&mut policy, &[Text(", \"records\";q="), Number(records.limit), Text(";qu=\"records\";w=10")]);
         write(&mut left, &[Text(", \"records\";r="), Number(records.left)]);
         write(&mut left, &[Text(";t="), Number(records.wait_ms.div_ceil(1_000))]);
+        if let Some(day) = &windows.day {
+            let left_today = day.left(core.meter_now().day);
+            write(&mut policy, &[Text(", \"records-day\";q="), Number(day.limit())]);
+            write(&mut policy, &[Text(";qu=\"records\";w=86400")]);
+            write(&mut left, &[Text(", \"records-day\";r="), Number(left_today)]);
+            write(&mut left, &[Text(";t="), Number(until_tomorrow_seconds(core))]);
+        }
     }
     (policy, left)
 }

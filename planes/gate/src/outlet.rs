@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis_domain::decision::Ending;
 use portcullis_domain::reason::Reason;
-use portcullis_policy::meters::RecordWindows;
+use portcullis_policy::meters::{RecordWindows, Spent};
 use portcullis_records::Counter;
 
 use crate::departures::Chunk;
@@ -80,7 +80,7 @@ impl Outlet {
     /// Reserves up to `records` beyond what was reserved up front, and says how many.
     fn reserve(&self, records: u64) -> u64 {
         // Most chunks on routes with pages need none: the clock isn't asked for them.
-        if records == 0 { 0 } else { self.windows().reserve(records, self.exchange.core.monotonic_ms()) }
+        if records == 0 { 0 } else { self.windows().reserve(records, self.exchange.core.meter_now()) }
     }
 
     fn windows(&self) -> &RecordWindows {
@@ -107,10 +107,17 @@ impl Outlet {
     }
 
     /// The records limit was passed: the key is closed everywhere until an operator restores it. Where only the tenth of a
-    /// narrowed context is spent, its response alone ends: others of the client are at work elsewhere.
+    /// narrowed context or a limited vendor is spent, its response alone ends: others of the client are at work elsewhere. Likewise
+    /// where the day's ceiling is reached, which nothing passes until the next day.
     fn close_keys(&self) {
-        if self.windows().is_only_narrow(self.exchange.core.monotonic_ms()) {
-            self.exchange.end(Ending::Cut, Reason::RecordsNarrowed);
+        let ends = match self.windows().spent(self.exchange.core.meter_now()) {
+            Spent::Ordinary => None,
+            Spent::Day => Some(Reason::CeilingRecords),
+            Spent::Limited => Some(Reason::VendorLimited),
+            Spent::Narrow => Some(Reason::RecordsNarrowed),
+        };
+        if let Some(reason) = ends {
+            self.exchange.end(Ending::Cut, reason);
             return;
         }
         self.exchange.end(Ending::Cut, Reason::RecordsCut);

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
 use portcullis_decision_log::AppendError;
+use portcullis_domain::access::Access;
 use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
+use portcullis_risk::Origin;
 use portcullis_wire::http_rules::HeadFault;
 
 use crate::assess::{Assessed, assess};
@@ -125,12 +127,13 @@ fn judge(
     if first {
         tell_certificate(core, connection, &caller);
     }
-    let permit = authorize(core, &ready, &route, &caller, request.uri().path()).inspect_err(|_| {
-        // Who was never let in has nothing to cut: a reset could outrun the answer that says why.
-        if first {
-            connection.disown();
-        }
-    })?;
+    let permit =
+        authorize(core, &ready, connection, &route, &caller, request.uri().path()).inspect_err(|_| {
+            // Who was never let in has nothing to cut: a reset could outrun the answer that says why.
+            if first {
+                connection.disown();
+            }
+        })?;
     let wishes = Wishes::of(request, &route)?;
     learnt.assessed = assess(core, &ready, connection, id, &caller, &permit, request);
     obey(core, connection, id, &caller, permit.client(), learnt.assessed.as_ref())?;
@@ -143,8 +146,10 @@ fn judge(
     let narrowed = learnt.assessed.as_ref().is_some_and(Assessed::is_narrowed);
     let windows = permit.client().windows.narrowed(narrowed.then(|| &permit.client().narrow));
     let granted = limit::take(core, &permit, &windows)?;
-    let verdict = if narrowed { Verdict::Limit } else { Verdict::Allow };
-    let record = record_of(core, connection, id, learnt, request.method().as_str(), verdict, Reason::Allowed);
+    let limited = permit.client().integration.access == Access::Limited;
+    let verdict = if narrowed || limited { Verdict::Limit } else { Verdict::Allow };
+    let reason = if limited { Reason::VendorLimited } else { Reason::Allowed };
+    let record = record_of(core, connection, id, learnt, request.method().as_str(), verdict, reason);
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
     if let Err(error) = core.recorder.borrow_mut().decided(&record) {
         unrecorded(&error);
@@ -255,13 +260,21 @@ fn tell_certificate(core: &Core, connection: &Connection, caller: &Caller) {
 fn authorize(
     core: &Core,
     ready: &Ready,
+    connection: &Connection,
     route: &Arc<Route>,
     caller: &Caller,
     path: &str,
 ) -> Result<Permit, Refusal> {
     let facts = caller.facts();
     let now_us = core.now_us();
-    evaluate(&ready.snapshot, &core.shared.liveness, &facts, route, path, now_us).map_err(|reason| {
+    let permit = evaluate(&ready.snapshot, &core.shared.liveness, &facts, route, path, now_us);
+    let under_ceilings = permit.and_then(|permit| {
+        let origin = connection.greeting().map_or(&Origin::UNKNOWN, |greeting| &greeting.place.origin);
+        let ceilings = &permit.client().integration.ceilings;
+        ceilings.check(route.facts.id, connection.peer().ip(), origin)?;
+        Ok(permit)
+    });
+    under_ceilings.map_err(|reason| {
         let dpop = caller.token.is_dpop();
         let refusal = Refusal::from(reason);
         match reason {

@@ -19,6 +19,7 @@ use portcullis_tokens::nonce::NonceKey;
 use portcullis_tokens::replay::ReplayTables;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::days::DayFile;
 use crate::external::Externals;
 use crate::memory::Memory;
 use crate::settings::GateSettings;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub strangers: Arc<Strangers>,
     pub liveness: Liveness,
     pub meters: Meters,
+    /// Where what is taken of a day is kept.
+    pub days: Arc<DayFile>,
     pub risks: Risks,
     /// What is known of addresses and TLS clients.
     pub origin: ArcSwap<Arc<dyn OriginSource>>,

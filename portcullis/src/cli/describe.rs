@@ -201,6 +201,10 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
         text.push_str(&format!("  {}", paint.paint("SEVERED", Style::Bad)));
     }
     text.push('\n');
+    if let Some(access) = &view.status.access {
+        let told = paint.paint(&access.sentence(), get::access_style(access.level));
+        text.push_str(&format!("  {:<9} {told}\n", "access"));
+    }
     let mut facts = vec![("id", view.id.to_string()), ("version", view.version.to_string())];
     if let Some(term) = term(view, now) {
         facts.extend(term);

@@ -185,6 +185,12 @@ Examples:
   portcullis hold list
   portcullis hold lift vendor/acme --reason 'the case is over'";
 
+pub(super) const VENDOR: &str = "\
+Examples:
+  portcullis vendor hold acme --level limited --reason 'no tested exit'
+  portcullis vendor hold acme --level blocked --reason 'a breach was announced'
+  portcullis vendor release acme";
+
 pub(super) const EXPLAIN: &str = "\
 Examples:
   portcullis explain 01M7Z0C6B71DFTGC1GRW00000W";

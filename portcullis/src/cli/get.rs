@@ -3,6 +3,7 @@
 use anyhow::Result;
 use portcullis_api::apply::ApplyReport;
 use portcullis_api::resource::ResourceView;
+use portcullis_domain::access::Access;
 use portcullis_domain::spec::Kind;
 use serde_json::{Value, json};
 
@@ -98,10 +99,18 @@ pub(super) fn plural(kind: Kind) -> String {
 
 pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp) -> Table {
     match kind {
-        Kind::Vendor => rows(["NAME", "~LEGAL NAME", "PLACE", "~PURPOSE", "STATE"], views, |view| {
-            let text = |name| text_of(&view.spec, name);
-            [text("legal_name").into(), text("jurisdiction").into(), text("purpose").into(), state(view, now)]
-        }),
+        Kind::Vendor => {
+            rows(["NAME", "~ACCESS", "~LEGAL NAME", "PLACE", "~PURPOSE", "STATE"], views, |view| {
+                let text = |name| text_of(&view.spec, name);
+                [
+                    access(view),
+                    text("legal_name").into(),
+                    text("jurisdiction").into(),
+                    text("purpose").into(),
+                    state(view, now),
+                ]
+            })
+        }
         Kind::Contract => rows(["NAME", "~VENDOR", "STARTS", "ENDS", "~TIME ZONE", "STATE"], views, |view| {
             let text = |name| text_of(&view.spec, name).into();
             [text("vendor"), text("starts"), text("ends"), text("time_zone"), state(view, now)]
@@ -193,10 +202,30 @@ fn rows<const N: usize, const M: usize>(
     table
 }
 
+/// What a vendor may have, and why.
+pub(super) fn access(view: &ResourceView) -> Cell {
+    view.status.access.as_ref().map_or_else(
+        || Cell::styled("-", Style::Dim),
+        |access| Cell::styled(access.sentence(), access_style(access.level)),
+    )
+}
+
+pub(super) fn access_style(level: Access) -> Style {
+    match level {
+        Access::Clear => Style::Good,
+        Access::Limited => Style::Warning,
+        Access::Held | Access::Blocked => Style::Bad,
+    }
+}
+
 /// What a person asks first: does it work?
 pub(super) fn state(view: &ResourceView, now: jiff::Timestamp) -> Cell {
     if view.status.severed {
         return Cell::styled("severed", Style::Bad);
+    }
+    let level = view.status.access.as_ref().map_or(Access::Clear, |access| access.level);
+    if level != Access::Clear && view.kind != Kind::Vendor {
+        return Cell::styled(format!("vendor {}", level.as_str()), access_style(level));
     }
     match &view.status.term {
         Some(term) if now < term.starts => {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
+use crate::spec::ceilings::Ceilings;
 use crate::spec::posture::PostureRules;
 
 /// One purpose-bound connection under a contract.
@@ -30,6 +31,9 @@ pub struct IntegrationSpec {
     pub token_seconds: u32,
     #[serde(default)]
     pub limits: Limits,
+    /// What the contract allows at the most.
+    #[serde(default, skip_serializing_if = "Ceilings::is_none")]
+    pub ceilings: Ceilings,
     /// How long the keys of its clients are good, and how they follow each other.
     #[serde(default, skip_serializing_if = "KeyRules::is_default")]
     pub keys: KeyRules,

@@ -1,6 +1,7 @@
 //! Kind `Vendor`.
 
 use portcullis_assurance::exposure::Tier;
+use portcullis_risk::Grade;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,9 @@ pub struct VendorSpec {
     /// Other names that it goes by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// What it was assessed as; each of its requests is scored with it. Nothing is known without it, which counts as much as F.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Grade>,
     /// People to call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,

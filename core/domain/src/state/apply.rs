@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan};
 
 use crate::event::{Event, Restoration, Severance};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, VendorId};
 use crate::personal::Personal;
 use crate::spec::Kind;
 use crate::state::{Installation, Operator, Resource, State};
@@ -44,6 +44,7 @@ impl State {
                 self.resources.remove(&(*kind, name.clone()));
                 self.forget_keyring(ClientId(*id));
                 self.postures.remove(&ClientId(*id));
+                self.vendor_holds.remove(&VendorId(*id));
             }
             Event::OperatorAdded { id, name, token_sha256 } => {
                 self.hold(name);
@@ -85,6 +86,8 @@ impl State {
             Event::DecisionJudged(word) => self.apply_judged(word),
             Event::PostureChanged(change) => self.apply_posture(change),
             Event::DossierChanged(change) => self.apply_dossier(change),
+            Event::VendorHeld(hold) => self.apply_vendor_held(hold),
+            Event::VendorReleased(release) => self.apply_vendor_released(release),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
@@ -166,7 +169,7 @@ impl State {
         self.proposals.retain(|id, proposal| *id != restoration.id && proposal.target != restoration.target);
     }
 
-    fn raise_epoch(&mut self, target: &Target, epoch: u64, time: Timestamp) {
+    pub(super) fn raise_epoch(&mut self, target: &Target, epoch: u64, time: Timestamp) {
         let id = match target {
             Target::Vendor { id } => id.0,
             Target::Integration { id } => id.0,

@@ -87,6 +87,12 @@ impl State {
                 self.decide_pushed_posture(&client, word, (by, reason), context)
             }
             Command::ChangeDossiers(orders) => self.decide_dossiers(orders, context),
+            Command::HoldVendor { vendor, level, by, reason } => {
+                self.decide_hold_vendor(&vendor, level, (by, reason), context)
+            }
+            Command::ReleaseVendor { vendor, by, reason } => {
+                self.decide_release_vendor(&vendor, (by, reason), context)
+            }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

@@ -6,7 +6,7 @@ use super::client_keys::{KeySource, ROTATION_SECONDS, later};
 use super::resources::check::{self, Keyless};
 use crate::command::{Context, EnrolmentRefusal, KeyRefusal, NewClient, Prepared, Refusal};
 use crate::event::{Event, PublicKey};
-use crate::ids::{ClientId, OperatorId};
+use crate::ids::{ClientId, OperatorId, VendorId};
 use crate::spec::{Declaration, Kind, Spec};
 use crate::state::State;
 use crate::state::decide::check_reason;
@@ -68,6 +68,12 @@ impl State {
             return Err(Refusal::Invalid(faults));
         }
         let [prepared] = prepared;
+        let Spec::Client(spec) = &prepared.declaration.spec else {
+            return Err(EnrolmentRefusal::NotOpen.into());
+        };
+        if let Some(vendor) = self.vendor_of_integration(&spec.integration) {
+            self.check_may_grow(VendorId(vendor.id))?;
+        }
         let defined = self.define(prepared, context);
         let Some(Event::ResourceDefined { id, .. }) = &defined else {
             // Nothing would change: it is there, and has no key of its own.
@@ -103,6 +109,9 @@ impl State {
         }
         if context.now >= enrolment.expires_at {
             return Err(EnrolmentRefusal::NotOpen.into());
+        }
+        if let Some(standing) = self.standing(name) {
+            self.check_may_grow(standing.vendor_id())?;
         }
         self.check_new_key(&key.thumbprint).map_err(|_| Refusal::Key(KeyRefusal::Taken))?;
         Ok(vec![Event::EnrolmentUsed { client, key, time: context.now }])

@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod applying;
 mod case;
+mod ceilings;
 mod client_keys;
 mod erasing;
 mod issuers;

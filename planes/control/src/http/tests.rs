@@ -2,6 +2,7 @@ mod access;
 mod declaring;
 mod ending;
 mod enrolling;
+mod holding;
 mod observing;
 mod people;
 mod risk;

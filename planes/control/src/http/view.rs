@@ -3,6 +3,7 @@
 mod source;
 
 use jiff::Timestamp;
+use portcullis_api::access::AccessView;
 use portcullis_api::resource::{KeyView, ResourceView, StatusView, TermView};
 use portcullis_domain::event::KeyForm;
 use portcullis_domain::ids::{ClientId, IntegrationId, VendorId};
@@ -30,12 +31,24 @@ fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
     StatusView {
         severed: !severances.is_empty(),
         severances,
+        access: access(state, name, resource),
         epoch: has_epoch.then(|| state.epoch(resource.id)),
         term: term(resource),
         keys: keys(state, resource),
         mapped_by: mapped_by(state, name, kind),
         source: None,
     }
+}
+
+/// What the vendor that it belongs to may have.
+fn access(state: &State, name: &str, resource: &Resource) -> Option<AccessView> {
+    let vendor = match resource.declaration.spec {
+        Spec::Vendor(_) => Some(VendorId(resource.id)),
+        Spec::Integration(_) => state.vendor_of_integration(name).map(|vendor| VendorId(vendor.id)),
+        Spec::Client(_) => state.standing(name).map(|standing| standing.vendor_id()),
+        _ => None,
+    };
+    vendor.map(|vendor| state.access(vendor).into())
 }
 
 /// The targets whose severance closes every path of the resource.

@@ -2,6 +2,7 @@
 //! contract and grant are in force.
 
 use jiff::Timestamp;
+use portcullis_domain::access::Access;
 use portcullis_domain::moment::{MomentError, zone};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::state::Standing;
@@ -68,6 +69,7 @@ fn judged(
     let standing = &caller.standing;
     let named = |network| session_id(standing.client_id(), &caller.key.to_string(), ja4_context, network);
     let mut reasons = severed(exchange, standing, [named(&network), named(&prefix)]);
+    reasons.extend(held(exchange, standing));
     let keys = [Some(caller.key), confirmation.jkt, confirmation.x5t_s256];
     let refused = |key: Thumbprint| exchange.state.refused_keys.contains_key(&key.to_string());
     if keys.into_iter().flatten().any(refused) {
@@ -108,6 +110,15 @@ pub(super) fn refusal(reasons: Vec<Reason>) -> Failure {
         _ => Failure::bad_request("unauthorized_client", first.title()),
     };
     failure.hint(first.how()).reasons(reasons)
+}
+
+/// What its vendor may not have now: tokens, among other things.
+fn held(exchange: &Exchange<'_>, standing: &Standing<'_>) -> Option<Reason> {
+    match exchange.state.access(standing.vendor_id()).level {
+        Access::Clear | Access::Limited => None,
+        Access::Held => Some(Reason::VendorHeld),
+        Access::Blocked => Some(Reason::VendorBlocked),
+    }
 }
 
 fn severed(exchange: &Exchange<'_>, standing: &Standing<'_>, sessions: [String; 2]) -> Vec<Reason> {

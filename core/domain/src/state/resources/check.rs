@@ -1,5 +1,6 @@
 //! What must hold before a batch of declarations is taken: every fault at once, each with its place.
 
+mod ceilings;
 mod client;
 mod feed;
 mod issuers;
@@ -116,6 +117,7 @@ fn check_one(
             let mapped = after.values().any(|other| crate::state::issuers::maps(other, &declaration.name));
             let keyless = if mapped { Keyless::Allowed } else { keyless };
             client::check(state, spec, prepared, keyless, faults);
+            client::check_may_come(state, after, declaration, spec, faults);
         }
         Spec::Issuer(spec) => issuers::check_issuer(state, after, declaration, spec, faults),
         Spec::TrustDomain(spec) => issuers::check_trust_domain(after, declaration, spec, faults),
@@ -353,6 +355,7 @@ fn check_integration(
     for (name, text) in [("business_unit", &spec.business_unit), ("owner", &spec.owner)] {
         paper::check_text(declaration, name, text.as_deref(), faults);
     }
+    ceilings::check(declaration, spec, faults);
     let limits = &spec.limits;
     let numbers = [
         ("requests/per_second", limits.requests.per_second),

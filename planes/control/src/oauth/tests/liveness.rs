@@ -1,6 +1,7 @@
 use jiff::Timestamp;
+use portcullis_domain::access::{Access, VendorHold, VendorRelease};
 use portcullis_domain::event::{Event, Restoration};
-use portcullis_domain::ids::{OperatorId, RestoreId, SeveranceId};
+use portcullis_domain::ids::{OperatorId, RestoreId, SeveranceId, VendorId};
 use portcullis_domain::target::Target;
 use portcullis_tokens::access_token::Epochs;
 use portcullis_tokens::session::session_id;
@@ -29,6 +30,47 @@ fn what_is_severed_gets_nothing_at_any_endpoint() {
     check(vendor(), "vendor_severed", "unauthorized_client", 400);
     check(integration(), "integration_severed", "unauthorized_client", 400);
     check(Target::Client { id: batch() }, "client_severed", "unauthorized_client", 400);
+}
+
+/// As an operator says it.
+fn hold(world: &World, level: Access) {
+    world.change(Event::VendorHeld(VendorHold {
+        vendor: VendorId(vendor().id()),
+        level,
+        epoch: (level == Access::Blocked).then_some(2),
+        by: OperatorId(Uuid::nil()),
+        reason: "test".to_owned(),
+        time: Timestamp::from_second(world.now()).unwrap(),
+    }));
+}
+
+#[test]
+fn a_vendor_that_is_held_gets_no_tokens_until_it_is_released() {
+    let world = World::new();
+    let old = world.token("");
+    hold(&world, Access::Limited);
+    assert_eq!(world.token("").status, 200);
+    for (level, reason) in [(Access::Held, "vendor_held"), (Access::Blocked, "vendor_blocked")] {
+        hold(&world, level);
+        let refused = world.token("");
+        refused.expect(400, "unauthorized_client", "the vendor is");
+        refused.reasons(&[reason]);
+    }
+    // A severance is the first reason, and not the only one.
+    world.sever(integration(), 2, vec![]);
+    world.token("").reasons(&["integration_severed", "vendor_blocked"]);
+    let world = World::new();
+    hold(&world, Access::Blocked);
+    world.change(Event::VendorReleased(VendorRelease {
+        vendor: VendorId(vendor().id()),
+        by: OperatorId(Uuid::nil()),
+        reason: String::new(),
+        time: Timestamp::from_second(world.now()).unwrap(),
+    }));
+    // The same key, and tokens of the new epoch.
+    let new = world.token("");
+    assert_eq!((old.status, new.status), (200, 200));
+    assert_eq!(world.claims(&new).lineage.epochs.vendor, 2);
 }
 
 #[test]

@@ -1,20 +1,23 @@
 //! A gate with its snapshot.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use portcullis_decision_log::Options as LogOptions;
+use portcullis_domain::access::Access;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit, UnboundTokens, UpstreamProtocol};
 use portcullis_domain::target::Target;
 use portcullis_gate::link::ControlLink;
 use portcullis_gate::{Gate, GateOptions, GateSettings, HandshakeRate, TlsMaterial};
+use portcullis_policy::ceilings::CeilingFacts;
 use portcullis_policy::facts::{
     ClientFacts, IntegrationFacts, RouteFacts, SigningKeyFacts, SnapshotFacts, UpstreamFacts, VendorFacts,
 };
 use portcullis_policy::link::{SeverOrder, SeverReport, ToGate};
 use portcullis_policy::posture::PostureFacts;
+use portcullis_risk::OriginSource;
 use portcullis_tokens::access_token::{AccessClaims, Confirmation, Epochs, Lineage, mint};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
@@ -39,11 +42,13 @@ struct Kept {
     folder: tempfile::TempDir,
     /// Whether it has known the tests' clients for long.
     known: bool,
+    /// What it knows of addresses.
+    origin: Arc<dyn OriginSource>,
 }
 
 impl Kept {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), known: true }
+        Self { folder: tempfile::tempdir().unwrap(), known: true, origin: Arc::new(()) }
     }
 }
 
@@ -67,13 +72,20 @@ impl World {
 
     /// A world whose gate has never seen its clients.
     pub async fn of_strangers(clock: HandClock, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::of(unhurried(), LogOptions::default(), clock, change, Kept { folder, known: false }).await
+        Self::of(unhurried(), LogOptions::default(), clock, change, Kept { known: false, ..Kept::new() })
+            .await
     }
 
     /// The next process in the same place.
     pub async fn again(folder: tempfile::TempDir, clock: HandClock) -> Self {
-        Self::of(unhurried(), LogOptions::default(), clock, |_| {}, Kept { folder, known: false }).await
+        let kept = Kept { folder, known: false, ..Kept::new() };
+        Self::of(unhurried(), LogOptions::default(), clock, |_| {}, kept).await
+    }
+
+    /// A world that knows more of addresses.
+    pub async fn located(origin: Arc<dyn OriginSource>, change: impl FnOnce(&mut SnapshotFacts)) -> Self {
+        let kept = Kept { origin, ..Kept::new() };
+        Self::of(unhurried(), LogOptions::default(), HandClock::real(), change, kept).await
     }
 
     /// Stops the gate, and gives what it leaves.
@@ -131,7 +143,7 @@ impl World {
                 decision_log: decision_log.path().join("decisions"),
                 decision_log_options: log,
                 clock: clock.clock(),
-                origin: std::sync::Arc::new(()),
+                origin: kept.origin,
             },
             ControlLink { from_control, to_control },
         )
@@ -353,7 +365,8 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
         name: name.clone(),
         epoch: 1,
         records_max: 50_000,
-        limited: false,
+        access: Access::Clear,
+        risk: None,
     });
     let plenty = RateLimit { per_second: 1_000_000, burst: 1_000_000 };
     facts.integrations.push(IntegrationFacts {
@@ -371,6 +384,7 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
         starts_us: i64::MIN,
         contract_ends_us: i64::MAX,
         grant_ends_us: i64::MAX,
+        ceilings: CeilingFacts::default(),
     });
     for client in 1..=3 {
         facts.clients.push(ClientFacts {

@@ -1,10 +1,11 @@
 //! What must hold for a client.
 
-use super::Keyless;
+use super::{After, Keyless};
+use crate::access::Access;
 use crate::command::{Fault, Prepared};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, VendorId};
 use crate::ja4_pattern::Ja4Pattern;
-use crate::spec::{ClientSpec, Kind, Spec};
+use crate::spec::{ClientSpec, Declaration, Kind, Spec};
 use crate::state::resources::fault;
 use crate::state::{Keyring, State};
 
@@ -88,5 +89,32 @@ pub fn check(
                 Some("take it out: `portcullis client keys NAME` shows the client's keys"),
             ));
         }
+    }
+}
+
+/// A vendor that is held gets no new clients.
+pub fn check_may_come(
+    state: &State,
+    after: &After<'_>,
+    declaration: &Declaration,
+    spec: &ClientSpec,
+    faults: &mut Vec<Fault>,
+) {
+    if state.resource(Kind::Client, &declaration.name).is_some() {
+        return;
+    }
+    let Some(Spec::Integration(integration)) = after.get(&(Kind::Integration, spec.integration.as_str()))
+    else {
+        return;
+    };
+    let Some(Spec::Contract(contract)) = after.get(&(Kind::Contract, integration.contract.as_str())) else {
+        return;
+    };
+    let Some(vendor) = state.resource(Kind::Vendor, &contract.vendor) else { return };
+    let level = state.access(VendorId(vendor.id)).level;
+    if level >= Access::Held {
+        let message = format!("vendor `{}` is {}, and gets no new clients", contract.vendor, level.as_str());
+        let hint = format!("`portcullis describe vendor {}` says why", contract.vendor);
+        faults.push(fault(declaration, "/spec/integration", message, Some(&hint)));
     }
 }
