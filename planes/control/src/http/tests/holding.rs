@@ -57,7 +57,7 @@ async fn what_is_no_hold_is_told() {
     );
     world.post(path, &hold("held", "")).await.refused(422, "a reason is needed", "");
     world.post(path, &hold("held", &"x".repeat(1_001))).await.refused(422, "longer than 1000 bytes", "");
-    assert_eq!(world.post(path, &hold("gone", "why")).await.status, 422);
+    assert_eq!(world.post(path, &hold("gone", "why")).await.status, 400);
     world.post("/v1/vendors/nobody/hold", &hold("held", "why")).await.refused(404, "no vendor `nobody`", "");
     world.post("/v1/vendors/acme/release", &json!({})).await.refused(409, "is not held", "");
 }
