@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use portcullis_domain::access::Access;
@@ -22,6 +22,11 @@ use crate::support::world::{World, bound_to_certificate, route_id};
 
 /// From the new facts on their way to the gate, to the refusal.
 const WITHIN: Duration = Duration::from_secs(1);
+
+/// By the machine's clock, which the test's runs with.
+fn took(world: &World, began: jiff::Timestamp) -> Duration {
+    world.clock.wall().duration_since(began).unsigned_abs()
+}
 
 /// Says the same of every address.
 struct Everywhere;
@@ -94,10 +99,10 @@ async fn a_ceiling_holds_from_the_next_request_on_in_every_mode() {
                 refused(&world, connection, &token, "/records/1?n=1").await
             };
             assert_eq!(ask(&mut connection).await, (200, String::new()), "{mode:?} before {ceilings:?}");
-            let began = Instant::now();
+            let began = world.clock.wall();
             ceil(&world, ceilings.clone()).await;
             assert_eq!(ask(&mut connection).await, (*status, (*reason).to_owned()), "{mode:?} {ceilings:?}");
-            assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+            assert!(took(&world, began) < WITHIN, "{:?}", took(&world, began));
             // Nobody else's.
             assert_eq!(refused(&world, &mut other, &other_token, "/records/1").await.0, 200);
             ceil(&world, none()).await;
@@ -196,10 +201,10 @@ async fn a_limited_vendor_has_a_tenth_in_every_mode_and_loses_no_key() {
         let (mut one, token, _) = world.client(who(1, 1), Protocol::H1).await;
         let (mut second, second_token, _) = world.client(who(1, 2), Protocol::H1).await;
         let (mut stranger, stranger_token, _) = world.client(who(2, 1), Protocol::H1).await;
-        let began = Instant::now();
+        let began = world.clock.wall();
         allow(&world, Access::Limited).await;
         let cut = ask(&mut one, &token, "/records/1?n=20000").await;
-        assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+        assert!(took(&world, began) < WITHIN, "{:?}", took(&world, began));
         assert_eq!((cut.status, cut.whole_records(), cut.broke_off.is_some()), (200, 5_000, true));
         let decision = world.control.decision(cut.decision()).await;
         assert_eq!((decision.verdict, decision.reason), (Verdict::Limit, Reason::VendorLimited));
@@ -228,17 +233,17 @@ async fn a_vendor_that_is_held_begins_nothing_and_one_that_is_blocked_goes_on_wi
         let asked = get("/free/x?n=1000000&chunk=5&pace_ms=2").bearer(&token);
         let mut response = streaming.send(asked).await.unwrap();
         let id = response.headers()["portcullis-decision"].to_str().unwrap().parse().unwrap();
-        let began = Instant::now();
+        let began = world.clock.wall();
         allow(&world, Access::Held).await;
         for _ in 0..3 {
             let refused = refused(&world, &mut connection, &token, "/records/1").await;
             assert_eq!(refused, (403, "vendor_held".to_owned()), "{protocol:?}");
         }
-        assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+        assert!(took(&world, began) < WITHIN, "{:?}", took(&world, began));
         for _ in 0..20 {
             soon("what has begun", response.body_mut().frame()).await.unwrap().unwrap();
         }
-        let began = Instant::now();
+        let began = world.clock.wall();
         world
             .publish(|facts| {
                 facts.vendors[0].access = Access::Blocked;
@@ -246,7 +251,7 @@ async fn a_vendor_that_is_held_begins_nothing_and_one_that_is_blocked_goes_on_wi
             })
             .await;
         let cut = tokio::time::timeout(WITHIN, Answer::read(response)).await.expect("an end in time");
-        assert!(cut.broke_off.is_some() && began.elapsed() < WITHIN);
+        assert!(cut.broke_off.is_some() && took(&world, began) < WITHIN);
         assert_eq!(world.control.outcome(id).await.reason, Reason::VendorBlocked);
         let mut again = world.open(protocol, Some(&certificate)).await;
         // However often it asks it is told why, and not reset.
