@@ -34,7 +34,7 @@ fn a_misspelt_field_is_pointed_at_with_the_nearest_one() {
     check(
         "kind: Vendor\nname: ä\nspec: {legal_name: äöü, fo: 1}\n",
         &[
-            "3:25: unknown field `fo` | known fields: `legal_name`, `jurisdiction`, `registry_number`, `lei`, `purpose`, `records_max`, `decisions_days`, `risk`, `contacts`",
+            "3:25: unknown field `fo` | known fields: `legal_name`, `jurisdiction`, `registry_number`, `lei`, `purpose`, `records_max`, `decisions_days`, `business_unit`, `owner`, `domains`, `tier_raised`, `aliases`, `risk`, `contacts`",
         ],
     );
     check(
