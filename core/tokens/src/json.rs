@@ -18,7 +18,10 @@ use serde_json::{Map, Number, Value};
 pub struct NotStrictJson(String);
 
 /// The members of the object that `bytes` are, in their order.
-pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrictJson> {
+///
+/// # Errors
+/// [`NotStrictJson`]: another value, or a member that is there twice, at whatever depth.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrictJson> {
     let Strict(value) = serde_json::from_slice(bytes).map_err(|e| NotStrictJson(shown(&e.to_string())))?;
     match value {
         Value::Object(members) => Ok(members),
@@ -56,7 +59,7 @@ impl Member<'_> {
 }
 
 /// `text` short and printable, so that an error message can quote what a stranger sent.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const CHARACTERS_MAX: usize = 120;
     let mut shown: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(CHARACTERS_MAX).is_some() {

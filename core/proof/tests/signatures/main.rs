@@ -1,0 +1,5 @@
+//! Signatures that others' libraries have made over documents of invented firms.
+
+mod common;
+mod jws;
+mod pdf;
