@@ -1,8 +1,8 @@
 //! Detached signatures that jwcrypto has made, and what must not pass for one.
 
+use crate::common::{expected, fixture, key, roots, trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use crate::common::{expected, fixture, key, roots, trust};
 use portcullis_assurance::evidence::ProofOutcome;
 use portcullis_proof::jws::{JwsError, SIGNATURE_BYTES_MAX, verify};
 use portcullis_proof::{AuditorKey, Roots, Verdict};
