@@ -25,7 +25,7 @@ demo: ## build the release and watch it stop a theft
 clean-demo: ## forget what the demo left behind
 	[ ! -e portcullis-demo/demo ] || rm -rf portcullis-demo
 
-test: test-begin test-setup check test-rust test-doc test-clients test-hostile ## run every check and every test
+test: test-begin test-setup check test-rust test-doc test-clients test-lei test-hostile ## run every check and every test
 	@[ -n "$$CI_RUN" ] || .ci/summary
 
 test-begin:
@@ -54,6 +54,9 @@ test-rust: ## unit, property and integration tests
 
 test-doc: ## examples in the documentation
 	@$(STAGE) doc-tests cargo test --quiet --doc --workspace
+
+test-lei: ## our check of LEIs beside another one's
+	@$(STAGE) lei .ci/lei
 
 test-clients: test-node test-python test-rotation ## OAuth clients that others wrote, against the binary
 
@@ -98,6 +101,10 @@ geo: ## install or update free databases of countries and networks (DIR=data fol
 bench-intel: ## measure loading and asking lists of ten million prefixes (SHORT=1: one million)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
 	    --manifest-path bench/Cargo.toml -p bench-intel -- $(if $(SHORT),--short)
+
+bench-assurance: ## measure screening 10,000 vendors against a list of sanctions (SHORT=1: 1,000)
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-assurance -- $(if $(SHORT),--short)
 
 bench-build: ## say how long a release build from nothing takes
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cargo fetch --quiet --locked && start=$$SECONDS && \
