@@ -1,4 +1,5 @@
 //! Our check of LEIs agrees with that of python-stdnum: `make test-lei` says where it is.
+#![expect(clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

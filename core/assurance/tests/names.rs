@@ -1,4 +1,5 @@
 //! Names of organisations beside labelled pairs, and the traps that other matchers fell into.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::path::PathBuf;
 

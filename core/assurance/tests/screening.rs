@@ -1,4 +1,5 @@
 //! Screening finds exactly what comparing every pair finds.
+#![expect(clippy::indexing_slicing, reason = "helpers of tests")]
 
 use jiff::Timestamp;
 use portcullis_assurance::names::{CONFIRMS, HOLDS, Name};
