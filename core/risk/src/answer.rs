@@ -44,6 +44,7 @@ impl ClientRisk {
         }
         self.step += 1;
         let at_us = self.pass_time(at_us);
+        self.rename(context);
         let owner = self.contexts.find(&id).unwrap_or_else(|| {
             let (owner, replaced) = self.contexts.enter(id, at_us);
             if replaced {

@@ -14,7 +14,7 @@ use crate::contexts::question::{Asked, Wait};
 use crate::contexts::{Id, Owner, SHARED};
 use crate::exchange::Exchange;
 use crate::hash::fold16;
-use crate::input::{Answered, Before, IssuedIn, Known, Posture, Stakes};
+use crate::input::{Answered, Before, Context, IssuedIn, Known, Posture, Stakes};
 use crate::ln::ln;
 use crate::origin::Listed;
 use crate::peers::Peers;
@@ -203,6 +203,7 @@ impl ClientRisk {
 
     /// Where the context is kept; a new one gets a place, and one whose probation is over is admitted.
     fn owner(&mut self, id: Id, before: &Before, at_us: i64) -> Owner {
+        self.rename(&before.context);
         let owner = self.contexts.find(&id).unwrap_or_else(|| {
             let (owner, replaced) = self.contexts.enter(id, at_us);
             if replaced {
@@ -224,6 +225,13 @@ impl ClientRisk {
         }
         let over = at_us.saturating_sub(pair.since_us) >= PROBATION_US;
         if over && (pair.passes > 0 || known) { self.admit_now(id, at_us, false) } else { owner }
+    }
+
+    /// Where data about networks have come since a context was admitted, it is known by its new name.
+    pub(crate) fn rename(&mut self, context: &Context) {
+        if let Some(replaced) = self.contexts.rename(context) {
+            self.pending.drop_of(replaced.number());
+        }
     }
 
     fn on_probation(&self, owner: Owner) -> bool {

@@ -36,6 +36,11 @@ impl Id {
         Self { key: context.key, ja4, network: context.network }
     }
 
+    /// As it was named before there were data about networks.
+    pub(crate) fn before_data(context: &Context) -> Self {
+        Self { network: context.prefix, ..Self::of(context) }
+    }
+
     /// The same TLS client in the same network, whichever key.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
         self.ja4 == other.ja4 && self.network == other.network
@@ -148,6 +153,28 @@ impl Contexts {
             return self.slots.get(number).filter(|slot| slot.taken).map(|slot| slot.id);
         }
         self.pairs.get(number - ADMITTED).filter(|pair| pair.taken).map(|pair| pair.id)
+    }
+
+    /// Data about networks have come: what is admitted by its prefix is admitted by the network's own name, with its evidence.
+    /// It keeps its old name, too, for connections that were there before; that one goes when there is no room.
+    pub(crate) fn rename(&mut self, context: &Context) -> Option<Owner> {
+        let (id, old) = (Id::of(context), Id::before_data(context));
+        if id == old || matches!(self.find(&id), Some(Owner::Admitted(_))) {
+            return None;
+        }
+        let known = *self.admitted().find(|slot| slot.id == old).or_else(|| {
+            // By another key: the place is known, and this key is what it is.
+            self.admitted().find(|slot| slot.id.same_place(&old))
+        })?;
+        let id = Id { key: known.id.key, ..id };
+        if matches!(self.find(&id), Some(Owner::Admitted(_))) {
+            return None;
+        }
+        let (owner, replaced) = self.admit(id, known.last_us, true);
+        if let Some(slot) = self.slot_mut(owner) {
+            *slot = Slot { id, question: slot.question, ..known };
+        }
+        replaced
     }
 
     /// A place for a context that isn't admitted. What never passed makes room before what did, the longest unused first.

@@ -96,7 +96,8 @@ pub struct Context {
     pub key: u64,
     /// Hash of the JA4 context key.
     pub ja4: Known<u64>,
-    /// The network that counts as a network of its own: hash of the ASN, or of the /24 or /48 without ASN data.
+    /// The network that counts as a network of its own: hash of the ASN, or `prefix` without ASN data. What is admitted by its
+    /// prefix stays so when there is data.
     pub network: u64,
     /// Hash of the /24 or /48.
     pub prefix: u64,

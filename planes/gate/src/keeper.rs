@@ -103,6 +103,7 @@ impl Keeper {
             compared_on,
             compare_at: now,
             told: HashMap::new(),
+            tidied: false,
         };
         let thread =
             std::thread::Builder::new().name("gate-risk".to_owned()).spawn(move || keeping.run(&stopped))?;
@@ -131,6 +132,8 @@ struct Keeping {
     compared_on: i64,
     compare_at: i64,
     told: HashMap<ClientId, (Progress, Vec<ContextReport>)>,
+    /// Nothing is kept of clients that are gone.
+    tidied: bool,
 }
 
 impl Keeping {
@@ -184,19 +187,20 @@ impl Keeping {
         }
     }
 
-    /// Clients that were deleted are erased here, too.
+    /// Clients that were deleted are erased here, too: at the first look those that went while this gate was away.
     fn forget(&mut self, ready: &Ready) {
         let present: HashSet<ClientId> = ready.snapshot.clients().map(|client| client.id).collect();
-        for client in self.shared.risks.keep_only(&present) {
-            self.told.remove(&client);
-            let name = name_of(client);
-            let copies = self.days().into_iter().map(|day| self.folder.join("days").join(day).join(&name));
-            for path in copies.chain([self.folder.join(&name)]) {
-                if let Err(error) = fs::remove_file(&path)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    tracing::warn!(path = %path.display(), %error, "what is known of a deleted client can't be removed");
-                }
+        let gone = self.shared.risks.keep_only(&present);
+        gone.iter().for_each(|client| drop(self.told.remove(client)));
+        if gone.is_empty() && self.tidied {
+            return;
+        }
+        self.tidied = true;
+        let days = self.days().into_iter().map(|day| self.folder.join("days").join(day));
+        for folder in days.chain([self.folder.clone()]) {
+            if let Err(error) = erase_all_but(&present, &folder) {
+                self.tidied = false;
+                tracing::warn!(path = %folder.display(), %error, "what is known of a deleted client can't be removed");
             }
         }
     }
@@ -324,6 +328,27 @@ impl Keeping {
         let Ok(entries) = fs::read_dir(self.folder.join("days")) else { return BTreeSet::new() };
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
+}
+
+/// Removes every file of clients that aren't among these, whole, damaged or half written.
+fn erase_all_but(present: &HashSet<ClientId>, folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let parts = name.to_str().and_then(|name| name.split_once('.'));
+        let Some((client, _)) = parts.filter(|(_, kind)| kind.split('.').next() == Some(EXTENSION)) else {
+            continue;
+        };
+        let Ok(client) = client.parse::<Uuid>().map(ClientId) else { continue };
+        if present.contains(&client) {
+            continue;
+        }
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+    }
+    Ok(())
 }
 
 fn failed(path: &Path, cell: &RiskCell, error: &io::Error) {

@@ -39,12 +39,18 @@ impl Place {
         let prefix = network_of(address);
         let network = origin.asn.value().map_or_else(|| prefix.clone(), network_of_system);
         let hidden = Missing::BehindBalancer;
+        let prefix_hash = hash("prefix", &[prefix.as_bytes()]);
         Self {
             listed: ja4.map_or(Known::NoData(hidden), |ja4| source.ja4(ja4)),
             ja4: ja4_context
                 .map_or(Known::NoData(hidden), |context| Known::Is(hash("ja4", &[context.as_bytes()]))),
-            network_hash: hash("network", &[network.as_bytes()]),
-            prefix_hash: hash("prefix", &[prefix.as_bytes()]),
+            // Without data both are one: so what was admitted by its prefix is found again when there is data.
+            network_hash: if network == prefix {
+                prefix_hash
+            } else {
+                hash("network", &[network.as_bytes()])
+            },
+            prefix_hash,
             hash: hash("place", &[ja4_context.unwrap_or_default().as_bytes(), network.as_bytes()]),
             origin,
             network,

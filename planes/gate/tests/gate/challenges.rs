@@ -1,9 +1,12 @@
 //! The question whether a caller still holds its key: who is asked, what answers, and what follows where nothing does.
 
 mod critical;
+mod origins;
 mod rotation;
+mod streams;
 mod tokens;
 mod unanswered;
+mod verdicts;
 
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;

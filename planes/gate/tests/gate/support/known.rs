@@ -94,7 +94,7 @@ pub fn context(connector: &Connector, protocol: Protocol, key: Option<Thumbprint
     Context {
         key: key.map_or(1, |key| hash("key", &key.to_string())),
         ja4: Known::Is(hash("ja4", &ja4)),
-        network: hash("network", network),
+        network: hash("prefix", network),
         prefix: hash("prefix", network),
     }
 }
