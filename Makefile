@@ -12,7 +12,7 @@ SOAK_MINUTES ?= 30
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-rotation rotation test-hostile binary bench-build bench-decisions bench-sealing bench-gate bench-token \
+    test-node test-python test-rotation rotation questions test-hostile binary bench-build bench-decisions bench-sealing bench-gate bench-token \
     bench-records bench-intel bench-decide geo bench-risk fuzz crash soak
 
 help: ## list what can be made
@@ -68,6 +68,9 @@ test-python: binary
 
 test-rotation: binary
 	@$(STAGE) rotation .ci/clients rotation --short
+
+questions: binary ## what unmodified clients do when they are asked for their key
+	.ci/clients questions
 
 rotation: ## exchange every key under 1,000 requests a second of clients that others wrote (SHORT=1: 100 a second)
 	cargo build --quiet --release -p portcullis
