@@ -1,4 +1,4 @@
-"""What unmodified clients do with the gate's questions: asked, and printed. `make questions`; docs/reference/clients.md has what came of it.
+"""What unmodified clients do with the gate's questions: a measurement, printed for people, and no test. `make questions`; docs/reference/clients.md has what came of it.
 
 An old connection asks for a route of critical impact: its handshake says nothing about the moment by then. So it waits for eleven seconds.
 """
@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "python"))
+sys.path.insert(0, str(HERE.parent.parent / "tests" / "clients" / "python"))
 import installation as inst
 from certificates import self_signed
 import requests, httpx
