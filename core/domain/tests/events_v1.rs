@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use portcullis_assurance::change::{Change, Entry};
+use portcullis_assurance::stops::StopMode;
 use portcullis_domain::access::{Access, VendorHold, VendorRelease};
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::decision::DecisionId;
@@ -20,7 +21,7 @@ use portcullis_domain::event::{
     Restoration, RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
-    ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
+    ClientId, EvidenceId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
 };
 use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::personal::Personal;
@@ -395,7 +396,61 @@ fn one_of_each() -> Vec<Event> {
             reason: String::new(),
             time,
         }),
+        Event::InstallationFounded {
+            installation: id(1),
+            issuer: "https://gate.example".into(),
+            stops: Some(StopMode::Enforce),
+        },
+        defined(
+            json!({ "name": "acme-2026", "kind": "Contract", "spec": {
+                "vendor": "acme", "starts": "2026-01-01", "ends": "2026-12-31", "time_zone": "UTC",
+                "signed_by": [{ "name": marked("Our Chief"), "for_vendor": false }],
+                "clauses": [{ "kind": "incident_reporting", "place": "§ 7", "report_hours": 24 }],
+                "vendor_name": "Acme Limited", "notice_days": 90, "auto_renews": true,
+                "amendments": [{ "date": "2026-02-01", "what": "a later end" }],
+            } }),
+            vec![],
+        ),
+        defined(
+            json!({ "name": "all", "kind": "Policy", "spec": {
+                "stops": { "default": "enforce", "exit": "observe" }, "mandatory_clauses": ["deletion"],
+            } }),
+            vec![],
+        ),
     ]
+    .into_iter()
+    .chain(dossiers(time, operator, subject))
+    .collect()
+}
+
+fn dossiers(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Event> {
+    let name = Personal::Held { subject, text: "Jane Doe".into() };
+    let evidence = EvidenceId(id(20));
+    let changes = [
+        json!({ "change": "entity_checked", "record": {
+            "source": { "from": "registry", "name": "companies-house" }, "at": time, "legal_name": "Acme Ltd",
+            "lei_status": "issued", "standing": "active", "officers": [{ "name": name, "role": "director" }],
+        } }),
+        json!({ "change": "evidence_added", "evidence": {
+            "id": evidence, "title": "SOC 2", "issuer": "Auditors LLP", "period_to": "2026-03-31", "issued": "2026-05-01",
+            "channel": "portal", "kind": "soc2_type_two", "content": { "opinion": "qualified", "tests": [{
+                "criterion": "CC7.1", "control": "scans", "domain": "vulnerability", "test": "looked at scans",
+                "samples": 25, "deviations": 1, "severity": "critical",
+                "vulnerability": { "id": "CVE-2026-1", "cvss_tenths": 98, "vendor_aware": time },
+            }] }, "added_at": time,
+        } }),
+        json!({ "change": "breach_noticed", "id": id(21), "aware": time, "noticed": time, "what": "mail box opened" }),
+        json!({ "change": "exception_proposed", "id": id(22), "stop": "vulnerability", "subject": "CVE-2026-1",
+            "control": "watched by hand", "until": time }),
+        json!({ "change": "signer_authorised", "name": name, "evidence": evidence, "reason": "power of attorney" }),
+        json!({ "change": "offboarding_cancelled", "reason": "they stay" }),
+    ];
+    let event = |change| {
+        let change: Change = serde_json::from_value(change).unwrap();
+        let entry = Entry { change, by: Some(operator), time };
+        Event::DossierChanged(DossierChange { vendor: VendorId(id(4)), entry })
+    };
+    changes.into_iter().map(event).collect()
 }
 
 fn held(level: Access, epoch: Option<u64>, time: Timestamp, by: OperatorId) -> Event {

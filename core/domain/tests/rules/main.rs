@@ -20,3 +20,4 @@ mod posture;
 mod restoring;
 mod severing;
 mod signing;
+mod stops;
