@@ -22,6 +22,10 @@ use crate::target::Target;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "declarations are large, and an event is moved a few times on no hot path"
+)]
 pub enum Event {
     /// The first event of a ledger.
     InstallationFounded {
