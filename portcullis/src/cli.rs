@@ -12,6 +12,7 @@ mod decisions;
 mod describe;
 mod doctor;
 mod enroll;
+mod evidence;
 mod examples;
 mod explain;
 pub(crate) mod failure;
@@ -202,6 +203,9 @@ enum Verb {
     /// Score logs that you have, as the gate would have, and report what it would have done
     #[command(after_help = examples::REPLAY)]
     Replay(Box<replay::Arguments>),
+    /// Check documents that support what is said of a vendor
+    #[command(subcommand)]
+    Evidence(evidence::Verb),
     /// Look at what scores are made of
     #[command(subcommand)]
     Risk(risk::Verb),
@@ -318,6 +322,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,
         Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
+        Verb::Evidence(verb) => evidence::evidence(&out, verb),
         Verb::Risk(verb) => risk::risk(&out, &verb),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
@@ -405,6 +410,7 @@ mod tests {
             "portcullis origin 2001:db8::1",
             "portcullis metrics acme --window 24h --watch",
             "portcullis risk constants -o yaml",
+            "portcullis evidence verify F --signature S --key K --key L --roots R --at 2026-06-01T00:00:00Z",
             "portcullis reload --dir D",
             "portcullis replay --format cloudtrail A B --report F.html --assume fail -o json",
             "portcullis backtest --since 7d -f P -o json --client a --until 1d",

@@ -31,7 +31,7 @@ DAY = datetime.timedelta(days=1)
 class Party:
     """Somebody with a key and a certificate."""
 
-    def __init__(self, name, issuer=None, key=None, days=(-100, 3650), authority=False, usage=None, purposes=None):
+    def __init__(self, name, issuer=None, key=None, days=(-3000, 3650), authority=False, usage=None, purposes=None):
         self.name = name
         self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.issuer = issuer

@@ -14,6 +14,8 @@ use super::{MARK, Manifest, Mark};
 use crate::settings::write_whole;
 
 const MEMORY: &str = "gate-memory";
+/// Marks of vendors whose documents were shredded: the next start takes away what the backup brought back of them.
+const SHREDDED: &str = "documents/shredded";
 const SUBJECT_KEYS: &str = "subject_keys.sqlite";
 
 /// What was restored.
@@ -96,23 +98,30 @@ pub async fn restore(
     Ok(Restored { manifest, before })
 }
 
-/// What the place knows better than a backup: what its gate remembers, and whose texts were erased. Keys are only
-/// added and destroyed, so those that are here hold all that the backup may still open.
+/// What the place knows better than a backup: what its gate remembers, and whose texts were erased and documents
+/// shredded. Keys are only added and destroyed, so those that are here hold all that the backup may still open.
 fn keep(directory: &Path, part: &Path) -> Result<()> {
-    let memory = directory.join(MEMORY);
-    if memory.is_dir() {
-        make_folder(&part.join(MEMORY))?;
-        for entry in fs::read_dir(&memory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                fs::copy(entry.path(), part.join(MEMORY).join(entry.file_name()))?;
-            }
-        }
+    for folder in [MEMORY, SHREDDED] {
+        keep_files(&directory.join(folder), &part.join(folder))?;
     }
     let keys = directory.join(SUBJECT_KEYS);
     if keys.exists() {
         fs::copy(&keys, part.join(SUBJECT_KEYS))
             .with_context(|| format!("can't keep `{}`", keys.display()))?;
+    }
+    Ok(())
+}
+
+fn keep_files(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    make_folder(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
     }
     Ok(())
 }
@@ -150,5 +159,24 @@ struct Unfinished(PathBuf);
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shredded_here_stays_marked() {
+        let (here, part) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        make_folder(&here.path().join(SHREDDED)).unwrap();
+        fs::write(here.path().join(SHREDDED).join("a"), "\n").unwrap();
+        make_folder(&part.path().join(SHREDDED)).unwrap();
+        fs::write(part.path().join(SHREDDED).join("b"), "\n").unwrap();
+        keep(here.path(), part.path()).unwrap();
+        for mark in ["a", "b"] {
+            assert!(part.path().join(SHREDDED).join(mark).exists(), "{mark}");
+        }
+        keep(&here.path().join("nothing"), part.path()).unwrap();
     }
 }

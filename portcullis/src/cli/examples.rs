@@ -389,6 +389,13 @@ Examples:
   portcullis ledger verify-proof event-41.proof.json
   portcullis ledger verify-proof event-41.proof.json --key example.com/l+1866dc86+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
 
+pub(super) const EVIDENCE_VERIFY: &str = "\
+Examples:
+  portcullis evidence verify soc2.pdf --roots auditors.pem
+  portcullis evidence verify pentest.txt --signature pentest.jws --key auditor.jwk
+
+Exit status 0 if it is valid, 1 if it isn't or nobody known has signed it, 2 if a file can't be used.";
+
 pub(super) const COMPLETION: &str = "\
 Examples:
   portcullis completion bash > ~/.local/share/bash-completion/completions/portcullis
