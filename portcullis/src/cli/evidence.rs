@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use jiff::Timestamp;
+use portcullis_assurance::evidence::{ProofForm, ProofOutcome};
 use portcullis_proof::{AuditorKey, DOCUMENT_BYTES_MAX, Roots, Trust, Verdict, certificate, jws, pdf};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::failure::Usage;
 use super::output::{Output, Paint, Style};
@@ -60,11 +61,11 @@ fn verify(out: &Output, arguments: &VerifyArguments) -> Result<Outcome> {
         Some(path) => {
             let signature = read(path, jws::SIGNATURE_BYTES_MAX)?;
             let verdict = jws::verify(&signature, &document, &trust).map_err(anyhow::Error::from);
-            ("detached_jws", verdict.map(|verdict| (verdict, Vec::new())))
+            (ProofForm::DetachedJws, verdict.map(|verdict| (verdict, Vec::new())))
         }
         None => {
             let report = pdf::verify(&document, &trust).map_err(anyhow::Error::from);
-            ("pdf", report.map(|report| (report.verdict, report.signatures)))
+            (ProofForm::Pdf, report.map(|report| (report.verdict, report.signatures)))
         }
     };
     // What has no signature to speak of isn't valid either: the error says why, and the process ends with 1.
@@ -74,39 +75,70 @@ fn verify(out: &Output, arguments: &VerifyArguments) -> Result<Outcome> {
     Ok(if matches!(verdict, Verdict::Valid(_)) { Outcome::Done } else { Outcome::Refused })
 }
 
-fn answer(
-    document: &[u8],
-    form: &str,
-    verdict: &Verdict,
-    signatures: &[pdf::Signature],
+/// What is printed as JSON or YAML.
+#[derive(Serialize)]
+struct Answer<'a> {
+    document: DocumentPart,
+    form: ProofForm,
+    outcome: ProofOutcome,
+    signer: Option<&'a str>,
+    detail: String,
     at: Timestamp,
-) -> Value {
-    let mut answer = json!({
-        "document": { "sha256": portcullis_proof::digest(document), "bytes": document.len() },
-        "form": form,
-        "outcome": verdict.outcome(),
-        "signer": verdict.signer(),
-        "detail": verdict.detail(),
-        "at": at,
-    });
-    if let Verdict::Valid(signer) = verdict {
-        answer["signed_at"] = json!(signer.signed_at);
-        answer["chain"] = json!(signer.chain);
+    /// By the signer's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    chain: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<SignaturePart<'a>>,
+}
+
+#[derive(Serialize)]
+struct DocumentPart {
+    sha256: String,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct SignaturePart<'a> {
+    form: &'a str,
+    covered_bytes: usize,
+    covers_whole: bool,
+    outcome: ProofOutcome,
+    signer: Option<&'a str>,
+    detail: String,
+}
+
+fn answer<'a>(
+    document: &[u8],
+    form: ProofForm,
+    verdict: &'a Verdict,
+    signatures: &'a [pdf::Signature],
+    at: Timestamp,
+) -> Answer<'a> {
+    let (signed_at, chain) = match verdict {
+        Verdict::Valid(signer) => (signer.signed_at, signer.chain.as_slice()),
+        _ => (None, [].as_slice()),
+    };
+    let part = |signature: &'a pdf::Signature| SignaturePart {
+        form: &signature.form,
+        covered_bytes: signature.covered_bytes,
+        covers_whole: signature.covers_whole,
+        outcome: signature.verdict.outcome(),
+        signer: signature.verdict.signer(),
+        detail: signature.verdict.detail(),
+    };
+    Answer {
+        document: DocumentPart { sha256: portcullis_proof::digest(document), bytes: document.len() },
+        form,
+        outcome: verdict.outcome(),
+        signer: verdict.signer(),
+        detail: verdict.detail(),
+        at,
+        signed_at,
+        chain,
+        signatures: signatures.iter().map(part).collect(),
     }
-    if !signatures.is_empty() {
-        let each = signatures.iter().map(|signature| {
-            json!({
-                "form": signature.form,
-                "covered_bytes": signature.covered_bytes,
-                "covers_whole": signature.covers_whole,
-                "outcome": signature.verdict.outcome(),
-                "signer": signature.verdict.signer(),
-                "detail": signature.verdict.detail(),
-            })
-        });
-        answer["signatures"] = each.collect();
-    }
-    answer
 }
 
 fn table(document: &[u8], verdict: &Verdict, signatures: &[pdf::Signature], paint: Paint) -> String {
