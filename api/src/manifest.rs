@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
 use crate::problem::FaultView;
-use nearest::hint_of_known;
+pub(crate) use nearest::hint_of_known;
 use read::{ReadError, Reader};
 use tree::{Node, Place, Read, Tree};
 

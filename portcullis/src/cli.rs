@@ -140,8 +140,8 @@ enum Verb {
     /// Keep all decisions of a vendor, whatever its retention says
     #[command(subcommand, after_help = examples::HOLD)]
     Hold(hold::Verb),
-    /// Give a vendor less than it was granted for a while, and give it back
-    #[command(subcommand, after_help = examples::VENDOR)]
+    /// Look at what is known of vendors, say what you know, let them in, and stop them
+    #[command(subcommand)]
     Vendor(vendor::Verb),
     /// Say why a decision was made, and what to do about it
     #[command(after_help = examples::EXPLAIN)]

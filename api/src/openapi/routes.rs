@@ -17,6 +17,7 @@ use crate::decisions::{
     DecisionPage, DecisionView, FilesReport, HoldRequest, HoldView, MissingSegment, ReasonView, SealAnswer,
     SealedFileView,
 };
+use crate::dossiers::{DossierAnswer, DossierRequest, DossierView, OutlookView, StopView, VendorLine};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::feeds::{FeedView, OriginView, RefreshRequest};
 use crate::findings::Finding;
@@ -88,6 +89,10 @@ const ENTRIES: &[(&str, &str, &str)] = &[
     ("from", "Number of the first event; 0 without a word.", "number"),
     ("limit", "How many events at most; 100 without a word.", "limit"),
 ];
+const STOPS: &[(&str, &str, &str)] =
+    &[("vendor", "Their modes for this vendor; without it, for those that no policy names.", "text")];
+const OUTLOOK: &[(&str, &str, &str)] =
+    &[("days", "How many days ahead, 1 to 3650; 365 without a word.", "number")];
 const CONSISTENCY: &[(&str, &str, &str)] = &[("from", "Number of events of the older ledger.", "number")];
 const STREAM: &str = "Server-sent events as they happen, with a comment every 15 seconds while nothing does. `Last-Event-ID` is ignored: what was missed while away is in the list. A reader that is too slow gets an event `missed` with how many it did not get.";
 
@@ -96,6 +101,7 @@ const STREAM: &str = "Server-sent events as they happen, with a comment every 15
 pub fn routes() -> Vec<Route> {
     let mut routes = resources();
     routes.extend(people());
+    routes.extend(dossiers());
     routes.extend(certificates());
     routes.extend(keys());
     routes.extend(observing());
@@ -200,6 +206,44 @@ fn people() -> Vec<Route> {
         command("/v1/reload", "reload", "Read settings, certificates and identities anew")
             .about("Holds for connections from now on; those that stand are not touched. When anything can't be used, all stays as it was.")
             .answers::<ReloadAnswer>(200, "What has changed."),
+    ]
+}
+
+fn dossiers() -> Vec<Route> {
+    vec![
+        read(
+            "/v1/dossiers",
+            "list_dossiers",
+            "Every vendor with its access, and where its assessment stands",
+        )
+        .answers::<Vec<VendorLine>>(200, "One line each, the worst access first."),
+        read("/v1/stops", "list_stops", "The hard stops, and what each does")
+            .query(STOPS)
+            .answers::<Vec<StopView>>(200, "All fifteen, with their modes."),
+        read(
+            "/v1/vendors/{name}/dossier",
+            "get_dossier",
+            "All that is known of a vendor, and what to do next",
+        )
+        .answers::<DossierView>(200, "The dossier; its version is the `ETag`."),
+        command(
+            "/v1/vendors/{name}/dossier",
+            "change_dossier",
+            "Say what became known of a vendor, or decide about it",
+        )
+        .header("If-Match", "Only if the version is still this one.")
+        .takes::<DossierRequest>()
+        .answers::<DossierAnswer>(
+            200,
+            "The dossier with it, in force at every gate but those that are named.",
+        ),
+        read(
+            "/v1/vendors/{name}/outlook",
+            "vendor_outlook",
+            "What becomes of a vendor's access if nobody does anything",
+        )
+        .query(OUTLOOK)
+        .answers::<OutlookView>(200, "From now on."),
     ]
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use portcullis_ids::ids::{EvidenceId, ExceptionId, FindingId, OperatorId, RequestId, TaskId};
 use portcullis_ids::personal::Personal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assessment::{Step, StepState};
@@ -16,7 +17,7 @@ use crate::screening::{MatchWord, Screening};
 use crate::stops::Stop;
 use crate::vulnerability::{Exploitability, Vulnerability};
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
     /// A register, or somebody who vouches, has said who the vendor is.

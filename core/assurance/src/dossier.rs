@@ -20,6 +20,8 @@ use crate::vulnerability::{Exploitability, Vulnerability};
 
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Dossier {
+    /// How many changes it is made of.
+    pub version: u64,
     pub admission: Admission,
     pub steps: BTreeMap<Step, StepStanding>,
     /// The newest of each source; of what people vouch for, the newest of all.

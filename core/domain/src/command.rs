@@ -1,6 +1,7 @@
 //! What somebody wants to happen, and why it may be refused.
 
 use jiff::Timestamp;
+use portcullis_assurance::change::Change;
 use portcullis_assurance::order::{DossierRefusal, Order};
 use portcullis_assurance::stops::StopMode;
 use portcullis_risk::Judgement;
@@ -217,6 +218,13 @@ pub enum Command {
     },
     /// What becomes known of vendors, by name, or is decided about them: all of it or nothing.
     ChangeDossiers(Vec<(String, Order)>),
+    /// What one person says of one vendor: all of it or nothing, and nothing where the dossier isn't at `version` any more.
+    ChangeDossier {
+        vendor: String,
+        changes: Vec<Change>,
+        by: OperatorId,
+        version: Option<u64>,
+    },
     /// A vendor may have no more than this until it is released.
     HoldVendor {
         vendor: String,
@@ -384,6 +392,10 @@ pub enum Refusal {
     CertificatesMany { most: usize },
     #[error("vendor `{vendor}`: {refused}")]
     Dossier { vendor: String, refused: DossierRefusal },
+    #[error(
+        "the dossier of vendor `{vendor}` has version {version}\nhint: somebody else has changed it meanwhile; look at it again with `portcullis vendor show {vendor}`"
+    )]
+    DossierMoved { vendor: String, version: u64 },
 }
 
 /// Why a client can't put another key in the place of one.

@@ -1,6 +1,7 @@
 //! The handle on the control plane that the HTTP API and the binary hold.
 
 mod closing;
+mod dossiers;
 mod erasing;
 mod ledger;
 mod measuring;

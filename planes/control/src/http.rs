@@ -10,6 +10,7 @@ mod checks;
 mod client_keys;
 mod closing;
 mod decisions;
+mod dossiers;
 mod feeds;
 mod findings;
 mod keys;
@@ -89,6 +90,10 @@ pub fn router(control: Control) -> Router {
         .route("/v1/ledger/consistency", get(ledger::prove_consistency))
         .route("/v1/reasons", get(decisions::reasons))
         .route("/v1/vendors/{name}/metrics", get(metrics::vendor))
+        .route("/v1/stops", get(dossiers::stops))
+        .route("/v1/dossiers", get(dossiers::list))
+        .route("/v1/vendors/{name}/dossier", get(dossiers::show).post(dossiers::change))
+        .route("/v1/vendors/{name}/outlook", get(dossiers::outlook))
         .route("/v1/vendors/{name}/hold", post(access::hold))
         .route("/v1/vendors/{name}/release", post(access::release))
         .route("/v1/checks", get(checks::list))

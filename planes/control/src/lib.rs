@@ -11,6 +11,7 @@ mod clock_watch;
 pub mod control;
 mod core;
 mod decisions;
+mod dossiers;
 pub mod error;
 mod execute;
 pub mod feeds;

@@ -185,11 +185,71 @@ Examples:
   portcullis hold list
   portcullis hold lift vendor/acme --reason 'the case is over'";
 
-pub(super) const VENDOR: &str = "\
+pub(super) const VENDOR_LIST: &str = "\
+Examples:
+  portcullis vendor list
+  portcullis vendor list --access blocked --access held
+  portcullis vendor list --watch";
+
+pub(super) const VENDOR_SHOW: &str = "\
+Examples:
+  portcullis vendor show acme
+  portcullis vendor show acme -o json";
+
+pub(super) const VENDOR_ASSESS: &str = "\
+Examples:
+  portcullis vendor assess acme
+  portcullis vendor assess acme resilience --owner jo --due 2027-01-31 --start
+  portcullis vendor assess acme contract --approve --reason 'all clauses are there'";
+
+pub(super) const VENDOR_VOUCH: &str = "\
+Examples:
+  portcullis vendor vouch acme --legal-name 'Acme Ltd' --jurisdiction GB --registry-number 08155555 --standing active --officer 'Jo Doe, director'";
+
+pub(super) const VENDOR_ADMIT: &str = "\
+Examples:
+  portcullis vendor admit acme
+  portcullis vendor admit acme --provisional --until 60d";
+
+pub(super) const VENDOR_OUTLOOK: &str = "\
+Examples:
+  portcullis vendor outlook acme
+  portcullis vendor outlook acme --days 90";
+
+pub(super) const VENDOR_MATCH: &str = "\
+Examples:
+  portcullis vendor match acme ofac-sdn 12345 --clear --reason 'another country, formed 40 years earlier'";
+
+pub(super) const VENDOR_EXCEPT: &str = "\
+Examples:
+  portcullis vendor except acme --stop vulnerability --subject CVE-2026-12345 --control 'read only, 100 records a day' --until 14d
+  portcullis vendor except acme --confirm 241531a3-66a6-4bdf-a818-0898e2b44e04";
+
+pub(super) const VENDOR_VULNERABILITY: &str = "\
+Examples:
+  portcullis vendor vulnerability acme CVE-2026-12345 --cvss 9.8 --published 2026-10-05
+  portcullis vendor vulnerability acme CVE-2026-12345 --word not-affected --reason 'the code is not in the product'
+  portcullis vendor vulnerability acme CVE-2026-12345 --close --reason 'the new release is in use'";
+
+pub(super) const VENDOR_BREACH: &str = "\
+Examples:
+  portcullis vendor breach acme --aware 2026-11-20T08:00:00Z --noticed 2026-11-20T19:00:00Z --what 'a mailbox was read'
+  portcullis vendor breach acme --close 241531a3-66a6-4bdf-a818-0898e2b44e04 --reason 'their report is here'";
+
+pub(super) const VENDOR_RECORD: &str = "\
+Examples:
+  portcullis vendor record acme -f dossier.yaml --dry-run
+  portcullis vendor record acme -f dossier.yaml --if-version 12";
+
+pub(super) const VENDOR_STOPS: &str = "\
+Examples:
+  portcullis vendor stops
+  portcullis vendor stops acme";
+
+pub(super) const VENDOR_HOLD: &str = "\
 Examples:
   portcullis vendor hold acme --level limited --reason 'no tested exit'
-  portcullis vendor hold acme --level blocked --reason 'a breach was announced'
-  portcullis vendor release acme";
+  portcullis vendor hold acme --level blocked --reason 'a breach was announced'";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:

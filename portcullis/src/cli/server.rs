@@ -137,6 +137,20 @@ impl Server {
         self.answer(request).await
     }
 
+    /// Only if what it is about still has this version.
+    pub(super) async fn post_if<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        version: Option<u64>,
+    ) -> Result<T> {
+        let mut request = self.request(Method::POST, path)?.header("idempotency-key", unique()).json(body);
+        if let Some(version) = version {
+            request = request.header("if-match", format!("\"{version}\""));
+        }
+        Ok(self.answer(request).await?.1)
+    }
+
     /// What may be sent twice.
     pub(super) async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
         Ok(self.answer(self.request(Method::PUT, path)?.json(body)).await?.1)

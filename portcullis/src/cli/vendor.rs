@@ -1,80 +1,112 @@
-//! `vendor`: give a vendor less than it was granted, and give it back.
+//! `vendor`: what is known of vendors, what it leaves of their access, and what to do next.
+
+mod admission;
+mod facts;
+mod hold;
+mod list;
+mod record;
+mod show;
+mod vouch;
+mod when;
 
 use anyhow::{Result, anyhow};
-use portcullis_api::access::{HoldVendorRequest, ReleaseVendorRequest, VendorAccessAnswer};
-use portcullis_domain::access::Access;
-use serde::Serialize;
+use portcullis_api::dossiers::{DossierAnswer, DossierRequest, DossierView};
+use serde_json::Value;
 
-use super::output::Output;
+use super::output::{Output, Paint, Style};
 use super::server::Server;
-use super::{Outcome, Place};
+use super::{Outcome, Place, examples};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
+    /// List the vendors with their access, where their assessment stands, and what comes next
+    #[command(after_help = examples::VENDOR_LIST)]
+    List(list::Arguments),
+    /// Show all that is known of a vendor: its access first, and what to do next
+    #[command(after_help = examples::VENDOR_SHOW)]
+    Show(show::Arguments),
+    /// Go through the eight steps of a vendor's assessment: look at them, assign, start, approve or reject one
+    #[command(after_help = examples::VENDOR_ASSESS)]
+    Assess(admission::AssessArguments),
+    /// Say who a vendor is, from a paper that you have seen
+    #[command(after_help = examples::VENDOR_VOUCH)]
+    Vouch(Box<vouch::Arguments>),
+    /// Let a vendor in: when all eight steps are approved, or provisionally until a day
+    #[command(after_help = examples::VENDOR_ADMIT)]
+    Admit(admission::AdmitArguments),
+    /// Show what becomes of a vendor's access if nobody does anything
+    #[command(after_help = examples::VENDOR_OUTLOOK)]
+    Outlook(show::OutlookArguments),
+    /// Say whether a match with a list is the vendor, or somebody else
+    #[command(after_help = examples::VENDOR_MATCH)]
+    Match(facts::MatchArguments),
+    /// Propose an exception from a stop, confirm what another person has proposed, or end one
+    #[command(after_help = examples::VENDOR_EXCEPT)]
+    Except(facts::ExceptArguments),
+    /// Say that a vendor has a vulnerability, what the vendor says of it, or that it is mended
+    #[command(after_help = examples::VENDOR_VULNERABILITY)]
+    Vulnerability(facts::VulnerabilityArguments),
+    /// Say that a vendor has told of a breach, or that one is over
+    #[command(after_help = examples::VENDOR_BREACH)]
+    Breach(facts::BreachArguments),
+    /// Record changes of a dossier from a file, all of them or none
+    #[command(after_help = examples::VENDOR_RECORD)]
+    Record(record::Arguments),
+    /// List the fifteen hard stops, what each does to a vendor, and their modes
+    #[command(after_help = examples::VENDOR_STOPS)]
+    Stops(list::StopsArguments),
     /// Limit, hold or block a vendor until it is released; a severance closes it for good
-    Hold(HoldArguments),
+    #[command(after_help = examples::VENDOR_HOLD)]
+    Hold(hold::HoldArguments),
     /// Give a vendor back what it was granted
-    Release(ReleaseArguments),
-}
-
-#[derive(clap::Args)]
-pub(super) struct HoldArguments {
-    /// Its name
-    name: String,
-    /// `limited`: a tenth of its records; `held`: nothing new, requests are refused; `blocked`: what has begun and its tokens end, too
-    #[arg(long, value_enum)]
-    level: Level,
-    /// Why, for those who read it later
-    #[arg(long)]
-    reason: String,
-}
-
-#[derive(clap::Args)]
-pub(super) struct ReleaseArguments {
-    /// Its name
-    name: String,
-    /// Why, for those who read it later
-    #[arg(long, default_value = "")]
-    reason: String,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Level {
-    Limited,
-    Held,
-    Blocked,
+    Release(hold::ReleaseArguments),
 }
 
 pub(super) async fn vendor(place: &Place, out: &Output, verb: Verb) -> Result<Outcome> {
-    let server = Server::find(place)?;
+    let server = &Server::find(place)?;
     match verb {
-        Verb::Hold(HoldArguments { name, level, reason }) => {
-            let level = match level {
-                Level::Limited => Access::Limited,
-                Level::Held => Access::Held,
-                Level::Blocked => Access::Blocked,
-            };
-            tell(&server, out, &name, "hold", &HoldVendorRequest { level, reason }).await
-        }
-        Verb::Release(ReleaseArguments { name, reason }) => {
-            tell(&server, out, &name, "release", &ReleaseVendorRequest { reason }).await
-        }
+        Verb::List(arguments) => list::list(server, out, arguments).await,
+        Verb::Show(arguments) => show::show(server, out, arguments).await,
+        Verb::Assess(arguments) => admission::assess(server, out, arguments).await,
+        Verb::Vouch(arguments) => vouch::vouch(server, out, *arguments).await,
+        Verb::Admit(arguments) => admission::admit(server, out, arguments).await,
+        Verb::Outlook(arguments) => show::outlook(server, out, arguments).await,
+        Verb::Match(arguments) => facts::judge(server, out, arguments).await,
+        Verb::Except(arguments) => facts::except(server, out, arguments).await,
+        Verb::Vulnerability(arguments) => facts::vulnerability(server, out, arguments).await,
+        Verb::Breach(arguments) => facts::breach(server, out, arguments).await,
+        Verb::Record(arguments) => record::record(server, out, arguments).await,
+        Verb::Stops(arguments) => list::stops(server, out, arguments).await,
+        Verb::Hold(arguments) => hold::hold(server, out, arguments).await,
+        Verb::Release(arguments) => hold::release(server, out, arguments).await,
     }
 }
 
-async fn tell(
+/// What `vendor/NAME` means, too.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("vendor/").unwrap_or(name)
+}
+
+async fn dossier(server: &Server, name: &str) -> Result<DossierView> {
+    server.get(&["v1", "vendors", bare(name), "dossier"]).await
+}
+
+/// Sends one change, and tells what it came to.
+async fn say(server: &Server, out: &Output, name: &str, change: Value) -> Result<Outcome> {
+    let request = DossierRequest { changes: vec![change], dry_run: false };
+    send(server, out, name, &request, None).await
+}
+
+async fn send(
     server: &Server,
     out: &Output,
     name: &str,
-    verb: &str,
-    request: &impl Serialize,
+    request: &DossierRequest,
+    version: Option<u64>,
 ) -> Result<Outcome> {
-    let name = name.strip_prefix("vendor/").unwrap_or(name);
-    let (_, answer): (_, VendorAccessAnswer) = server.post(&["v1", "vendors", name, verb], request).await?;
-    out.show(&answer, |_| {
-        let means = meaning(answer.access.level);
-        format!("vendor/{}\n  access    {}\n  {means}\n", answer.vendor, answer.access.sentence())
-    })?;
+    let path = ["v1", "vendors", bare(name), "dossier"];
+    let answer: DossierAnswer = server.post_if(&path, request, version).await?;
+    out.show(&answer, |paint| told(&answer, paint))?;
     if answer.gates_behind.is_empty() {
         return Ok(Outcome::Done);
     }
@@ -84,16 +116,20 @@ async fn tell(
     ))
 }
 
-/// What follows, in a sentence.
-fn meaning(level: Access) -> &'static str {
-    match level {
-        Access::Clear => {
-            "it has what it was granted; tokens that ended are asked for anew, with the same keys"
-        }
-        Access::Limited => "it has a tenth of its records",
-        Access::Held => {
-            "it gets no tokens and no clients, and its requests are refused; what has begun goes on"
-        }
-        Access::Blocked => "its requests are refused, its tokens are dead, and what had begun has ended",
+fn told(answer: &DossierAnswer, paint: Paint) -> String {
+    let view = &answer.dossier;
+    let mut text = format!("vendor/{}\n", view.vendor);
+    let word = if answer.dry_run { "would be" } else { "recorded" };
+    for made in &answer.changes {
+        let id = made.id.as_deref().map(|id| format!("  {id}")).unwrap_or_default();
+        text.push_str(&format!("  {word:<9} {}{id}\n", made.change.replace('_', " ")));
     }
+    if answer.changes.is_empty() {
+        text.push_str(&format!("  {}\n", paint.paint("all of it was known already", Style::Dim)));
+    }
+    text.push_str(&format!("  access    {}\n", show::headline(view, paint)));
+    if let Some(next) = view.next.first() {
+        text.push_str(&format!("  {}\n", paint.paint(&format!("next      {next}"), Style::Dim)));
+    }
+    text
 }

@@ -20,6 +20,7 @@ use crate::vulnerability::Vulnerability;
 impl Dossier {
     /// Folds a change in; it can't fail.
     pub fn apply(&mut self, entry: &Entry) {
+        self.version += 1;
         match &entry.change {
             Change::EntityChecked { .. }
             | Change::StepAssigned { .. }

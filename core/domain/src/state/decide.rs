@@ -87,6 +87,9 @@ impl State {
                 self.decide_pushed_posture(&client, word, (by, reason), context)
             }
             Command::ChangeDossiers(orders) => self.decide_dossiers(orders, context),
+            Command::ChangeDossier { vendor, changes, by, version } => {
+                self.decide_dossier(vendor, changes, (by, version), context)
+            }
             Command::HoldVendor { vendor, level, by, reason } => {
                 self.decide_hold_vendor(&vendor, level, (by, reason), context)
             }

@@ -9,7 +9,7 @@ use portcullis_assurance::order::{Moment, Order};
 
 use crate::command::{Context, Refusal};
 use crate::event::{DossierChange, Event};
-use crate::ids::{SubjectId, VendorId};
+use crate::ids::{OperatorId, SubjectId, VendorId};
 use crate::personal::Personal;
 use crate::spec::Kind;
 use crate::state::State;
@@ -48,6 +48,23 @@ impl State {
             }
         }
         Ok(events)
+    }
+
+    /// One person's word on one vendor.
+    pub(super) fn decide_dossier(
+        &self,
+        name: String,
+        changes: Vec<Change>,
+        (by, version): (OperatorId, Option<u64>),
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let known =
+            self.resource(Kind::Vendor, &name).map(|vendor| self.dossier(VendorId(vendor.id)).version);
+        if let Some(known) = known.filter(|known| version.is_some_and(|version| version != *known)) {
+            return Err(Refusal::DossierMoved { vendor: name, version: known });
+        }
+        let orders = changes.into_iter().map(|change| (name.clone(), Order { change, by: Some(by) }));
+        self.decide_dossiers(orders.collect(), context)
     }
 
     pub(super) fn apply_dossier(&mut self, change: &DossierChange) {

@@ -103,6 +103,7 @@ impl From<Refusal> for Refused {
             Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
             Refusal::NotJudged(_) => (404, "not found"),
             Refusal::NoTokens(_) => (422, "not a target"),
+            Refusal::DossierMoved { .. } => (412, "it was changed meanwhile"),
             Refusal::Dossier { refused, .. } => match refused.kind() {
                 RefusalKind::Unknown => (404, "not found"),
                 RefusalKind::Conflict => (409, "the dossier says otherwise"),
