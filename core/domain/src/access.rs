@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 pub use portcullis_assurance::Access;
+use portcullis_assurance::stops::Stop;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OperatorId, VendorId};
+use crate::reason::Reason;
 
 /// A vendor's access with all that it follows from.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -22,6 +24,13 @@ impl VendorAccess {
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.level));
         Self { level: reasons.first().map_or(Access::Clear, |worst| worst.level), reasons }
     }
+
+    /// Every reason in words, the worst first.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let why: Vec<&str> = self.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+        why.join("; ")
+    }
 }
 
 /// One fact that access follows from.
@@ -32,6 +41,21 @@ pub struct AccessReason {
     pub code: String,
     /// For people, without full stop.
     pub sentence: String,
+}
+
+impl AccessReason {
+    /// The hard stop that it is, and not somebody's word.
+    #[must_use]
+    pub fn stop(&self) -> Option<Reason> {
+        Stop::ALL.into_iter().map(Reason::of_stop).find(|reason| reason.code() == self.code)
+    }
+
+    /// What the vendor is told: the stop with its sentence, or only what it may have.
+    #[must_use]
+    pub fn told(&self) -> (Reason, Option<&str>) {
+        let told = self.stop().filter(|reason| reason.stop().is_some_and(Stop::is_told_to_vendor));
+        told.map_or((Reason::of_access(self.level), None), |stop| (stop, Some(self.sentence.as_str())))
+    }
 }
 
 /// Somebody has said what a vendor may have, until it is released or held otherwise.

@@ -8,7 +8,7 @@ use portcullis_risk::Judgement;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::access::Access;
+use crate::access::{Access, VendorAccess};
 use crate::archive::{Expiry, SealedFile};
 use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
@@ -353,9 +353,11 @@ pub enum Refusal {
     #[error("vendor `{0}` is not held\nhint: `portcullis get vendors` shows what each may have")]
     AccessNotHeld(String),
     #[error(
-        "vendor `{vendor}` is {level}, and gets no new clients\nhint: `portcullis describe vendor {vendor}` says why; `portcullis vendor release {vendor}` ends it"
+        "vendor `{vendor}` is {}, and gets no new clients: {}\nhint: `portcullis describe vendor {vendor}` says what it needs",
+        access.level.as_str(),
+        access.why()
     )]
-    AccessHeld { vendor: String, level: &'static str },
+    AccessHeld { vendor: String, access: Box<VendorAccess> },
     #[error(transparent)]
     Key(#[from] KeyRefusal),
     #[error(transparent)]

@@ -3,6 +3,8 @@
 //! Codes are `lower_snake` and stable. The reference page is written from this table
 //! (`portcullis reasons --markdown`), and so are the titles of problem documents.
 
+use portcullis_assurance::Access;
+use portcullis_assurance::stops::Stop;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -161,9 +163,64 @@ reasons! {
     VendorLimited "vendor_limited" 403 Operator "the vendor has a tenth of its records for now" "ask for smaller pages; our operators know why, and when it ends";
     VendorHeld "vendor_held" 403 Operator "the vendor is held: no request passes, and no token is given" "call the contact of our company that your contract names";
     VendorBlocked "vendor_blocked" 403 Operator "the vendor is blocked: no request passes, and its tokens are dead" "call the contact of our company that your contract names";
+    StopSanctions "stop_sanctions" 403 Operator "the vendor matches an entry of a list of sanctions" "compare the two, and clear or confirm the match; the vendor is told only that it is held or blocked";
+    StopEntity "stop_entity" 403 Operator "the vendor's legal entity is not in order" "the answer's `detail` says what a register has said, and what mends it";
+    StopSigner "stop_signer" 403 Operator "somebody signed the contract who may not" "check the entity's officers, authorise the signer by a paper, or have an officer sign; the vendor is told only that it is held";
+    StopVulnerability "stop_vulnerability" 403 Operator "a critical vulnerability has been open for too long" "the answer's `detail` names it with its age: mend it and show that, or state why you aren't affected (VEX)";
+    StopContract "stop_contract" 403 Operator "no contract with the vendor is in force" "renew the contract, or wait for its first day";
+    StopClause "stop_clause" 403 Operator "the contract lacks a clause that it must have" "agree on the clause that the answer's `detail` names in an amendment";
+    StopOpinion "stop_opinion" 403 Operator "an auditor has given an adverse opinion, or none" "mend what the auditor found, and show a newer report";
+    StopBreachNotice "stop_breach_notice" 403 Operator "a breach was told later than 24 hours after the vendor knew of it" "call the contact of our company that your contract names: the breach must be closed";
+    StopIntegrity "stop_integrity" 403 Operator "a document or its signature is not what it was" "show the true document again";
+    StopUndeclaredData "stop_undeclared_data" 403 Operator "personal data was seen that no inventory declares" "declare the class of data that the answer's `detail` names, or stop asking for it";
+    StopExit "stop_exit" 403 Operator "nobody has tried to leave the vendor, or to do without it" "show a recovery test that tried the exit or the backup";
+    StopVulnerabilityEvidence "stop_vulnerability_evidence" 403 Operator "there is no evidence in force that somebody looks for vulnerabilities" "show a penetration test, an attested scan or a SOC 2 report of type II with tests of vulnerability management";
+    StopAdmission "stop_admission" 403 Operator "the vendor is not admitted" "our operators must approve what the answer's `detail` names";
+    StopPenetrationTestRefused "stop_penetration_test_refused" 403 Operator "the vendor refused to show the summary of a penetration test" "show the summary after all";
+    StopRelation "stop_relation" 403 Operator "the vendor matches one that was severed, off-boarded or breached" "find out whether they are the same people, and clear the match if not; the vendor is told only that it is held";
+    ClauseTls "clause_tls" 403 VendorDeveloper "the contract wants a newer version of TLS" "connect with TLS 1.3";
 }
 
 impl Reason {
+    /// What a hard stop is called in decisions. Not all of them are told to vendors: see [`Stop::is_told_to_vendor`].
+    #[must_use]
+    pub fn of_stop(stop: Stop) -> Self {
+        match stop {
+            Stop::Sanctions => Self::StopSanctions,
+            Stop::Entity => Self::StopEntity,
+            Stop::Signer => Self::StopSigner,
+            Stop::Vulnerability => Self::StopVulnerability,
+            Stop::Contract => Self::StopContract,
+            Stop::Clause => Self::StopClause,
+            Stop::Opinion => Self::StopOpinion,
+            Stop::BreachNotice => Self::StopBreachNotice,
+            Stop::Integrity => Self::StopIntegrity,
+            Stop::UndeclaredData => Self::StopUndeclaredData,
+            Stop::Exit => Self::StopExit,
+            Stop::VulnerabilityEvidence => Self::StopVulnerabilityEvidence,
+            Stop::Admission => Self::StopAdmission,
+            Stop::PenetrationTestRefused => Self::StopPenetrationTestRefused,
+            Stop::Relation => Self::StopRelation,
+        }
+    }
+
+    /// The hard stop that it names, if it does.
+    #[must_use]
+    pub fn stop(self) -> Option<Stop> {
+        Stop::ALL.into_iter().find(|stop| Self::of_stop(*stop) == self)
+    }
+
+    /// What a vendor is told that has less than it was granted, and not why.
+    #[must_use]
+    pub fn of_access(level: Access) -> Self {
+        match level {
+            Access::Clear => Self::Allowed,
+            Access::Limited => Self::VendorLimited,
+            Access::Held => Self::VendorHeld,
+            Access::Blocked => Self::VendorBlocked,
+        }
+    }
+
     /// Whether an operator, or the gate itself, has closed the caller.
     #[must_use]
     pub fn is_severance(self) -> bool {
@@ -192,5 +249,11 @@ mod tests {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
             assert!(!reason.title().ends_with('.') && !reason.how().is_empty());
         }
+        for stop in Stop::ALL {
+            let reason = Reason::of_stop(stop);
+            assert_eq!(reason.code(), format!("stop_{}", stop.name()));
+            assert_eq!((reason.stop(), reason.status()), (Some(stop), 403));
+        }
+        assert_eq!(Reason::VendorHeld.stop(), None);
     }
 }

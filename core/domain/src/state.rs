@@ -17,7 +17,7 @@ pub mod posture;
 mod resources;
 mod severing;
 pub mod signing_keys;
-mod stops;
+pub mod stops;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -20,6 +20,9 @@ pub struct CeilingFacts {
     pub countries: Option<Vec<String>>,
     /// Prefixes, and `AS` with a number.
     pub networks: Option<Vec<String>>,
+    /// A clause wants TLS 1.3.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tls13: bool,
 }
 
 /// The same as it is compared with; records are counted elsewhere.
@@ -28,6 +31,16 @@ pub struct Ceilings {
     routes: Option<HashSet<RouteId>>,
     countries: Option<HashSet<[u8; 2]>>,
     networks: Option<Vec<NetworkPattern>>,
+    tls13: bool,
+}
+
+/// Where a call comes from, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Whence<'a> {
+    pub address: IpAddr,
+    pub origin: &'a Origin,
+    /// Of TLS, not an older version.
+    pub tls13: bool,
 }
 
 impl Ceilings {
@@ -42,14 +55,19 @@ impl Ceilings {
                 .networks
                 .as_ref()
                 .map(|networks| networks.iter().filter_map(|network| network.parse().ok()).collect()),
+            tls13: facts.tls13,
         }
     }
 
-    /// Whether a call on `route` from `address`, of which `origin` is known, lies under them.
+    /// Whether a call on `route` lies under them.
     ///
     /// # Errors
     /// The first that it lies above. What isn't known lies above a ceiling that needs it.
-    pub fn check(&self, route: RouteId, address: IpAddr, origin: &Origin) -> Result<(), Reason> {
+    pub fn check(&self, route: RouteId, whence: Whence<'_>) -> Result<(), Reason> {
+        let Whence { address, origin, tls13 } = whence;
+        if self.tls13 && !tls13 {
+            return Err(Reason::ClauseTls);
+        }
         if self.routes.as_ref().is_some_and(|routes| !routes.contains(&route)) {
             return Err(Reason::CeilingRoute);
         }
@@ -128,10 +146,15 @@ mod tests {
             let ceilings = Ceilings::of(facts);
             let address = address.parse().unwrap();
             assert_eq!(
-                ceilings.check(route(number), address, &origin),
+                ceilings.check(route(number), Whence { address, origin: &origin, tls13: true }),
                 expect,
                 "{facts:?} {address} {origin:?}"
             );
+        }
+        let clause = Ceilings::of(&CeilingFacts { tls13: true, ..none() });
+        for (tls13, expect) in [(true, Ok(())), (false, Err(Reason::ClauseTls))] {
+            let address = inside.parse().unwrap();
+            assert_eq!(clause.check(route(1), Whence { address, origin: &unknown, tls13 }), expect);
         }
     }
 }

@@ -101,7 +101,7 @@ pub fn evaluate(
 /// Why not.
 pub fn standing(client: &Client, liveness: &Liveness, facts: &Facts<'_>, now_us: i64) -> Result<(), Reason> {
     client.lifeline.check(now_us)?;
-    client.lifeline.check_open()?;
+    client.lifeline.check_open(now_us)?;
     let refused =
         not_refused(client, liveness, facts, now_us).and_then(|()| token_stands(client, liveness, facts));
     let Err(reason) = refused else { return Ok(()) };

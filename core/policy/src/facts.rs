@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_domain::access::Access;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::ExternalKeys;
 use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, RouteId, UpstreamId, VendorId};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::access::{AccessFrom, line_or_level};
 use crate::ceilings::CeilingFacts;
 use crate::policies::PolicyFacts;
 use crate::posture::PostureFacts;
@@ -144,8 +144,9 @@ pub struct VendorFacts {
     pub epoch: u64,
     /// Records in any ten seconds over all its integrations.
     pub records_max: u64,
-    #[serde(default)]
-    pub access: Access,
+    /// What it may have, in the order of time; everything without a word.
+    #[serde(default, deserialize_with = "line_or_level")]
+    pub access: Vec<AccessFrom>,
     /// What it was assessed as.
     #[serde(default)]
     pub risk: Option<Grade>,

@@ -4,6 +4,7 @@
 //! Pure: no I/O, no clock of its own, no async. Counters and liveness are atomics, since the cores
 //! of a gate share them.
 
+pub mod access;
 pub mod ceilings;
 pub mod clock;
 pub mod day;

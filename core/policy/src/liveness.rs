@@ -7,7 +7,7 @@
 mod mappings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use uuid::Uuid;
 
+use crate::access::{AccessFrom, AccessLine};
 use crate::facts::{ClientFacts, ClientKeyFacts, SnapshotFacts};
 use crate::link::RememberedSeverance;
 use crate::posture::{Attested, AttestedCell, PostureCell, PostureFacts};
@@ -38,8 +39,8 @@ pub struct Cell {
     by_subject: AtomicBool,
     /// The last second whose tokens from elsewhere are dead.
     cut_off_seconds: AtomicI64,
-    /// Of a vendor: the number of what it may have.
-    access: AtomicU8,
+    /// Of a vendor: what it may have, and from when on.
+    access: ArcSwap<AccessLine>,
 }
 
 impl Cell {
@@ -52,7 +53,7 @@ impl Cell {
             grant_ends_us: AtomicI64::new(i64::MAX),
             by_subject: AtomicBool::new(false),
             cut_off_seconds: AtomicI64::new(i64::MIN),
-            access: AtomicU8::new(Access::Clear as u8),
+            access: ArcSwap::default(),
         }
     }
 
@@ -82,12 +83,26 @@ impl Cell {
     }
 
     /// What the vendor may have from now on.
-    pub fn set_access(&self, access: Access) {
-        self.access.store(access as u8, Ordering::SeqCst);
+    pub fn set_access(&self, access: Arc<AccessLine>) {
+        self.access.store(access);
     }
 
-    fn has_less_than(&self, access: Access) -> bool {
-        self.access.load(Ordering::SeqCst) > access as u8
+    /// What the vendor may have at `now_us`, and why.
+    #[must_use]
+    pub fn access(&self, now_us: i64) -> Option<AccessFrom> {
+        self.access.load().at(now_us).cloned()
+    }
+
+    /// Whether a tenth of its records is all that the vendor may have.
+    #[must_use]
+    pub fn is_limited(&self, now_us: i64) -> bool {
+        self.access.load().level(now_us) >= Access::Limited
+    }
+
+    /// Why, where it is less than `access`; as the vendor is told.
+    fn less_than(&self, access: Access, now_us: i64) -> Option<Reason> {
+        let line = self.access.load();
+        line.at(now_us).filter(|from| from.level > access).map(AccessFrom::told)
     }
 
     pub fn set_present(&self, present: bool) {
@@ -256,8 +271,8 @@ impl Lifeline {
     ///
     /// # Errors
     /// The vendor is held.
-    pub fn check_open(&self) -> Result<(), Reason> {
-        if self.vendor.has_less_than(Access::Limited) { Err(Reason::VendorHeld) } else { Ok(()) }
+    pub fn check_open(&self, now_us: i64) -> Result<(), Reason> {
+        self.vendor.less_than(Access::Limited, now_us).map_or(Ok(()), Err)
     }
 
     /// # Errors
@@ -272,8 +287,8 @@ impl Lifeline {
         if self.client.severed() {
             return Err(Reason::ClientSevered);
         }
-        if self.vendor.has_less_than(Access::Held) {
-            return Err(Reason::VendorBlocked);
+        if let Some(reason) = self.vendor.less_than(Access::Held, now_us) {
+            return Err(reason);
         }
         let term = &self.integration;
         if now_us < term.starts_us.load(Ordering::SeqCst)

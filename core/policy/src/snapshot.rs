@@ -1,15 +1,15 @@
 //! The snapshot: compiled once, immutable, swapped whole. A decision sees one from start to end.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use portcullis_domain::access::Access;
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
 use portcullis_domain::ja4_pattern::Ja4Pattern;
 use portcullis_domain::spec::Limits;
 use portcullis_domain::target::Target;
 use portcullis_risk::{Grade, Known, Points};
 
+use crate::access::AccessLine;
 use crate::ceilings::Ceilings;
 use crate::facts::{IntegrationFacts, JudgementFacts, RouteFacts, SnapshotFacts, UpstreamFacts};
 use crate::liveness::{Lifeline, Liveness, RefusedNames};
@@ -38,7 +38,7 @@ pub struct Client {
     pub integration: Arc<Integration>,
     pub lifeline: Lifeline,
     pub meter: Arc<Meter>,
-    pub windows: RecordWindows,
+    windows: RecordWindows,
     /// In the ledger's order.
     pub judgements: Vec<JudgementFacts>,
     /// What is held of its machine.
@@ -60,13 +60,38 @@ pub struct Integration {
     pub scopes: BTreeSet<String>,
     pub routes: HashSet<RouteId>,
     pub limits: Limits,
-    /// What its vendor may have.
-    pub access: Access,
+    /// What its vendor may have, by the clock.
+    pub access: Arc<AccessLine>,
+    /// Tenths of its own records and of its vendor's, made where they are needed.
+    tenths: OnceLock<Arc<[Arc<Meter>; 2]>>,
+    vendor_records_max: u64,
     pub ceilings: Ceilings,
     /// What its vendor was assessed as, in points.
     pub vendor_risk: Known<Points>,
     /// Of each granted route.
     risk: HashMap<RouteId, RiskRules>,
+}
+
+impl Client {
+    /// What its records are reserved in: a tenth of everything while its vendor is limited.
+    #[must_use]
+    pub fn windows(&self, limited: bool, meters: &Meters) -> RecordWindows {
+        if limited { self.limit(&self.windows, meters) } else { self.windows.clone() }
+    }
+
+    /// The same windows with the tenths beside them.
+    #[must_use]
+    pub fn limit(&self, windows: &RecordWindows, meters: &Meters) -> RecordWindows {
+        let integration = &self.integration;
+        let tenths = integration.tenths.get_or_init(|| {
+            Arc::new([
+                meters.narrow(integration.id.0, integration.limits.records.per_integration),
+                meters.narrow(integration.vendor.0, integration.vendor_records_max),
+            ])
+        });
+        let (narrow, limited) = (Some(Arc::clone(&self.narrow)), Some(Arc::clone(tenths)));
+        RecordWindows { narrow, limited, ..windows.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -212,14 +237,18 @@ fn compile_clients(
     routes: &HashMap<RouteId, Arc<Route>>,
     (liveness, meters, risks): (&Liveness, &Meters, &Risks),
 ) -> Result<HashMap<ClientId, Arc<Client>>, CompileError> {
-    let vendors: HashMap<_, _> = facts.vendors.iter().map(|vendor| (vendor.id, vendor)).collect();
+    let vendors: HashMap<_, _> = facts
+        .vendors
+        .iter()
+        .map(|vendor| (vendor.id, (vendor, Arc::new(AccessLine::of(&vendor.access)))))
+        .collect();
     let mut judgements: HashMap<ClientId, Vec<JudgementFacts>> = HashMap::new();
     for judgement in &facts.judgements {
         judgements.entry(judgement.client).or_default().push(*judgement);
     }
     let mut integrations = HashMap::new();
     for integration in &facts.integrations {
-        let vendor = vendors
+        let (vendor, line) = vendors
             .get(&integration.vendor)
             .ok_or_else(|| CompileError::Vendor { integration: integration.name.clone() })?;
         let compiled = Arc::new(Integration {
@@ -230,7 +259,9 @@ fn compile_clients(
             scopes: integration.scopes.iter().cloned().collect(),
             routes: integration.routes.iter().copied().collect(),
             limits: integration.limits.clone(),
-            access: vendor.access,
+            access: Arc::clone(line),
+            tenths: OnceLock::new(),
+            vendor_records_max: vendor.records_max,
             ceilings: Ceilings::of(&integration.ceilings),
             vendor_risk: Grade::prior(vendor.risk),
             risk: compile_rules(facts, integration, routes),
@@ -238,17 +269,11 @@ fn compile_clients(
         let records = &integration.limits.records;
         let of_integration = meters.meter(integration.id.0, records.per_integration);
         let of_vendor = meters.meter(vendor.id.0, vendor.records_max);
-        let limited = (vendor.access >= Access::Limited).then(|| {
-            Arc::new([
-                meters.narrow(integration.id.0, records.per_integration),
-                meters.narrow(vendor.id.0, vendor.records_max),
-            ])
-        });
         let day = integration.ceilings.records_per_day.map(|limit| meters.days.meter(integration.id, limit));
-        integrations.insert(integration.id, (compiled, of_integration, of_vendor, limited, day));
+        integrations.insert(integration.id, (compiled, of_integration, of_vendor, day));
     }
     let compile = |client: &crate::facts::ClientFacts| {
-        let (integration, of_integration, of_vendor, limited, day) = integrations
+        let (integration, of_integration, of_vendor, day) = integrations
             .get(&client.integration)
             .ok_or_else(|| CompileError::Integration { client: client.name.clone() })?;
         let meter = meters.meter(client.id.0, integration.limits.records.per_client);
@@ -268,8 +293,8 @@ fn compile_clients(
                     client: Arc::clone(&meter),
                     integration: Arc::clone(of_integration),
                     vendor: Arc::clone(of_vendor),
-                    narrow: limited.as_ref().map(|_| Arc::clone(&narrow)),
-                    limited: limited.clone(),
+                    narrow: None,
+                    limited: None,
                     day: day.clone(),
                 },
                 meter,
@@ -319,7 +344,7 @@ fn update_liveness(facts: &SnapshotFacts, liveness: &Liveness, now_seconds: i64)
     };
     for vendor in &facts.vendors {
         take(vendor.id.0, vendor.epoch);
-        liveness.cell(vendor.id.0).set_access(vendor.access);
+        liveness.cell(vendor.id.0).set_access(Arc::new(AccessLine::of(&vendor.access)));
     }
     for client in &facts.clients {
         take(client.id.0, client.epoch);

@@ -1,5 +1,6 @@
 //! The handle on the control plane that the HTTP API and the binary hold.
 
+mod access;
 mod closing;
 mod dossiers;
 mod erasing;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use portcullis_api::apply::ApplyReport;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
 use portcullis_api::ledger::EventView;
+use portcullis_assurance::stops::StopMode;
 use portcullis_domain::command::{Command, Prepared};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
@@ -44,6 +46,7 @@ use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::Metrics;
 use crate::posture::Postures;
 use crate::process::{Process, Started};
+use crate::projection::access::AccessLines;
 use crate::risk::RiskSeen;
 use crate::severing::SeenKeys;
 use crate::{apply, projection};
@@ -73,6 +76,8 @@ pub struct Options {
     /// Where private halves of signing keys lie.
     pub key_ring: Arc<dyn KeyRing>,
     pub signing_plan: SigningPlan,
+    /// What hard stops do where no policy says so; for an installation that is founded now, and kept from then on.
+    pub stops: StopMode,
     /// Files of private keys that were lost and are replaced: this start records it.
     pub lost_keys: Vec<String>,
 }
@@ -95,6 +100,7 @@ struct Shared {
     issuers: Issuers,
     feeds: Feeds,
     postures: Arc<Postures>,
+    access_lines: AccessLines,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     /// The thread that seals, where there is one.
@@ -130,6 +136,7 @@ impl Control {
             series_max,
             key_ring,
             signing_plan,
+            stops,
             lost_keys,
         } = options;
         let held = {
@@ -164,6 +171,7 @@ impl Control {
             issuers: Issuers::default(),
             feeds: Feeds::default(),
             postures,
+            access_lines: AccessLines::default(),
             relay: OnceLock::new(),
             sealing: OnceLock::new(),
             process: Started::new(),
@@ -181,12 +189,13 @@ impl Control {
                 Box::pin(async move { server.answer(&request).await })
             })
         });
-        control.found(lost_keys).await?;
+        control.found(stops, lost_keys).await?;
         control.replay_reserve(replayed).await;
         for subject in erased {
             control.erase_in_background(subject, Duration::ZERO);
         }
         control.keep_turning();
+        control.keep_days();
         Postures::tidy_soon(&control.0.postures, control.state());
         Ok(control)
     }
@@ -400,7 +409,8 @@ impl Control {
     fn facts(&self, state: &State) -> SnapshotFacts {
         let fetched = |id| self.0.issuers.fetched(id);
         let (issuer, origins) = (&self.0.issuer, &self.0.public_origins);
-        let mut facts = projection::facts(state, issuer, origins, &fetched, self.clock().now());
+        let now = self.clock().now();
+        let mut facts = projection::facts(state, issuer, origins, (&fetched, &self.0.access_lines), now);
         for client in &mut facts.clients {
             if let Some(standing) = state.standing(&client.name) {
                 client.posture = self.0.postures.facts(state, &standing);

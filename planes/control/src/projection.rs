@@ -1,5 +1,6 @@
 //! From what is known to what the gate needs.
 
+pub mod access;
 pub mod issuers;
 pub mod policies;
 
@@ -9,6 +10,7 @@ use portcullis_domain::spec::integration::VENDOR_RECORDS_MAX;
 use portcullis_domain::spec::{Ceilings, ContractSpec, IntegrationSpec, Kind, Spec};
 use portcullis_domain::state::{Resource, State};
 use portcullis_domain::target::Target;
+use portcullis_policy::access::AccessFrom;
 use portcullis_policy::ceilings::CeilingFacts;
 use portcullis_policy::facts::{
     ClientFacts, ClientKeyFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts,
@@ -17,6 +19,8 @@ use portcullis_policy::facts::{
 use portcullis_policy::posture::PostureFacts;
 use uuid::Uuid;
 
+use self::access::AccessLines;
+
 /// The snapshot of `state`. Tokens that have expired at `now` need no revocation any more.
 /// `fetched` says when the keys of an issuer were fetched last.
 #[must_use]
@@ -24,9 +28,16 @@ pub fn facts(
     state: &State,
     issuer: &str,
     public_origins: &[String],
-    fetched: &dyn Fn(Uuid) -> Option<Timestamp>,
+    (fetched, lines): (&dyn Fn(Uuid) -> Option<Timestamp>, &AccessLines),
     now: Timestamp,
 ) -> SnapshotFacts {
+    let papers = state.papers(None);
+    let access = |name: &str, found: &Resource| lines.line(state, &papers, (name, found), now);
+    let vendors: Vec<VendorFacts> = state
+        .of_kind(Kind::Vendor)
+        .filter_map(|(name, found)| vendor(state, name, found, access(name, found)))
+        .collect();
+    lines.keep_only(vendors.iter().map(|vendor| vendor.id));
     let integrations: Vec<_> = state
         .of_kind(Kind::Integration)
         .filter_map(|(name, found)| integration(state, name, found))
@@ -44,7 +55,7 @@ pub fn facts(
                 refused_from: key.refused_from().map(|from| from.as_second()),
             })
             .collect(),
-        vendors: state.of_kind(Kind::Vendor).filter_map(|(name, found)| vendor(state, name, found)).collect(),
+        vendors,
         clients: state.of_kind(Kind::Client).filter_map(|(name, found)| client(state, name, found)).collect(),
         routes: state.of_kind(Kind::Route).filter_map(|(name, found)| route(state, name, found)).collect(),
         upstreams: state.of_kind(Kind::Upstream).filter_map(|(name, found)| upstream(name, found)).collect(),
@@ -73,14 +84,19 @@ pub fn expiry_seconds(expires_at: Timestamp) -> i64 {
     expires_at.as_second().saturating_add(i64::from(expires_at.subsec_nanosecond() > 0))
 }
 
-fn vendor(state: &State, name: &str, resource: &Resource) -> Option<VendorFacts> {
+fn vendor(
+    state: &State,
+    name: &str,
+    resource: &Resource,
+    access: Vec<AccessFrom>,
+) -> Option<VendorFacts> {
     let Spec::Vendor(spec) = &resource.declaration.spec else { return None };
     Some(VendorFacts {
         id: VendorId(resource.id),
         name: name.to_owned(),
         epoch: state.epoch(resource.id),
         records_max: spec.records_max.unwrap_or(VENDOR_RECORDS_MAX),
-        access: state.access(VendorId(resource.id)).level,
+        access,
         risk: spec.risk,
     })
 }
@@ -103,18 +119,28 @@ fn integration(state: &State, name: &str, resource: &Resource) -> Option<Integra
         starts_us: starts.as_microsecond(),
         contract_ends_us: contract_ends.as_microsecond(),
         grant_ends_us: grant_ends(spec, contract, contract_ends),
-        ceilings: ceilings(state, &spec.ceilings),
+        ceilings: ceilings(state, &spec.ceilings, contract),
     })
 }
 
-fn ceilings(state: &State, ceilings: &Ceilings) -> CeilingFacts {
+/// Of the integration, and of what its contract says that can be held here.
+fn ceilings(state: &State, ceilings: &Ceilings, contract: &ContractSpec) -> CeilingFacts {
     let route = |name: &String| Some(RouteId(state.route(name)?.0.id));
     CeilingFacts {
         records_per_day: ceilings.records_per_day,
         routes: ceilings.routes.as_ref().map(|routes| routes.iter().filter_map(route).collect()),
-        countries: ceilings.countries.clone(),
+        countries: countries(ceilings, contract),
         networks: ceilings.networks.clone(),
+        tls13: contract.clauses.iter().any(|clause| clause.tls_min.as_deref() == Some("1.3")),
     }
+}
+
+/// Those that everybody who names countries names.
+fn countries(ceilings: &Ceilings, contract: &ContractSpec) -> Option<Vec<String>> {
+    let clauses = contract.clauses.iter().filter_map(|clause| clause.countries.as_ref());
+    let mut lists = clauses.chain(&ceilings.countries);
+    let first = lists.next()?.clone();
+    Some(lists.fold(first, |both, list| both.into_iter().filter(|code| list.contains(code)).collect()))
 }
 
 /// In the contract's zone, and never after the contract.

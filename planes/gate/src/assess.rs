@@ -100,7 +100,7 @@ pub fn assess<B>(
     if rules.mode == Mode::Off {
         return None;
     }
-    let left = client.windows.client.records.left(core.monotonic_ms());
+    let left = client.meter.records.left(core.monotonic_ms());
     let money = money.at_stake(permit.route().facts.page_max, left);
     let mut before = facts(core, (connection, greeting), id, caller, permit, request, money);
     let peers = client.peers.at(before.at_us);

@@ -48,6 +48,8 @@ pub struct Greeting {
     /// epoch.
     pub full_handshake_us: Option<i64>,
     pub http2: bool,
+    /// Of TLS, and not an older version.
+    pub tls13: bool,
     /// The protocols that were offered are none, or not those of HTTP over TCP.
     pub alpn_odd: Known<bool>,
     /// The server that was named is none, an address, or another than ours.

@@ -1,7 +1,7 @@
 //! An exchange from its decision to its end: whatever way it ends, its outcome is recorded, its
 //! place given back, and its connection told.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecord, Verdict};
@@ -34,8 +34,9 @@ pub struct Exchange {
     /// When the client's own patience ends.
     deadline: Cell<Option<Instant>>,
     pub verdict: Verdict,
-    /// What its records are reserved in.
-    pub windows: RecordWindows,
+    windows: RecordWindows,
+    /// The same, since its vendor was limited while it was under way.
+    limited: OnceCell<RecordWindows>,
     risk: Option<UnderRisk>,
     _place: Place,
     began_us: i64,
@@ -104,6 +105,7 @@ impl Exchange {
             deadline: Cell::new(None),
             verdict,
             windows,
+            limited: OnceCell::new(),
             risk,
             _place: place,
             began_us,
@@ -119,6 +121,15 @@ impl Exchange {
     /// Its id as header fields and logs have it.
     pub fn id_text(&self) -> &str {
         self.id_text.as_str()
+    }
+
+    /// What its records are reserved in now. One that began before its vendor was limited has a tenth from then on, too.
+    pub fn windows(&self) -> &RecordWindows {
+        let client = self.permit.client();
+        if self.windows.limited.is_some() || !client.lifeline.vendor.is_limited(self.core.now_us()) {
+            return &self.windows;
+        }
+        self.limited.get_or_init(|| client.limit(&self.windows, &self.core.shared.meters))
     }
 
     /// Looks at liveness again before something is forwarded: a few atomic loads.

@@ -33,6 +33,13 @@ impl Reservation {
         self.records -= spent;
         spent
     }
+
+    /// What was reserved without the tenths of a limited vendor isn't for one that is limited now.
+    pub fn keep_in(&mut self, windows: &RecordWindows) {
+        if windows.limited.is_some() && self.windows.limited.is_none() {
+            self.windows.abandon(std::mem::take(&mut self.records));
+        }
+    }
 }
 
 impl Drop for Reservation {

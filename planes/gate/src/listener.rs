@@ -14,7 +14,7 @@ use portcullis_tokens::thumbprint::Thumbprint;
 use portcullis_wire::client_hello::ClientHello;
 use portcullis_wire::ja4;
 use portcullis_wire::oddities::{alpn_is_odd, server_name_is_odd};
-use rustls::HandshakeKind;
+use rustls::{HandshakeKind, ProtocolVersion};
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -223,6 +223,7 @@ fn greeting_of(core: &Core, stream: &TlsStream<ValvedIo>, hello: &ClientHello, p
         place,
         full_handshake_us: full.then(|| core.now_us()),
         http2: tls.alpn_protocol() == Some(b"h2"),
+        tls13: tls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         alpn_odd: Known::Is(alpn_is_odd(hello)),
         sni_odd: sni_odd(core, hello),
     }

@@ -63,34 +63,31 @@ impl Outlet {
     pub fn admit<M: Meter>(&mut self, meter: &mut M, data: &[u8]) -> Result<Admitted, Reason> {
         let mut probe = meter.clone();
         let seen = probe.push(data, u64::MAX)?;
+        // The same for all of this chunk: what is reserved departs where it was reserved.
+        let exchange = Rc::clone(&self.exchange);
+        let windows = exchange.windows();
+        self.reservation.keep_in(windows);
         let from_reserved = self.reservation.spend(seen.records);
-        let granted = from_reserved + self.reserve(seen.records - from_reserved);
+        let wanted = seen.records - from_reserved;
+        // Most chunks on routes with pages need none: the clock isn't asked for them.
+        let more = if wanted == 0 { 0 } else { windows.reserve(wanted, exchange.core.meter_now()) };
+        let granted = from_reserved + more;
         if granted == seen.records {
             *meter = probe;
-            self.hand_over(granted, data.len());
+            self.hand_over(windows, granted, data.len());
             return Ok(Admitted::All);
         }
         let part = meter.push(data, granted)?;
-        self.windows().abandon(granted - part.records.min(granted));
-        self.hand_over(part.records, part.bytes);
-        self.close_keys();
+        windows.abandon(granted - part.records.min(granted));
+        self.hand_over(windows, part.records, part.bytes);
+        self.close_keys(windows);
         Ok(Admitted::Part(part.bytes))
     }
 
-    /// Reserves up to `records` beyond what was reserved up front, and says how many.
-    fn reserve(&self, records: u64) -> u64 {
-        // Most chunks on routes with pages need none: the clock isn't asked for them.
-        if records == 0 { 0 } else { self.windows().reserve(records, self.exchange.core.meter_now()) }
-    }
-
-    fn windows(&self) -> &RecordWindows {
-        &self.exchange.windows
-    }
-
-    fn hand_over(&mut self, records: u64, bytes: usize) {
+    fn hand_over(&mut self, windows: &RecordWindows, records: u64, bytes: usize) {
         self.exchange.add_response(bytes as u64, records);
         if records > 0 {
-            let chunk = self.exchange.connection.departures.hand_over(self.windows(), records);
+            let chunk = self.exchange.connection.departures.hand_over(windows, records);
             self.handed.push(chunk);
         }
     }
@@ -109,8 +106,8 @@ impl Outlet {
     /// The records limit was passed: the key is closed everywhere until an operator restores it. Where only the tenth of a
     /// narrowed context or a limited vendor is spent, its response alone ends: others of the client are at work elsewhere. Likewise
     /// where the day's ceiling is reached, which nothing passes until the next day.
-    fn close_keys(&self) {
-        let ends = match self.windows().spent(self.exchange.core.meter_now()) {
+    fn close_keys(&self, windows: &RecordWindows) {
+        let ends = match windows.spent(self.exchange.core.meter_now()) {
             Spent::Ordinary => None,
             Spent::Day => Some(Reason::CeilingRecords),
             Spent::Limited => Some(Reason::VendorLimited),

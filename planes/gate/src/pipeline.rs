@@ -9,6 +9,8 @@ use portcullis_decision_log::AppendError;
 use portcullis_domain::access::Access;
 use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
+use portcullis_policy::access::AccessFrom;
+use portcullis_policy::ceilings::Whence;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
@@ -144,11 +146,13 @@ fn judge(
         return Err(failure);
     }
     let narrowed = learnt.assessed.as_ref().is_some_and(Assessed::is_narrowed);
-    let windows = permit.client().windows.narrowed(narrowed.then(|| &permit.client().narrow));
+    let client = permit.client();
+    let less = client.integration.access.at(core.now_us()).filter(|from| from.level > Access::Clear);
+    let windows = client.windows(less.is_some(), &core.shared.meters);
+    let windows = windows.narrowed(narrowed.then_some(&client.narrow));
     let granted = limit::take(core, &permit, &windows)?;
-    let limited = permit.client().integration.access == Access::Limited;
-    let verdict = if narrowed || limited { Verdict::Limit } else { Verdict::Allow };
-    let reason = if limited { Reason::VendorLimited } else { Reason::Allowed };
+    let verdict = if narrowed || less.is_some() { Verdict::Limit } else { Verdict::Allow };
+    let reason = less.map_or(Reason::Allowed, AccessFrom::recorded);
     let record = record_of(core, connection, id, learnt, request.method().as_str(), verdict, reason);
     // Recorded before the first byte goes upstream: what can't be recorded doesn't happen.
     if let Err(error) = core.recorder.borrow_mut().decided(&record) {
@@ -189,7 +193,7 @@ async fn carry_out(admitted: Admitted, request: Request<VendorBody>) -> Response
         // Nobody shall overlook that a stolen token would have done.
         put(response.headers_mut(), BINDING, "none");
     }
-    limit::describe(core, &exchange.permit, &exchange.windows, response.headers_mut());
+    limit::describe(core, &exchange.permit, exchange.windows(), response.headers_mut());
     if let Some(until_us) = caller.token.key.warning(core.now_us()) {
         warn_of_key(until_us, response.headers_mut());
     }
@@ -271,12 +275,14 @@ fn authorize(
     let under_ceilings = permit.and_then(|permit| {
         let origin = connection.greeting().map_or(&Origin::UNKNOWN, |greeting| &greeting.place.origin);
         let ceilings = &permit.client().integration.ceilings;
-        ceilings.check(route.facts.id, connection.peer().ip(), origin)?;
+        let tls13 = connection.greeting().is_some_and(|greeting| greeting.tls13);
+        let whence = Whence { address: connection.peer().ip(), origin, tls13 };
+        ceilings.check(route.facts.id, whence)?;
         Ok(permit)
     });
     under_ceilings.map_err(|reason| {
         let dpop = caller.token.is_dpop();
-        let refusal = Refusal::from(reason);
+        let refusal = explained(ready, caller, reason, now_us);
         match reason {
             Reason::ScopeInsufficient => {
                 refusal.challenged(Challenge::Scope { dpop, scope: route.facts.scope.clone() })
@@ -289,6 +295,17 @@ fn authorize(
             _ => refusal,
         }
     })
+}
+
+/// Why the vendor has less than it was granted: what it may know goes into the answer, all of it into the record.
+fn explained(ready: &Ready, caller: &Caller, reason: Reason, now_us: i64) -> Refusal {
+    let client = ready.snapshot.client(caller.token.claims.lineage.client);
+    let access = client.and_then(|client| client.lifeline.vendor.access(now_us));
+    let Some(from) = access.filter(|from| from.level >= Access::Held && from.told() == reason) else {
+        return reason.into();
+    };
+    let recorded = Some(from.recorded());
+    Refusal { detail: from.detail, recorded, ..Refusal::from(reason) }
 }
 
 /// The exchange was allowed, recorded, and then could not be carried out.
@@ -319,7 +336,8 @@ fn refuse(
     (method, grpc): (&str, bool),
     refusal: &Refusal,
 ) -> Response<GateBody> {
-    let record = record_of(core, connection, id, learnt, method, refusal.verdict(), refusal.reason);
+    let reason = refusal.recorded.unwrap_or(refusal.reason);
+    let record = record_of(core, connection, id, learnt, method, refusal.verdict(), reason);
     let mut response = write_refusal(core, &record, refusal, connection.is_http2());
     if grpc {
         grpc::tell(refusal.reason, response.headers_mut());

@@ -27,6 +27,8 @@ const ALGORITHMS: &str = "ES256 EdDSA";
 #[derive(Debug)]
 pub struct Refusal {
     pub reason: Reason,
+    /// What the decision is recorded as, where the caller is told less.
+    pub recorded: Option<Reason>,
     /// Words about this very request.
     pub detail: Option<String>,
     pub challenge: Option<Challenge>,
@@ -71,6 +73,7 @@ impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
+            recorded: None,
             detail: None,
             challenge: None,
             nonce: None,

@@ -1,12 +1,17 @@
 //! What vendors may have at all, as it follows from what is known.
 
+use jiff::Timestamp;
+use portcullis_assurance::stops::{self, Held, Stop, StopMode};
+
 use crate::access::{Access, AccessReason, VendorAccess, VendorHold, VendorRelease};
 use crate::command::{Context, Refusal};
 use crate::event::Event;
 use crate::ids::{OperatorId, VendorId};
-use crate::spec::Kind;
+use crate::reason::Reason;
+use crate::spec::{Kind, PolicySpec};
 use crate::state::State;
 use crate::state::decide::check_reason;
+use crate::state::stops::rules;
 use crate::target::Target;
 
 /// Code of the reason that an operator has given.
@@ -15,15 +20,23 @@ pub const MANUAL_HOLD: &str = "manual_hold";
 const REASON_BYTES_MAX: usize = 1_000;
 
 impl State {
-    /// What a vendor may have. A severance is apart from it.
+    /// What a vendor may have at `now`: the worst of what an operator has said and of the hard stops that are enforced.
+    /// A severance is apart from it.
     #[must_use]
-    pub fn access(&self, vendor: VendorId) -> VendorAccess {
+    pub fn access(&self, vendor: VendorId, now: Timestamp) -> VendorAccess {
         let held = self.vendor_holds.get(&vendor).map(|hold| AccessReason {
             level: hold.level,
             code: MANUAL_HOLD.to_owned(),
             sentence: hold.reason.clone(),
         });
-        VendorAccess::of(held.into_iter().collect())
+        let stops = self.stops_at(vendor, now).into_iter().filter(|held| held.mode == StopMode::Enforce);
+        VendorAccess::of(held.into_iter().chain(stops.filter_map(|held| stopped(&held))).collect())
+    }
+
+    /// The hard stops that hold for a vendor, the worst first, and those that are only observed behind them.
+    #[must_use]
+    pub fn stops_at(&self, vendor: VendorId, now: Timestamp) -> Vec<Held> {
+        self.known(vendor).map_or_else(Vec::new, |known| stops::at(&known.known(), now))
     }
 
     pub(super) fn decide_hold_vendor(
@@ -69,13 +82,13 @@ impl State {
 
     /// # Errors
     /// [`Refusal::AccessHeld`]: a vendor that is held or blocked gets no clients.
-    pub(super) fn check_may_grow(&self, vendor: VendorId) -> Result<(), Refusal> {
-        let level = self.access(vendor).level;
-        if level < Access::Held {
+    pub(super) fn check_may_grow(&self, vendor: VendorId, now: Timestamp) -> Result<(), Refusal> {
+        let access = self.access(vendor, now);
+        if access.level < Access::Held {
             return Ok(());
         }
-        let vendor = self.name_of(&Target::Vendor { id: vendor });
-        Err(Refusal::AccessHeld { vendor, level: level.as_str() })
+        let name = self.by_id(vendor.0).map_or_else(|| vendor.to_string(), |(_, name, _)| name.to_owned());
+        Err(Refusal::AccessHeld { vendor: name, access: Box::new(access) })
     }
 
     pub(super) fn apply_vendor_held(&mut self, hold: &VendorHold) {
@@ -89,8 +102,29 @@ impl State {
         self.vendor_holds.remove(&release.vendor);
     }
 
+    /// Why a vendor that is declared only now, with `policies`, would get no clients yet.
+    pub(super) fn newcomer_access(&self, vendor: &str, policies: &[&PolicySpec]) -> Option<VendorAccess> {
+        let rules = rules(policies, vendor, self.founded_with());
+        (rules.mode(Stop::Admission) == StopMode::Enforce).then(|| {
+            VendorAccess::of(vec![AccessReason {
+                level: Access::Blocked,
+                code: Reason::StopAdmission.code().to_owned(),
+                sentence: "the vendor isn't admitted; admit it first, and declare its clients then".to_owned(),
+            }])
+        })
+    }
+
     fn vendor_named(&self, name: &str) -> Result<VendorId, Refusal> {
         let found = self.resource(Kind::Vendor, name).map(|found| VendorId(found.id));
         found.ok_or_else(|| Refusal::Unknown { kind: "vendor", name: name.to_owned() })
     }
+}
+
+/// None where it leaves all.
+fn stopped(held: &Held) -> Option<AccessReason> {
+    (held.access > Access::Clear).then(|| AccessReason {
+        level: held.access,
+        code: Reason::of_stop(held.stop).code().to_owned(),
+        sentence: format!("{}; {}", held.fact, held.remedy),
+    })
 }

@@ -58,12 +58,13 @@ impl State {
             if given >= RECOVERIES_MAX {
                 return Err(EnrolmentRefusal::Spent { name, given }.into());
             }
+            self.check_may_grow(known.vendor_id(), context.now)?;
             return Ok(vec![opened(known.client_id(), true, context.now)]);
         };
         let NewClient { spec, labels } = *new;
         let declaration = Declaration { name, labels, spec: Spec::Client(spec) };
         let prepared = [Prepared { declaration, keys: Vec::new() }];
-        let faults = check::faults(self, &prepared, Keyless::Allowed);
+        let faults = check::faults(self, &prepared, Keyless::Allowed, context.now);
         if !faults.is_empty() {
             return Err(Refusal::Invalid(faults));
         }
@@ -72,7 +73,7 @@ impl State {
             return Err(EnrolmentRefusal::NotOpen.into());
         };
         if let Some(vendor) = self.vendor_of_integration(&spec.integration) {
-            self.check_may_grow(VendorId(vendor.id))?;
+            self.check_may_grow(VendorId(vendor.id), context.now)?;
         }
         let defined = self.define(prepared, context);
         let Some(Event::ResourceDefined { id, .. }) = &defined else {
@@ -111,7 +112,7 @@ impl State {
             return Err(EnrolmentRefusal::NotOpen.into());
         }
         if let Some(standing) = self.standing(name) {
-            self.check_may_grow(standing.vendor_id())?;
+            self.check_may_grow(standing.vendor_id(), context.now)?;
         }
         self.check_new_key(&key.thumbprint).map_err(|_| Refusal::Key(KeyRefusal::Taken))?;
         Ok(vec![Event::EnrolmentUsed { client, key, time: context.now }])

@@ -19,7 +19,7 @@ impl State {
     ) -> Result<Vec<Event>, Refusal> {
         // Those that others refer to come first, so that the ledger reads in a sensible order.
         resources.sort_by_key(|prepared| prepared.declaration.spec.kind());
-        let faults = check::faults(self, &resources, check::Keyless::Refused);
+        let faults = check::faults(self, &resources, check::Keyless::Refused, context.now);
         if !faults.is_empty() {
             return Err(Refusal::Invalid(faults));
         }

@@ -1,62 +1,107 @@
-//! What the hard stops look at, gathered for one vendor, and the rules for them.
+//! What the hard stops look at, gathered for vendors, and the rules for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
+use portcullis_assurance::Dossier;
 use portcullis_assurance::contract::{ClauseKind, ContractKnown};
 use portcullis_assurance::exposure::{Exposed, tier};
 use portcullis_assurance::stops::{OwnedKnown, Stop, StopMode, StopRules};
 
 use crate::ids::VendorId;
 use crate::spec::{ContractSpec, Impact, IntegrationSpec, Kind, PolicySpec, Spec};
-use crate::state::State;
+use crate::state::{Resource, State};
+
+/// The contracts and integrations of vendors, gathered in one pass over the registry: looking for those of each of ten
+/// thousand vendors anew would take as many passes.
+pub struct Papers<'a> {
+    state: &'a State,
+    policies: Vec<&'a PolicySpec>,
+    of_vendors: HashMap<&'a str, OfVendor<'a>>,
+    /// Of what counts for all: policies, routes, and the installation's own word.
+    shared: u64,
+}
+
+#[derive(Default)]
+struct OfVendor<'a> {
+    contracts: Vec<(&'a str, &'a ContractSpec)>,
+    integrations: Vec<&'a IntegrationSpec>,
+    /// Of the resources, as they were defined.
+    versions: Vec<u64>,
+}
+
+/// What a vendor's stops follow from, told apart from what it was before without looking at all of it.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// None where nothing was ever said.
+    dossier: Option<Arc<Dossier>>,
+    papers: u64,
+}
+
+impl Inputs {
+    /// Whether nothing that the stops look at has changed; the clock aside.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let dossier = match (&self.dossier, &other.dossier) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        dossier && self.papers == other.papers
+    }
+}
 
 impl State {
     /// Everything that `portcullis_assurance::stops` asks for; nothing of a vendor that isn't declared any more.
     #[must_use]
     pub fn known(&self, vendor: VendorId) -> Option<OwnedKnown> {
         let (_, name, resource) = self.by_id(vendor.0)?;
-        let Spec::Vendor(spec) = &resource.declaration.spec else { return None };
-        let exposed: Vec<Exposed> = self.integrations_of(name).map(|spec| self.exposed(spec)).collect();
-        let (tier, inherent) = tier(&exposed, spec.tier_raised);
-        Some(OwnedKnown {
-            dossier: self.dossier(vendor),
-            legal_name: spec.legal_name.clone(),
-            jurisdiction: spec.jurisdiction.clone(),
-            registry_number: spec.registry_number.clone(),
-            lei: spec.lei.clone(),
-            contracts: self.contracts_known(name),
-            tier,
-            inherent,
-            rules: self.stop_rules(name),
-        })
+        self.papers(Some(name)).known(name, resource)
+    }
+
+    /// Of all vendors, or of one.
+    #[must_use]
+    pub fn papers(&self, only: Option<&str>) -> Papers<'_> {
+        let wanted = |vendor: &str| only.is_none_or(|only| only == vendor);
+        let mut of_vendors: HashMap<&str, OfVendor<'_>> = HashMap::new();
+        let mut vendors: HashMap<&str, &str> = HashMap::new();
+        for (name, contract) in self.of_kind(Kind::Contract) {
+            let Spec::Contract(spec) = &contract.declaration.spec else { continue };
+            if wanted(&spec.vendor) {
+                vendors.insert(name, &spec.vendor);
+                let of_vendor = of_vendors.entry(&spec.vendor).or_default();
+                of_vendor.contracts.push((name, spec));
+                of_vendor.versions.push(contract.version);
+            }
+        }
+        for (_, integration) in self.of_kind(Kind::Integration) {
+            let Spec::Integration(spec) = &integration.declaration.spec else { continue };
+            let of_vendor = vendors.get(spec.contract.as_str()).and_then(|vendor| of_vendors.get_mut(vendor));
+            if let Some(of_vendor) = of_vendor {
+                of_vendor.integrations.push(spec);
+                of_vendor.versions.push(integration.version);
+            }
+        }
+        let mut hasher = DefaultHasher::new();
+        let mut policies = Vec::new();
+        for (_, policy) in self.of_kind(Kind::Policy) {
+            policy.version.hash(&mut hasher);
+            if let Spec::Policy(spec) = &policy.declaration.spec {
+                policies.push(&**spec);
+            }
+        }
+        for (_, route) in self.of_kind(Kind::Route) {
+            route.version.hash(&mut hasher);
+        }
+        self.founded_with().map(|mode| mode as u8).hash(&mut hasher);
+        Papers { state: self, policies, of_vendors, shared: hasher.finish() }
     }
 
     /// What the hard stops do for a vendor, by name: each mode from the most specific policy that has it.
     #[must_use]
     pub fn stop_rules(&self, vendor: &str) -> StopRules {
-        let policies = self.of_kind(Kind::Policy).filter_map(|(_, policy)| match &policy.declaration.spec {
-            Spec::Policy(spec) => Some(&**spec),
-            _ => None,
-        });
-        let about = |spec: &&PolicySpec| {
-            let named = spec.vendors.as_ref().is_none_or(|names| names.iter().any(|name| name == vendor));
-            named && spec.is_about_vendors()
-        };
-        let mut about: Vec<&PolicySpec> = policies.filter(about).collect();
-        // Those that name vendors come before those about all of them.
-        about.sort_by_key(|spec| spec.vendors.is_none());
-        let modes = || about.iter().filter_map(|spec| spec.stops);
-        let of = |stop: Stop| modes().find_map(|modes| modes.of(stop)).map(|mode| (stop, mode));
-        let founded = self.installation.as_ref().and_then(|installation| installation.stops);
-        let clauses = about.iter().find_map(|spec| spec.mandatory_clauses.as_ref());
-        StopRules {
-            otherwise: modes().find_map(|modes| modes.default).or(founded).unwrap_or(StopMode::Observe),
-            modes: Stop::ALL.into_iter().filter_map(of).collect::<BTreeMap<_, _>>(),
-            clauses: clauses.map_or_else(
-                || ClauseKind::ALL.into_iter().collect(),
-                |clauses| clauses.iter().copied().collect::<BTreeSet<_>>(),
-            ),
-        }
+        self.papers(Some(vendor)).rules(vendor)
     }
 
     /// The contracts of a vendor, by name, with their terms as moments. One whose term can't be told is none.
@@ -70,14 +115,10 @@ impl State {
             .collect()
     }
 
-    fn integrations_of(&self, vendor: &str) -> impl Iterator<Item = &IntegrationSpec> {
-        self.of_kind(Kind::Integration).filter_map(move |(name, integration)| {
-            let owner = self.vendor_of_integration(name)?;
-            match &integration.declaration.spec {
-                Spec::Integration(spec) if owner.declaration.name == vendor => Some(spec),
-                _ => None,
-            }
-        })
+    /// What stops do where no policy says so, as the installation was founded.
+    #[must_use]
+    pub fn founded_with(&self) -> Option<StopMode> {
+        self.installation.as_ref().and_then(|installation| installation.stops)
     }
 
     /// Where nobody says what can be reached, the impacts of the routes do: silence isn't nothing at stake.
@@ -93,6 +134,67 @@ impl State {
             exposed.lateral = Some(impacts.fold(0, u64::saturating_add));
         }
         exposed
+    }
+}
+
+impl Papers<'_> {
+    /// As [`State::known`].
+    #[must_use]
+    pub fn known(&self, name: &str, vendor: &Resource) -> Option<OwnedKnown> {
+        let Spec::Vendor(spec) = &vendor.declaration.spec else { return None };
+        let own = self.of_vendors.get(name);
+        let integrations = own.iter().flat_map(|own| &own.integrations);
+        let exposed: Vec<Exposed> = integrations.map(|spec| self.state.exposed(spec)).collect();
+        let contracts = own.iter().flat_map(|own| &own.contracts);
+        let (tier, inherent) = tier(&exposed, spec.tier_raised);
+        Some(OwnedKnown {
+            dossier: self.state.dossier(VendorId(vendor.id)),
+            legal_name: spec.legal_name.clone(),
+            jurisdiction: spec.jurisdiction.clone(),
+            registry_number: spec.registry_number.clone(),
+            lei: spec.lei.clone(),
+            contracts: contracts.filter_map(|(name, spec)| contract_known(name, spec)).collect(),
+            tier,
+            inherent,
+            rules: self.rules(name),
+        })
+    }
+
+    /// As [`State::stop_rules`].
+    #[must_use]
+    pub fn rules(&self, vendor: &str) -> StopRules {
+        rules(&self.policies, vendor, self.state.founded_with())
+    }
+
+    /// What the vendor's stops follow from now.
+    #[must_use]
+    pub fn inputs(&self, name: &str, vendor: &Resource) -> Inputs {
+        let mut hasher = DefaultHasher::new();
+        (self.shared, vendor.version).hash(&mut hasher);
+        self.of_vendors.get(name).map(|own| own.versions.as_slice()).unwrap_or_default().hash(&mut hasher);
+        let dossier = self.state.dossiers.get(&VendorId(vendor.id)).cloned();
+        Inputs { dossier, papers: hasher.finish() }
+    }
+}
+
+/// What `policies` say of a vendor: those that name it before those about all.
+pub(super) fn rules(policies: &[&PolicySpec], vendor: &str, founded: Option<StopMode>) -> StopRules {
+    let about = |spec: &&&PolicySpec| {
+        let named = spec.vendors.as_ref().is_none_or(|names| names.iter().any(|name| name == vendor));
+        named && spec.is_about_vendors()
+    };
+    let mut about: Vec<&PolicySpec> = policies.iter().filter(about).copied().collect();
+    about.sort_by_key(|spec| spec.vendors.is_none());
+    let modes = || about.iter().filter_map(|spec| spec.stops);
+    let of = |stop: Stop| modes().find_map(|modes| modes.of(stop)).map(|mode| (stop, mode));
+    let clauses = about.iter().find_map(|spec| spec.mandatory_clauses.as_ref());
+    StopRules {
+        otherwise: modes().find_map(|modes| modes.default).or(founded).unwrap_or(StopMode::Observe),
+        modes: Stop::ALL.into_iter().filter_map(of).collect::<BTreeMap<_, _>>(),
+        clauses: clauses.map_or_else(
+            || ClauseKind::ALL.into_iter().collect(),
+            |clauses| clauses.iter().copied().collect::<BTreeSet<_>>(),
+        ),
     }
 }
 

@@ -26,7 +26,7 @@ fn vendor(case: &Case) -> VendorId {
 fn the_newest_word_counts_and_a_release_takes_it_back() {
     let mut case = given();
     let acme = vendor(&case);
-    assert_eq!(case.state.access(acme).level, Access::Clear);
+    assert_eq!(case.state.access(acme, case.now).level, Access::Clear);
     let steps = [
         (Access::Limited, "no tested exit", None),
         (Access::Held, "a clause is missing", None),
@@ -44,7 +44,7 @@ fn the_newest_word_counts_and_a_release_takes_it_back() {
         case = case.after(command.clone());
         // The same word again is none.
         assert_eq!(case.when(command).unwrap(), []);
-        let access = case.state.access(acme);
+        let access = case.state.access(acme, case.now);
         let said: Vec<_> = access.reasons.iter().map(|reason| (&*reason.code, &*reason.sentence)).collect();
         assert_eq!((access.level, said), (level, vec![("manual_hold", reason)]));
     }
@@ -54,7 +54,7 @@ fn the_newest_word_counts_and_a_release_takes_it_back() {
         let command = release(&case);
         case.later(SignedDuration::from_secs(9)).after(command)
     };
-    assert_eq!(case.state.access(acme), portcullis_domain::access::VendorAccess::default());
+    assert_eq!(case.state.access(acme, case.now), portcullis_domain::access::VendorAccess::default());
     // Tokens that ended stay dead.
     assert_eq!(case.state.epoch(acme.0), 3);
     let mut folded = State::default();
@@ -126,5 +126,5 @@ fn a_deleted_vendor_leaves_no_hold_behind() {
         case = case.after(Command::Delete { kind, name: name.into() });
     }
     assert!(case.state.vendor_holds.is_empty());
-    assert_eq!(case.state.access(acme).level, Access::Clear);
+    assert_eq!(case.state.access(acme, case.now).level, Access::Clear);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use portcullis_assurance::stops::StopMode;
 use portcullis_domain::command::Command;
 use portcullis_domain::event::{Event, Severance};
 use portcullis_domain::ids::{SeveranceId, SubjectId};
@@ -73,10 +74,14 @@ pub(super) async fn fold(store: &dyn EventStore, reserve: &Arc<ReserveFile>) -> 
 
 impl Control {
     /// The first events of a ledger, and those of a new signing key.
-    pub(super) async fn found(&self, lost_keys: Vec<String>) -> Result<(), StartError> {
+    pub(super) async fn found(
+        &self,
+        stops: StopMode,
+        lost_keys: Vec<String>,
+    ) -> Result<(), StartError> {
         match &self.state().installation {
             None => {
-                let command = Command::Found { issuer: self.0.issuer.clone(), stops: None };
+                let command = Command::Found { issuer: self.0.issuer.clone(), stops: Some(stops) };
                 self.execute(command).await.map_err(|error| StartError::Found(Box::new(error)))?;
             }
             Some(known) if known.issuer != self.0.issuer => {

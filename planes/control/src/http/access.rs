@@ -42,6 +42,6 @@ async fn changed(control: &Control, command: Command, vendor: String) -> Reply {
     let Some(id) = found else {
         return Err(Refused::from(Refusal::Unknown { kind: "vendor", name: vendor }));
     };
-    let access = state.access(id).into();
+    let access = state.access(id, control.clock().now()).into();
     Ok(json(StatusCode::OK, &VendorAccessAnswer { vendor, access, ledger_size, gates_behind }))
 }

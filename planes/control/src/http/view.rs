@@ -14,11 +14,12 @@ use portcullis_domain::target::Target;
 use crate::control::Control;
 
 pub fn resource(control: &Control, state: &State, name: &str, resource: &Resource) -> ResourceView {
-    let status = StatusView { source: source::of(control, state, resource), ..status(state, name, resource) };
+    let now = control.clock().now();
+    let status = StatusView { source: source::of(control, state, resource), ..status(state, name, resource, now) };
     ResourceView::new(name, resource, status)
 }
 
-fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
+fn status(state: &State, name: &str, resource: &Resource, now: Timestamp) -> StatusView {
     let targets = closing(state, name, resource);
     let severances: Vec<uuid::Uuid> = state
         .severances
@@ -31,7 +32,7 @@ fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
     StatusView {
         severed: !severances.is_empty(),
         severances,
-        access: access(state, name, resource),
+        access: access(state, name, resource, now),
         epoch: has_epoch.then(|| state.epoch(resource.id)),
         term: term(resource),
         keys: keys(state, resource),
@@ -41,14 +42,14 @@ fn status(state: &State, name: &str, resource: &Resource) -> StatusView {
 }
 
 /// What the vendor that it belongs to may have.
-fn access(state: &State, name: &str, resource: &Resource) -> Option<AccessView> {
+fn access(state: &State, name: &str, resource: &Resource, now: Timestamp) -> Option<AccessView> {
     let vendor = match resource.declaration.spec {
         Spec::Vendor(_) => Some(VendorId(resource.id)),
         Spec::Integration(_) => state.vendor_of_integration(name).map(|vendor| VendorId(vendor.id)),
         Spec::Client(_) => state.standing(name).map(|standing| standing.vendor_id()),
         _ => None,
     };
-    vendor.map(|vendor| state.access(vendor).into())
+    vendor.map(|vendor| state.access(vendor, now).into())
 }
 
 /// The targets whose severance closes every path of the resource.

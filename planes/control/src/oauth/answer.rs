@@ -28,6 +28,8 @@ pub(super) struct Failure {
     pub description: String,
     pub hint: Option<String>,
     pub reasons: Vec<Reason>,
+    /// What the decision log keeps where the client is told less.
+    recorded: Option<Reason>,
     headers: Vec<(&'static str, String)>,
     about: Option<RelayAbout>,
 }
@@ -91,6 +93,7 @@ impl Failure {
             description: description.into(),
             hint: None,
             reasons: Vec::new(),
+            recorded: None,
             headers: Vec::new(),
             about: None,
         }
@@ -103,7 +106,7 @@ impl Failure {
 
     /// The one reason that the decision log keeps.
     fn reason(&self) -> Reason {
-        let known = self.reasons.first().copied();
+        let known = self.recorded.or_else(|| self.reasons.first().copied());
         known.unwrap_or(if self.error == "invalid_client" {
             Reason::ClientAuthentication
         } else {
@@ -178,6 +181,10 @@ impl Failure {
         Self { reasons, ..self }
     }
 
+    pub(super) fn recorded(self, recorded: Option<Reason>) -> Self {
+        Self { recorded, ..self }
+    }
+
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -197,7 +204,7 @@ impl Failure {
 impl From<Failure> for Answer {
     fn from(failure: Failure) -> Self {
         let reason = failure.reason();
-        let Failure { status, error, description, hint, reasons, headers, about } = failure;
+        let Failure { status, error, description, hint, reasons, headers, about, recorded: _ } = failure;
         let mut body = json!({ "error": error, "error_description": plain(&description) });
         if let Value::Object(members) = &mut body {
             if let Some(hint) = hint {

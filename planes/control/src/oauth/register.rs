@@ -190,7 +190,7 @@ fn refused(refusal: &Refusal, now: Timestamp) -> Failure {
         Refusal::Key(_) => explained(Failure::invalid_request("")),
         Refusal::Enrolment(EnrolmentRefusal::Reused) => reused(),
         Refusal::Enrolment(_) => not_open(),
-        Refusal::AccessHeld { .. } => standing::refusal(vec![Reason::VendorHeld]),
+        Refusal::AccessHeld { access, .. } => standing::less(access),
         other => {
             tracing::error!(error = %other, "a client's key was refused for no reason of the client's");
             Failure::server_error()

@@ -2,7 +2,7 @@
 //! contract and grant are in force.
 
 use jiff::Timestamp;
-use portcullis_domain::access::Access;
+use portcullis_domain::access::{Access, AccessReason, VendorAccess};
 use portcullis_domain::moment::{MomentError, zone};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::state::Standing;
@@ -69,7 +69,8 @@ fn judged(
     let standing = &caller.standing;
     let named = |network| session_id(standing.client_id(), &caller.key.to_string(), ja4_context, network);
     let mut reasons = severed(exchange, standing, [named(&network), named(&prefix)]);
-    reasons.extend(held(exchange, standing));
+    let access = exchange.state.access(standing.vendor_id(), exchange.now);
+    reasons.extend(withheld(&access).map(|reason| reason.told().0));
     let keys = [Some(caller.key), confirmation.jkt, confirmation.x5t_s256];
     let refused = |key: Thumbprint| exchange.state.refused_keys.contains_key(&key.to_string());
     if keys.into_iter().flatten().any(refused) {
@@ -96,7 +97,18 @@ fn judged(
         let ends = ends.min(caller.term.until);
         return Ok(Permit { ends_at: ends.as_second(), context: context_of(ja4_context, &network) });
     }
-    Err(Box::new(refusal(reasons)))
+    reasons.dedup();
+    let first = reasons.first().copied();
+    let failure = refusal(reasons);
+    // Where nothing is severed, what the vendor lacks is told in words.
+    let mut withheld = withheld(&access);
+    let lack = withheld.find(|reason| Some(reason.told().0) == first);
+    let Some(lack) = lack else { return Err(Box::new(failure)) };
+    let failure = failure.recorded(lack.stop());
+    Err(Box::new(match lack.told().1 {
+        Some(sentence) => failure.hint(sentence),
+        None => failure,
+    }))
 }
 
 /// The refusal of a client that is known, for these reasons.
@@ -112,13 +124,21 @@ pub(super) fn refusal(reasons: Vec<Reason>) -> Failure {
     failure.hint(first.how()).reasons(reasons)
 }
 
-/// What its vendor may not have now: tokens, among other things.
-fn held(exchange: &Exchange<'_>, standing: &Standing<'_>) -> Option<Reason> {
-    match exchange.state.access(standing.vendor_id()).level {
-        Access::Clear | Access::Limited => None,
-        Access::Held => Some(Reason::VendorHeld),
-        Access::Blocked => Some(Reason::VendorBlocked),
+/// The refusal of a client whose vendor has less than a token needs: stops that it may know of with their sentences.
+pub(super) fn less(access: &VendorAccess) -> Failure {
+    let reasons: Vec<&AccessReason> = withheld(access).collect();
+    let told: Vec<Reason> = reasons.iter().map(|reason| reason.told().0).collect();
+    let detail = reasons.iter().find_map(|reason| reason.told().1);
+    let recorded = reasons.first().map(|reason| reason.stop().unwrap_or_else(|| reason.told().0));
+    let failure = refusal(told).recorded(recorded);
+    match detail {
+        Some(detail) => failure.hint(detail),
+        None => failure,
     }
+}
+
+fn withheld(access: &VendorAccess) -> impl Iterator<Item = &AccessReason> {
+    access.reasons.iter().filter(|reason| reason.level >= Access::Held)
 }
 
 fn severed(exchange: &Exchange<'_>, standing: &Standing<'_>, sessions: [String; 2]) -> Vec<Reason> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use portcullis_assurance::stops::StopMode;
 use portcullis_control::keys::MemoryRing;
 use portcullis_control::{Control, Executed, GateLink, Options, StartError};
 use portcullis_domain::command::{Command, Prepared};
@@ -40,6 +41,8 @@ pub struct World {
     pub ledger_dir: PathBuf,
     pub reserve_slots: usize,
     pub key_ring: Arc<MemoryRing>,
+    /// What the first process founds with.
+    pub stops: StopMode,
     now_us: Arc<AtomicI64>,
 }
 
@@ -57,6 +60,7 @@ impl World {
             directory,
             reserve_slots: 8,
             key_ring: Arc::new(MemoryRing::with(&SigningKey::generate(Algorithm::EdDSA).unwrap())),
+            stops: StopMode::Observe,
             now_us: Arc::new(AtomicI64::new(1_795_000_000_000_000)),
         }
     }
@@ -114,6 +118,7 @@ impl World {
             series_max: None,
             key_ring: self.key_ring.clone(),
             signing_plan: PLAN,
+            stops: self.stops,
             lost_keys: Vec::new(),
         })
         .await?;

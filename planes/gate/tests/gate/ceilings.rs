@@ -55,7 +55,7 @@ async fn ceil(world: &World, ceilings: CeilingFacts) {
 }
 
 async fn allow(world: &World, access: Access) {
-    world.publish(|facts| facts.vendors[0].access = access).await;
+    world.publish(|facts| facts.vendors[0].access = vec![AccessFrom::always(access)]).await;
 }
 
 fn forwarded(world: &World) -> u64 {
@@ -246,7 +246,7 @@ async fn a_vendor_that_is_held_begins_nothing_and_one_that_is_blocked_goes_on_wi
         let began = world.clock.wall();
         world
             .publish(|facts| {
-                facts.vendors[0].access = Access::Blocked;
+                facts.vendors[0].access = vec![AccessFrom::always(Access::Blocked)];
                 facts.vendors[0].epoch = 2;
             })
             .await;

@@ -10,6 +10,7 @@ mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{fault, references};
@@ -39,7 +40,7 @@ pub enum Keyless {
     Refused,
 }
 
-pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless) -> Vec<Fault> {
+pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless, now: Timestamp) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut after: After<'_> = state
         .resources
@@ -55,7 +56,7 @@ pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless) -> Vec<Fa
         after.insert(key, &declaration.spec);
     }
     for prepared in resources {
-        check_one(state, &after, prepared, keyless, &mut faults);
+        check_one(state, &after, prepared, (keyless, now), &mut faults);
     }
     together::check_keys(state, resources, &mut faults);
     together::check_paths(&after, resources, &mut faults);
@@ -68,7 +69,7 @@ fn check_one(
     state: &State,
     after: &After<'_>,
     prepared: &Prepared,
-    keyless: Keyless,
+    (keyless, now): (Keyless, Timestamp),
     faults: &mut Vec<Fault>,
 ) {
     let declaration = &prepared.declaration;
@@ -117,7 +118,7 @@ fn check_one(
             let mapped = after.values().any(|other| crate::state::issuers::maps(other, &declaration.name));
             let keyless = if mapped { Keyless::Allowed } else { keyless };
             client::check(state, spec, prepared, keyless, faults);
-            client::check_may_come(state, after, declaration, spec, faults);
+            client::check_may_come(state, after, (declaration, spec), now, faults);
         }
         Spec::Issuer(spec) => issuers::check_issuer(state, after, declaration, spec, faults),
         Spec::TrustDomain(spec) => issuers::check_trust_domain(after, declaration, spec, faults),

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portcullis_decision_log::Options as LogOptions;
-use portcullis_domain::access::Access;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{RouteId, UpstreamId};
 use portcullis_domain::spec::{Impact, Limits, RateLimit, UnboundTokens, UpstreamProtocol};
@@ -365,7 +364,7 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
         name: name.clone(),
         epoch: 1,
         records_max: 50_000,
-        access: Access::Clear,
+        access: Vec::new(),
         risk: None,
     });
     let plenty = RateLimit { per_second: 1_000_000, burst: 1_000_000 };

@@ -1,5 +1,7 @@
 //! What must hold for a client.
 
+use jiff::Timestamp;
+
 use super::{After, Keyless};
 use crate::access::Access;
 use crate::command::{Fault, Prepared};
@@ -96,8 +98,8 @@ pub fn check(
 pub fn check_may_come(
     state: &State,
     after: &After<'_>,
-    declaration: &Declaration,
-    spec: &ClientSpec,
+    (declaration, spec): (&Declaration, &ClientSpec),
+    now: Timestamp,
     faults: &mut Vec<Fault>,
 ) {
     if state.resource(Kind::Client, &declaration.name).is_some() {
@@ -110,11 +112,19 @@ pub fn check_may_come(
     let Some(Spec::Contract(contract)) = after.get(&(Kind::Contract, integration.contract.as_str())) else {
         return;
     };
-    let Some(vendor) = state.resource(Kind::Vendor, &contract.vendor) else { return };
-    let level = state.access(VendorId(vendor.id)).level;
-    if level >= Access::Held {
-        let message = format!("vendor `{}` is {}, and gets no new clients", contract.vendor, level.as_str());
-        let hint = format!("`portcullis describe vendor {}` says why", contract.vendor);
-        faults.push(fault(declaration, "/spec/integration", message, Some(&hint)));
-    }
+    let access = match state.resource(Kind::Vendor, &contract.vendor) {
+        Some(vendor) => Some(state.access(VendorId(vendor.id), now)),
+        None => {
+            let policies = after.values().filter_map(|spec| match spec {
+                Spec::Policy(policy) => Some(&**policy),
+                _ => None,
+            });
+            state.newcomer_access(&contract.vendor, &policies.collect::<Vec<_>>())
+        }
+    };
+    let Some(access) = access.filter(|access| access.level >= Access::Held) else { return };
+    let (vendor, level, why) = (&contract.vendor, access.level.as_str(), access.why());
+    let message = format!("vendor `{vendor}` is {level}, and gets no new clients: {why}");
+    let hint = format!("`portcullis describe vendor {vendor}` says what it needs");
+    faults.push(fault(declaration, "/spec/integration", message, Some(&hint)));
 }
