@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::up::{Arguments as UpArguments, Installation};
+use crate::up::{Arguments as UpArguments, Installation, Stops};
 use cast::Cast;
 use stage::Stage;
 
@@ -50,6 +50,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         listen_control: Some(loopback),
         public_url: None,
         cores: None,
+        stops: Stops::Observe,
         master_key_file: None,
         files: Vec::new(),
     };

@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_api::apply::{ApplyReport, ManifestText};
 use portcullis_api::reload::ReloadAnswer;
+use portcullis_assurance::stops::StopMode;
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
 use portcullis_control::process::MetricsAccess;
@@ -78,9 +79,31 @@ pub struct Arguments {
     /// File of the master key, which seals all other keys; without it, `PORTCULLIS_MASTER_KEY` or the folder's own
     #[arg(long, env = "PORTCULLIS_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
+    /// What hard stops do where no policy says so; of the first start, and kept from then on
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    pub stops: Stops,
     /// Manifests to apply when it is up
     #[arg(short = 'f', long = "file", value_name = "MANIFEST")]
     pub files: Vec<PathBuf>,
+}
+
+/// What the first start founds the installation with.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
+pub enum Stops {
+    /// Vendors that aren't admitted get nothing
+    #[default]
+    Enforce,
+    /// What enforcing would refuse is recorded, and passes
+    Observe,
+}
+
+impl From<Stops> for StopMode {
+    fn from(stops: Stops) -> Self {
+        match stops {
+            Stops::Enforce => Self::Enforce,
+            Stops::Observe => Self::Observe,
+        }
+    }
 }
 
 /// A running installation.
@@ -109,7 +132,7 @@ impl Installation {
         let hosts = hosts(&settings)?;
         let days = settings.keys.certificate_days;
         let keys = Keys::open(directory.join("keys"), vault, &hosts, days, clock.now())?;
-        let (control, store) = start_control(&directory, &settings, &keys, &clock).await?;
+        let (control, store) = start_control(arguments, &directory, &settings, &keys, &clock).await?;
         record_restored(&control, &directory).await?;
         let admin_token = ensure_admin(&control, &directory).await?;
         let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
@@ -450,6 +473,7 @@ fn hosts(settings: &Settings) -> Result<Vec<String>> {
 }
 
 async fn start_control(
+    arguments: &Arguments,
     directory: &DataDirectory,
     settings: &Settings,
     keys: &Keys,
@@ -478,6 +502,7 @@ async fn start_control(
         series_max: Some(settings.metrics.series_max),
         key_ring: Arc::new(keys.signing()?),
         signing_plan: settings.keys.signing_plan()?,
+        stops: arguments.stops.into(),
         lost_keys: keys.lost()?,
     };
     let control = Control::start(options).await?;

@@ -40,7 +40,7 @@ impl World {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["up", "--dir", "portcullis-data", "--cores", "1"])
+            .args(["up", "--dir", "portcullis-data", "--cores", "1", "--stops", "observe"])
             .args(["--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0"])
             .current_dir(folder.path())
             .env_remove("PORTCULLIS_DIR")

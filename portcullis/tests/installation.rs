@@ -38,6 +38,8 @@ mod segments;
 mod service;
 #[path = "installation/start.rs"]
 mod start;
+#[path = "installation/stops.rs"]
+mod stops;
 #[path = "installation/support.rs"]
 mod support;
 #[path = "installation/upstreams.rs"]

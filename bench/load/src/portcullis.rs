@@ -252,7 +252,7 @@ impl Portcullis {
 /// Starts the binary on `directory`, and waits until it is ready.
 fn launch(folder: &Folder, binary: &Path, cores: Cores, directory: &Path) -> Result<(Running, Issuer)> {
     let mut command = Command::new(binary);
-    command.args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--cores", "1"]);
+    command.args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--stops", "observe", "--cores", "1"]);
     command.arg("--dir").arg(directory);
     let mut running = Running::start(command, cores.proxy, folder.path().join("portcullis.log"))?;
     let endpoints: Value = running.wait_for(|running| {

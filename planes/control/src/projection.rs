@@ -84,12 +84,7 @@ pub fn expiry_seconds(expires_at: Timestamp) -> i64 {
     expires_at.as_second().saturating_add(i64::from(expires_at.subsec_nanosecond() > 0))
 }
 
-fn vendor(
-    state: &State,
-    name: &str,
-    resource: &Resource,
-    access: Vec<AccessFrom>,
-) -> Option<VendorFacts> {
+fn vendor(state: &State, name: &str, resource: &Resource, access: Vec<AccessFrom>) -> Option<VendorFacts> {
     let Spec::Vendor(spec) = &resource.declaration.spec else { return None };
     Some(VendorFacts {
         id: VendorId(resource.id),

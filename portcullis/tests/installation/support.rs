@@ -73,7 +73,16 @@ impl Installation {
         let log = directory.with_extension("log");
         let before = std::fs::read(&endpoints).ok();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--dir"])
+            .args([
+                "up",
+                "--listen-gate",
+                "127.0.0.1:0",
+                "--listen-control",
+                "127.0.0.1:0",
+                "--stops",
+                "observe",
+                "--dir",
+            ])
             .arg(directory)
             .args(more)
             .envs(environment.iter().copied())
@@ -103,7 +112,16 @@ impl Installation {
     pub fn kill_while_it_starts(directory: &Path, after: Duration) {
         let log = std::fs::File::create(directory.with_extension("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["up", "--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--dir"])
+            .args([
+                "up",
+                "--listen-gate",
+                "127.0.0.1:0",
+                "--listen-control",
+                "127.0.0.1:0",
+                "--stops",
+                "observe",
+                "--dir",
+            ])
             .arg(directory)
             .stdout(Stdio::null())
             .stderr(log)

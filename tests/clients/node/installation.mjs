@@ -37,7 +37,7 @@ class Installation {
 
   /** Waits for the lines that `up` prints when it is ready; endpoints.json is there before them. */
   async start(more) {
-    const flags = ['up', '--dir', this.data, '--listen-control', '127.0.0.1:0', ...more]
+    const flags = ['up', '--dir', this.data, '--listen-control', '127.0.0.1:0', '--stops', 'observe', ...more]
     this.process = spawn(this.binary, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
     this.exited = once(this.process, 'exit')
     const late = AbortSignal.timeout(START_MS_MAX)

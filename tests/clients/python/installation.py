@@ -26,7 +26,7 @@ class Installation:
     def __enter__(self):
         threading.Thread(target=self.upstream.serve_forever, daemon=True).start()
         manifests = self.file("manifests.yaml", _manifests(self.upstream.server_port))
-        listen = ["--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0"]
+        listen = ["--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--stops", "observe"]
         log = open(self.folder / "stderr.log", "wb")
         self.process = subprocess.Popen(
             [self.binary, "up", "--dir", self.data, *listen, "-f", manifests],

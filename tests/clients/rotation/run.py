@@ -69,7 +69,7 @@ class Run:
         return not self.faults
 
     def start(self):
-        listen = ["--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0"]
+        listen = ["--listen-gate", "127.0.0.1:0", "--listen-control", "127.0.0.1:0", "--stops", "observe"]
         log = open(self.folder / "stderr.log", "wb")
         command = [self.binary, "up", "--dir", self.data, *listen, "-f", self.manifests]
         self.process = subprocess.Popen(

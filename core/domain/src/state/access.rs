@@ -109,7 +109,8 @@ impl State {
             VendorAccess::of(vec![AccessReason {
                 level: Access::Blocked,
                 code: Reason::StopAdmission.code().to_owned(),
-                sentence: "the vendor isn't admitted; admit it first, and declare its clients then".to_owned(),
+                sentence: "the vendor isn't admitted; admit it first, and declare its clients then"
+                    .to_owned(),
             }])
         })
     }

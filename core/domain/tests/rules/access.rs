@@ -8,7 +8,14 @@ use portcullis_domain::ids::VendorId;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 
-use crate::case::{Case, apply, client, given};
+use portcullis_assurance::stops::{Stop, StopMode};
+use portcullis_domain::command::NewClient;
+use portcullis_domain::spec::Spec;
+use serde_json::json;
+
+use crate::case::{
+    Case, acme, apply, client, contract, empty, given, integration, operator, prepared, route, upstream, vendor,
+};
 
 fn hold(case: &Case, level: Access, reason: &str) -> Command {
     Command::HoldVendor { vendor: "acme".into(), level, by: case.operator("ann"), reason: reason.into() }
@@ -18,14 +25,14 @@ fn release(case: &Case) -> Command {
     Command::ReleaseVendor { vendor: "acme".into(), by: case.operator("bob"), reason: String::new() }
 }
 
-fn vendor(case: &Case) -> VendorId {
+fn vendor_id(case: &Case) -> VendorId {
     VendorId(case.state.resource(Kind::Vendor, "acme").unwrap().id)
 }
 
 #[test]
 fn the_newest_word_counts_and_a_release_takes_it_back() {
     let mut case = given();
-    let acme = vendor(&case);
+    let acme = vendor_id(&case);
     assert_eq!(case.state.access(acme, case.now).level, Access::Clear);
     let steps = [
         (Access::Limited, "no tested exit", None),
@@ -113,7 +120,7 @@ fn a_vendor_that_is_held_gets_no_clients_and_keeps_those_that_it_has() {
 #[test]
 fn a_deleted_vendor_leaves_no_hold_behind() {
     let case = given();
-    let acme = vendor(&case);
+    let acme = vendor_id(&case);
     let command = hold(&case, Access::Limited, "why");
     let mut case = case.after(command);
     for (kind, name) in [
@@ -127,4 +134,62 @@ fn a_deleted_vendor_leaves_no_hold_behind() {
     }
     assert!(case.state.vendor_holds.is_empty());
     assert_eq!(case.state.access(acme, case.now).level, Access::Clear);
+}
+
+/// What an installation that enforces says of vendors that nobody has admitted.
+fn founded(stops: Option<StopMode>) -> Case {
+    empty()
+        .after(Command::Found { issuer: "https://gate.example".into(), stops })
+        .after(operator("ann"))
+        .after(operator("bob"))
+}
+
+#[test]
+fn a_ledger_without_a_word_on_stops_cuts_nobody_and_one_that_enforces_lets_only_admitted_vendors_grow() {
+    let papers = || vec![integration(json!({})), route(json!({})), upstream(json!({})), contract(json!({})), vendor(json!({}))];
+    for stops in [None, Some(StopMode::Observe)] {
+        let case = founded(stops).after(apply(&acme()));
+        let acme = vendor_id(&case);
+        assert_eq!(case.state.access(acme, case.now).level, Access::Clear);
+        let shown = case.state.stops_at(acme, case.now);
+        assert!(shown.iter().any(|held| held.stop == Stop::Admission && held.mode == StopMode::Observe));
+    }
+    let case = founded(Some(StopMode::Enforce));
+    // A vendor with its machine at once: it is not admitted yet.
+    let Err(Refusal::Invalid(faults)) = case.when(apply(&acme())) else { panic!("it was taken") };
+    assert!(faults.iter().all(|fault| fault.message.contains("isn't admitted")), "{faults:?}");
+    assert_eq!(faults.len(), 2);
+    // Unless a policy of the same batch says otherwise.
+    let policy = json!({ "stops": { "default": "observe" } });
+    let easy = prepared("Policy", "easy", policy, json!({}), &[]);
+    assert!(case.when(apply(&[acme(), vec![easy]].concat())).is_ok());
+    let mut case = case.after(apply(&papers()));
+    let acme = vendor_id(&case);
+    let access = case.state.access(acme, case.now);
+    assert_eq!((access.level, &*access.reasons[0].code), (Access::Blocked, "stop_admission"));
+    let Err(Refusal::Invalid(faults)) = case.when(apply(&[client("robot", &["key-1"])])) else {
+        panic!("it was taken")
+    };
+    assert!(faults[0].message.contains("not approved yet: `entity_check`"), "{}", faults[0].message);
+    let open = |case: &Case| Command::OpenEnrolment {
+        name: "robot".into(),
+        new: match client("robot", &[]).declaration.spec {
+            Spec::Client(mut spec) => {
+                spec.jwks = None;
+                Some(Box::new(NewClient { spec, labels: Default::default() }))
+            }
+            _ => None,
+        },
+        code_sha256: "digest".into(),
+        expires_at: case.now + SignedDuration::from_hours(1),
+        by: case.operator("ann"),
+    };
+    assert!(case.when(open(&case)).is_err());
+    for (stop, mode) in [("admission", "off"), ("clause", "observe")] {
+        let one = prepared("Policy", stop, json!({ "vendors": ["acme"], "stops": { stop: mode } }), json!({}), &[]);
+        case = case.after(apply(&[one]));
+    }
+    assert_eq!(case.state.access(acme, case.now).level, Access::Clear);
+    assert!(case.when(open(&case)).is_ok());
+    assert!(case.when(apply(&[client("robot", &["key-1"])])).is_ok());
 }

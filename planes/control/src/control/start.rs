@@ -74,11 +74,7 @@ pub(super) async fn fold(store: &dyn EventStore, reserve: &Arc<ReserveFile>) -> 
 
 impl Control {
     /// The first events of a ledger, and those of a new signing key.
-    pub(super) async fn found(
-        &self,
-        stops: StopMode,
-        lost_keys: Vec<String>,
-    ) -> Result<(), StartError> {
+    pub(super) async fn found(&self, stops: StopMode, lost_keys: Vec<String>) -> Result<(), StartError> {
         match &self.state().installation {
             None => {
                 let command = Command::Found { issuer: self.0.issuer.clone(), stops: Some(stops) };

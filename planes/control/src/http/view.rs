@@ -15,7 +15,8 @@ use crate::control::Control;
 
 pub fn resource(control: &Control, state: &State, name: &str, resource: &Resource) -> ResourceView {
     let now = control.clock().now();
-    let status = StatusView { source: source::of(control, state, resource), ..status(state, name, resource, now) };
+    let status =
+        StatusView { source: source::of(control, state, resource), ..status(state, name, resource, now) };
     ResourceView::new(name, resource, status)
 }
 

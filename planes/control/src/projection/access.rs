@@ -67,8 +67,9 @@ impl AccessLines {
             return known.line.clone();
         }
         let known = papers.known(name, vendor);
-        let stretches =
-            known.map(|known| outlook(&known.known(), now, plus(now, days(HORIZON_DAYS)))).unwrap_or_default();
+        let stretches = known
+            .map(|known| outlook(&known.known(), now, plus(now, days(HORIZON_DAYS))))
+            .unwrap_or_default();
         let line = line_of(&stretches);
         lock().insert(id, Kept { inputs, day, line: line.clone() });
         line

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use portcullis_domain::access::Access;
 use portcullis_domain::decision::{Ending, Verdict};
 use portcullis_domain::reason::Reason;
+use portcullis_policy::access::AccessFrom;
 use portcullis_policy::ceilings::CeilingFacts;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::policies::PolicyFacts;

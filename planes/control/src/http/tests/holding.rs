@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use portcullis_domain::access::Access;
 use portcullis_domain::spec::Kind;
+use portcullis_policy::access::AccessLine;
 use portcullis_risk::Grade;
 use serde_json::json;
 
@@ -17,7 +18,7 @@ fn client(name: &str) -> String {
 async fn a_vendor_is_held_shown_and_released() {
     let world = World::with_integration().await;
     world.apply(&client("robot")).await.expect(StatusCode::OK);
-    let told = || world.control.snapshot_facts().vendors[0].access;
+    let told = || AccessLine::of(&world.control.snapshot_facts().vendors[0].access).level(0);
     let path = "/v1/resources/vendor/acme";
     let shown = world.get(path).await.expect(StatusCode::OK)["status"]["access"].clone();
     assert_eq!((shown, told()), (json!({ "level": "clear" }), Access::Clear));

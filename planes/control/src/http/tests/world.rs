@@ -79,6 +79,7 @@ impl World {
             public_origins: vec!["https://gate.example".into()],
             series_max: None,
             key_ring: Arc::new(MemoryRing::default()),
+            stops: portcullis_assurance::stops::StopMode::Observe,
             lost_keys: Vec::new(),
             signing_plan: SigningPlan {
                 life: jiff::SignedDuration::from_hours(720),
