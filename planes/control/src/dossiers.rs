@@ -36,7 +36,7 @@ pub fn lines(state: &State, now: Timestamp) -> Vec<VendorLine> {
 fn line(state: &State, name: &str, vendor: VendorId, now: Timestamp) -> Option<VendorLine> {
     let known = state.known(vendor)?;
     let held = stops::at(&known.known(), now);
-    let by_hand = state.access(vendor);
+    let by_hand = state.held_by_hand(vendor);
     let access = stops::access(&held).max(by_hand.level);
     let enforced = held.iter().find(|held| held.mode == StopMode::Enforce && held.access == access);
     let said = by_hand.reasons.first().filter(|reason| reason.level == access);
@@ -86,7 +86,7 @@ pub fn view(state: &State, name: &str, now: Timestamp) -> Option<DossierView> {
     let known = state.known(vendor)?;
     let held = stops::at(&known.known(), now);
     let warnings = stops::warnings(&known.known(), now);
-    let by_hand = state.access(vendor);
+    let by_hand = state.held_by_hand(vendor);
     let dossier = &*known.dossier;
     let who = |by: Option<OperatorId>| by.map(|by| operator_name(state, by));
     Some(DossierView {

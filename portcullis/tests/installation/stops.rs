@@ -1,7 +1,9 @@
 //! Each hard stop through a real gate: what is said on paper holds there within a second, and what the clock says also while
 //! control is gone.
 
+#[path = "stops/facts.rs"]
 mod facts;
+#[path = "stops/world.rs"]
 mod world;
 
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use portcullis_assurance::change::Change;
 use portcullis_assurance::contract::ClauseKind;
 use portcullis_assurance::entity::{EntityStanding, LeiStatus};
 use portcullis_assurance::evidence::Opinion;
-use portcullis_assurance::stops::{Stop, StopMode};
+use portcullis_assurance::stops::Stop;
 use portcullis_domain::access::Access;
 use portcullis_domain::decision::Verdict;
 use portcullis_domain::reason::Reason;
@@ -209,7 +211,8 @@ impl Left {
             }
             Self::Untold(told) => {
                 let words = answer.detail.to_lowercase();
-                let silent = !["sanction", "list", "match", "sign", "officer"].iter().any(|word| words.contains(word));
+                let silent =
+                    !["sanction", "list", "match", "sign", "officer"].iter().any(|word| words.contains(word));
                 answer.status == 403 && reason == told.code() && silent
             }
             Self::Tenth => answer.status == 200 && answer.records == ALL / 10,
@@ -221,10 +224,10 @@ fn is_whole(answer: &world::Answer) -> bool {
     answer.status == 200 && answer.records == ALL
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn each_stop_acts_at_the_gate_within_a_second_and_is_taken_back() {
     let noon: Timestamp = NOON.parse().unwrap();
-    let later = noon + hours(0) + Duration::from_secs(30);
+    let later = noon + Duration::from_secs(30);
     let count = rows(later).len();
     let mut stops = std::collections::BTreeSet::new();
     for place in 0..count {
@@ -273,7 +276,7 @@ async fn ends_as(stream: &mut reqwest::Response, level: Access, began: Instant) 
     loop {
         let chunk = tokio::time::timeout(WITHIN, stream.chunk()).await.expect("an end in time");
         match chunk {
-            Ok(Some(_)) => assert!(began.elapsed() < 2 * WITHIN, "it goes on"),
+            Ok(Some(_)) => assert!(began.elapsed() < WITHIN * 2, "it goes on"),
             Ok(None) => panic!("it came to a regular end"),
             Err(_) => return,
         }
@@ -290,7 +293,7 @@ async fn recorded(world: &World, answer: &world::Answer, stop: Stop, level: Acce
         if let Some(view) = found.await.unwrap() {
             break view;
         }
-        assert!(began.elapsed() < 20 * WITHIN, "the decision is nowhere");
+        assert!(began.elapsed() < WITHIN * 20, "the decision is nowhere");
     };
     assert_eq!(view.record.reason, Reason::of_stop(stop));
     let verdict = if level == Access::Limited { Verdict::Limit } else { Verdict::Deny };
@@ -298,15 +301,13 @@ async fn recorded(world: &World, answer: &world::Answer, stop: Stop, level: Acce
 }
 
 /// What nobody has to do anything about: the clock alone, and nobody to be asked.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn what_ends_by_itself_ends_at_the_gate_also_while_control_is_gone() {
     use Act::{Confirm, Contract, Jump, Say};
     let noon: Timestamp = NOON.parse().unwrap();
     let soon = noon + Duration::from_secs(60);
     let microsecond = Duration::from_micros(1);
-    let ends = |zone: &str, last: &str| {
-        Contract(json!({ "ends": last, "time_zone": zone }))
-    };
+    let ends = |zone: &str, last: &str| Contract(json!({ "ends": last, "time_zone": zone }));
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let contract = Left::Told("no contract is in force");
     // When it begins, what is given, whether that leaves all, the last moment and the first one without, what is left then.
@@ -394,7 +395,8 @@ async fn what_ends_by_itself_ends_at_the_gate_also_while_control_is_gone() {
         act(&world, vec![Jump(end)]).await;
         let (answer, _) = world.until(stop.name(), |answer| left.shows(stop, answer)).await;
         let took = began.elapsed();
-        let level = if stop == Stop::Clause || stop == Stop::UndeclaredData { Access::Held } else { Access::Blocked };
+        let level =
+            if stop == Stop::Clause || stop == Stop::UndeclaredData { Access::Held } else { Access::Blocked };
         ends_as(&mut stream, level, began).await;
         eprintln!(
             "stop {:2} {:25} {} after {:4} ms, alone: {}",

@@ -24,13 +24,20 @@ impl State {
     /// A severance is apart from it.
     #[must_use]
     pub fn access(&self, vendor: VendorId, now: Timestamp) -> VendorAccess {
+        let held = self.held_by_hand(vendor).reasons;
+        let stops = self.stops_at(vendor, now).into_iter().filter(|held| held.mode == StopMode::Enforce);
+        VendorAccess::of(held.into_iter().chain(stops.filter_map(|held| stopped(&held))).collect())
+    }
+
+    /// What an operator has said of a vendor, whatever its stops are.
+    #[must_use]
+    pub fn held_by_hand(&self, vendor: VendorId) -> VendorAccess {
         let held = self.vendor_holds.get(&vendor).map(|hold| AccessReason {
             level: hold.level,
             code: MANUAL_HOLD.to_owned(),
             sentence: hold.reason.clone(),
         });
-        let stops = self.stops_at(vendor, now).into_iter().filter(|held| held.mode == StopMode::Enforce);
-        VendorAccess::of(held.into_iter().chain(stops.filter_map(|held| stopped(&held))).collect())
+        VendorAccess::of(held.into_iter().collect())
     }
 
     /// The hard stops that hold for a vendor, the worst first, and those that are only observed behind them.

@@ -14,7 +14,8 @@ use portcullis_domain::spec::Spec;
 use serde_json::json;
 
 use crate::case::{
-    Case, acme, apply, client, contract, empty, given, integration, operator, prepared, route, upstream, vendor,
+    Case, acme, apply, client, contract, empty, given, integration, operator, prepared, route, upstream,
+    vendor,
 };
 
 fn hold(case: &Case, level: Access, reason: &str) -> Command {
@@ -146,7 +147,15 @@ fn founded(stops: Option<StopMode>) -> Case {
 
 #[test]
 fn a_ledger_without_a_word_on_stops_cuts_nobody_and_one_that_enforces_lets_only_admitted_vendors_grow() {
-    let papers = || vec![integration(json!({})), route(json!({})), upstream(json!({})), contract(json!({})), vendor(json!({}))];
+    let papers = || {
+        vec![
+            integration(json!({})),
+            route(json!({})),
+            upstream(json!({})),
+            contract(json!({})),
+            vendor(json!({})),
+        ]
+    };
     for stops in [None, Some(StopMode::Observe)] {
         let case = founded(stops).after(apply(&acme()));
         let acme = vendor_id(&case);
@@ -186,7 +195,8 @@ fn a_ledger_without_a_word_on_stops_cuts_nobody_and_one_that_enforces_lets_only_
     };
     assert!(case.when(open(&case)).is_err());
     for (stop, mode) in [("admission", "off"), ("clause", "observe")] {
-        let one = prepared("Policy", stop, json!({ "vendors": ["acme"], "stops": { stop: mode } }), json!({}), &[]);
+        let one =
+            prepared("Policy", stop, json!({ "vendors": ["acme"], "stops": { stop: mode } }), json!({}), &[]);
         case = case.after(apply(&[one]));
     }
     assert_eq!(case.state.access(acme, case.now).level, Access::Clear);

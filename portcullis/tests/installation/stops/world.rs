@@ -16,9 +16,8 @@ use portcullis_control::link::GateLink;
 use portcullis_decision_log::Options as LogOptions;
 use portcullis_domain::command::{Command, Prepared};
 use portcullis_domain::event::{KeyForm, RegisteredKey};
-use portcullis_domain::ids::{OperatorId, VendorId};
+use portcullis_domain::ids::OperatorId;
 use portcullis_domain::personal::Personal;
-use portcullis_domain::spec::Kind;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::link::ControlLink;
 use portcullis_gate::{Gate, GateOptions, GateSettings, TlsMaterial};
@@ -187,8 +186,12 @@ impl World {
         self.apply(vec![
             prepared("Vendor", VENDOR, json!({ "legal_name": "Acme Ltd", "tier_raised": "one" })),
             self.contract(contract),
-            prepared("Integration", "feed", json!({
-                "contract": "paper", "purpose": "test", "routes": ["records"], "scopes": ["read"] })),
+            prepared(
+                "Integration",
+                "feed",
+                json!({
+                "contract": "paper", "purpose": "test", "routes": ["records"], "scopes": ["read"] }),
+            ),
         ])
         .await;
     }
@@ -240,10 +243,6 @@ impl World {
         let orders = vec![(VENDOR.to_owned(), Order { change, by: Some(by) })];
         let done = self.control.execute(Command::ChangeDossiers(orders)).await;
         done.unwrap_or_else(|error| panic!("{shown}: {error}"));
-    }
-
-    pub fn vendor(&self) -> VendorId {
-        VendorId(self.control.state().resource(Kind::Vendor, VENDOR).unwrap().id)
     }
 
     /// A token of now.
@@ -327,12 +326,7 @@ fn links() -> (GateLink, ControlLink, Vec<JoinHandle<()>>) {
     (gate, ControlLink { from_control, to_control }, tasks)
 }
 
-async fn start_control(
-    folder: &tempfile::TempDir,
-    clock: &HandClock,
-    url: &str,
-    stops: StopMode,
-) -> Control {
+async fn start_control(folder: &tempfile::TempDir, clock: &HandClock, url: &str, stops: StopMode) -> Control {
     let path = |name: &str| folder.path().join(name);
     std::fs::create_dir_all(path("decisions")).unwrap();
     let store = SqliteStore::open(SqliteOptions {
@@ -371,4 +365,3 @@ async fn operator(control: &Control, name: &str) -> OperatorId {
     control.execute(command).await.unwrap();
     control.state().operator_named(name).unwrap().id
 }
-
