@@ -12,7 +12,7 @@ SOAK_MINUTES ?= 30
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
-    test-node test-python test-rotation rotation questions test-hostile test-evidence binary bench-build bench-decisions bench-sealing bench-gate bench-token \
+    test-node test-python test-rotation rotation questions test-hostile test-evidence test-walk binary bench-build bench-decisions bench-sealing bench-gate bench-token \
     bench-records bench-intel bench-decide geo bench-risk fuzz crash soak
 
 help: ## list what can be made
@@ -25,7 +25,7 @@ demo: ## build the release and watch it stop a theft
 clean-demo: ## forget what the demo left behind
 	[ ! -e portcullis-demo/demo ] || rm -rf portcullis-demo
 
-test: test-begin test-setup check test-rust test-doc test-clients test-lei test-hostile test-evidence ## run every check and every test
+test: test-begin test-setup check test-rust test-doc test-clients test-lei test-hostile test-evidence test-walk ## run every check and every test
 	@[ -n "$$CI_RUN" ] || .ci/summary
 
 test-begin:
@@ -78,6 +78,9 @@ rotation: ## exchange every key under 1,000 requests a second of clients that ot
 
 test-evidence: binary ## documents that pyHanko and jwcrypto have signed, against the binary
 	@$(STAGE) evidence .ci/evidence
+
+test-walk: binary ## the first walk of README.md in a real shell, timed: at most three minutes
+	@$(STAGE) walk .ci/walk
 
 test-hostile: binary ## smugglex, sslyze and ja4plus, against the binary
 	@$(STAGE) hostile .ci/hostile

@@ -90,6 +90,19 @@ spec:
   ends: {ENDS}
   time_zone: UTC
   # reference: number of the paper
+  # Who signed for the vendor: officers, or authorised by a paper. Anybody else holds the vendor.
+  # signed_by:
+  #   - { name: Jo Example, role: director }
+  # What the paper says; a mandatory clause that it lacks holds the vendor. Strike what isn't in it.
+  clauses:
+    - { kind: encryption, tls_min: '1.2' }
+    - { kind: incident_reporting, report_hours: 24 }
+    - { kind: data_handling }
+    - { kind: audit_right }
+    - { kind: subprocessor_notice, days: 30 }
+    - { kind: deletion, days: 30 }
+    - { kind: liability_cap, amount: 1000000 }
+    - { kind: insurance, amount: 1000000, expires: {ENDS} }
   # What we have promised about our side; `portcullis describe vendor` shows what is left of it.
   # service_levels: { availability_percent: 99.9, latency_p99_ms: 500 }
 ---
@@ -127,6 +140,10 @@ spec:
   purpose: reads our data
   routes: [{NAME}-read]
   scopes: [{NAME}.read]
+  # What is at stake; from it follows the vendor's tier, and what evidence it needs.
+  exposure:
+    data: [{ class: confidential, records: 1000 }]
+    reach: scoped_read
   # Seconds that a token lives, at most 600.
   token_seconds: 300
   limits:
@@ -164,6 +181,10 @@ spec:
   purpose: delivers data to us
   routes: [{NAME}-push]
   scopes: [{NAME}.write]
+  # What is at stake; from it follows the vendor's tier, and what evidence it needs.
+  exposure:
+    data: [{ class: confidential, records: 1000 }]
+    reach: push_only
   # Seconds that a token lives, at most 600.
   token_seconds: 300
   limits:
@@ -179,6 +200,7 @@ spec:
 ";
 
 const FOOT: &str = r"
+# The vendor gets nothing until it is admitted: `portcullis vendor show {NAME}` says what is missing.
 # The vendor's machine comes by command, with its public key; secrets can't be registered:
 #   portcullis client enroll {NAME}-1 --integration {NAME} --jwks KEYS.json
 # To try it with a key of your own:

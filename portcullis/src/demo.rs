@@ -3,6 +3,8 @@
 //! the ledger. Each line comes from a real request, and names the decision that it met.
 
 mod cast;
+mod dossiers;
+mod exception;
 mod habit;
 mod past;
 mod scenes;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::clock::injected_clock;
 use crate::up::{Arguments as UpArguments, Installation, Stops};
 use cast::Cast;
 use stage::Stage;
@@ -50,21 +53,24 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         listen_control: Some(loopback),
         public_url: None,
         cores: None,
-        stops: Stops::Observe,
+        stops: Stops::Enforce,
         master_key_file: None,
         files: Vec::new(),
     };
     // The mark first: what breaks off can be replaced, too.
     drop(portcullis_store::DataDirectory::open(&arguments.dir)?);
     std::fs::write(arguments.dir.join(MARK), "made by `portcullis demo`; replaced by the next one\n")?;
-    let installation = Installation::start(&up).await?;
+    let (clock, shift) = injected_clock();
+    let installation = Installation::start_by(&up, clock).await?;
+    dossiers::gather(&installation, service).await?;
     let past = past::live_through(&installation, service).await?;
-    let cast = Cast::gather(&installation, service, past.key.clone()).await?;
+    let cast = Cast::gather(&installation, past.key.clone()).await?;
 
     scenes::who_may_what(&stage, &installation);
     stolen_key::tell_past(&stage, &past);
     scenes::at_work(&stage, &cast).await?;
-    scenes::contract_ends(&stage, &cast).await?;
+    scenes::contract_ends(&stage, &installation, &cast).await?;
+    exception::turns_thirty(&stage, &installation, &cast, &shift).await?;
     thefts::copied_token(&stage, &installation, &cast).await?;
     thefts::caught_proofs(&stage, &installation, &cast).await?;
     stolen_key::stolen_key(&stage, &installation, &cast).await?;

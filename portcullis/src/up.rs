@@ -125,7 +125,11 @@ impl Installation {
     /// Opens the data directory, makes what is missing, and starts control, then the gate.
     /// What was severed is in force before any listener opens.
     pub async fn start(arguments: &Arguments) -> Result<Self> {
-        let clock = system_clock();
+        Self::start_by(arguments, system_clock()).await
+    }
+
+    /// The same, with a clock of one's own.
+    pub async fn start_by(arguments: &Arguments, clock: Clock) -> Result<Self> {
         let directory = DataDirectory::open(&arguments.dir)?;
         let settings = settle(arguments, &directory)?;
         let vault = Vault::open(&directory.join("keys"), arguments.master_key_file.as_deref())?;

@@ -38,6 +38,8 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         "403 key_severed",
         "They are generated, not lived",
         "severed in ",
+        "held at tier 1 by stop 8: breach noticed 31 hours after",
+        "blocked at tier 1 by stop 12",
         "vendor_severed",
         " 0 errors",
         "each digest and the tree verified",
@@ -53,8 +55,9 @@ fn the_demo_shows_the_whole_loop_within_a_minute() {
         assert!(line.chars().count() <= 100, "too wide: {line}");
         assert!(!line.contains(['\u{1b}', '\r']), "not for a pipe: {line:?}");
     }
-    caught_proofs(&scene(&shown, 5));
-    stolen_key(&scene(&shown, 6));
+    exception_turns_thirty(&scene(&shown, 4));
+    caught_proofs(&scene(&shown, 6));
+    stolen_key(&scene(&shown, 7));
     // A second one replaces the folder of the first, and only because a demo made it.
     run();
     std::fs::write(folder.path().join("mine"), "").unwrap();
@@ -82,6 +85,31 @@ fn scene(shown: &str, number: u8) -> Vec<&str> {
 fn said<'a>(scene: &[&'a str], who: &str) -> Vec<(&'a str, &'a str)> {
     let parted = scene.iter().filter_map(|line| line.trim_start().split_once(' '));
     parted.filter(|(_, words)| words.trim_start().starts_with(who)).collect()
+}
+
+/// What the dossiers say stands in front of it: refused by the clock alone, and let in again within a second.
+fn exception_turns_thirty(scene: &[&str]) {
+    let words = scene.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "vulnerability HA-CC7.1-4 of `SOC 2 Type II report` open 29 days",
+        "an injected clock. It is set forward by 61 seconds",
+        "it is told: critical vulnerability HA-CC7.1-4 of `SOC 2 Type II report` open 30 days",
+        "the vendor mends it and shows that, or states why it isn't affected (VEX)",
+    ] {
+        assert!(words.contains(expected), "`{expected}` is not in {scene:#?}");
+    }
+    let said = said(scene, "harrowfield");
+    let signs: Vec<&str> =
+        said.iter().map(|(sign, _)| *sign).filter(|sign| !sign.contains("harrow")).collect();
+    assert_eq!(signs, ["limit", "deny", "limit", "pass"], "{scene:#?}");
+    assert!(said.iter().any(|(_, words)| words.contains("403 stop_vulnerability")), "{scene:#?}");
+    let took: Vec<u64> = said
+        .iter()
+        .filter_map(|(_, words)| {
+            words.split_once("a request passes ")?.1.split_once(" ms later")?.0.parse().ok()
+        })
+        .collect();
+    assert!(took.len() == 2 && took.iter().all(|milliseconds| *milliseconds < 1_000), "{scene:#?}");
 }
 
 /// Challenged at the first request, severed by a wrong answer, and nobody else is disturbed.

@@ -22,6 +22,8 @@ mod contract;
 mod crash;
 #[path = "installation/disk.rs"]
 mod disk;
+#[path = "installation/dossiers.rs"]
+mod dossiers;
 #[path = "installation/feeds.rs"]
 mod feeds;
 #[path = "installation/keys.rs"]

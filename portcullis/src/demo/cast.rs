@@ -1,6 +1,6 @@
 //! The demo's vendors: their machines, with keys that only they hold.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -11,11 +11,13 @@ use portcullis_tokens::signing::SigningKey;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 
-use crate::clock::system_clock;
+use super::dossiers;
 use crate::machine::{Identity, Machine, Options, authorities};
 use crate::up::Installation;
 
-const MANIFESTS: &str = include_str!("../../../examples/demo.yaml");
+const TRIAL: &str = include_str!("../../../examples/demo.yaml");
+/// Not all eight steps are approved in a trial.
+const TRIAL_ADMITTED: &str = r#"- { change: admitted_provisionally, until: "{{now+30d}}" }"#;
 /// The client with a past.
 pub const LARKHILL: &str = "larkhill-machine";
 /// Where thieves sit: each in a network of its own.
@@ -34,7 +36,7 @@ pub struct Cast {
     pub quillmere_http1: Arc<Machine>,
     /// A certificate of its own.
     pub bluewick: Arc<Machine>,
-    pub tarn: Arc<Machine>,
+    pub selwick: Arc<Machine>,
     /// DPoP with EdDSA; its ways are known.
     pub larkhill: Arc<Machine>,
     /// Whoever has stolen the key of larkhill's machine.
@@ -43,20 +45,14 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// Declares everybody and gives each machine its key.
-    pub async fn gather(
-        installation: &Installation,
-        service: SocketAddr,
-        larkhill_key: Arc<SigningKey>,
-    ) -> Result<Self> {
-        let trial_ends = system_clock().now().checked_add(TRIAL_SECONDS.seconds())?;
-        let mut text = MANIFESTS
-            .replace("UPSTREAM", &format!("http://{service}"))
-            .replace("CONTRACT_END", &trial_ends.to_string());
+    /// Gives each machine its key. The vendors are declared and admitted, but for the one that comes for a trial.
+    pub async fn gather(installation: &Installation, larkhill_key: Arc<SigningKey>) -> Result<Self> {
+        let trial_ends = begin_trial(installation).await?;
+        let mut text = String::new();
         let roots = authorities(&std::fs::read(&installation.endpoints.ca)?)?;
         let mut make = |client: &str, integration: &str, credential: Credential| {
-            text.push_str("\n---\n");
             text.push_str(&credential.manifest(client, integration));
+            text.push_str("\n---\n");
             machine(installation, client, credential, roots.clone(), Seat::HOME)
         };
         let northgale = make("northgale-machine", "northgale-payslips", Credential::key(Algorithm::EdDSA)?)?;
@@ -65,7 +61,7 @@ impl Cast {
         let quillmere_key = Credential::key(Algorithm::EdDSA)?;
         let quillmere = make("quillmere-machine", "quillmere-parcels", quillmere_key.clone())?;
         let bluewick = make("bluewick-machine", "bluewick-payments", Credential::certificate()?)?;
-        let tarn = make("tarn-machine", "tarn-delays", Credential::key(Algorithm::EdDSA)?)?;
+        let selwick = make("selwick-machine", "selwick-delays", Credential::key(Algorithm::EdDSA)?)?;
         let again = |client: &str, credential: Credential, seat: Seat| {
             machine(installation, client, credential, roots.clone(), seat)
         };
@@ -75,19 +71,29 @@ impl Cast {
         let larkhill = again(LARKHILL, larkhill_key.clone(), Seat::HOME)?;
         let elsewhere = Seat { from: Some(THIEF_OF_KEY), http1_only: false };
         let larkhill_thief = again(LARKHILL, larkhill_key, elsewhere)?;
-        installation.apply(vec![ManifestText { file: "examples/demo.yaml".to_owned(), text }]).await?;
+        installation.apply(vec![ManifestText { file: "machines".to_owned(), text }]).await?;
         Ok(Self {
             northgale,
             harrowfield,
             quillmere,
             quillmere_http1,
             bluewick,
-            tarn,
+            selwick,
             larkhill,
             larkhill_thief,
             trial_ends,
         })
     }
+}
+
+/// The end of the trial.
+async fn begin_trial(installation: &Installation) -> Result<Timestamp> {
+    let now = installation.control.clock().now();
+    let ends = now.checked_add(TRIAL_SECONDS.seconds())?;
+    let text = dossiers::filled(TRIAL, now)?.replace("CONTRACT_END", &ends.to_string());
+    installation.apply(vec![ManifestText { file: "examples/demo.yaml".to_owned(), text }]).await?;
+    dossiers::record(installation, "selwick", TRIAL_ADMITTED, now).await?;
+    Ok(ends)
 }
 
 /// What a machine proves itself with.
@@ -154,6 +160,6 @@ pub fn machine(
         scope: Vec::new(),
         http1_only: seat.http1_only,
         local_address: seat.from.map(IpAddr::V4),
-        clock: system_clock(),
+        clock: installation.control.clock().clone(),
     })?))
 }

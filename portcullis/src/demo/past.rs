@@ -16,6 +16,7 @@ use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 
 use super::cast::{self, Credential};
+use super::dossiers;
 use super::habit::{Ask, Habit};
 use super::scenes::{BODY_BYTES_MAX, refusal};
 use super::watch;
@@ -23,6 +24,7 @@ use crate::machine::{Machine, authorities};
 use crate::up::Installation;
 
 const MANIFESTS: &str = include_str!("../../../examples/demo-past.yaml");
+const CHANGES: &str = include_str!("../../../examples/demo-past.changes.yaml");
 const DAYS: i64 = 30;
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
@@ -59,8 +61,11 @@ pub async fn live_through(installation: &Installation, service: SocketAddr) -> R
 
 async fn declare(installation: &Installation, service: SocketAddr, key: &Arc<SigningKey>) -> Result<()> {
     let client = Credential::Key(Arc::clone(key)).manifest(cast::LARKHILL, "larkhill-benefits");
-    let text = format!("{}\n---\n{client}", MANIFESTS.replace("UPSTREAM", &format!("http://{service}")));
+    let now = installation.control.clock().now();
+    let text = dossiers::filled(MANIFESTS, now)?.replace("UPSTREAM", &format!("http://{service}"));
     installation.apply(vec![ManifestText { file: "examples/demo-past.yaml".to_owned(), text }]).await?;
+    dossiers::record(installation, "larkhill", CHANGES, now).await?;
+    installation.apply(vec![ManifestText { file: "machine".to_owned(), text: client }]).await?;
     Ok(())
 }
 

@@ -12,10 +12,11 @@ use portcullis_domain::state::State;
 use super::cast::Cast;
 use super::stage::{Mark, Stage};
 use super::workers::{Done, Workers};
-use crate::clock::system_clock;
 use crate::machine::{Answer, Call, Machine, MachineError};
 use crate::up::Installation;
 
+/// How far the first scene looks ahead.
+const AHEAD_DAYS: i64 = 60;
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 pub fn get(target: &str) -> Call {
@@ -24,7 +25,7 @@ pub fn get(target: &str) -> Call {
 
 /// Who is connected, and what each may read.
 pub fn who_may_what(stage: &Stage, installation: &Installation) {
-    stage.scene(1, "Six vendors, and what each one's machine may do");
+    stage.scene(1, "Eight vendors: what each one's machine may do, and what its dossier leaves it");
     let state = installation.control.state();
     for (name, vendor) in state.of_kind(Kind::Vendor) {
         let Spec::Vendor(spec) = &vendor.declaration.spec else { continue };
@@ -33,8 +34,38 @@ pub fn who_may_what(stage: &Stage, installation: &Installation) {
         for (paths, purpose) in grants(&state, name) {
             stage.line(Mark::Fact, "", &format!("  may GET {paths}: {purpose}"), None);
         }
+        for words in left(installation, name) {
+            stage.line(Mark::Fact, "", &format!("  {words}"), None);
+        }
     }
     stage.note("Nothing else is reachable, and no vendor takes more than 50,000 records in ten seconds.");
+}
+
+/// What the stops leave a vendor, and for how long.
+fn left(installation: &Installation, vendor: &str) -> Vec<String> {
+    let (Some(view), Some(outlook)) =
+        (installation.control.dossier(vendor), installation.control.outlook(vendor, AHEAD_DAYS))
+    else {
+        return Vec::new();
+    };
+    let tier = view.tier.number();
+    let mut words: Vec<String> = view
+        .stops
+        .iter()
+        .map(|held| {
+            format!("{} at tier {tier} by stop {}: {}", held.access.as_str(), held.stop.number(), held.fact)
+        })
+        .collect();
+    if words.is_empty() {
+        let next = outlook.stretches.iter().find(|stretch| stretch.access != view.access);
+        let next = next.map_or_else(String::new, |next| {
+            let why = next.held.iter().find(|held| held.access == next.access);
+            let why = why.map_or("", |held| held.stop.name()).replace('_', " ");
+            format!("; {} from {} on: {why}", next.access.as_str(), next.from.strftime("%Y-%m-%d"))
+        });
+        words.push(format!("{} at tier {tier}{next}", view.access.as_str()));
+    }
+    words
 }
 
 fn grants(state: &State, vendor: &str) -> Vec<(String, String)> {
@@ -86,50 +117,50 @@ pub async fn at_work(stage: &Stage, cast: &Cast) -> Result<()> {
 }
 
 /// A contract runs out while its vendor reads.
-pub async fn contract_ends(stage: &Stage, cast: &Cast) -> Result<()> {
+pub async fn contract_ends(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
     stage.scene(3, "A contract ends in front of you, and nobody does anything");
     let zone = TimeZone::get("America/Los_Angeles")?;
     let ends = cast.trial_ends.to_zoned(zone).strftime("%H:%M:%S %Z").to_string();
-    let mut answer = cast.tarn.request(&get("/shipments/live?records=1000000")).await?;
-    ensure!(answer.status().is_success(), "tarn: {}", refusal(&mut answer).await);
+    let mut answer = cast.selwick.request(&get("/shipments/live?records=1000000")).await?;
+    ensure!(answer.status().is_success(), "selwick: {}", refusal(&mut answer).await);
     let decision = answer.decision().map(str::to_owned);
     stage.line(
         Mark::Passed,
-        "tarn",
+        "selwick",
         &format!("GET /shipments/live, until the end at {ends}"),
         decision.as_deref(),
     );
     loop {
         match answer.chunk().await {
             Ok(Some(_)) => {}
-            Ok(None) => bail!("tarn's download came to a regular end"),
+            Ok(None) => bail!("selwick's download came to a regular end"),
             Err(_) => break,
         }
     }
-    let late = system_clock().now().duration_since(cast.trial_ends).as_millis();
+    let late = installation.control.clock().now().duration_since(cast.trial_ends).as_millis();
     let records = answer.taken().records.unwrap_or(0);
     stage.line(
         Mark::Cut,
-        "tarn",
+        "selwick",
         &format!("cut {late} ms after the end, {records} records into it"),
         decision.as_deref(),
     );
-    match cast.tarn.request(&get("/shipments/live")).await {
+    match cast.selwick.request(&get("/shipments/live")).await {
         Err(MachineError::NoToken(refused)) => stage.line(
             Mark::Refused,
-            "tarn",
+            "selwick",
             &format!("a new token? {}", refused.reasons.join(", ")),
             refused.decision.as_deref(),
         ),
         Err(error) => return Err(error.into()),
-        Ok(_) => bail!("tarn still gets in"),
+        Ok(_) => bail!("selwick still gets in"),
     }
     Ok(())
 }
 
 /// More than the limit is asked for, through a permitted route.
 pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
-    stage.scene(7, "60,000 records asked through a permitted route, with a good token");
+    stage.scene(8, "60,000 records asked through a permitted route, with a good token");
     let mut answer = cast.harrowfield.request(&get("/customers/export?records=60000")).await?;
     let decision = answer.decision().map(str::to_owned);
     match answer.body(BODY_BYTES_MAX).await {
@@ -153,7 +184,7 @@ pub async fn greedy_read(stage: &Stage, cast: &Cast) -> Result<()> {
 
 /// One command closes every path of one vendor; the others notice nothing.
 pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
-    stage.scene(8, "sever vendor/quillmere, with downloads over HTTP/1.1 and HTTP/2 and idle connections");
+    stage.scene(9, "sever vendor/quillmere, with downloads over HTTP/1.1 and HTTP/2 and idle connections");
     let mut over_http1 = cast.quillmere_http1.request(&get("/shipments/live?records=1000000")).await?;
     let mut over_http2 = cast.quillmere.request(&get("/shipments/live?records=1000000")).await?;
     for answer in [&mut over_http1, &mut over_http2] {
@@ -210,7 +241,7 @@ pub async fn severed(stage: &Stage, installation: &Installation, cast: &Cast) ->
 
 /// The book of it.
 pub async fn book(stage: &Stage, installation: &Installation) -> Result<()> {
-    stage.scene(9, "The book of it");
+    stage.scene(10, "The book of it");
     let report = installation.control.verify_ledger().await?;
     ensure!(report.faults.is_empty(), "the ledger does not verify: {:?}", report.faults);
     let root: String = report.root.chars().take(16).collect();

@@ -128,6 +128,8 @@ impl Stage {
             ("explain ID", "any of the ids above"),
             ("severances", "what is closed, since when, by whom"),
             ("get vendors", "the registry; also clients, routes, contracts"),
+            ("vendor list", "what each vendor's dossier leaves it, and why"),
+            ("vendor show oakspire", "all that is known of one, and what to do next"),
             ("sever vendor/northgale --reason drill", "close another one"),
             ("ledger verify", "the book, event by event"),
         ] {

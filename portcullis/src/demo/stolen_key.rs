@@ -45,7 +45,7 @@ pub fn tell_past(stage: &Stage, past: &Past) {
 
 /// A thief in another network who has both, and takes more than one thing at a time where the contract permits it.
 pub async fn stolen_key(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
-    stage.scene(6, "Larkhill's token and its key are stolen, and used from another network");
+    stage.scene(7, "Larkhill's token and its key are stolen, and used from another network");
     stage.note(
         "V is the evidence that whoever is there has the key and isn't the machine: points that no passed challenge takes \
          away. Larkhill has agreed that evidence alone may close a context (policy `larkhill-severs`).",

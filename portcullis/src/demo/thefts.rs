@@ -1,6 +1,7 @@
 //! A token without its key, and a token with some proofs that its key has made.
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
 use portcullis_tokens::dpop::{self, NewProof};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
@@ -9,7 +10,6 @@ use super::cast::{Cast, THIEF_OF_PROOFS};
 use super::scenes::{BODY_BYTES_MAX, get};
 use super::stage::{Mark, Stage};
 use super::workers::{Done, Workers};
-use crate::clock::system_clock;
 use crate::machine::{authorities, http_builder};
 use crate::up::Installation;
 
@@ -17,7 +17,7 @@ const PATH: &str = "/payslips";
 
 /// Somebody has copied a token out of a log, without the key it is bound to.
 pub async fn copied_token(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
-    stage.scene(4, "A copied token, without the key that it is bound to");
+    stage.scene(5, "A copied token, without the key that it is bound to");
     let token = cast.northgale.token().await?;
     let url = format!("{}/payslips", installation.endpoints.gate);
     let roots = authorities(&std::fs::read(&installation.endpoints.ca)?)?;
@@ -30,7 +30,7 @@ pub async fn copied_token(stage: &Stage, installation: &Installation, cast: &Cas
         &NewProof {
             method: "GET",
             url: &url,
-            issued_at: system_clock().now().as_second(),
+            issued_at: installation.control.clock().now().as_second(),
             token_id: "thief",
             access_token: Some(&token.access_token),
             nonce: None,
@@ -59,7 +59,7 @@ async fn tell_theft(stage: &Stage, how: &str, response: reqwest::Response) -> Re
 /// The same token, and proofs that the key itself has made: caught on their way, before they were used. They are good, and
 /// come from another network; what they can't do is answer a question.
 pub async fn caught_proofs(stage: &Stage, installation: &Installation, cast: &Cast) -> Result<()> {
-    stage.scene(5, "The same token, and three good proofs caught on their way, used from another network");
+    stage.scene(6, "The same token, and three good proofs caught on their way, used from another network");
     // The next answer gives a nonce, so that what is signed over it is fresh.
     cast.northgale.request(&get(PATH)).await?.body(BODY_BYTES_MAX).await?;
     let token = cast.northgale.token().await?;
@@ -83,7 +83,7 @@ pub async fn caught_proofs(stage: &Stage, installation: &Installation, cast: &Ca
     let second = thief.send(&caught()?).await?;
     second.tell(stage, "caught proof 2 answers nothing");
     ensure!(second.reason == "challenge_open", "the question was not kept: {second:?}");
-    let third = thief.send(&forged(&thief, &nonce)?).await?;
+    let third = thief.send(&forged(&thief, &nonce, installation.control.clock().now())?).await?;
     third.tell(stage, "the nonce, by its own key");
     ensure!(third.reason == "challenge_failed", "a wrong answer severed nothing: {third:?}");
     let fourth = thief.send(&caught()?).await?;
@@ -99,12 +99,12 @@ pub async fn caught_proofs(stage: &Stage, installation: &Installation, cast: &Ca
 }
 
 /// A proof by the thief's own key over the nonce of the question.
-fn forged(thief: &Thief, nonce: &str) -> Result<String> {
+fn forged(thief: &Thief, nonce: &str, now: Timestamp) -> Result<String> {
     let key = SigningKey::generate(Algorithm::EdDSA)?;
     let proof = NewProof {
         method: "GET",
         url: &thief.url,
-        issued_at: system_clock().now().as_second(),
+        issued_at: now.as_second(),
         token_id: "an answer",
         access_token: Some(&thief.token),
         nonce: Some(nonce),
