@@ -1,6 +1,7 @@
 //! Decisions as they are shown and searched.
 
 use jiff::Timestamp;
+use portcullis_assurance::stops::Held;
 use portcullis_domain::archive::SealedFile;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord, Verdict};
 use portcullis_domain::ids::VendorId;
@@ -29,6 +30,10 @@ pub struct DecisionView {
     /// What an analyst has said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<JudgementView>,
+    /// The hard stops that held for its vendor at its time, by what is known of the vendor now: those that are enforced first, then
+    /// those that are only observed. Only where one decision is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<Held>,
 }
 
 /// Names at the time of asking; absent where the resource is gone.
@@ -79,7 +84,16 @@ impl DecisionView {
             .map(|outcome| outcome.reason.into());
         let after = outcome.as_ref().and_then(|outcome| outcome.risk.as_ref());
         let risk = record.risk.as_ref().map(|risk| RiskView::new(risk, after));
-        Self { why: record.reason.into(), why_ended, risk, judgement: None, record, outcome, names }
+        Self {
+            why: record.reason.into(),
+            why_ended,
+            risk,
+            judgement: None,
+            stops: Vec::new(),
+            record,
+            outcome,
+            names,
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub enum Stops {
     /// Vendors that aren't admitted get nothing
     #[default]
     Enforce,
-    /// What enforcing would refuse is recorded, and passes
+    /// What enforcing would refuse passes, and is told
     Observe,
 }
 

@@ -324,7 +324,14 @@ impl Control {
     /// # Errors
     /// The decision log can't be read.
     pub fn explain(&self, id: DecisionId) -> Result<Option<DecisionView>, DecisionsError> {
-        self.0.decisions.explain(id, &self.state())
+        let state = self.state();
+        let mut found = self.0.decisions.explain(id, &state)?;
+        if let Some(view) = &mut found
+            && let Some(vendor) = view.record.vendor
+        {
+            view.stops = state.stops_at(vendor, view.record.time);
+        }
+        Ok(found)
     }
 
     /// Each decision when a gate reports it, and once more when its outcome is known.

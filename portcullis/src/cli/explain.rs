@@ -4,6 +4,7 @@ mod risk;
 
 use anyhow::Result;
 use portcullis_api::decisions::{DecisionView, ReasonView};
+use portcullis_assurance::stops::{Held, StopMode};
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord};
 use portcullis_domain::reason::Fixer;
 use portcullis_risk::{Action, Judgement};
@@ -41,6 +42,7 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     if let Some(outcome) = decision.outcome.as_ref().filter(|outcome| of_upstream(record, outcome)) {
         text.push_str(&format!("\nthe upstream itself answered {}: the gate passed it on\n", outcome.status));
     }
+    text.push_str(&stops(&decision.stops, paint));
     if let Some(risk) = &decision.risk {
         text.push_str(&risk::told(risk, paint));
     }
@@ -91,6 +93,24 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     text
 }
 
+/// What stood against the vendor, and what enforcing would have refused.
+fn stops(stops: &[Held], paint: Paint) -> String {
+    let mut text = String::new();
+    for held in stops {
+        let what = match held.mode {
+            StopMode::Enforce => format!("stop {}", held.stop.number()),
+            StopMode::Observe | StopMode::Off => format!("observed stop {}", held.stop.number()),
+        };
+        let level = paint.paint(held.access.as_str(), Style::Strong);
+        text.push_str(&format!("\n{what}, `{}`: {level}: {}\n", held.stop.name(), held.fact));
+        if let Some(since) = held.since {
+            text.push_str(&format!("  since      {}\n", time::instant(since)));
+        }
+        text.push_str(&format!("  remedy     {}\n", held.remedy));
+    }
+    text
+}
+
 /// What somebody said about it, and what to type now.
 fn next(decision: &DecisionView, paint: Paint) -> String {
     let id = decision.record.id;
@@ -136,6 +156,8 @@ mod tests {
     use super::super::decisions::tests::decision;
     use super::*;
     use portcullis_api::risk::RiskView;
+    use portcullis_assurance::Access;
+    use portcullis_assurance::stops::Stop;
     use portcullis_domain::reason::Reason;
     use portcullis_risk::{example_outcome, example_record};
 
@@ -184,6 +206,33 @@ mod tests {
             text.contains("set your clock") && text.contains("the developer of the vendor's machine"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn stops_are_told_with_fact_since_and_remedy() {
+        let held = |stop, mode, access| Held {
+            stop,
+            subject: None,
+            access,
+            mode,
+            fact: "a weakness is open 31 days".to_owned(),
+            remedy: "mend it".to_owned(),
+            since: Some("2026-06-15T12:00:00Z".parse().unwrap()),
+            exception: None,
+        };
+        let mut found = decision(Reason::StopVulnerability, None);
+        found.stops = vec![
+            held(Stop::Vulnerability, StopMode::Enforce, Access::Blocked),
+            held(Stop::Exit, StopMode::Observe, Access::Limited),
+        ];
+        let text = told(&found, Paint { on: false });
+        for line in [
+            "stop 4, `vulnerability`: blocked: a weakness is open 31 days\n  since      2026-06-15",
+            "  remedy     mend it\n",
+            "observed stop 11, `exit`: limited: ",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]

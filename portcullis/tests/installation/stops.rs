@@ -13,7 +13,7 @@ use portcullis_assurance::change::Change;
 use portcullis_assurance::contract::ClauseKind;
 use portcullis_assurance::entity::{EntityStanding, LeiStatus};
 use portcullis_assurance::evidence::Opinion;
-use portcullis_assurance::stops::Stop;
+use portcullis_assurance::stops::{Stop, StopMode};
 use portcullis_domain::access::Access;
 use portcullis_domain::decision::Verdict;
 use portcullis_domain::reason::Reason;
@@ -298,6 +298,8 @@ async fn recorded(world: &World, answer: &world::Answer, stop: Stop, level: Acce
     assert_eq!(view.record.reason, Reason::of_stop(stop));
     let verdict = if level == Access::Limited { Verdict::Limit } else { Verdict::Deny };
     assert_eq!(view.record.verdict, verdict);
+    let held = view.stops.iter().find(|held| held.stop == stop).expect("the stop is explained");
+    assert!(held.access == level && held.mode == StopMode::Enforce && !held.remedy.is_empty());
 }
 
 /// What nobody has to do anything about: the clock alone, and nobody to be asked.

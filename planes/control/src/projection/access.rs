@@ -1,6 +1,7 @@
 //! What vendors may have, as lines of time: gates switch along them by their own clocks, also while control is gone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Default)]
 pub struct AccessLines {
     kept: Mutex<HashMap<VendorId, Kept>>,
+    /// How many were made so far.
+    made: AtomicU64,
 }
 
 struct Kept {
@@ -71,6 +74,7 @@ impl AccessLines {
             .map(|known| outlook(&known.known(), now, plus(now, days(HORIZON_DAYS))))
             .unwrap_or_default();
         let line = line_of(&stretches);
+        self.made.fetch_add(1, Ordering::Relaxed);
         lock().insert(id, Kept { inputs, day, line: line.clone() });
         line
     }
@@ -124,4 +128,114 @@ fn with_hold(mut line: Vec<AccessFrom>, hold: Option<&VendorHold>) -> Vec<Access
         *from = AccessFrom { from_us: from.from_us, observed, ..AccessFrom::always(hold.level) };
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::print_stderr,
+        clippy::disallowed_methods,
+        reason = "a test fails by panicking, and measures"
+    )]
+
+    use std::time::Instant;
+
+    use portcullis_assurance::change::{Change, Entry};
+    use portcullis_assurance::stops::StopMode;
+    use portcullis_domain::event::{DossierChange, Event};
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::projection::facts;
+
+    const VENDORS: u128 = 10_000;
+
+    fn defined(id: u128, kind: &str, name: String, spec: &Value) -> Event {
+        let declaration = json!({ "kind": kind, "name": name, "spec": spec });
+        Event::ResourceDefined {
+            id: Uuid::from_u128(id),
+            declaration: serde_json::from_value(declaration).unwrap(),
+            keys: Vec::new(),
+            time: None,
+        }
+    }
+
+    fn many() -> State {
+        let mut state = State::default();
+        state.apply(&Event::InstallationFounded {
+            installation: Uuid::nil(),
+            issuer: "https://gate.example".to_owned(),
+            stops: Some(StopMode::Enforce),
+        });
+        for number in 0..VENDORS {
+            let (vendor, paper) = (format!("v{number}"), format!("c{number}"));
+            let contract = json!({
+                "vendor": vendor, "starts": "2026-01-01", "ends": "2027-12-31", "time_zone": "Europe/Berlin" });
+            let integration = json!({ "contract": paper, "purpose": "test", "routes": [], "scopes": [] });
+            let id = 10 * number + 1;
+            state.apply(&defined(id, "Vendor", vendor.clone(), &json!({ "legal_name": vendor })));
+            state.apply(&defined(id + 1, "Contract", paper, &contract));
+            state.apply(&defined(id + 2, "Integration", format!("i{number}"), &integration));
+        }
+        state
+    }
+
+    #[test]
+    fn only_the_line_of_a_vendor_that_has_changed_is_made_anew() {
+        let (mut state, lines) = (many(), AccessLines::default());
+        let now: Timestamp = "2026-06-15T12:00:00Z".parse().unwrap();
+        let look = |state: &State, now| {
+            let (before, began) = (lines.made.load(Ordering::Relaxed), Instant::now());
+            let made = facts(state, "", &[], (&|_| None, &lines), now);
+            let count = lines.made.load(Ordering::Relaxed) - before;
+            eprintln!(
+                "a snapshot of {} vendors, {count} lines anew: {:?}",
+                made.vendors.len(),
+                began.elapsed()
+            );
+            (count, made)
+        };
+        let (count, first) = look(&state, now);
+        assert_eq!(u128::from(count), VENDORS);
+        let reason = first.vendors.first().and_then(|vendor| vendor.access.first()).unwrap().reason;
+        assert_eq!(reason, Some(Reason::StopAdmission));
+        assert_eq!(look(&state, now), (0, first));
+        // What becomes known of one.
+        let vendor = VendorId(Uuid::from_u128(71));
+        let entry = Entry { change: Change::Admitted, by: None, time: now };
+        state.apply(&Event::DossierChanged(DossierChange { vendor, entry }));
+        assert_eq!(look(&state, now).0, 1);
+        // One declared otherwise, and one gone.
+        state.apply(&defined(71, "Vendor", "v7".to_owned(), &json!({ "legal_name": "Other" })));
+        assert_eq!(look(&state, now).0, 1);
+        let removed = |id: u128, kind, name: &str| Event::ResourceRemoved {
+            id: Uuid::from_u128(id),
+            kind,
+            name: name.to_owned(),
+        };
+        state.apply(&removed(83, portcullis_domain::spec::Kind::Integration, "i8"));
+        assert_eq!(look(&state, now).0, 1);
+        state.apply(&removed(82, portcullis_domain::spec::Kind::Contract, "c8"));
+        state.apply(&removed(81, portcullis_domain::spec::Kind::Vendor, "v8"));
+        assert_eq!(look(&state, now).0, 0);
+        assert_eq!(
+            lines.kept.lock().unwrap().len(),
+            state.of_kind(portcullis_domain::spec::Kind::Vendor).count()
+        );
+        // The next day, and a rule for all.
+        let tomorrow = now + jiff::SignedDuration::from_hours(24);
+        assert_eq!(u128::from(look(&state, tomorrow).0), VENDORS - 1);
+        state.apply(&defined(
+            1_000_001,
+            "Policy",
+            "easy".to_owned(),
+            &json!({ "stops": { "default": "observe" } }),
+        ));
+        let (count, last) = look(&state, tomorrow);
+        assert_eq!(u128::from(count), VENDORS - 1);
+        let from = last.vendors.first().and_then(|vendor| vendor.access.first()).unwrap();
+        assert_eq!((from.level, from.observed.unwrap().level), (Access::Clear, Access::Blocked));
+    }
 }
