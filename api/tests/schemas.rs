@@ -11,9 +11,11 @@
 
 use std::path::Path;
 
+use portcullis_api::dossiers::changes;
 use portcullis_api::manifest::parse;
 use portcullis_api::schema::schema;
 use portcullis_api::template::{TEMPLATES, integration_template};
+use portcullis_domain::ids::OperatorId;
 use portcullis_domain::spec::{Kind, is_name};
 use serde_json::{Value, json};
 
@@ -83,16 +85,45 @@ fn check_all(text: &str) {
     }
 }
 
+/// What is put in when an example is loaded, which counts from that day.
+fn dated(text: &str) -> String {
+    let mut text = text.replace("CONTRACT_END", "2099-12-31");
+    while let Some((before, rest)) = text.split_once("{{") {
+        let (inside, after) = rest.split_once("}}").unwrap();
+        let date = if inside.starts_with("today") { "2026-01-01" } else { "2026-01-01T00:00:00Z" };
+        text = format!("{before}{date}{after}");
+    }
+    text
+}
+
+/// What is said of a vendor can be said.
+fn check_changes(text: &str) {
+    let written = changes::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let now = "2026-06-01T00:00:00Z".parse().unwrap();
+    let read = changes::read(written, OperatorId(uuid::Uuid::nil()), now);
+    assert!(!read.unwrap_or_else(|faults| panic!("{}", faults[0])).is_empty());
+}
+
 #[test]
 fn every_example_and_every_template_is_valid() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "yaml" || ending == "json") {
-            // Put in by the demo, which counts from the day it is run on.
-            check_all(&std::fs::read_to_string(&path).unwrap().replace("CONTRACT_END", "2099-12-31"));
+    let mut read = 0;
+    for folder in [folder.to_owned(), folder.join("dossiers")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "yaml" || ending == "json") {
+                let text = dated(&std::fs::read_to_string(&path).unwrap());
+                let is_changes = text.lines().any(|line| line.starts_with("- "));
+                if is_changes {
+                    check_changes(&text)
+                } else {
+                    check_all(&text)
+                }
+                read += 1;
+            }
         }
     }
+    assert!(read >= 15, "{read} examples");
     for which in TEMPLATES {
         check_all(&integration_template(which, "acme", jiff::civil::date(2026, 1, 1)).unwrap());
     }
