@@ -14,7 +14,7 @@ use portcullis_assurance::request::{EvidenceRequest, RequestState};
 use portcullis_assurance::screening::{Match, MatchWord};
 use portcullis_assurance::stops::{Held, Stop, StopMode, Stretch, Warning};
 use portcullis_assurance::vulnerability::{Exploitability, Vulnerability};
-use portcullis_domain::ids::{ExceptionId, FindingId, TaskId};
+use portcullis_domain::ids::{EvidenceId, ExceptionId, FindingId, TaskId};
 use portcullis_domain::personal::Personal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,6 +168,9 @@ pub enum EvidenceState {
 pub struct RequestView {
     pub request: EvidenceRequest,
     pub state: RequestState,
+    /// What came by its link, and isn't filed as what was asked for yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<EvidenceId>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -82,6 +82,10 @@ codes! {
     FeedStale "feed_stale" "the data of a feed is older than it may become";
     RiskPaged "risk_paged" "a request has come to so much evidence that somebody should look at it";
     RiskSlowDrift "risk_slow_drift" "a client takes more and more records, day by day";
+    VendorStopped "vendor_stopped" "a hard stop holds for a vendor";
+    VendorStopAhead "vendor_stop_ahead" "a hard stop will hold for a vendor within 30 days if nobody does anything";
+    EvidenceOverdue "evidence_overdue" "a vendor hasn't answered a request for evidence in time";
+    AssessmentOverdue "assessment_overdue" "a step, finding, task or audit of a vendor is late";
     RiskFalseChallenges "risk_false_challenges" "a client passes so many challenges for its score that it is only observed again";
 }
 

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod client_keys;
 pub mod closing;
 pub mod decisions;
+pub mod documents;
 pub mod dossiers;
 pub mod enroll;
 pub mod feeds;

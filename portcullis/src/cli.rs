@@ -203,7 +203,7 @@ enum Verb {
     /// Score logs that you have, as the gate would have, and report what it would have done
     #[command(after_help = examples::REPLAY)]
     Replay(Box<replay::Arguments>),
-    /// Check documents that support what is said of a vendor
+    /// File, ask for, list and check documents that support what is said of a vendor
     #[command(subcommand)]
     Evidence(evidence::Verb),
     /// Look at what scores are made of
@@ -322,7 +322,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,
         Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
-        Verb::Evidence(verb) => evidence::evidence(&out, verb),
+        Verb::Evidence(verb) => evidence::evidence(&place, &out, verb).await,
         Verb::Risk(verb) => risk::risk(&out, &verb),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use jiff::{Timestamp, ToSpan};
+use portcullis_documents::RootKey;
 use portcullis_gate::TlsMaterial;
 use portcullis_ledger::note::{NoteSigner, NoteVerifier};
 use portcullis_tokens::jws::Algorithm;
@@ -127,6 +128,19 @@ impl Keys {
         let key =
             key.map_err(|_| anyhow!("`{}` is no key of 32 bytes", self.path("subjects.key").display()))?;
         Ok(SubjectKeysWrapper::new(&key))
+    }
+
+    /// What documents of evidence are sealed under; made when it is needed first.
+    pub fn documents(&self) -> Result<RootKey> {
+        let path = self.path("documents.key");
+        if !path.exists() {
+            let mut bytes = [0; 32];
+            entropy()(&mut bytes);
+            self.vault.write(&path, &bytes)?;
+        }
+        let bytes = self.vault.read(&path)?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice());
+        Ok(RootKey::new(key.map_err(|_| anyhow!("`{}` is no key of 32 bytes", path.display()))?))
     }
 
     /// The signer of checkpoints, whose verifier takes those of lost keys, too.

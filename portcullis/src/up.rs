@@ -23,6 +23,7 @@ use portcullis_control::link::GateLink;
 use portcullis_control::process::MetricsAccess;
 use portcullis_control::sealing::{Sealing, SealingSettings};
 use portcullis_decision_log::Options as LogOptions;
+use portcullis_documents::{Documents, Limits};
 use portcullis_domain::command::Command;
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::personal::Personal;
@@ -510,6 +511,9 @@ async fn start_control(
         lost_keys: keys.lost()?,
     };
     let control = Control::start(options).await?;
+    let documents = directory.join("documents");
+    let documents = Documents::open(&documents, keys.documents()?, entropy(), Limits::default())?;
+    control.keep_documents(Arc::new(documents));
     keys.lost_is_told()?;
     Ok((control, store))
 }

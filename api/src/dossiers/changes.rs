@@ -97,6 +97,19 @@ pub fn parse(text: &str) -> Result<Vec<Value>, String> {
     }
 }
 
+/// One object as YAML or JSON.
+///
+/// # Errors
+/// With line and column, where it is none.
+pub fn parse_object(text: &str) -> Result<Value, String> {
+    let read: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    if read.is_object() {
+        Ok(read)
+    } else {
+        Err("this is no object\nhint: write `title: …` and so on".to_owned())
+    }
+}
+
 fn fault(pointer: &str, message: String, hint: &str) -> FaultView {
     let message = format!("`{pointer}`: {message}");
     FaultView {

@@ -17,6 +17,9 @@ use crate::decisions::{
     DecisionPage, DecisionView, FilesReport, HoldRequest, HoldView, MissingSegment, ReasonView, SealAnswer,
     SealedFileView,
 };
+use crate::documents::{
+    DocumentKept, DocumentsReport, EvidenceAnswer, EvidenceAsked, EvidenceRequest, RequestMade,
+};
 use crate::dossiers::{DossierAnswer, DossierRequest, DossierView, OutlookView, StopView, VendorLine};
 use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::feeds::{FeedView, OriginView, RefreshRequest};
@@ -89,6 +92,9 @@ const ENTRIES: &[(&str, &str, &str)] = &[
     ("from", "Number of the first event; 0 without a word.", "number"),
     ("limit", "How many events at most; 100 without a word.", "limit"),
 ];
+const DOCUMENT: &[(&str, &str, &str)] =
+    &[("kind", "Kind of evidence, by which it is retained; `other` without a word.", "text")];
+const CHECKED: &[(&str, &str, &str)] = &[("vendor", "Only of this vendor.", "text")];
 const STOPS: &[(&str, &str, &str)] =
     &[("vendor", "Their modes for this vendor; without it, for those that no policy names.", "text")];
 const OUTLOOK: &[(&str, &str, &str)] =
@@ -237,6 +243,23 @@ fn dossiers() -> Vec<Route> {
             200,
             "The dossier with it, in force at every gate but those that are named.",
         ),
+        command("/v1/vendors/{name}/documents", "put_document", "Keep a document of a vendor, encrypted")
+            .about("The body is the document, of any media type and 64 MiB at most. The same document again changes nothing; no `Idempotency-Key` is needed.")
+            .query(DOCUMENT)
+            .answers::<DocumentKept>(201, "Its digest, by which evidence names it."),
+        read("/v1/vendors/{name}/documents/{sha256}", "get_document", "A document, byte for byte")
+            .about("The log notes who asked for it.")
+            .answers_as_text(200, "The document.", "application/octet-stream"),
+        command("/v1/vendors/{name}/evidence", "add_evidence", "File evidence, and verify the signature of its document")
+            .about("A signature that is broken is filed as such, and stops the vendor.")
+            .takes::<EvidenceRequest>()
+            .answers::<EvidenceAnswer>(201, "Its id, what was found of the signature, and the dossier with it."),
+        command("/v1/vendors/{name}/requests", "ask_for_evidence", "Ask a vendor for evidence, to be answered by a link without an account")
+            .takes::<EvidenceAsked>()
+            .answers::<RequestMade>(201, "The link, said once."),
+        command("/v1/documents/check", "check_documents", "Read every document that evidence rests on, and record those that were changed")
+            .query(CHECKED)
+            .answers::<DocumentsReport>(200, "What was found."),
         read(
             "/v1/vendors/{name}/outlook",
             "vendor_outlook",

@@ -53,6 +53,7 @@ fn main() {
         postures: Arc::new(Postures::in_memory(Timestamp::from_second(NOW).unwrap())),
         tell: Arc::new(|_| Box::pin(std::future::ready(()))),
         fetched: Arc::new(|_| None),
+        documents: Arc::default(),
     })
     .unwrap();
     let mut number = 0;

@@ -2,6 +2,7 @@
 
 mod access;
 mod closing;
+pub mod documents;
 mod dossiers;
 mod erasing;
 mod ledger;
@@ -101,6 +102,8 @@ struct Shared {
     feeds: Feeds,
     postures: Arc<Postures>,
     access_lines: AccessLines,
+    /// Of evidence, where they are kept.
+    documents: crate::oauth::evidence::Place,
     /// Set once, at the start: the server holds its way back to control.
     relay: OnceLock<Relay>,
     /// The thread that seals, where there is one.
@@ -172,6 +175,7 @@ impl Control {
             feeds: Feeds::default(),
             postures,
             access_lines: AccessLines::default(),
+            documents: Arc::default(),
             relay: OnceLock::new(),
             sealing: OnceLock::new(),
             process: Started::new(),
@@ -390,6 +394,16 @@ impl Control {
             tracing::error!(silent = ?reports.silent, "gates did not confirm that tokens are dead");
         }
         Ok((executed, reports))
+    }
+
+    /// As a gate would have it answered.
+    #[cfg(test)]
+    pub(crate) async fn relayed(
+        &self,
+        request: portcullis_policy::link::RelayRequest,
+    ) -> portcullis_policy::link::RelayAnswer {
+        let relay = self.0.relay.get().cloned();
+        relay.expect("control has started")(request).await
     }
 
     pub(crate) fn issuers(&self) -> &Issuers {

@@ -18,6 +18,7 @@ use portcullis_domain::ids::{OperatorId, VendorId};
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 
+use crate::oauth::evidence::sent_for;
 use crate::severing::operator_name;
 
 /// How far lists look for the next change of access.
@@ -103,7 +104,11 @@ pub fn view(state: &State, name: &str, now: Timestamp) -> Option<DossierView> {
         requests: dossier
             .requests
             .values()
-            .map(|asked| RequestView { request: asked.request.clone(), state: asked.state.clone() })
+            .map(|asked| RequestView {
+                request: asked.request.clone(),
+                state: asked.state.clone(),
+                sent: sent_for(dossier, asked.request.id),
+            })
             .collect(),
         vulnerabilities: vulnerabilities(dossier, now),
         matches: matches(dossier),

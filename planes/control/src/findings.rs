@@ -4,6 +4,7 @@
 mod checkpoints;
 mod client_keys;
 mod clock;
+mod dossiers;
 mod feeds;
 mod issuers;
 mod people;
@@ -69,6 +70,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     risk::find(state, &runtime.risk, now, &mut found);
     clock::find(&runtime.clock, now, &mut found);
     feeds::find(&runtime.feeds, now, &mut found);
+    dossiers::find(state, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {

@@ -10,6 +10,7 @@ mod checks;
 mod client_keys;
 mod closing;
 mod decisions;
+mod documents;
 mod dossiers;
 mod feeds;
 mod findings;
@@ -93,6 +94,11 @@ pub fn router(control: Control) -> Router {
         .route("/v1/stops", get(dossiers::stops))
         .route("/v1/dossiers", get(dossiers::list))
         .route("/v1/vendors/{name}/dossier", get(dossiers::show).post(dossiers::change))
+        .route("/v1/vendors/{name}/documents", post(documents::put))
+        .route("/v1/vendors/{name}/documents/{sha256}", get(documents::get))
+        .route("/v1/vendors/{name}/evidence", post(documents::add))
+        .route("/v1/vendors/{name}/requests", post(documents::ask))
+        .route("/v1/documents/check", post(documents::check))
         .route("/v1/vendors/{name}/outlook", get(dossiers::outlook))
         .route("/v1/vendors/{name}/hold", post(access::hold))
         .route("/v1/vendors/{name}/release", post(access::release))

@@ -15,6 +15,7 @@ mod authenticate;
 mod certificate;
 mod client_keys;
 mod distinguished_name;
+pub(crate) mod evidence;
 mod form;
 mod issued;
 mod metadata;
@@ -59,6 +60,7 @@ pub const INTROSPECTION_PATH: &str = "/oauth/introspect";
 pub const REVOCATION_PATH: &str = "/oauth/revoke";
 pub const KEYS_PATH: &str = "/oauth/keys";
 pub const ENROLMENT_PATH: &str = "/oauth/enroll";
+pub const EVIDENCE_PATH: &str = "/oauth/evidence";
 pub const POSTURE_PATH: &str = "/oauth/posture";
 
 /// The state that decides now.
@@ -97,6 +99,8 @@ pub struct Options {
     pub postures: Arc<Postures>,
     pub tell: Tell,
     pub fetched: Fetched,
+    /// Where documents of evidence are kept.
+    pub documents: evidence::Place,
 }
 
 pub struct Server {
@@ -119,6 +123,10 @@ pub struct Server {
     postures: Arc<Postures>,
     tell: Tell,
     fetched: Fetched,
+    documents: evidence::Place,
+    /// Of requests for evidence.
+    answers: VendorRates,
+    answering: evidence::Answering,
     /// The first whole second of which no earlier process has seen anything.
     started_seconds: i64,
 }
@@ -148,8 +156,18 @@ impl Server {
     /// # Errors
     /// The cryptographic library refuses to make a key.
     pub fn new(options: Options) -> Result<Self, SigningError> {
-        let Options { issuer, public_origins, signing_keys, clock, state, execute, postures, tell, fetched } =
-            options;
+        let Options {
+            issuer,
+            public_origins,
+            signing_keys,
+            clock,
+            state,
+            execute,
+            postures,
+            tell,
+            fetched,
+            documents,
+        } = options;
         let started_seconds = first_whole_second(clock.now());
         let nobodys = SigningKey::generate(Algorithm::ES256)?;
         let thumbprint = nobodys.public_jwk().thumbprint();
@@ -173,12 +191,19 @@ impl Server {
             postures,
             tell,
             fetched,
+            documents,
+            answers: VendorRates::new(vendor_rates::ANSWERS),
+            answering: evidence::Answering::default(),
             started_seconds,
         })
     }
 
     /// Answers one relayed request. Every failure is an answer too.
     pub async fn answer(&self, request: &RelayRequest) -> RelayAnswer {
+        let code = request.path.strip_prefix(EVIDENCE_PATH).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(code) = code {
+            return self.evidence(request, code).await.relayed(request);
+        }
         let answer = match self.decide(request) {
             Ok(Outcome::Answer(answer)) => answer,
             Ok(Outcome::Register(registering)) => self.register(*registering).await,

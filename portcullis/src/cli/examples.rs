@@ -449,6 +449,38 @@ Examples:
   portcullis ledger verify-proof event-41.proof.json
   portcullis ledger verify-proof event-41.proof.json --key example.com/l+1866dc86+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
 
+pub(super) const EVIDENCE_ADD: &str = "\
+Examples:
+  portcullis evidence add acme -f soc2.yaml --document soc2.pdf --roots auditors.pem
+  portcullis evidence add acme -f pentest.yaml --document pentest.txt --signature pentest.jws --key redfern.jwk
+  portcullis evidence add acme -f pentest.yaml --sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad --answers 241531a3-66a6-4bdf-a818-0898e2b44e04";
+
+pub(super) const EVIDENCE_LIST: &str = "\
+Examples:
+  portcullis evidence list acme";
+
+pub(super) const EVIDENCE_GET: &str = "\
+Examples:
+  portcullis evidence get acme ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad --out soc2.pdf";
+
+pub(super) const EVIDENCE_WITHDRAW: &str = "\
+Examples:
+  portcullis evidence withdraw acme 241531a3-66a6-4bdf-a818-0898e2b44e04 --reason 'it is another firm'";
+
+pub(super) const EVIDENCE_CHECK: &str = "\
+Examples:
+  portcullis evidence check
+  portcullis evidence check acme";
+
+pub(super) const EVIDENCE_REQUEST: &str = "\
+Examples:
+  portcullis evidence request acme --kind penetration_test --contact security@acme.example --due 2027-01-31";
+
+pub(super) const EVIDENCE_ANSWER: &str = "\
+Examples:
+  portcullis evidence answer https://gate.example/oauth/evidence/CODE pentest.pdf
+  portcullis evidence answer https://gate.example/oauth/evidence/CODE --refuse 'we show it to nobody'";
+
 pub(super) const EVIDENCE_VERIFY: &str = "\
 Examples:
   portcullis evidence verify soc2.pdf --roots auditors.pem

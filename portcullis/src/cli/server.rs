@@ -151,6 +151,22 @@ impl Server {
         Ok(self.answer(request).await?.1)
     }
 
+    /// Bytes as they are. The same ones again change nothing.
+    pub(super) async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        bytes: Vec<u8>,
+    ) -> Result<T> {
+        let request = self.request(Method::POST, path)?.query(query);
+        Ok(self.answer(request.header(CONTENT_TYPE, "application/octet-stream").body(bytes)).await?.1)
+    }
+
+    pub(super) async fn bytes(&self, path: &[&str]) -> Result<Vec<u8>> {
+        let response = checked(self.look(path).await?).await?;
+        Ok(response.bytes().await.context("the server's answer broke off")?.to_vec())
+    }
+
     /// What may be sent twice.
     pub(super) async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
         Ok(self.answer(self.request(Method::PUT, path)?.json(body)).await?.1)

@@ -7,14 +7,16 @@ mod list;
 mod record;
 mod show;
 mod vouch;
-mod when;
+pub(super) mod when;
 
 use anyhow::{Result, anyhow};
+use jiff::Timestamp;
 use portcullis_api::dossiers::{DossierAnswer, DossierRequest, DossierView};
 use serde_json::Value;
 
 use super::output::{Output, Paint, Style};
 use super::server::Server;
+use super::table::Table;
 use super::{Outcome, Place, examples};
 
 #[derive(clap::Subcommand)]
@@ -83,16 +85,16 @@ pub(super) async fn vendor(place: &Place, out: &Output, verb: Verb) -> Result<Ou
 }
 
 /// What `vendor/NAME` means, too.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.strip_prefix("vendor/").unwrap_or(name)
 }
 
-async fn dossier(server: &Server, name: &str) -> Result<DossierView> {
+pub(super) async fn dossier(server: &Server, name: &str) -> Result<DossierView> {
     server.get(&["v1", "vendors", bare(name), "dossier"]).await
 }
 
 /// Sends one change, and tells what it came to.
-async fn say(server: &Server, out: &Output, name: &str, change: Value) -> Result<Outcome> {
+pub(super) async fn say(server: &Server, out: &Output, name: &str, change: Value) -> Result<Outcome> {
     let request = DossierRequest { changes: vec![change], dry_run: false };
     send(server, out, name, &request, None).await
 }
@@ -116,7 +118,7 @@ async fn send(
     ))
 }
 
-fn told(answer: &DossierAnswer, paint: Paint) -> String {
+pub(super) fn told(answer: &DossierAnswer, paint: Paint) -> String {
     let view = &answer.dossier;
     let mut text = format!("vendor/{}\n", view.vendor);
     let word = if answer.dry_run { "would be" } else { "recorded" };
@@ -132,4 +134,8 @@ fn told(answer: &DossierAnswer, paint: Paint) -> String {
         text.push_str(&format!("  {}\n", paint.paint(&format!("next      {next}"), Style::Dim)));
     }
     text
+}
+
+pub(super) fn evidence_table(view: &DossierView, now: Timestamp) -> Table {
+    show::tables::evidence(view, now)
 }

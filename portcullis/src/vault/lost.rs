@@ -96,6 +96,9 @@ pub fn replace_lost(directory: &Path, given: Option<&Path>, aside: &str) -> Resu
             moves.push((directory.join(name), aside.join(name)));
         }
     }
+    if names.iter().any(|name| name == "documents.key") {
+        moves.push((directory.join("documents"), aside.join("documents")));
+    }
     for (from, to) in moves {
         if from.exists() {
             fs::rename(&from, &to).with_context(|| format!("can't move `{}`", from.display()))?;

@@ -133,6 +133,7 @@ impl Control {
                 })
             }),
             fetched: Arc::new(move |id| fetcher.upgrade().and_then(|shared| shared.issuers.fetched(id))),
+            documents: Arc::clone(&self.0.documents),
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use portcullis_assurance::Dossier;
 use portcullis_assurance::assessment::{Admission, Step, StepState};
-use portcullis_assurance::stops::{Held, OwnedKnown, Stop};
+use portcullis_assurance::stops::{Held, OwnedKnown, Stop, StopMode};
 
 /// More than a person does in a sitting.
 const COMMANDS_MAX: usize = 8;
@@ -19,8 +19,11 @@ pub fn commands(vendor: &str, known: &OwnedKnown, held: &[Held], now: Timestamp)
         .filter(|(_, exception)| exception.is_open(now) && exception.confirmed_at.is_none());
     let waiting = waiting.map(|(id, _)| format!("portcullis vendor except {vendor} --confirm {id}"));
     let mut commands: Vec<String> = waiting.collect();
-    commands.extend(held.iter().filter_map(|held| about(vendor, dossier, held)));
+    let (enforced, observed): (Vec<&Held>, Vec<&Held>) =
+        held.iter().partition(|held| held.mode == StopMode::Enforce);
+    commands.extend(enforced.into_iter().filter_map(|held| about(vendor, dossier, held)));
     commands.extend(admitting(vendor, known));
+    commands.extend(observed.into_iter().filter_map(|held| about(vendor, dossier, held)));
     let mut seen = BTreeSet::new();
     commands.retain(|command| seen.insert(command.clone()));
     commands.truncate(COMMANDS_MAX);

@@ -40,6 +40,7 @@ pub async fn change(
     let version = headers.get(IF_MATCH).map(version_of).transpose()?.flatten();
     let changes = changes::read(request.changes, operator.id, control.clock().now())
         .map_err(|faults| Refused::from(invalid(faults)))?;
+    control.check_documents_of(&name, &changes).await?;
     let answer = control.change_dossier(&name, changes, operator.id, version, request.dry_run).await?;
     Ok(json_with_version(&shown(&answer)?, answer.dossier.version))
 }

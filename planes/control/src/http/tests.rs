@@ -1,5 +1,6 @@
 mod access;
 mod declaring;
+mod dossiers;
 mod ending;
 mod enrolling;
 mod holding;

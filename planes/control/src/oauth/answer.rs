@@ -15,6 +15,7 @@ pub(super) struct Answer {
     cache_control: &'static str,
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
+    page: Option<String>,
     reason: Reason,
     about: Option<Box<RelayAbout>>,
 }
@@ -41,6 +42,7 @@ impl Answer {
             cache_control: "no-store",
             headers: Vec::new(),
             body: Some(body),
+            page: None,
             reason: Reason::Allowed,
             about: None,
         }
@@ -60,6 +62,20 @@ impl Answer {
         self
     }
 
+    /// A page for people: nothing in it runs, comes from elsewhere or tells where it was.
+    pub(super) fn html(status: u16, page: String) -> Self {
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+        Self { status, page: Some(page), ..Self::empty() }
+            .header("content-type", "text/html; charset=utf-8".to_owned())
+            .header("content-security-policy", policy.to_owned())
+            .header("referrer-policy", "no-referrer".to_owned())
+            .header("x-content-type-options", "nosniff".to_owned())
+    }
+
+    pub(super) fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
+    }
+
     pub(super) fn empty() -> Self {
         Self { body: None, ..Self::json(Value::Null) }
     }
@@ -76,9 +92,11 @@ impl Answer {
         headers.extend(
             std::mem::take(&mut self.headers).into_iter().map(|(name, value)| (name.to_owned(), value)),
         );
-        let body = match self.body.take() {
-            Some(body) if request.method != "HEAD" => body.to_string().into_bytes(),
-            _ => Vec::new(),
+        let body = match (self.body.take(), self.page.take()) {
+            _ if request.method == "HEAD" => Vec::new(),
+            (_, Some(page)) => page.into_bytes(),
+            (Some(body), None) => body.to_string().into_bytes(),
+            (None, None) => Vec::new(),
         };
         let Self { status, reason, about, .. } = self;
         RelayAnswer { relay: request.relay, status, headers, body, reason, about: about.map(|about| *about) }
@@ -129,6 +147,10 @@ impl Failure {
 
     pub(super) fn invalid_client(description: impl Into<String>) -> Self {
         Self::new(401, "invalid_client", description)
+    }
+
+    pub(super) fn said(self, description: impl Into<String>) -> Self {
+        Self { description: description.into(), hint: None, ..self }
     }
 
     /// One answer for a client that doesn't exist and for one whose proof isn't good.

@@ -22,6 +22,9 @@ pub(super) const STATEMENTS: RateLimit = RateLimit { per_second: 20, burst: 20_0
 /// Those that say something else than before: the ledger grows for good.
 pub(super) const POSTURE_CHANGES: RateLimit = RateLimit { per_second: 1, burst: 20_000 };
 
+/// Pages and parts of documents by the links of requests: two long documents at once, then a part each second.
+pub(super) const ANSWERS: RateLimit = RateLimit { per_second: 1, burst: 2_000 };
+
 /// What each vendor took, over all its clients. As many entries as vendors were ever declared.
 pub(super) struct VendorRates {
     limit: RateLimit,

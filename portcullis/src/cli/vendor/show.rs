@@ -1,6 +1,6 @@
 //! `vendor show` and `vendor outlook`: a vendor's access first, then all that it rests on.
 
-mod tables;
+pub(super) mod tables;
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -45,7 +45,13 @@ pub(super) async fn outlook(server: &Server, out: &Output, arguments: OutlookArg
 
 /// `Blocked: critical vulnerability CVE-2026-1 open 47 days`.
 pub(super) fn headline(view: &DossierView, paint: Paint) -> String {
-    let why = worst(view).map(|why| format!(": {why}")).unwrap_or_default();
+    let observed = view.stops.iter().filter(|held| held.mode == StopMode::Observe).count();
+    let observed = match (view.access, observed) {
+        (Access::Clear, 1) => "; a stop is observed only".to_owned(),
+        (Access::Clear, 2..) => format!("; {observed} stops are observed only"),
+        _ => String::new(),
+    };
+    let why = worst(view).map(|why| format!(": {why}")).unwrap_or(observed);
     paint.paint(&format!("{}{why}", word(view.access)), get::access_style(view.access))
 }
 
@@ -110,12 +116,15 @@ fn stops(text: &mut String, view: &DossierView, paint: Paint) {
     if view.stops.is_empty() {
         text.push_str(&format!("  {}\n", paint.paint("none holds", Style::Good)));
     }
+    let mut before: Option<&Held> = None;
     for held in &view.stops {
-        text.push_str(&stop_told(held, paint));
+        text.push_str(&stop_told(held, before, paint));
+        before = Some(held);
     }
 }
 
-fn stop_told(held: &Held, paint: Paint) -> String {
+/// What several have in common is said once.
+fn stop_told(held: &Held, before: Option<&Held>, paint: Paint) -> String {
     let (what, style) = match held.mode {
         StopMode::Enforce => (held.access.as_str().to_owned(), get::access_style(held.access)),
         _ => (format!("{}, observed only", held.access.as_str()), Style::Dim),
@@ -123,7 +132,11 @@ fn stop_told(held: &Held, paint: Paint) -> String {
     let (number, name) = (held.stop.number(), held.stop.name());
     let what = paint.paint(&what, style);
     let excepted = held.exception.map(|id| format!("\n     exception {id}")).unwrap_or_default();
-    format!("  {number:>2} {name}: {what}\n     {}\n     hint: {}{excepted}\n", held.fact, held.remedy)
+    let key = |held: &Held| (held.stop, held.access, held.mode, held.remedy.clone());
+    if before.is_some_and(|before| key(before) == key(held)) {
+        return format!("     {}{excepted}\n", held.fact);
+    }
+    format!("  {number:>2} {name}: {what}\n     hint: {}\n     {}{excepted}\n", held.remedy, held.fact)
 }
 
 /// What one source says, in lines.

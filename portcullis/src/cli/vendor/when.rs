@@ -8,7 +8,7 @@ use crate::cli::time::Since;
 use crate::clock::system_clock;
 
 /// `30d`, a day (to its end, in UTC), or an instant.
-pub(super) fn until(text: &str) -> Result<Timestamp, String> {
+pub(in crate::cli) fn until(text: &str) -> Result<Timestamp, String> {
     if let Ok(day) = text.parse::<Date>()
         && text.len() == 10
     {
@@ -24,7 +24,7 @@ pub(super) fn until(text: &str) -> Result<Timestamp, String> {
 }
 
 /// `2h` ago, or an instant.
-pub(super) fn past(text: &str) -> Result<Timestamp, String> {
+pub(in crate::cli) fn past(text: &str) -> Result<Timestamp, String> {
     let now = system_clock().now();
     if let Ok(day) = text.parse::<Date>()
         && text.len() == 10
@@ -35,7 +35,7 @@ pub(super) fn past(text: &str) -> Result<Timestamp, String> {
 }
 
 /// `2026-12-31`.
-pub(super) fn day(text: &str) -> Result<Date, String> {
+pub(in crate::cli) fn day(text: &str) -> Result<Date, String> {
     text.parse().map_err(|_| "write a day such as `2026-12-31`".to_owned())
 }
 

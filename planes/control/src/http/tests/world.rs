@@ -100,6 +100,16 @@ impl World {
         Self { control, router, seconds, gate, _directory: directory }
     }
 
+    /// Documents of evidence, in the folder that is answered.
+    pub fn keep_documents(&self) -> std::path::PathBuf {
+        use portcullis_documents::{Documents, Limits, RootKey};
+        let folder = self._directory.path().join("documents");
+        let entropy = self.control.entropy().clone();
+        let documents = Documents::open(&folder, RootKey::new([7; 32]), entropy, Limits::default()).unwrap();
+        self.control.keep_documents(Arc::new(documents));
+        folder
+    }
+
     pub async fn raw(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }

@@ -85,6 +85,7 @@ impl World {
             postures: Arc::new(Postures::in_memory(Timestamp::from_second(START).unwrap())),
             tell: telling(&told),
             fetched: Arc::new(|_| None),
+            documents: Arc::default(),
         })
         .unwrap();
         let world = Self {

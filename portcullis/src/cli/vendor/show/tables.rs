@@ -68,7 +68,7 @@ fn steps(view: &DossierView) -> Table {
     table
 }
 
-fn evidence(view: &DossierView, now: Timestamp) -> Table {
+pub(in crate::cli::vendor) fn evidence(view: &DossierView, now: Timestamp) -> Table {
     let mut table = Table::new(["KIND", "STATE", "ISSUED", "EXPIRES", "~TITLE", "ID"]);
     for filed in &view.evidence {
         let (state, style) = match filed.state {
@@ -99,6 +99,7 @@ fn requests(view: &DossierView) -> Table {
     let mut table = Table::new(["WANTED", "STATE", "DUE", "~WHY", "ID"]);
     for asked in &view.requests {
         let (state, style, why) = match &asked.state {
+            RequestState::Open if !asked.sent.is_empty() => ("to be read", Style::Warning, ""),
             RequestState::Open => ("open", Style::Warning, ""),
             RequestState::Answered { .. } => ("answered", Style::Good, ""),
             RequestState::Refused { reason, .. } => ("refused", Style::Bad, reason.as_str()),
