@@ -21,6 +21,7 @@ mod findings;
 mod follow;
 mod get;
 mod hold;
+mod import;
 mod key;
 mod keys;
 mod ledger;
@@ -143,6 +144,9 @@ enum Verb {
     /// Look at what is known of vendors, say what you know, let them in, and stop them
     #[command(subcommand)]
     Vendor(vendor::Verb),
+    /// Bring in what you keep in spreadsheets
+    #[command(subcommand)]
+    Import(import::Verb),
     /// Say why a decision was made, and what to do about it
     #[command(after_help = examples::EXPLAIN)]
     Explain(explain::Arguments),
@@ -303,6 +307,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Decisions(arguments) => decisions::decisions(&place, &out, arguments).await,
         Verb::Hold(verb) => hold::hold(&place, &out, verb).await,
         Verb::Vendor(verb) => vendor::vendor(&place, &out, verb).await,
+        Verb::Import(verb) => import::import(&place, &out, verb).await,
         Verb::Explain(arguments) => explain::explain(&place, &out, arguments).await,
         Verb::Sever(arguments) => sever::sever(&place, &out, arguments).await,
         Verb::Restore(arguments) => restore::restore(&place, &out, arguments).await,

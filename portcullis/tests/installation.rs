@@ -26,6 +26,8 @@ mod disk;
 mod dossiers;
 #[path = "installation/feeds.rs"]
 mod feeds;
+#[path = "installation/import.rs"]
+mod import;
 #[path = "installation/keys.rs"]
 mod keys;
 #[path = "installation/ledger.rs"]

@@ -21,18 +21,17 @@ pub fn read(bytes: &[u8]) -> Result<Sheet, SheetError> {
         .trim(Trim::None)
         .from_reader(text.as_bytes());
     let mut record = StringRecord::new();
-    let (mut number, mut kept, mut start) = (0_u32, 0, 0);
+    let (mut number, mut kept) = (0_u32, 0);
+    let mut lines = Lines { text: text.as_bytes(), byte: 0, line: 1 };
     loop {
-        let line = reader.position().line();
+        let byte = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        let at = lines.of(byte);
         match reader.read_record(&mut record) {
             Ok(false) => break,
             Ok(true) => {}
-            Err(_) => return Err(SheetError::Row(line)),
+            Err(_) => return Err(SheetError::Row(at)),
         }
-        // Blank lines are rows as well, for those who count; within quotes they aren't.
-        let at = record.position().map_or(line, csv::Position::line);
         number = u32::try_from(at).unwrap_or(u32::MAX);
-        start = at;
         if record.len() > COLUMNS_MAX {
             return Err(SheetError::TooMany { what: "columns", max: COLUMNS_MAX });
         }
@@ -54,9 +53,29 @@ pub fn read(bytes: &[u8]) -> Result<Sheet, SheetError> {
     // What opens and never closes swallows every row behind it, in silence.
     let quotes = text.bytes().filter(|byte| *byte == b'"').count();
     if !quotes.is_multiple_of(2) && record_spans_lines(&sheet, number) {
-        return Err(SheetError::Quote(start));
+        return Err(SheetError::Quote(u64::from(number)));
     }
     Ok(sheet)
+}
+
+/// Counts lines as people do: blank ones are passed over by whoever reads records, and count all the same.
+struct Lines<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of the first record at `byte` or behind it.
+    fn of(&mut self, byte: usize) -> u64 {
+        let behind = self.text.get(byte..).unwrap_or_default();
+        let blank = behind.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let to = byte.saturating_add(blank).min(self.text.len());
+        let passed = self.text.get(self.byte..to).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.byte = to;
+        self.line
+    }
 }
 
 fn record_spans_lines(sheet: &Sheet, number: u32) -> bool {

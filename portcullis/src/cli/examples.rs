@@ -37,6 +37,16 @@ Examples:
   portcullis demo
   portcullis demo --exit";
 
+pub(super) const IMPORT_VENDORS: &str = "\
+Examples:
+  portcullis import vendors vendors.xlsx                                show what would happen
+  portcullis import vendors vendors.xlsx --dates dmy --map legal_name=Firm --rejects left.csv
+  portcullis import vendors vendors.xlsx --dates dmy --apply --rejects left.csv
+  portcullis import vendors left.csv --apply                            the rest, once it is mended
+
+Columns are found by their headers in English, German, French and Spanish, and shown. A row is taken where
+nothing is wrong with it and nobody like it is known. Importing a file again takes nothing twice.";
+
 pub(super) const APPLY: &str = "\
 Examples:
   portcullis apply -f acme.yaml --dry-run

@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     fn entity(&mut self) -> Entity {
         let (legal, short) = (self.text(Field::LegalName, NAME_MAX), self.text(Field::Name, NAME_MAX));
         let placeholder = legal.is_none() && short.is_none();
-        if placeholder {
+        if placeholder && self.faults.is_empty() {
             let column = self.columns.of(Field::LegalName).or_else(|| self.columns.of(Field::Name)).cloned();
             self.fault(column.as_ref(), "the name is missing".to_owned());
         }
