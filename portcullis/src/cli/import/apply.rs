@@ -1,6 +1,6 @@
 //! Good rows become vendors and contracts, in one request; then each is admitted provisionally, with its steps assigned.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, anyhow};
 use portcullis_api::apply::{ApplyReport, ApplyRequest, ManifestText};
@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::super::output::Output;
 use super::super::server::{Server, text_of};
 use super::{Import, good};
+use crate::clock::system_clock;
 
 /// What vendors of an import are known by, as long as nobody takes the label away.
 const LABEL: &str = "imported-from";
@@ -25,7 +26,7 @@ const MANIFEST_BYTES_MAX: usize = 900 * 1024;
 const REQUEST_BYTES_MAX: usize = 1_900 * 1024;
 
 /// How often somebody who waits is told.
-const TELL_EVERY_SECONDS: u64 = 2;
+const TELL_EVERY_SECONDS: i64 = 2;
 
 #[derive(Serialize)]
 pub(super) struct Report<'a> {
@@ -39,6 +40,9 @@ pub(super) struct Report<'a> {
     pub until: jiff::Timestamp,
     pub created: usize,
     pub admitted: usize,
+    /// How many of those have which access now.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub access: BTreeMap<&'static str, usize>,
     /// Vendors of an earlier import that broke off.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub finished: Vec<String>,
@@ -117,16 +121,20 @@ pub(super) async fn apply<'a>(
     }
     let new = good(import).map(|vendor| (vendor.name.clone(), owner(import, vendor)));
     let waiting: Vec<(String, Option<String>)> = new.chain(unfinished).collect();
-    let mut told = Instant::now();
+    let mut told = system_clock().now();
     for (at, (name, owner)) in waiting.iter().enumerate() {
-        if told.elapsed().as_secs() >= TELL_EVERY_SECONDS {
+        if system_clock().now().duration_since(told).as_secs() >= TELL_EVERY_SECONDS {
             out.note(&format!("admitted {at} of {} vendors", waiting.len()));
-            told = Instant::now();
+            told = system_clock().now();
         }
         let request = admission(import, owner.as_deref());
         let path = ["v1", "vendors", name.as_str(), "dossier"];
-        match server.post::<DossierAnswer>(&path, &request).await {
-            Ok(_) => report.admitted += 1,
+        match server.post(&path, &request).await {
+            Ok((_, answer)) => {
+                let answer: DossierAnswer = answer;
+                report.admitted += 1;
+                *report.access.entry(answer.dossier.access.as_str()).or_default() += 1;
+            }
             Err(error) => report.not_admitted.push(format!("{name}: {}", one_line(&error))),
         }
     }
@@ -143,6 +151,7 @@ fn report(import: &Import, unfinished: Vec<(String, Option<String>)>) -> Report<
         until: import.until,
         created: 0,
         admitted: 0,
+        access: BTreeMap::new(),
         finished: unfinished.into_iter().map(|(name, _)| name).collect(),
         not_admitted: Vec::new(),
     }

@@ -116,6 +116,18 @@ fn summary(import: &Import, report: &Report<'_>, rejects: Option<&Path>, paint: 
             count("new"),
             report.admitted
         ));
+        let narrowed: Vec<String> = report
+            .access
+            .iter()
+            .filter(|(access, _)| **access != "clear")
+            .map(|(access, many)| format!("{many} {access}"))
+            .collect();
+        if !narrowed.is_empty() {
+            text.push_str(&format!(
+                "by what is known of them so far: {}; `portcullis vendor list` says why, and what opens them\n",
+                narrowed.join(", ")
+            ));
+        }
     } else if count("new") > 0 {
         text.push_str(&format!(
             "would make {} vendors and {contracts} contracts, and admit them provisionally until {last}\n",
