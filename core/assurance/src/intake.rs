@@ -325,7 +325,7 @@ fn skipped(row: &Row, columns: &Columns, given: &str) -> Option<String> {
         .into_iter()
         .any(|field| columns.of(field).is_some_and(|column| !row.value(column.place).is_empty()));
     let numbers = row.values.iter().filter(|value| !value.is_empty()).skip(1).all(|value| {
-        matches!(value, crate::sheet::Value::Number(_))
+        matches!(value, crate::sheet::Value::Number(_) | crate::sheet::Value::Wrong(_))
             || value.shown().chars().all(|letter| !letter.is_alphabetic())
     });
     if total && !identified && numbers {
