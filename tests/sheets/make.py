@@ -99,7 +99,7 @@ for at, one in enumerate(rows()):
     if at == 5:
         sheet.row_dimensions[line].hidden = True
     line += 1
-    if at == 30:
+    if at == 29:
         line += 1
 sheet.cell(line + 1, 1, "Total")
 sheet.cell(line + 1, 12, "=SUM(L4:L70)")
