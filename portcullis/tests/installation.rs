@@ -24,6 +24,8 @@ mod crash;
 mod disk;
 #[path = "installation/dossiers.rs"]
 mod dossiers;
+#[path = "installation/evidence.rs"]
+mod evidence;
 #[path = "installation/feeds.rs"]
 mod feeds;
 #[path = "installation/import.rs"]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use portcullis_api::dossiers::DossierView;
 use portcullis_api::metrics::VendorMetrics;
 use portcullis_api::posture::PostureView;
 use portcullis_api::resource::{ResourceView, SourceView};
@@ -19,7 +20,7 @@ use super::output::{Format, Output, Paint, Style, json as as_json, width_max};
 use super::restore::cause;
 use super::server::{Server, text_of, texts_of};
 use super::table::Table;
-use super::{Outcome, Place, get, metrics, posture, time};
+use super::{Outcome, Place, get, metrics, posture, time, vendor};
 use crate::clock::system_clock;
 
 #[derive(clap::Args)]
@@ -37,6 +38,8 @@ struct World {
     open: Vec<SeveranceView>,
     /// Of a vendor.
     health: Option<VendorMetrics>,
+    /// Of a vendor.
+    dossier: Option<DossierView>,
     /// Of a client.
     posture: Option<PostureView>,
     risk: risk::Risk,
@@ -55,12 +58,16 @@ pub(super) async fn describe(place: &Place, out: &Output, arguments: Arguments) 
         Kind::Vendor => Some(metrics::look(&server, &arguments.name, "1h").await?),
         _ => None,
     };
+    let dossier = match arguments.kind {
+        Kind::Vendor => Some(vendor::dossier(&server, &arguments.name).await?),
+        _ => None,
+    };
     let held = match arguments.kind {
         Kind::Client => Some(server.get(&["v1", "clients", &arguments.name, "posture"]).await?),
         _ => None,
     };
     let risk = risk::look(&server, &view).await?;
-    let world = World { of, open: severances.open, health, posture: held, risk };
+    let world = World { of, open: severances.open, health, dossier, posture: held, risk };
     let text = match out.format {
         Format::Table => told(&world, &view, out.paint, system_clock().now())?,
         Format::Json => as_json(&whole(&world, &view))?,
@@ -187,6 +194,9 @@ fn whole(world: &World, view: &ResourceView) -> Value {
         if let Some(health) = &world.health {
             members.insert("metrics".to_owned(), json!(health));
         }
+        if let Some(dossier) = &world.dossier {
+            members.insert("dossier".to_owned(), json!(dossier));
+        }
         members.extend(world.risk.member().map(|risk| ("risk".to_owned(), risk)));
         if let Some(posture) = &world.posture {
             members.insert("posture".to_owned(), json!(posture));
@@ -204,6 +214,9 @@ fn told(world: &World, view: &ResourceView, paint: Paint, now: Timestamp) -> Res
     if let Some(access) = &view.status.access {
         let told = paint.paint(&access.sentence(), get::access_style(access.level));
         text.push_str(&format!("  {:<9} {told}\n", "access"));
+    }
+    if let Some(dossier) = &world.dossier {
+        text.push_str(&format!("  {:<9} {}\n", "dossier", vendor::short(dossier)));
     }
     let mut facts = vec![("id", view.id.to_string()), ("version", view.version.to_string())];
     if let Some(term) = term(view, now) {
@@ -391,7 +404,7 @@ mod tests {
             cause: CauseView::Operator { operator: "jo".into(), reason: "leak".into() },
             time: "2026-11-21T02:00:00Z".parse().unwrap(),
         }];
-        World { of, open, health: None, posture: None, risk: risk::Risk::default() }
+        World { of, open, health: None, dossier: None, posture: None, risk: risk::Risk::default() }
     }
 
     #[test]

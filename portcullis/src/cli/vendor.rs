@@ -12,6 +12,8 @@ pub(super) mod when;
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use portcullis_api::dossiers::{DossierAnswer, DossierRequest, DossierView};
+use portcullis_assurance::assessment::StepState;
+use portcullis_assurance::request::RequestState;
 use serde_json::Value;
 
 use super::output::{Output, Paint, Style};
@@ -138,4 +140,19 @@ pub(super) fn told(answer: &DossierAnswer, paint: Paint) -> String {
 
 pub(super) fn evidence_table(view: &DossierView, now: Timestamp) -> Table {
     show::tables::evidence(view, now)
+}
+
+/// A dossier in a line.
+pub(super) fn short(view: &DossierView) -> String {
+    let approved = view.steps.iter().filter(|known| known.state == StepState::Approved).count();
+    let open = view.requests.iter().filter(|asked| asked.state == RequestState::Open).count();
+    let weak = view.vulnerabilities.iter().filter(|known| known.critical && !known.closed).count();
+    format!(
+        "tier {}, admitted: {}, {approved} of {} steps, {} pieces of evidence, {open} open requests, {weak} open critical vulnerabilities; `portcullis vendor show {}` says more",
+        list::tier(view.tier),
+        list::admitted(&view.admission),
+        view.steps.len(),
+        view.evidence.len(),
+        view.vendor
+    )
 }
