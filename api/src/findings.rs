@@ -87,6 +87,8 @@ codes! {
     EvidenceOverdue "evidence_overdue" "a vendor hasn't answered a request for evidence in time";
     AssessmentOverdue "assessment_overdue" "a step, finding, task or audit of a vendor is late";
     RiskFalseChallenges "risk_false_challenges" "a client passes so many challenges for its score that it is only observed again";
+    VendorHeld "vendor_held" "a vendor is held, blocked or limited";
+    CeilingWithoutData "ceiling_without_data" "a ceiling of countries or networks refuses what needs it, as no database says them";
 }
 
 /// One thing that somebody should look at.

@@ -10,11 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, VendorId};
-use portcullis_risk::{Aside, ClientRisk, Peers, Rules, Ticket};
+use portcullis_risk::{Aside, ClientRisk, Context, Peers, Rules, Ticket};
 use serde::{Deserialize, Serialize};
 
 /// Calls without a decision that wait to be kept: further ones of the same second are gaps in a replay.
 const ASIDES_MAX: usize = 1_000;
+/// Exchanges of a client that are under way at once in most cases: more of them cost an allocation.
+const UNDER_WAY_USUAL: usize = 4;
+/// Contexts of a client that something was found about lately: of more the oldest is forgotten.
+const FOUND_MAX: usize = 16;
 
 /// What is known of how one client behaves.
 #[derive(Debug, Default)]
@@ -25,8 +29,17 @@ pub struct RiskCell {
     has_asides: AtomicBool,
     /// Changed since people were told of it.
     touched: AtomicBool,
-    /// Counts what may end streams of this client: questions that were asked, contexts that were closed.
+    /// Counts what may end streams of this client: questions that were asked, contexts that were closed, or found suspect.
     turns: AtomicU64,
+}
+
+/// What a request showed of its context, for what this context had under way then.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Found {
+    /// It has a tenth of the records from then on.
+    Narrowed,
+    /// It was refused.
+    Denied,
 }
 
 /// What has one order over all cores.
@@ -38,6 +51,18 @@ struct Held {
     asides: Vec<(u64, Aside)>,
     /// Exchanges that were forwarded and have not ended.
     under_way: Vec<UnderWay>,
+    /// What was found last about each context, the newest last.
+    found: Vec<(Context, Found, i64)>,
+}
+
+impl Held {
+    /// The state, which is made if there is none, with room for what is usual.
+    fn state(&mut self) -> &mut ClientRisk {
+        if self.under_way.capacity() == 0 {
+            self.under_way.reserve(UNDER_WAY_USUAL);
+        }
+        self.state.get_or_insert_default()
+    }
 }
 
 /// An exchange that has not ended: with it, a copy of the state is all that its end needs.
@@ -60,7 +85,7 @@ pub struct RiskCopy {
 impl RiskCell {
     /// Changes the state, which is made if there is none.
     pub fn change<T>(&self, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
-        let changed = change(self.held().state.get_or_insert_default());
+        let changed = change(self.held().state());
         self.changed.store(true, Ordering::Release);
         self.touch();
         changed
@@ -69,7 +94,7 @@ impl RiskCell {
     /// Changes the state by a call that belongs to no decision. What changed nothing is not kept.
     pub fn change_aside<T>(&self, aside: Aside, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
         let mut held = self.held();
-        let state = held.state.get_or_insert_default();
+        let state = held.state();
         let before = state.step();
         let changed = change(state);
         let step = state.step();
@@ -101,7 +126,7 @@ impl RiskCell {
         if let Some(place) = held.under_way.iter().rposition(|one| one.decision == decision) {
             held.under_way.swap_remove(place);
         }
-        let changed = change(held.state.get_or_insert_default());
+        let changed = change(held.state());
         self.changed.store(true, Ordering::Release);
         self.touch();
         changed
@@ -164,6 +189,26 @@ impl RiskCell {
         self.turns.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Something was found about a context: its streams are to look.
+    pub fn find(&self, context: &Context, found: Found, at_us: i64) {
+        let mut held = self.held();
+        held.found.retain(|(known, what, _)| *what != found || !is_same(known, context));
+        if held.found.len() >= FOUND_MAX {
+            held.found.remove(0);
+        }
+        held.found.push((*context, found, at_us));
+        drop(held);
+        self.turn();
+    }
+
+    /// The worst that was found about a context since then.
+    pub fn found_since(&self, context: &Context, since_us: i64) -> Option<Found> {
+        let held = self.held();
+        let about =
+            held.found.iter().filter(|(known, _, at_us)| *at_us >= since_us && is_same(known, context));
+        about.map(|(_, found, _)| *found).max()
+    }
+
     #[must_use]
     pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Acquire)
@@ -172,6 +217,11 @@ impl RiskCell {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether these are one session: a network has many prefixes.
+fn is_same(one: &Context, other: &Context) -> bool {
+    (one.key, one.ja4, one.network) == (other.key, other.ja4, other.network)
 }
 
 /// What the clients of one vendor are compared with: made anew each day, and in use from a moment on that is recorded.
@@ -271,5 +321,30 @@ mod tests {
         assert!(is_changed());
         assert!(risks.keep_only(&HashSet::from([client])).is_empty());
         assert_eq!(risks.keep_only(&HashSet::new()), [client]);
+    }
+
+    #[test]
+    fn the_worst_that_was_found_about_a_context_is_told_to_what_began_before() {
+        let cell = RiskCell::default();
+        let context = |key, prefix| Context { key, ja4: portcullis_risk::Known::Is(1), network: 7, prefix };
+        let turns = cell.turns();
+        cell.find(&context(1, 1), Found::Denied, 20);
+        cell.find(&context(1, 2), Found::Narrowed, 30);
+        assert_eq!(cell.turns(), turns + 2);
+        let since = |key, since_us| cell.found_since(&context(key, 9), since_us);
+        assert_eq!(
+            [since(1, 20), since(1, 21), since(1, 31)],
+            [Some(Found::Denied), Some(Found::Narrowed), None]
+        );
+        assert_eq!(since(2, 0), None);
+        // It is bounded, and the newest stay.
+        for key in 2..40 {
+            cell.find(&context(key, 1), Found::Narrowed, 40);
+        }
+        assert_eq!([since(1, 0), since(39, 0)], [None, Some(Found::Narrowed)]);
+        // What is found anew counts for what began since.
+        cell.find(&context(39, 1), Found::Narrowed, 50);
+        assert_eq!([since(39, 50), since(38, 50)], [Some(Found::Narrowed), None]);
+        assert_eq!(cell.held().found.len(), FOUND_MAX);
     }
 }

@@ -20,9 +20,15 @@ pub fn page(report: &Report, made: &str) -> String {
     to.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\"><meta name=\"referrer\" content=\"no-referrer\"><title>What the gate would have done</title><style>");
     to.raw(STYLE).raw("</style></head><body><main><h1>What the gate would have done</h1><p class=\"soft\">");
     if let (Some(begins), Some(ends)) = (&report.begins, &report.ends) {
-        to.text(begins).raw(" to ").text(ends).raw(" · ");
+        to.element("<span class=\"whole\">", begins, "</span> to ");
+        to.element("<span class=\"whole\">", ends, "</span> · ");
     }
-    to.text(&report.read.format).raw(" · ").text(made).raw("</p>");
+    to.text(&report.read.format).raw(" ·");
+    // A time is never broken.
+    for word in made.split(' ') {
+        to.element(" <span class=\"whole\">", word, "</span>");
+    }
+    to.raw("</p>");
     tiles(&mut to, report);
     to.raw("<div class=\"lead\">");
     for sentence in &report.summary {
@@ -141,11 +147,11 @@ fn clients(to: &mut Markup, report: &Report) {
                 to.raw("<a")
                     .attribute("href", &format!("#client-{number}"))
                     .raw(">")
-                    .text(&client.name)
+                    .name(&client.name)
                     .raw("</a>");
             }
             None => {
-                to.text(&client.name);
+                to.name(&client.name);
             }
         }
         to.raw("</span></td>");

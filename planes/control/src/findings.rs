@@ -1,6 +1,8 @@
 //! What is wrong, or about to be: a pure computation over what is in force and what the process
 //! has seen. Each file here finds things of one sort.
 
+mod access;
+mod ceilings;
 mod checkpoints;
 mod client_keys;
 mod clock;
@@ -32,6 +34,7 @@ use crate::clock_watch::ClockSeen;
 use crate::issuers::Failure;
 use crate::metrics::PromiseStanding;
 
+pub(crate) use ceilings::{BLIND_HINT, Blind, blind};
 pub use risk::RiskTold;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -64,6 +67,8 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     checkpoints::find(runtime, &mut found);
     segments::find(&runtime.missing, &mut found);
     terms::find(state, now, &mut found);
+    access::find(state, now, &mut found);
+    ceilings::find(state, &runtime.feeds, &mut found);
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
     issuers::find(state, runtime, now, &mut found);

@@ -1,6 +1,7 @@
 //! How much a request is worth suspecting, before it is forwarded: its facts are put together, and the client's state judges.
 //!
-//! Nothing here allocates: what costs something was worked out with the connection, the token and the route.
+//! Nothing here allocates but for a path with `%` in it: what costs something was worked out with the connection, the token and
+//! the route.
 
 use std::borrow::Cow;
 
@@ -94,6 +95,8 @@ pub fn assess<B>(
     permit: &Permit,
     request: &Request<B>,
 ) -> Option<Assessed> {
+    // What the step costs is looked at from outside.
+    let _step = tracing::trace_span!("assess").entered();
     let greeting = connection.greeting()?;
     let client = permit.client();
     let RiskRules { rules, money } = ready.snapshot.rules(&client.integration, permit.route());

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::reason::Reason;
 use portcullis_policy::link::{FromGate, Page};
+use portcullis_policy::risks::Found;
 use portcullis_policy::snapshot::Client;
 use portcullis_risk::{Action, Answered, Cause, Points};
 use portcullis_tokens::thumbprint::Thumbprint;
@@ -18,6 +19,7 @@ use crate::core::Core;
 use crate::identify::{Caller, KnownToken};
 use crate::outlet::CUT_GRACE_MS;
 use crate::refusal::{Challenge, Refusal};
+use crate::seen::Seen;
 
 /// How a caller shows that it still holds what it is known by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +59,11 @@ pub fn obey(
         page(core, client, id, it.cause, it.score);
     }
     let refusal = match it.action {
-        Action::Allow | Action::Limit => return Ok(()),
+        Action::Allow => return Ok(()),
+        Action::Limit => {
+            found(core, client, &caller.seen, Found::Narrowed);
+            return Ok(());
+        }
         Action::Challenge => {
             if assessed.asked_now {
                 // Streams of this context end.
@@ -66,10 +72,19 @@ pub fn obey(
             }
             challenged(core, connection, greeting, caller, assessed)
         }
-        Action::Deny => Refusal::from(Reason::RiskDenied),
+        Action::Deny => {
+            found(core, client, &caller.seen, Found::Denied);
+            Refusal::from(Reason::RiskDenied)
+        }
         Action::Sever => sever(core, connection, id, caller, client, it.cause),
     };
     Err(Refusal { signals: assessed.signals(), ..refusal })
+}
+
+/// What this context has under way ends, or goes on with a tenth of the records.
+pub fn found(core: &Core, client: &Client, seen: &Seen, found: Found) {
+    client.risk.find(&seen.context, found, core.now_us());
+    core.wake_session(client.id, &seen.session);
 }
 
 /// Tells people to look at a decision.

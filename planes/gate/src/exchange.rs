@@ -8,7 +8,7 @@ use portcullis_domain::decision::{DecisionId, DecisionText, Ending, OutcomeRecor
 use portcullis_domain::reason::Reason;
 use portcullis_policy::evaluate::{Permit, may_go_on, standing};
 use portcullis_policy::meters::{Place, RecordWindows};
-use portcullis_policy::risks::UnderWay;
+use portcullis_policy::risks::{Found, UnderWay};
 
 use portcullis_policy::snapshot::Client;
 use portcullis_risk::{After, Cause, Known, Missing, OutcomeRisk, Rules, Ticket};
@@ -37,6 +37,9 @@ pub struct Exchange {
     windows: RecordWindows,
     /// The same, since its vendor was limited while it was under way.
     limited: OnceCell<RecordWindows>,
+    /// The same, since its context was narrowed; and both.
+    narrowed: OnceCell<RecordWindows>,
+    both: OnceCell<RecordWindows>,
     risk: Option<UnderRisk>,
     _place: Place,
     began_us: i64,
@@ -63,6 +66,8 @@ pub struct UnderRisk {
     score: ShownPoints,
     /// How often streams of this client were told to look when this one looked last.
     turns: Cell<u64>,
+    /// Its context was narrowed since it began.
+    narrowed: Cell<bool>,
 }
 
 /// A response that takes longer is a stream: a question that is open then ends it, and leaves short ones alone.
@@ -70,6 +75,7 @@ const STREAM_FROM_US: i64 = 1_000_000;
 
 impl UnderRisk {
     pub fn of(id: DecisionId, assessed: &Assessed, client: &Client) -> Self {
+        let _step = tracing::trace_span!("begin").entered();
         let (ticket, rules) = (assessed.assessment.ticket, assessed.rules);
         client.risk.begin(UnderWay { decision: id, ticket, rules });
         Self {
@@ -77,6 +83,7 @@ impl UnderRisk {
             rules,
             score: ShownPoints::of(assessed.assessment.score),
             turns: Cell::new(client.risk.turns()),
+            narrowed: Cell::new(false),
         }
     }
 }
@@ -106,6 +113,8 @@ impl Exchange {
             verdict,
             windows,
             limited: OnceCell::new(),
+            narrowed: OnceCell::new(),
+            both: OnceCell::new(),
             risk,
             _place: place,
             began_us,
@@ -126,10 +135,18 @@ impl Exchange {
     /// What its records are reserved in now. One that began before its vendor was limited has a tenth from then on, too.
     pub fn windows(&self) -> &RecordWindows {
         let client = self.permit.client();
-        if self.windows.limited.is_some() || !client.lifeline.vendor.is_limited(self.core.now_us()) {
-            return &self.windows;
-        }
-        self.limited.get_or_init(|| client.limit(&self.windows, &self.core.shared.meters))
+        let narrowed = self.risk.as_ref().is_some_and(|risk| risk.narrowed.get());
+        let limited = self.windows.limited.is_none() && client.lifeline.vendor.is_limited(self.core.now_us());
+        let changed = match (limited, narrowed) {
+            (false, false) => return &self.windows,
+            (true, false) => &self.limited,
+            (false, true) => &self.narrowed,
+            (true, true) => &self.both,
+        };
+        changed.get_or_init(|| {
+            let windows = self.windows.narrowed(narrowed.then_some(&client.narrow));
+            if limited { client.limit(&windows, &self.core.shared.meters) } else { windows }
+        })
     }
 
     /// Looks at liveness again before something is forwarded: a few atomic loads.
@@ -160,22 +177,33 @@ impl Exchange {
         self.risk.as_ref().map(|risk| risk.score.as_str())
     }
 
-    /// Whether a question that was asked in its context since it began is open. Then nothing more of a stream leaves;
-    /// `is_stream` says that it is one however short it was so far.
-    pub fn is_challenged(&self, is_stream: bool) -> bool {
-        let Some(risk) = &self.risk else { return false };
-        let cell = &self.permit.client().risk;
-        let turns = cell.turns();
+    /// Why nothing more of a stream leaves: a question that was asked in its context since it began is open, or a request
+    /// from there was denied; `is_stream` says that it is one however short it was so far. Where the context was narrowed, what
+    /// follows of any response counts in the tenth.
+    pub fn stopped_by_risk(&self, is_stream: bool) -> Option<Reason> {
+        let risk = self.risk.as_ref()?;
+        let client = self.permit.client();
+        let turns = client.risk.turns();
         if risk.turns.get() == turns {
-            return false;
+            return None;
         }
-        let asked = cell.look(|state| state.question(&self.caller.seen.context)).flatten();
-        if asked.is_none_or(|asked_us| asked_us < self.began_us) {
+        let context = &self.caller.seen.context;
+        let asked = client.risk.look(|state| state.question(context)).flatten();
+        let is_asked = asked.is_some_and(|asked_us| asked_us >= self.began_us);
+        let stopped = match client.risk.found_since(context, self.began_us) {
+            Some(Found::Denied) => Some(Reason::RiskDenied),
+            found => {
+                if found == Some(Found::Narrowed) {
+                    risk.narrowed.set(true);
+                }
+                is_asked.then_some(Reason::ChallengeOpen)
+            }
+        };
+        if stopped.is_none() {
             risk.turns.set(turns);
-            return false;
         }
         // One that is short so far is looked at again: it may become long while nobody answers.
-        is_stream || self.core.now_us() >= self.began_us.saturating_add(STREAM_FROM_US)
+        stopped.filter(|_| is_stream || self.core.now_us() >= self.began_us.saturating_add(STREAM_FROM_US))
     }
 
     /// Tells the client's state how it has ended, and does what follows.
@@ -197,6 +225,9 @@ impl Exchange {
         let ended = client.risk.end(self.id, |state| state.after(risk.ticket, &after, &peers, &risk.rules));
         if ended.page {
             challenge::page(core, client, self.id, Cause::KeyEvidence, ended.score);
+        }
+        if ended.limit {
+            challenge::found(core, client, &self.caller.seen, Found::Narrowed);
         }
         if ended.sever {
             client.risk.turn();

@@ -119,8 +119,10 @@ impl Filtered {
         if self.deadline.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(self.out_of_time()));
         }
-        if self.inner.is_some() && self.outlet.exchange.is_challenged(self.is_stream) {
-            return Poll::Ready(Some(Err(self.cut_now(Reason::ChallengeOpen))));
+        if self.inner.is_some()
+            && let Some(reason) = self.outlet.exchange.stopped_by_risk(self.is_stream)
+        {
+            return Poll::Ready(Some(Err(self.cut_now(reason))));
         }
         let Some(inner) = &mut self.inner else { return Poll::Ready(self.finish().map(Err)) };
         let frame = ready!(inner.poll_frame(context));

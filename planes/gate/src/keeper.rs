@@ -310,8 +310,11 @@ impl Keeping {
     }
 
     fn copy_day(&self, day: i64) {
+        // What came before stands before it, and its moment is before the disk takes its time.
+        self.note(Vec::new());
+        let at_us = self.shared.clock.now().as_microsecond();
         let under_way = self.write();
-        self.note(vec![Line::Copied { at_us: self.shared.clock.now().as_microsecond(), day, under_way }]);
+        self.note(vec![Line::Copied { at_us, day, under_way }]);
         let days = self.days();
         let to = self.folder.join("days").join(day.to_string());
         if let Err(error) = copy_links(&self.folder, &to) {

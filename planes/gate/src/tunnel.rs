@@ -112,9 +112,14 @@ impl Tunnel {
             let end = End(Ending::Cut, Reason::GateStopping);
             self.close(vendor, GOING_AWAY, "the gate is being stopped", end);
         }
-        if self.ending.is_none() && self.outlet.exchange.is_challenged(true) {
-            let end = End(Ending::Cut, Reason::ChallengeOpen);
-            self.close(vendor, POLICY, "show again that you hold your key", end);
+        if self.ending.is_none()
+            && let Some(reason) = self.outlet.exchange.stopped_by_risk(true)
+        {
+            let said = match reason {
+                Reason::RiskDenied => "this is far from what this client does",
+                _ => "show again that you hold your key",
+            };
+            self.close(vendor, POLICY, said, End(Ending::Cut, reason));
         }
         let End(ending, reason) = match self.poll_out(vendor, context) {
             Poll::Ready(end) => end,

@@ -9,6 +9,7 @@
 
 mod common;
 mod damage;
+mod old_schema;
 mod properties;
 mod proving;
 mod queries;

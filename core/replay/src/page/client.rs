@@ -10,7 +10,7 @@ const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
 
 pub(super) fn client(to: &mut Markup, number: usize, client: &Client, pictures: &Pictures) {
     to.raw("<section class=\"client\"").attribute("id", &format!("client-{number}")).raw("><h3>");
-    to.text(&client.name).raw("</h3><p class=\"facts\">");
+    to.name(&client.name).raw("</h3><p class=\"facts\">");
     to.count(client.calls).raw(" requests from ").text(&client.first).raw(" to ").text(&client.last);
     to.raw(" · ").text(standing(client)).raw("</p>");
     plots::timeline(to, client, pictures);
@@ -98,11 +98,11 @@ fn mark_row(to: &mut Markup, mark: &MarkView) {
     }
     to.raw("</span></td><td class=\"x\" data-label=\"Why\"><span>").text(&mark.why);
     to.raw("<br><code class=\"soft\">").text(mark.cause).raw("</code></span></td>");
-    to.raw("<td class=\"w\" data-label=\"Request\"><span>").text(&mark.endpoint);
+    to.raw("<td class=\"w\" data-label=\"Request\"><span>").name(&mark.endpoint);
     if !mark.address.is_empty() {
         to.raw("<br><span class=\"small soft\">from ").text(&mark.address).raw("</span>");
     }
-    to.raw("<br><span class=\"small soft mono\">").text(&mark.line).raw("</span></span></td>");
+    to.raw("<br><span class=\"small soft mono\">").name(&mark.line).raw("</span></span></td>");
     to.raw("<td class=\"n\" data-label=\"Score\"><span>").digits(mark.score);
     if matches!(mark.verdict, "challenge" | "over" | "blocked") {
         // Others go by evidence that this score is only a part of.
@@ -160,7 +160,7 @@ fn named(to: &mut Markup, title: &'static str, column: &'static str, all: &[Name
     to.raw("</th><th scope=\"col\" class=\"n\">Requests</th><th scope=\"col\"><span class=\"soft\"></span></th></tr></thead><tbody>");
     let mut row = |name: &str, calls: u64| {
         to.raw("<tr><td class=\"mono\">")
-            .text(name)
+            .name(name)
             .raw("</td><td class=\"n\">")
             .count(calls)
             .raw("</td><td class=\"b\">");

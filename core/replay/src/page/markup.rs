@@ -27,6 +27,18 @@ impl Markup {
         self
     }
 
+    /// A path, an address or a name of a file: it may break behind what parts it, before it must within a word.
+    pub fn name(&mut self, name: &str) -> &mut Self {
+        let parts = |letter| matches!(letter, '/' | '_' | '.' | ':' | '-' | '?' | '=' | '@');
+        for (number, piece) in name.split_inclusive(parts).enumerate() {
+            if number > 0 {
+                self.raw("<wbr>");
+            }
+            self.text(piece);
+        }
+        self
+    }
+
     /// ` name="value"`.
     pub fn attribute(&mut self, name: &'static str, value: &str) -> &mut Self {
         self.raw(" ").raw(name).raw("=\"").text(value).raw("\"")
@@ -64,6 +76,13 @@ impl Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_break_behind_what_parts_them() {
+        let mut markup = Markup::default();
+        markup.name("a/<b>.log:7").name("").name("plain");
+        assert_eq!(markup.finish(), "a/<wbr>&lt;b&gt;.<wbr>log:<wbr>7plain");
+    }
 
     #[test]
     fn nothing_from_elsewhere_becomes_markup() {

@@ -5,11 +5,12 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use portcullis_api::checks::{Check, Health};
 use portcullis_api::feeds::FeedView;
-use portcullis_domain::spec::{Ceilings, Holds, Kind, Spec};
+use portcullis_domain::spec::Holds;
 use portcullis_domain::state as domain;
 
 use super::reply::{Reply, json};
 use crate::control::Control;
+use crate::findings::{BLIND_HINT, Blind, blind};
 
 pub async fn list(State(control): State<Control>) -> Reply {
     let mut checks = gates(&control);
@@ -63,35 +64,18 @@ fn origins(feeds: &[FeedView], now: Timestamp) -> Vec<Check> {
 
 /// Ceilings of countries and autonomous systems refuse what nobody can look up.
 fn ceilings(state: &domain::State, feeds: &[FeedView]) -> Vec<Check> {
-    let has = |holds: Holds| feeds.iter().any(|feed| feed.holds == holds && feed.in_use);
-    let named = |ceilings: &Ceilings, holds: Holds| match holds {
-        Holds::Country => ceilings.countries.is_some(),
-        _ => ceilings.networks.iter().flatten().any(|network| network.starts_with("AS")),
-    };
-    let check = |(holds, what): (Holds, &str)| {
-        if has(holds) {
-            return None;
-        }
-        let integrations: Vec<String> = state
-            .of_kind(Kind::Integration)
-            .filter(|(_, found)| {
-                matches!(&found.declaration.spec, Spec::Integration(spec) if named(&spec.ceilings, holds))
-            })
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
-        let first = integrations.first()?;
-        let others = match integrations.len() {
-            1 => String::new(),
-            many => format!(" and {} others", many - 1),
+    let check = |Blind { what, integrations }: Blind| {
+        let (first, others) = integrations.split_first()?;
+        let others = match others.len() {
+            0 => String::new(),
+            many => format!(" and {many} others"),
         };
         let detail = format!(
-            "{first}{others}: there is a ceiling of {what}, and no database says them: what needs it is refused"
+            "`{first}`{others}: there is a ceiling of {what}, and no database says them: what needs it is refused"
         );
-        let check = Check::new(format!("ceilings of {what}"), Health::Warning, detail);
-        Some(check.hint("run `make geo`, declare a Feed, or take the ceiling out"))
+        Some(Check::new(format!("ceilings of {what}"), Health::Warning, detail).hint(BLIND_HINT))
     };
-    let needed = [(Holds::Country, "countries"), (Holds::Asn, "autonomous systems")];
-    needed.into_iter().filter_map(check).collect()
+    blind(state, feeds).into_iter().filter_map(check).collect()
 }
 
 #[cfg(test)]

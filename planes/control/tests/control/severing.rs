@@ -6,6 +6,7 @@ use portcullis_control::ExecuteError;
 use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Cause;
+use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
 use portcullis_policy::link::FromGate;
@@ -316,6 +317,44 @@ async fn keys_that_a_gate_has_cut_are_recorded_and_closed_at_the_others() {
     first.to_control.send(cut(&["another"])).await.unwrap();
     until("reserved", || entries(world.directory.path()) == 1).await;
     assert_eq!(process.control.state().severances.len(), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_a_gate_has_cut_is_recorded_closed_at_the_others_and_restored_by_name() {
+    let world = World::new();
+    let process = world.start().await;
+    let admin = process.operator("admin").await;
+    process.acme().await;
+    let first = process.gate("first");
+    let second = process.gate("second");
+    let robot = process.client("robot");
+    let decision = DecisionId::new(5, [1; 10]);
+    let cut = |session: &str, reason| FromGate::SessionCut {
+        client: robot,
+        session: session.to_owned(),
+        decision,
+        reason,
+    };
+    first.to_control.send(cut("stolen", Reason::ChallengeFailed)).await.unwrap();
+    until("the order", || second.orders().len() == 1).await;
+    until("recorded", || process.control.state().severances.len() == 1).await;
+    let state = process.control.state();
+    let severance = state.severances.values().next().unwrap();
+    let target = Target::Session { client: robot, session: "stolen".into() };
+    assert_eq!(severance.target, target);
+    assert_eq!(severance.cause, Cause::Risk { decision, reason: Reason::ChallengeFailed });
+    let order = second.orders().remove(0);
+    assert_eq!((order.target, order.closed_by, order.keys.len()), (target, Some(decision), 0));
+    assert!(kinds(&*process.store).await.iter().any(|kind| kind == "severed"));
+    // A retransmission makes no second one, and other sessions of the client stand.
+    first.to_control.send(cut("stolen", Reason::ChallengeFailed)).await.unwrap();
+    first.to_control.send(cut("another", Reason::RiskSevered)).await.unwrap();
+    until("recorded", || process.control.state().severances.len() == 2).await;
+    until("a snapshot", || first.newest().refused_sessions.len() == 2).await;
+    // One operator restores it, without a second word.
+    let restored = process.control.propose_restore("session/stolen".parse().unwrap(), admin).await;
+    restored.unwrap();
+    until("a snapshot", || first.newest().refused_sessions.len() == 1).await;
 }
 
 #[tokio::test]

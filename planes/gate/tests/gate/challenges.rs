@@ -1,9 +1,11 @@
 //! The question whether a caller still holds its key: who is asked, what answers, and what follows where nothing does.
 
 mod critical;
+mod midnight;
 mod origins;
 mod rotation;
 mod streams;
+mod suspects;
 mod tokens;
 mod unanswered;
 mod verdicts;

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and prints its figures"
 )]
 
+mod allocations;
 mod ceilings;
 mod challenges;
 mod changes;

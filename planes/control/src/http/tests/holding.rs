@@ -32,6 +32,16 @@ async fn a_vendor_is_held_shown_and_released() {
         let body = answer.expect(StatusCode::OK);
         assert_eq!((&body["vendor"], &body["access"]), (&json!("acme"), &access));
         assert_eq!((body.get("gates_behind"), told()), (None, expect));
+        let findings = world.get("/v1/findings").await.body;
+        let held = findings.as_array().unwrap().iter().find(|found| found["code"] == "vendor_held");
+        let held = held.unwrap_or_else(|| panic!("{findings}"));
+        let severity = match expect {
+            Access::Blocked => "high",
+            Access::Held => "medium",
+            _ => "low",
+        };
+        assert_eq!((&held["about"], &held["severity"]), (&json!("vendor/acme"), &json!(severity)));
+        assert!(held["message"].as_str().unwrap().contains("(manual_hold: no exit)"), "{held}");
         for resource in ["vendor/acme", "integration/acme", "client/robot"] {
             let status = world.get(&format!("/v1/resources/{resource}")).await.body["status"].clone();
             assert_eq!(status["access"], access, "{resource}");
@@ -43,6 +53,7 @@ async fn a_vendor_is_held_shown_and_released() {
     let released = world.post("/v1/vendors/acme/release", &json!({})).await;
     assert_eq!(released.expect(StatusCode::OK)["access"], json!({ "level": "clear" }));
     assert_eq!((told(), world.control.snapshot_facts().vendors[0].epoch), (Access::Clear, 2));
+    assert!(!world.get("/v1/findings").await.body.to_string().contains("vendor_held"));
     world.apply(&client("newcomer")).await.expect(StatusCode::OK);
 }
 
@@ -92,6 +103,11 @@ async fn ceilings_and_grades_reach_the_gates_facts() {
         assert_eq!(check["finding"], "warning");
         assert!(check["detail"].as_str().unwrap().starts_with("`acme`: there is a ceiling of"), "{check}");
     }
+    let findings = world.get("/v1/findings").await.body;
+    let of_ceilings =
+        findings.as_array().unwrap().iter().filter(|found| found["code"] == "ceiling_without_data");
+    let about: Vec<_> = of_ceilings.map(|found| (&found["about"], &found["severity"])).collect();
+    assert_eq!(about, [(&json!("integration/acme"), &json!("high")); 2], "{findings}");
     let bad = world.apply(&text.replace("[DE, AT]", "[DE, UK]")).await;
     let faults = bad.faults();
     assert_eq!(bad.status, 422);

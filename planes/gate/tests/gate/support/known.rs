@@ -4,8 +4,8 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context as Digest, SHA256};
 use portcullis_risk::{
-    After, Answered, Before, Binding, ClientRisk, Context, Endpoint, Identity, IssuedIn, Known, Missing,
-    Origin, Peers, Rules, Stakes, Standing, Tls,
+    Action, After, Answered, Before, Binding, ClientRisk, Context, Endpoint, Identity, IssuedIn, Known,
+    Missing, Origin, Peers, Rules, Stakes, Standing, Tls,
 };
 use portcullis_tokens::thumbprint::Thumbprint;
 use portcullis_wire::client_hello::{Assembler, ClientHello, Progress};
@@ -32,27 +32,61 @@ pub fn know_all(folder: &Path, connector: &Connector) {
 /// A client that has worked by this key for so long, from where the tests' clients speak, that evidence is acted on: a page
 /// of records each minute, and nothing else, for six days that end an hour ago.
 pub fn graduated(connector: &Connector, protocol: Protocol, key: Thumbprint, now_us: i64) -> Box<ClientRisk> {
-    const SECOND: i64 = 1_000_000;
-    let context = context(connector, protocol, Some(key));
-    let mut state = Box::new(ClientRisk::new());
-    let (peers, rules) = (Peers::default(), Rules::default());
-    for day in (1..=6).rev() {
-        for at in 0..250 {
-            let at_us = now_us - (day * 86_400 - 3_600 - at * 60) * SECOND;
-            let usual = usual(context, at_us);
-            let assessed = state.before(&usual, &peers, &rules);
-            let end = After {
-                at_us: at_us + 30_000,
-                status: 200,
-                request_bytes: 0,
-                response_bytes: 2_000,
-                records: Known::Is(20),
-            };
-            state.after(assessed.ticket, &end, &peers, &rules);
-        }
-    }
+    let state = worked(context(connector, protocol, Some(key)), 6, now_us);
     assert_eq!(state.standing(), Standing::Challenge, "{:?}", state.progress());
     state
+}
+
+/// The same, and then so much that is unusual from there that another such request comes to `wanted`.
+pub fn suspected(
+    connector: &Connector,
+    protocol: Protocol,
+    key: Thumbprint,
+    now_us: i64,
+    wanted: Action,
+) -> Box<ClientRisk> {
+    let context = context(connector, protocol, Some(key));
+    let mut state = worked(context, if wanted == Action::Deny { 21 } else { 6 }, now_us);
+    let (peers, rules) = (Peers::default(), Rules::default());
+    for number in 0..200 {
+        let at_us = now_us - 600 * SECOND + i64::from(number) * SECOND;
+        let request_bytes = 1 << (number % 12);
+        let stakes = Stakes { money: 1_000, critical: false };
+        let asked = state.question(&context).is_some();
+        let unusual = Before {
+            endpoint: Endpoint(1_000 + number),
+            request_bytes,
+            stakes,
+            answer: if asked { Answered::Valid } else { Answered::Ahead },
+            ..usual(context, at_us)
+        };
+        let assessed = state.before(&unusual, &peers, &rules);
+        state.after(assessed.ticket, &end(at_us, 4_000 << (number % 8)), &peers, &rules);
+        if assessed.action == wanted {
+            return state;
+        }
+    }
+    panic!("{:?} {:?}", state.standing(), state.contexts())
+}
+
+const SECOND: i64 = 1_000_000;
+
+/// A page of records each minute on so many days.
+fn worked(context: Context, days: i64, now_us: i64) -> Box<ClientRisk> {
+    let mut state = Box::new(ClientRisk::new());
+    let (peers, rules) = (Peers::default(), Rules::default());
+    for day in (1..=days).rev() {
+        for at in 0..250 {
+            let at_us = now_us - (day * 86_400 - 3_600 - at * 60) * SECOND;
+            let assessed = state.before(&usual(context, at_us), &peers, &rules);
+            state.after(assessed.ticket, &end(at_us + 30_000, 2_000), &peers, &rules);
+        }
+    }
+    state
+}
+
+fn end(at_us: i64, response_bytes: u64) -> After {
+    After { at_us, status: 200, request_bytes: 0, response_bytes, records: Known::Is(20) }
 }
 
 /// What it asks for each minute; whatever is asked of it, it has answered.
