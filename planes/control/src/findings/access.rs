@@ -1,4 +1,4 @@
-//! Vendors that may not have all that their contracts say.
+//! Vendors that somebody has said may not have all that their contracts say; stops have findings of their own.
 
 use jiff::Timestamp;
 use portcullis_api::findings::{Finding, FindingCode, Severity};
@@ -11,8 +11,9 @@ use portcullis_domain::state::State;
 pub(super) fn find(state: &State, now: Timestamp, found: &mut Vec<Finding>) {
     for (name, vendor) in state.of_kind(Kind::Vendor) {
         let access = state.access(VendorId(vendor.id), now);
-        let Some(worst) = access.reasons.first() else { continue };
-        let (severity, what) = match access.level {
+        let by_hand: Vec<_> = access.reasons.iter().filter(|reason| reason.stop().is_none()).collect();
+        let Some(worst) = by_hand.first() else { continue };
+        let (severity, what) = match worst.level {
             Access::Clear => continue,
             Access::Limited => (Severity::Low, "has a tenth of its records"),
             Access::Held => (Severity::Medium, "is held: nothing of it passes"),
@@ -20,7 +21,7 @@ pub(super) fn find(state: &State, now: Timestamp, found: &mut Vec<Finding>) {
                 (Severity::High, "is blocked: nothing of it passes, and its tokens have ended")
             }
         };
-        let others = match access.reasons.len() {
+        let others = match by_hand.len() {
             1 => String::new(),
             many => format!("; {} more reasons", many - 1),
         };

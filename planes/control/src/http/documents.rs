@@ -130,7 +130,7 @@ impl From<DocumentError> for Refused {
     fn from(error: DocumentError) -> Self {
         let (status, title) = match &error {
             DocumentError::Execute(_) | DocumentError::Read(_) => return refused_before(error),
-            DocumentError::NotKept => (501, "documents aren't kept here"),
+            DocumentError::NotKept => (409, "documents aren't kept here"),
             DocumentError::Given(..) => (422, "it can't be verified"),
             DocumentError::Ended(_) => (503, "control is stopping"),
             DocumentError::Store(error) => match error {

@@ -178,7 +178,7 @@ async fn what_nobody_can_say_is_refused() {
     let document = json!({ "name": "a", "media_type": "text/plain", "bytes": 1, "sha256": "0".repeat(64) });
     let evidence = json!({ "title": "t", "issuer": "i", "issued": "2026-12-01", "channel": "email", "kind": "policy", "document": document });
     let added = json!([{ "change": "evidence_added", "evidence": evidence }]);
-    say(&world, added.clone()).await.refused(501, "keeps no documents", "");
+    say(&world, added.clone()).await.refused(409, "keeps no documents", "");
     world.keep_documents();
     say(&world, added).await.refused(404, "no document", "");
     world.get("/v1/vendors/nobody/dossier").await.refused(404, "no vendor `nobody`", "");
