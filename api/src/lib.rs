@@ -23,6 +23,7 @@ pub mod operators;
 pub mod page;
 pub mod posture;
 pub mod problem;
+pub mod questionnaire;
 pub mod reload;
 pub mod render;
 pub mod resource;

@@ -30,6 +30,7 @@ mod metrics;
 mod operators;
 mod output;
 mod posture;
+mod questionnaire;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -147,6 +148,9 @@ enum Verb {
     /// Bring in what you keep in spreadsheets
     #[command(subcommand)]
     Import(import::Verb),
+    /// Ask vendors, and record what their answers are worth
+    #[command(subcommand)]
+    Questionnaire(questionnaire::Verb),
     /// Say why a decision was made, and what to do about it
     #[command(after_help = examples::EXPLAIN)]
     Explain(explain::Arguments),
@@ -308,6 +312,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Hold(verb) => hold::hold(&place, &out, verb).await,
         Verb::Vendor(verb) => vendor::vendor(&place, &out, verb).await,
         Verb::Import(verb) => import::import(&place, &out, verb).await,
+        Verb::Questionnaire(verb) => questionnaire::questionnaire(&place, &out, verb).await,
         Verb::Explain(arguments) => explain::explain(&place, &out, arguments).await,
         Verb::Sever(arguments) => sever::sever(&place, &out, arguments).await,
         Verb::Restore(arguments) => restore::restore(&place, &out, arguments).await,

@@ -57,6 +57,24 @@ pub enum Domain {
     SupplyChain,
 }
 
+impl Domain {
+    /// As manifests and commands call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Governance => "governance",
+            Self::Identity => "identity",
+            Self::Encryption => "encryption",
+            Self::Vulnerability => "vulnerability",
+            Self::Incident => "incident",
+            Self::DataHandling => "data_handling",
+            Self::Resilience => "resilience",
+            Self::Development => "development",
+            Self::SupplyChain => "supply_chain",
+        }
+    }
+}
+
 /// How it came to us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +169,11 @@ pub enum Content {
         name: String,
         answered: u32,
         unanswered: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        not_applicable: u32,
+        /// A row for each question; none of those that came in before there were rows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rows: Vec<AnswerRow>,
     },
     /// Our own gate has seen a machine of the vendor do it.
     ObservedByGate {
@@ -160,6 +183,61 @@ pub enum Content {
     Other {
         name: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What a vendor answered to one question, and what that is worth.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRow {
+    /// Id of the question.
+    pub question: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
+    pub standing: AnswerStanding,
+    /// As it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerStanding {
+    /// It speaks for the control.
+    Supports,
+    /// It speaks against it.
+    Against,
+    /// In part, or not yet.
+    Partly,
+    /// A text, a day or a number: something is said, and people judge it.
+    Stated,
+    /// With a word on why.
+    NotApplicable,
+    /// Not answered, or not understood: neither yes nor no.
+    Unknown,
+}
+
+impl AnswerStanding {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Supports => "supports",
+            Self::Against => "against",
+            Self::Partly => "partly",
+            Self::Stated => "stated",
+            Self::NotApplicable => "not applicable",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A SOC 2 report as rows, so that an exception is data.

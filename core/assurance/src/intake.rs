@@ -15,6 +15,8 @@ mod slug;
 mod tests;
 mod values;
 
+pub(crate) use values::is_placeholder;
+
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
@@ -23,7 +25,7 @@ use serde::Serialize;
 use crate::exposure::DataClass;
 use crate::sheet::{Row, Sheet, letters};
 use columns::{Columns, Field};
-pub use dates::{DayOrder, of_serial};
+pub use dates::{DayOrder, day_of_text, of_serial};
 
 /// Vendors of one import: they are declared in one request, all of them or none.
 pub const VENDORS_MAX: usize = 2_000;

@@ -20,6 +20,7 @@ pub mod intake;
 pub mod lei;
 pub mod names;
 pub mod order;
+pub mod questionnaire;
 pub mod request;
 pub mod sbom;
 pub mod screening;

@@ -424,8 +424,8 @@ mod tests {
           acme-contract  acme    2026-01-01  2026-12-31  Europe/Berlin  40 days left
 
         integrations
-          NAME  CONTRACT       ROUTES  PURPOSE  STATE
-          acme  acme-contract  r       reads    open
+          NAME  CONTRACT       ROUTES  OWNER  PURPOSE  STATE
+          acme  acme-contract  r              reads    open
 
         clients
           NAME    INTEGRATION  PROVES ITSELF BY  STATE

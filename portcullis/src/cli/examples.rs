@@ -47,6 +47,31 @@ Examples:
 Columns are found by their headers in English, German, French and Spanish, and shown. A row is taken where
 nothing is wrong with it and nobody like it is known. Importing a file again takes nothing twice.";
 
+pub(super) const QUESTIONNAIRE_SHOW: &str = "\
+Examples:
+  portcullis questionnaire show
+  portcullis questionnaire show own.yaml -o json";
+
+pub(super) const QUESTIONNAIRE_NEW: &str = "\
+Examples:
+  portcullis questionnaire new > own.yaml                      take questions out, put your own in
+  portcullis questionnaire new --sheet > for-acme.csv          send this to the vendor
+  portcullis questionnaire new --sheet --questionnaire own.yaml";
+
+pub(super) const QUESTIONNAIRE_CHECK: &str = "\
+Examples:
+  portcullis questionnaire check own.yaml
+  portcullis questionnaire check from-acme.csv
+  portcullis questionnaire check caiq.xlsx --sheet CAIQ --map answer=Response";
+
+pub(super) const QUESTIONNAIRE_ANSWER: &str = "\
+Examples:
+  portcullis questionnaire answer acme from-acme.csv --dry-run
+  portcullis questionnaire answer acme from-acme.csv --issued 2026-11-02
+  portcullis questionnaire answer acme from-acme.csv --evidence VUL-3=0190b5e2-0000-7000-8000-000000000001
+
+What isn't answered is unknown: neither yes nor no. `N/A` needs a comment that says why.";
+
 pub(super) const APPLY: &str = "\
 Examples:
   portcullis apply -f acme.yaml --dry-run

@@ -100,12 +100,13 @@ pub(super) fn plural(kind: Kind) -> String {
 pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp) -> Table {
     match kind {
         Kind::Vendor => {
-            rows(["NAME", "~ACCESS", "~LEGAL NAME", "PLACE", "~PURPOSE", "STATE"], views, |view| {
+            rows(["NAME", "~ACCESS", "~LEGAL NAME", "PLACE", "~OWNER", "~PURPOSE", "STATE"], views, |view| {
                 let text = |name| text_of(&view.spec, name);
                 [
                     access(view),
                     text("legal_name").into(),
                     text("jurisdiction").into(),
+                    owner(view).into(),
                     text("purpose").into(),
                     state(view, now),
                 ]
@@ -129,15 +130,18 @@ pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp)
                 text("impact"),
             ]
         }),
-        Kind::Integration => rows(["NAME", "~CONTRACT", "~ROUTES", "~PURPOSE", "STATE"], views, |view| {
-            let text = |name| text_of(&view.spec, name).into();
-            [
-                text("contract"),
-                texts_of(&view.spec, "routes").join(",").into(),
-                text("purpose"),
-                state(view, now),
-            ]
-        }),
+        Kind::Integration => {
+            rows(["NAME", "~CONTRACT", "~ROUTES", "~OWNER", "~PURPOSE", "STATE"], views, |view| {
+                let text = |name| text_of(&view.spec, name).into();
+                [
+                    text("contract"),
+                    texts_of(&view.spec, "routes").join(",").into(),
+                    owner(view).into(),
+                    text("purpose"),
+                    state(view, now),
+                ]
+            })
+        }
         Kind::Client => rows(["NAME", "~INTEGRATION", "PROVES ITSELF BY", "STATE"], views, |view| {
             [text_of(&view.spec, "integration").into(), proofs(view).into(), state(view, now)]
         }),
@@ -159,6 +163,12 @@ pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp)
             [text_of(&view.spec, "holds").into(), source.unwrap_or_default().into()]
         }),
     }
+}
+
+/// Who answers for it at our side, and for which unit; those of an integration are its vendor's without a word.
+fn owner(view: &ResourceView) -> String {
+    let said = ["owner", "business_unit"].map(|name| text_of(&view.spec, name));
+    said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 fn policy_about(spec: &Value) -> String {

@@ -151,3 +151,56 @@ fn importing_again_opens_nothing_that_was_closed() {
         (&Value::from(1), &Value::from("cube-data"))
     );
 }
+
+#[test]
+fn answers_of_a_vendor_are_evidence_and_what_is_missing_is_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = Installation::start(&folder.path().join("data"));
+    let file = folder.path().join("one.csv");
+    std::fs::write(&file, "Vendor,Country,Owner,Business Unit\nAcme Widgets Ltd,GB,jo,Logistics\n").unwrap();
+    import(&installation, file.to_str().unwrap(), &["--apply"]);
+    let (_, listed) = portcullis(&installation.directory, &["get", "vendors"]);
+    assert!(listed.contains("jo, Logistics"), "{listed}");
+    let (code, sheet) = portcullis(&installation.directory, &["questionnaire", "new", "--sheet"]);
+    assert_eq!((code, sheet.lines().count()), (Some(0), 46), "{sheet}");
+    let filled: String = sheet
+        .lines()
+        .map(|line| {
+            let answer = match line.split(',').next().unwrap() {
+                "ENC-2" => "\"Yes, with AES-256\",,",
+                "DAT-5" => "no,,",
+                "IAM-1" => "N/A,,",
+                "IAM-2" => "N/A,we have no people,",
+                "END-1" => "we take security seriously,,",
+                "VUL-1" => "7 days,,",
+                _ => ",,",
+            };
+            format!("{}\n", line.strip_suffix(",,").map_or(line.to_owned(), |head| format!("{head}{answer}")))
+        })
+        .collect();
+    let answers = folder.path().join("answers.csv");
+    // The header ends otherwise, and stays.
+    std::fs::write(&answers, filled).unwrap();
+    let answers = answers.to_str().unwrap();
+    let checked = must(&installation.directory, &["questionnaire", "check", answers]);
+    let counted =
+        |of: &Value| ["answered", "not_applicable", "unanswered"].map(|name| of[name].as_u64().unwrap());
+    assert_eq!(counted(&checked), [3, 1, 41], "{checked:#}");
+    let recorded = must(&installation.directory, &["questionnaire", "answer", "acme-widgets", answers]);
+    let id = recorded["evidence"].as_str().unwrap_or_else(|| panic!("{recorded:#}")).to_owned();
+    // Another set of answers may rest on it.
+    let link = format!("VUL-1={id}");
+    let words = ["questionnaire", "answer", "acme-widgets", answers, "--evidence", &link];
+    must(&installation.directory, &words);
+    let nobody = "VUL-1=0190b5e2-0000-7000-8000-000000000001";
+    let words = ["questionnaire", "answer", "acme-widgets", answers, "--evidence", nobody];
+    let (code, refused) = portcullis(&installation.directory, &words);
+    assert_eq!(code, Some(1), "{refused}");
+    let dossier = must(&installation.directory, &["vendor", "show", "acme-widgets"]);
+    let evidence = dossier["evidence"].as_array().unwrap();
+    assert_eq!(evidence.len(), 2, "{evidence:#?}");
+    let rows = evidence
+        .iter()
+        .map(|one| one["evidence"]["content"]["rows"].as_array().unwrap_or_else(|| panic!("{one:#}")).len());
+    assert!(rows.eq([45, 45]), "{evidence:#?}");
+}

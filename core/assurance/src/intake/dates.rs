@@ -61,6 +61,14 @@ pub(super) fn day(value: &Value, order: Option<DayOrder>, from_1904: bool) -> Re
     Err(format!("the year of `{day}` can't be meant"))
 }
 
+/// A day as somebody wrote it, where it can only be one.
+///
+/// # Errors
+/// Why it is no day, for people.
+pub fn day_of_text(text: &str) -> Result<Date, String> {
+    day(&Value::Text(text.to_owned()), None, false)
+}
+
 /// A day by the number that a spreadsheet stores.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use crate::exposure::DataClass;
 use crate::sheet::Value;
 
 /// What people write where they have nothing to write.
-pub(super) fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     let bare = text.trim().to_lowercase();
     matches!(
         bare.as_str(),

@@ -1,12 +1,15 @@
 //! Documents and facts that come in, are proven, changed or withdrawn.
 
+use std::collections::BTreeSet;
+
 use portcullis_ids::ids::EvidenceId;
 
 use super::{Case, News, check_sha256, check_text, conflict, invalid, room, taken, unknown};
 use crate::change::Change;
 use crate::dossier::Filed;
-use crate::evidence::{Content, Evidence, Proof, ProofOutcome, Soc2};
+use crate::evidence::{AnswerRow, AnswerStanding, Content, Evidence, Proof, ProofOutcome, Soc2};
 use crate::order::DossierRefusal;
+use crate::questionnaire::{ANSWER_CHARS_MAX, COMMENT_CHARS_MAX, ID_CHARS_MAX, QUESTIONS_MAX};
 
 const TESTS_MAX: usize = 5_000;
 
@@ -43,6 +46,11 @@ impl Case<'_> {
         }
         if let Some(report) = evidence.content.soc2() {
             self.report(report)?;
+        }
+        if let Content::Questionnaire { name, answered, unanswered, not_applicable, rows } = &evidence.content
+        {
+            check_text("name of the questionnaire", name)?;
+            self.answers(rows, [*answered, *unanswered, *not_applicable])?;
         }
         Ok(true)
     }
@@ -86,6 +94,67 @@ impl Case<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Counts that its own rows belie would be believed by whoever reads no rows.
+    fn answers(&self, rows: &[AnswerRow], counts: [u32; 3]) -> Result<(), DossierRefusal> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if rows.len() > QUESTIONS_MAX {
+            return invalid(
+                format!("there are more than {QUESTIONS_MAX} answers"),
+                "split the questionnaire",
+            );
+        }
+        let mut found = [0_u32; 3];
+        let [answered, unanswered, not_applicable] = &mut found;
+        let mut questions = BTreeSet::new();
+        for row in rows {
+            check_text("id of a question", &row.question)?;
+            let long = |text: &Option<String>, most: usize| {
+                text.as_ref().is_some_and(|text| text.chars().count() > most)
+            };
+            if row.question.chars().count() > ID_CHARS_MAX
+                || long(&row.answer, ANSWER_CHARS_MAX)
+                || long(&row.comment, COMMENT_CHARS_MAX)
+            {
+                let message = format!("the answer to `{}` is too long", row.question);
+                return invalid(message, "say it in fewer words, and add the paper as evidence");
+            }
+            if !questions.insert(row.question.to_lowercase()) {
+                return invalid(format!("`{}` is answered twice", row.question), "give each answer once");
+            }
+            let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+            let empty = match row.standing {
+                AnswerStanding::Unknown => false,
+                AnswerStanding::NotApplicable => !said(&row.comment),
+                _ => !said(&row.answer),
+            };
+            if empty {
+                let message =
+                    format!("nothing is said to `{}`, and it would count all the same", row.question);
+                return invalid(
+                    message,
+                    "what isn't answered is `unknown`; `not_applicable` needs a comment",
+                );
+            }
+            match row.standing {
+                AnswerStanding::Unknown => *unanswered += 1,
+                AnswerStanding::NotApplicable => *not_applicable += 1,
+                _ => *answered += 1,
+            }
+            if let Some(evidence) = row.evidence {
+                self.check_good(evidence)?;
+            }
+        }
+        if found != counts {
+            return invalid(
+                "the answers are not as many as it says",
+                "count them again, by what each is worth",
+            );
+        }
+        Ok(())
     }
 
     fn report(&self, report: &Soc2) -> Result<(), DossierRefusal> {

@@ -423,7 +423,13 @@ fn vulnerability_evidence_lapses_to_limited_and_thirty_days_later_to_blocked() {
         world
     };
     let scan = || Content::Scan { open_critical: 0 };
-    let questionnaire = Content::Questionnaire { name: "all yes".into(), answered: 300, unanswered: 0 };
+    let questionnaire = Content::Questionnaire {
+        name: "all yes".into(),
+        answered: 300,
+        unanswered: 0,
+        not_applicable: 0,
+        rows: Vec::new(),
+    };
     for (evidence, access) in [
         // Every answer yes is a claim, and no test.
         (evidence("all yes", "2026-05-30", questionnaire), Blocked),

@@ -105,7 +105,13 @@ fn tarn_and_ashby_is_blocked_and_held() {
     let mut world = vendor(name, &data, Reach::Bulk, 20_000_000);
     world.contracts[0].signers = vec!["Quentin Ashby".into()];
     world.does(Change::Screened { screening: screening("ofac-sdn", 830, None) });
-    let questionnaire = Content::Questionnaire { name: "default".into(), answered: 120, unanswered: 0 };
+    let questionnaire = Content::Questionnaire {
+        name: "default".into(),
+        answered: 120,
+        unanswered: 0,
+        not_applicable: 0,
+        rows: Vec::new(),
+    };
     world.files("questionnaire", "2026-05-27", questionnaire);
     world.files("exit test", "2026-03-01", exit_test());
     let world = world.admits();
