@@ -46,7 +46,7 @@ pub struct Line {
     #[arg(long)]
     check_wrk: bool,
     /// Where the gate's time goes: `perf` while `certificate` or `dpop` requests run
-    #[arg(long, value_name = "WHAT", value_parser = ["certificate", "dpop", "handshakes", "http2", "large"])]
+    #[arg(long, value_name = "WHAT", value_parser = ["certificate", "unscored", "dpop", "handshakes", "http2", "large"])]
     profile: Option<String>,
 }
 
@@ -207,6 +207,7 @@ fn profile(stand: &Stand, what: &str) -> Result<()> {
         "handshakes" => Job { shape: Shape::Handshakes { with_request: true }, connections: 32, ..base },
         "http2" => Job { streams: Some(16), connections: 16, ..base },
         "large" => Job { path: "/large", connections: 16, ..base },
+        "unscored" => Job { path: "/json-unscored", ..base },
         _ => base,
     };
     let data = std::env::temp_dir().join(format!("portcullis-bench-{}.perf", std::process::id()));
@@ -220,7 +221,7 @@ fn profile(stand: &Stand, what: &str) -> Result<()> {
     perf.wait()?;
     let report = report.inspect(|report| report.print());
     let by_thread = perf_report(&data, &["--sort", "comm"]);
-    let by_function = perf_report(&data, &["--sort", "comm,dso,symbol", "--percent-limit", "0.4"]);
+    let by_function = perf_report(&data, &["--sort", "comm,dso,symbol", "--percent-limit", "0.05"]);
     let _ = std::fs::remove_file(&data);
     report?;
     println!("{}\n{}", by_thread?, by_function?);
