@@ -106,89 +106,88 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-fn digit(text: &[u8], place: usize) -> Option<u32> {
-    let digit = DIGITS.get(usize::from(*text.get(place)?)).copied()?;
+fn digit(byte: u8) -> Option<u32> {
+    let digit = DIGITS.get(usize::from(byte)).copied()?;
     (digit < 16).then_some(u32::from(digit))
 }
 
 /// Groups of hexadecimal digits, of which `::` stands for those that are left out (RFC 4291, section 2.2).
 fn colons(text: &[u8]) -> Option<(u128, &[u8])> {
     let mut groups = Groups::default();
-    let mut place = 0;
-    if text.starts_with(b"::") {
-        (groups.gap, place) = (Some(0), 2);
+    let mut rest = text;
+    if let Some(behind) = text.strip_prefix(b"::") {
+        groups.leave_out();
+        rest = behind;
     }
     loop {
-        let begun = place;
+        let begun = rest;
         let mut group = 0;
-        while let Some(digit) = digit(text, place) {
+        while let Some((byte, behind)) = rest.split_first()
+            && let Some(digit) = digit(*byte)
+        {
             group = group << 4 | digit;
-            place += 1;
-            if place > begun + 4 {
+            rest = behind;
+            if begun.len() - rest.len() > 4 {
                 return None;
             }
         }
-        if place == begun {
+        if rest.len() == begun.len() {
             break;
         }
         // The last two groups may be written as IPv4.
-        if text.get(place) == Some(&b'.') {
-            let from = text.get(begun..)?;
-            let (number, behind) = dotted(from)?;
-            place = begun + from.len() - behind.len();
-            groups.push((number >> 16) as u16)?;
-            groups.push(number as u16)?;
+        if rest.first() == Some(&b'.') {
+            let (number, behind) = dotted(begun)?;
+            rest = behind;
+            groups.push(number >> 16)?;
+            groups.push(number & 0xffff)?;
             break;
         }
-        groups.push(group as u16)?;
-        match text.get(place..) {
-            Some([b':', b':', ..]) if groups.gap.is_none() => {
-                groups.gap = Some(groups.count);
-                place += 2;
+        groups.push(group)?;
+        match rest {
+            [b':', b':', behind @ ..] if groups.before_gap.is_none() => {
+                groups.leave_out();
+                rest = behind;
             }
             // A colon alone has a group behind it.
-            Some([b':', ..]) if digit(text, place + 1).is_some() => place += 1,
-            Some([b':', ..]) => return None,
+            [b':', behind @ ..] if behind.first().is_some_and(|byte| digit(*byte).is_some()) => rest = behind,
+            [b':', ..] => return None,
             _ => break,
         }
     }
-    let rest = text.get(place..)?;
     if matches!(rest.first(), Some(b':' | b'.')) {
         return None;
     }
     Some((groups.number()?, rest))
 }
 
-/// Groups that were read, and before which of them others are left out.
+/// Groups that were read, those before the gap apart: how many they are, and their number.
 #[derive(Default)]
 struct Groups {
-    read: [u16; 8],
-    count: usize,
-    gap: Option<usize>,
+    count: u32,
+    number: u128,
+    before_gap: Option<(u32, u128)>,
 }
 
 impl Groups {
     /// Nothing if it is one too many.
-    fn push(&mut self, group: u16) -> Option<()> {
-        *self.read.get_mut(self.count)? = group;
+    fn push(&mut self, group: u32) -> Option<()> {
         self.count += 1;
-        Some(())
+        self.number = self.number << 16 | u128::from(group);
+        (self.count <= 8).then_some(())
+    }
+
+    fn leave_out(&mut self) {
+        self.before_gap = Some((self.count, std::mem::take(&mut self.number)));
     }
 
     fn number(self) -> Option<u128> {
-        let Self { mut read, count, gap } = self;
-        match gap {
-            Some(gap) if count < 8 => {
-                // Behind the gap they stand at the end.
-                let behind = read.get_mut(gap..)?;
-                behind.rotate_right(8 - count);
+        match self.before_gap {
+            None => (self.count == 8).then_some(self.number),
+            Some((before, number)) if self.count < 8 => {
+                Some(number.checked_shl(16 * (8 - before)).unwrap_or(0) | self.number)
             }
-            None if count == 8 => {}
-            _ => return None,
+            Some(_) => None,
         }
-        let half = |groups: [u16; 4]| groups.into_iter().fold(0, |half, group| half << 16 | u64::from(group));
-        let [a, b, c, d, e, f, g, h] = read;
-        Some(u128::from(half([a, b, c, d])) << 64 | u128::from(half([e, f, g, h])))
     }
 }
 

@@ -8,13 +8,14 @@ use std::os::unix::fs::FileExt as _;
 use portcullis_domain::spec::FeedFormat;
 use portcullis_risk::Listed;
 
-use crate::address::is_reserved;
 use crate::error::FeedError;
-use crate::json::{self, Full, Sink};
+use crate::gathered::Gathered;
+use crate::json;
 use crate::lines::Lines;
-use crate::networks::{Expected, Networks, Range};
+use crate::networks::{Expected, Networks};
+use crate::pieces::from_lines;
 use crate::report::Report;
-use crate::text::{Entries, Ja4, Named, may_be_heading, named};
+use crate::text::{Entries, Ja4, Named, named};
 
 /// How much of a list is looked at to find out what it is.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -28,10 +29,6 @@ const SAMPLES: u64 = 256;
 const SLACK: u64 = 20;
 /// An address of IPv6, its bits and the end of its line.
 const V6_LINE_BYTES_MAX: usize = 45;
-/// Of a hundred entries, so many may be broken.
-const BROKEN_PERCENT_MAX: u64 = 10;
-/// Ranges of IPv6 that are neither single nor of whole /64 take twice the memory.
-const ODD_WEIGHT: usize = 2;
 
 /// How much a list may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,9 +48,9 @@ impl Default for Limits {
 pub struct List {
     pub networks: Networks,
     /// Sorted.
-    ja4: Vec<Ja4>,
+    pub(crate) ja4: Vec<Ja4>,
     /// Sorted.
-    asns: Vec<u32>,
+    pub(crate) asns: Vec<u32>,
 }
 
 impl List {
@@ -79,7 +76,7 @@ impl List {
         if named { kind } else { Listed::default() }
     }
 
-    fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         self.networks.ranges() + self.ja4.len() + self.asns.len()
     }
 }
@@ -188,40 +185,6 @@ fn likely(head: &[u8]) -> Entries {
     Entries::ALL.into_iter().rev().max_by_key(good).unwrap_or(Entries::Addresses)
 }
 
-fn from_lines(
-    reader: impl Read,
-    entries: Entries,
-    limits: Limits,
-    expected: Expected,
-) -> Result<Gathered, FeedError> {
-    let mut gathered = Gathered::new(limits, expected);
-    gathered.report.format = format!("{}, one a line", entries.as_str());
-    let mut lines = Lines::new(reader);
-    let mut first = true;
-    while let Some(line) = lines.next()? {
-        if line.too_long {
-            gathered.report.broken(line.number, line.text, "is longer than 16 KiB");
-            continue;
-        }
-        let found = named(line.text, entries);
-        match found {
-            Named::Nothing => continue,
-            Named::Range(range) => gathered.range(range),
-            Named::Ja4(ja4) => gathered.ja4(ja4),
-            Named::Asn(asn) => gathered.asn(asn),
-            Named::Broken(_) if first && may_be_heading(line.text) => Ok(()),
-            Named::Broken(why) => {
-                gathered.report.broken(line.number, line.text, why);
-                Ok(())
-            }
-        }
-        .map_err(|Full| FeedError::TooMany(limits.entries_max))?;
-        first = false;
-        gathered.report.unended = !line.ended;
-    }
-    Ok(gathered)
-}
-
 fn from_json(reader: impl Read, entries: Option<Entries>, limits: Limits) -> Result<Gathered, FeedError> {
     let mut gathered = Gathered::new(limits, Expected::default());
     json::read(io::BufReader::with_capacity(HEAD_BYTES, reader), &mut gathered).map_err(|error| {
@@ -250,101 +213,11 @@ fn from_json(reader: impl Read, entries: Option<Entries>, limits: Limits) -> Res
     Ok(gathered)
 }
 
-/// A list that is being read.
-struct Gathered {
-    list: List,
-    report: Report,
-    limits: Limits,
-    ranges: u64,
-    /// Against the limit of memory.
-    weight: usize,
-    is_full: bool,
-    said: Option<u64>,
-}
-
-impl Gathered {
-    fn new(limits: Limits, expected: Expected) -> Self {
-        let list = List { networks: Networks::expecting(expected), ..List::default() };
-        let report = Report::default();
-        Self { list, report, limits, ranges: 0, weight: 0, is_full: false, said: None }
-    }
-
-    fn weigh(&mut self, weight: usize) -> Result<(), Full> {
-        self.weight += weight;
-        self.is_full = self.weight > self.limits.entries_max;
-        if self.is_full { Err(Full) } else { Ok(()) }
-    }
-
-    fn finish(mut self) -> Result<(List, Report), FeedError> {
-        let entries = self.ranges + (self.list.ja4.len() + self.list.asns.len()) as u64;
-        let all = entries + self.report.reserved + self.report.broken;
-        if let Some(said) = self.said
-            && said != entries + self.report.reserved
-        {
-            return Err(FeedError::Cut { said, found: entries });
-        }
-        let good = entries + self.report.reserved > 0;
-        match self.report.first_broken.first() {
-            Some(first) if !good || self.report.broken * 100 > all * BROKEN_PERCENT_MAX => {
-                return Err(FeedError::Broken {
-                    broken: self.report.broken,
-                    lines: all,
-                    first: first.clone(),
-                });
-            }
-            None if !good => return Err(FeedError::Empty),
-            _ => {}
-        }
-        self.list.networks.settle();
-        self.list.ja4.sort_unstable();
-        self.list.ja4.dedup();
-        self.list.asns.sort_unstable();
-        self.list.asns.dedup();
-        self.report.entries = entries;
-        self.report.kept = self.list.kept() as u64;
-        Ok((self.list, self.report))
-    }
-}
-
-impl Sink for Gathered {
-    fn range(&mut self, range: Range) -> Result<(), Full> {
-        if is_reserved(range) {
-            self.report.reserved += 1;
-            return Ok(());
-        }
-        let odd = matches!(range, Range::V6(first, last) if first != last && (first as u64 != 0 || last as u64 != u64::MAX));
-        self.weigh(if odd { ODD_WEIGHT } else { 1 })?;
-        self.ranges += 1;
-        self.list.networks.add(range);
-        Ok(())
-    }
-
-    fn ja4(&mut self, ja4: Ja4) -> Result<(), Full> {
-        self.weigh(3)?;
-        self.list.ja4.push(ja4);
-        Ok(())
-    }
-
-    fn asn(&mut self, asn: u32) -> Result<(), Full> {
-        self.weigh(1)?;
-        self.list.asns.push(asn);
-        Ok(())
-    }
-
-    fn broken(&mut self, value: u64, text: &str) {
-        self.report.broken(value, text.as_bytes(), "is not what its name says");
-    }
-
-    fn said(&mut self, entries: u64) {
-        self.said = Some(entries);
-    }
-}
-
 /// How many lines may hold what; a guess that costs little, for the memory that is asked for.
 fn count(reader: impl Read) -> io::Result<Expected> {
     let mut expected = Expected::default();
     let mut lines = Lines::new(reader);
-    while let Some(line) = lines.next()? {
+    while let Some((_, line)) = lines.next()? {
         let Some(first) = line.text.first().filter(|first| !matches!(first, b'#' | b';')) else { continue };
         if memchr::memchr(b':', line.text).is_none() {
             expected.v4 += usize::from(first.is_ascii_digit());

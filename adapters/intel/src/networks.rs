@@ -4,6 +4,12 @@
 //! each for IPv4, 16 for single addresses and for networks of /64 and wider of IPv6.
 
 use std::net::IpAddr;
+use std::thread;
+
+use crate::pieces::is_shared_work_worth_it;
+
+/// Fewer are sorted before a second thread has begun.
+const SORTED_ALONE_MAX: usize = 64 * 1024;
 
 /// Addresses from a first to a last one, both among them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -88,11 +94,19 @@ impl Networks {
         }
     }
 
+    /// Takes over all of a piece, and leaves it empty with its memory.
+    pub(crate) fn absorb(&mut self, piece: &mut Self) {
+        self.v4.append(&mut piece.v4);
+        self.v6_wide.append(&mut piece.v6_wide);
+        self.v6_single.append(&mut piece.v6_single);
+        self.v6_odd.append(&mut piece.v6_odd);
+    }
+
     pub(crate) fn settle(&mut self) {
         settle(&mut self.v4);
         settle(&mut self.v6_wide);
         settle(&mut self.v6_odd);
-        self.v6_single.sort_unstable();
+        sort(&mut self.v6_single);
         self.v6_single.dedup();
         give_back(&mut self.v6_single);
     }
@@ -108,7 +122,7 @@ impl FromIterator<Range> for Networks {
 }
 
 /// A range in one value, which sorts by its first address.
-trait Packed: Copy + Ord {
+trait Packed: Copy + Ord + Send {
     type Address: Copy + Ord;
 
     fn pack(first: Self::Address, last: Self::Address) -> Self;
@@ -188,7 +202,7 @@ fn low(number: u128) -> u64 {
 
 /// Sorts them where they are, and makes one of those that touch.
 fn settle<P: Packed>(ranges: &mut Vec<P>) {
-    ranges.sort_unstable();
+    sort(ranges);
     ranges.dedup_by(|next, kept| {
         let touches = kept.behind().is_none_or(|behind| next.first() <= behind);
         if touches {
@@ -197,6 +211,22 @@ fn settle<P: Packed>(ranges: &mut Vec<P>) {
         touches
     });
     give_back(ranges);
+}
+
+/// Where they are, since there is no memory for a second copy: divided at the middle, and each half by a thread.
+fn sort<T: Ord + Send>(items: &mut [T]) {
+    if items.len() < SORTED_ALONE_MAX || !is_shared_work_worth_it() {
+        return items.sort_unstable();
+    }
+    let (below, _, above) = items.select_nth_unstable(items.len() / 2);
+    let is_sorted = thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, || below.sort_unstable());
+        above.sort_unstable();
+        helper.is_ok()
+    });
+    if !is_sorted {
+        items.sort_unstable();
+    }
 }
 
 /// Unless it is little: giving back may copy all of it.
@@ -234,6 +264,22 @@ mod tests {
         check(&[Range::V6(0, (1 << 64) - 1), Range::V6(1 << 64, (2 << 64) - 1), Range::V6(7, 9)], 2);
         check(&[Range::V6(7, 7), Range::V6(7, 7), Range::V6(8, 8)], 2);
         check(&[Range::V6(0, u128::MAX), Range::V6(u128::MAX, u128::MAX)], 2);
+    }
+
+    #[test]
+    fn many_are_sorted_as_few_are() {
+        let mut seed: u64 = 1;
+        let mut random = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed >> 33
+        };
+        for spread in [1, 7, 1 << 20, u64::MAX] {
+            let items: Vec<u64> = (0..3 * SORTED_ALONE_MAX).map(|_| random() % spread).collect();
+            let (mut ours, mut theirs) = (items.clone(), items);
+            sort(&mut ours);
+            theirs.sort_unstable();
+            assert!(ours == theirs, "{spread}");
+        }
     }
 
     #[test]

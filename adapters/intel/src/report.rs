@@ -42,6 +42,16 @@ impl std::fmt::Display for Broken {
 }
 
 impl Report {
+    /// Takes over what was found in the lines behind the first `lines`.
+    pub(crate) fn absorb(&mut self, piece: &mut Self, lines: u64) {
+        self.reserved += piece.reserved;
+        self.broken += piece.broken;
+        self.unended |= piece.unended;
+        let left = SHOWN - self.first_broken.len();
+        let shown = piece.first_broken.drain(..).take(left);
+        self.first_broken.extend(shown.map(|broken| Broken { line: broken.line + lines, ..broken }));
+    }
+
     pub(crate) fn broken(&mut self, line: u64, text: &[u8], why: &'static str) {
         self.broken += 1;
         if self.first_broken.len() < SHOWN {

@@ -75,7 +75,7 @@ pub fn read(reader: impl Read, value: Value, limits: Limits) -> Result<(Spans, R
     let mut report = Report { format: format!("{what}, CSV"), ..Report::default() };
     let mut lines = Lines::new(reader);
     let mut first = true;
-    while let Some(line) = lines.next()? {
+    while let Some((number, line)) = lines.next()? {
         report.bytes += line.text.len() as u64 + 1;
         if report.bytes > limits.bytes_max {
             return Err(FeedError::TooLong(limits.bytes_max));
@@ -93,7 +93,7 @@ pub fn read(reader: impl Read, value: Value, limits: Limits) -> Result<(Spans, R
                 }
             }
             None if first => {}
-            None => report.broken(line.number, line.text, "is not a row of addresses and a value"),
+            None => report.broken(number, line.text, "is not a row of addresses and a value"),
         }
         first = false;
         if spans.rows() > limits.entries_max {

@@ -48,14 +48,14 @@ fn all(entries: u32) {
         println!(
             "{shape:<12} {megabytes:>9.1} {seconds:>9.2} {cpu:>9.2} {ranges:>10} {peak:>9.1} {held:>9.1} {lookup:>10.0}"
         );
-        // Of IPv6 nobody publishes as many; the time is printed, and promised of IPv4 alone.
-        failed |= (shape.starts_with("v4") && cpu > SECONDS_MAX)
+        // Several threads load it. Where others use the machine too, what one of them would take decides.
+        failed |= seconds.min(cpu) > SECONDS_MAX
             || peak > MEGABYTES_MAX
             || (shape != "mixed" && lookup > 1_000.0);
         std::fs::remove_file(path).expect("removed");
     }
     if failed {
-        println!("more than {SECONDS_MAX} s of a core, {MEGABYTES_MAX} MB or 1 µs");
+        println!("more than {SECONDS_MAX} s, {MEGABYTES_MAX} MB or 1 µs");
         std::process::exit(1);
     }
 }
