@@ -27,7 +27,8 @@ pub struct DocumentKept {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceRequest {
-    /// Its id, time and proof are made here. Without `channel` it came by e-mail, or `signed` where its signature holds.
+    /// Its id, time and proof are made here. Without `channel` it came by e-mail, or `signed` where its signature holds;
+    /// without `issuer` it is by the registered auditor who has signed it.
     #[schemars(with = "Evidence")]
     pub evidence: Value,
     /// The document, which was sent before.
@@ -36,12 +37,6 @@ pub struct EvidenceRequest {
     /// A detached signature (JWS) over it; without one, signatures inside of a PDF are looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// Public keys of auditors whose signatures count.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub keys: Vec<KeyNamed>,
-    /// PEM of the authorities that auditors are trusted by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roots: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -52,15 +47,6 @@ pub struct DocumentNamed {
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KeyNamed {
-    /// Whose it is.
-    pub name: String,
-    /// JWK (RFC 7517), as text.
-    pub jwk: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod auditors;
 pub mod certificates;
 pub mod checks;
 pub mod client_keys;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod attest;
+mod auditor;
 mod backtest;
 mod backup;
 mod call;
@@ -214,6 +215,9 @@ enum Verb {
     /// File, ask for, list and check documents that support what is said of a vendor
     #[command(subcommand)]
     Evidence(evidence::Verb),
+    /// Register the auditors whose signatures over documents count, list and remove them
+    #[command(subcommand)]
+    Auditor(auditor::Verb),
     /// Look at what scores are made of
     #[command(subcommand)]
     Risk(risk::Verb),
@@ -333,6 +337,7 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,
         Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
         Verb::Evidence(verb) => evidence::evidence(&place, &out, verb).await,
+        Verb::Auditor(verb) => auditor::auditor(&place, &out, verb).await,
         Verb::Risk(verb) => risk::risk(&out, &verb),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
@@ -421,6 +426,8 @@ mod tests {
             "portcullis metrics acme --window 24h --watch",
             "portcullis risk constants -o yaml",
             "portcullis evidence verify F --signature S --key K --key L --roots R --at 2026-06-01T00:00:00Z",
+            "portcullis auditor add Redfern --key K --key L --root R",
+            "portcullis auditor remove Redfern --reason over",
             "portcullis reload --dir D",
             "portcullis replay --format cloudtrail A B --report F.html --assume fail -o json",
             "portcullis backtest --since 7d -f P -o json --client a --until 1d",
@@ -466,6 +473,7 @@ mod tests {
             "portcullis certificate revoke 4a1b",
             "portcullis certificate crl servers",
             "portcullis keys withdraw KID",
+            "portcullis auditor add Redfern",
         ] {
             check(line, false);
         }

@@ -4,6 +4,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::access::{HoldVendorRequest, ReleaseVendorRequest, VendorAccessAnswer};
 use crate::apply::{ApplyReport, ApplyRequest};
+use crate::auditors::{AuditorAdded, AuditorRemoved, AuditorRequest, AuditorView};
 use crate::certificates::{
     CertificatesView, IssueAnswer, IssueRequest, RenewRequest, RevokeCertificateAnswer,
     RevokeCertificateRequest,
@@ -206,6 +207,18 @@ fn people() -> Vec<Route> {
         command("/v1/operators/{name}", "remove_operator", "Remove an operator; the token is dead at once")
             .by("delete")
             .answers::<OperatorRemoved>(200, "Removed."),
+        read("/v1/auditors", "list_auditors", "Auditors whose signatures over documents count")
+            .answers::<Vec<AuditorView>>(200, "All of them, by name."),
+        command("/v1/auditors", "add_auditor", "Register keys and roots of an auditor")
+            .about("Whoever a root vouches for signs as this auditor: take no root that vouches for others, too.")
+            .takes::<AuditorRequest>()
+            .answers::<AuditorAdded>(200, "All were registered already.")
+            .answers::<AuditorAdded>(201, "The auditor, with how many are new."),
+        command("/v1/auditors/{name}", "remove_auditor", "Remove an auditor with its keys and roots")
+            .about("Its signatures count as those of an unknown signer from now on; what was verified before stays.")
+            .by("delete")
+            .query(&[("reason", "Why, for those who read it later.", "text")])
+            .answers::<AuditorRemoved>(200, "Removed."),
         command("/v1/erase", "erase", "Forget a person: destroy the key of the subject's data")
             .takes::<EraseRequest>()
             .answers::<EraseAnswer>(200, "Erased; the ledger's proofs still verify."),

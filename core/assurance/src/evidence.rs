@@ -110,6 +110,12 @@ pub struct Proof {
     /// Name of the registered key, or subject of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
+    /// The registered auditor whose key or root it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auditor: Option<String>,
+    /// What it was signed with: a key, or a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
     /// What the verifier says, for people.
     pub detail: String,
     pub at: Timestamp,

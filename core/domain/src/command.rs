@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::access::{Access, VendorAccess};
 use crate::archive::{Expiry, SealedFile};
+use crate::auditor::AuditorRefusal;
 use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
@@ -238,6 +239,18 @@ pub enum Command {
         /// May be empty.
         reason: String,
     },
+    /// Keys and certificates were parsed, and their thumbprints computed, where cryptography is.
+    RegisterAuditor {
+        name: String,
+        keys: Vec<PublicKey>,
+        by: OperatorId,
+    },
+    RemoveAuditor {
+        name: String,
+        by: OperatorId,
+        /// May be empty.
+        reason: String,
+    },
 }
 
 /// A decision, and what of it a word on it is about.
@@ -394,6 +407,8 @@ pub enum Refusal {
     CertificatesMany { most: usize },
     #[error("vendor `{vendor}`: {refused}")]
     Dossier { vendor: String, refused: DossierRefusal },
+    #[error(transparent)]
+    Auditor(#[from] AuditorRefusal),
     #[error(
         "the dossier of vendor `{vendor}` has version {version}\nhint: somebody else has changed it meanwhile; look at it again with `portcullis vendor show {vendor}`"
     )]

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::access::{VendorHold, VendorRelease};
 use crate::archive::{Expiry, HoldLift, LegalHold, SealedFile};
+use crate::auditor::{AuditorRegistration, AuditorRemoval};
 use crate::decision::DecisionId;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::judgement::DecisionJudgement;
@@ -167,6 +168,9 @@ pub enum Event {
     /// A vendor may have less than it was granted, or nothing, until it is released.
     VendorHeld(VendorHold),
     VendorReleased(VendorRelease),
+    /// Signatures by these keys, and under these roots, count from now on.
+    AuditorRegistered(AuditorRegistration),
+    AuditorRemoved(AuditorRemoval),
 }
 
 impl Event {
@@ -174,7 +178,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 33] = [
+    pub const KINDS: [&'static str; 35] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -208,6 +212,8 @@ impl Event {
         "dossier_changed",
         "vendor_held",
         "vendor_released",
+        "auditor_registered",
+        "auditor_removed",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -247,6 +253,8 @@ impl Event {
             Self::DossierChanged(_) => "dossier_changed",
             Self::VendorHeld(_) => "vendor_held",
             Self::VendorReleased(_) => "vendor_released",
+            Self::AuditorRegistered(_) => "auditor_registered",
+            Self::AuditorRemoved(_) => "auditor_removed",
         }
     }
 
@@ -287,6 +295,8 @@ impl Event {
             Self::DossierChanged(change) => change.vendor.0,
             Self::VendorHeld(hold) => hold.vendor.0,
             Self::VendorReleased(release) => release.vendor.0,
+            Self::AuditorRegistered(registration) => registration.id.0,
+            Self::AuditorRemoved(removal) => removal.id.0,
         }
     }
 }
@@ -383,7 +393,9 @@ pub struct PublicKey {
     pub public: Value,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyForm {
     Jwk,

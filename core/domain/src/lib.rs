@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod auditor;
 pub mod command;
 pub mod decision;
 pub mod event;

@@ -6,6 +6,7 @@
 pub mod access;
 mod apply;
 mod archive;
+mod auditors;
 pub mod certificates;
 mod client_keys;
 mod decide;
@@ -32,6 +33,7 @@ use self::certificates::KnownCertificate;
 use self::judging::Judgements;
 use crate::access::VendorHold;
 use crate::archive::{LegalHold, SealedFiles};
+use crate::auditor::Auditor;
 use crate::event::{FromBackup, RegisteredKey, RestoreProposal, Severance};
 use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::personal::Personal;
@@ -102,6 +104,8 @@ pub struct State {
     pub dossiers: BTreeMap<VendorId, Arc<Dossier>>,
     /// What operators have said that vendors may have.
     pub vendor_holds: BTreeMap<VendorId, VendorHold>,
+    /// Whose signatures over documents count, by name.
+    pub auditors: BTreeMap<String, Auditor>,
     /// The backup that this ledger was brought back from last.
     pub from_backup: Option<FromBackup>,
 }

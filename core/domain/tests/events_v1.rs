@@ -14,6 +14,7 @@ use portcullis_assurance::change::{Change, Entry};
 use portcullis_assurance::stops::StopMode;
 use portcullis_domain::access::{Access, VendorHold, VendorRelease};
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
+use portcullis_domain::auditor::{AuditorRegistration, AuditorRemoval};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
     Cause, CertificateRevocation, CertificateUse, DossierChange, Event, ExternalKeys, FromBackup,
@@ -21,7 +22,7 @@ use portcullis_domain::event::{
     Restoration, RestoreProposal, Severance,
 };
 use portcullis_domain::ids::{
-    ClientId, EvidenceId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
+    AuditorId, ClientId, EvidenceId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
 };
 use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::personal::Personal;
@@ -420,6 +421,7 @@ fn one_of_each() -> Vec<Event> {
     ]
     .into_iter()
     .chain(dossiers(time, operator, subject))
+    .chain(auditors(time, operator))
     .collect()
 }
 
@@ -451,6 +453,21 @@ fn dossiers(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Ev
         Event::DossierChanged(DossierChange { vendor: VendorId(id(4)), entry })
     };
     changes.into_iter().map(event).collect()
+}
+
+fn auditors(time: Timestamp, by: OperatorId) -> [Event; 3] {
+    let key = |thumbprint: &str, form, public| PublicKey { thumbprint: thumbprint.into(), form, public };
+    let keys = vec![
+        key("key-6", KeyForm::Jwk, json!({ "crv": "Ed25519", "kty": "OKP", "x": "AAAA" })),
+        key("root-1", KeyForm::Certificate, json!("-----BEGIN CERTIFICATE-----")),
+    ];
+    let (id, name) = (AuditorId(id(23)), "Auditors LLP".to_owned());
+    let removal = AuditorRemoval { id, name: name.clone(), reason: "key stolen".into(), by, time };
+    [
+        Event::AuditorRegistered(AuditorRegistration { id, name, keys, by, time }),
+        Event::AuditorRemoved(removal.clone()),
+        Event::AuditorRemoved(AuditorRemoval { reason: String::new(), ..removal }),
+    ]
 }
 
 fn held(level: Access, epoch: Option<u64>, time: Timestamp, by: OperatorId) -> Event {

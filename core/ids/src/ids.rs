@@ -65,6 +65,8 @@ ids! {
     FindingId,
     /// Work that somebody has to do.
     TaskId,
+    /// A firm whose signatures over documents count.
+    AuditorId,
 }
 
 impl IssuerId {

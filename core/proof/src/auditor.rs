@@ -17,6 +17,8 @@ pub struct AuditorKey {
     kid: Option<String>,
     /// RFC 7638, as base64url.
     thumbprint: String,
+    /// It is in the ledger under that name, and not only in somebody's file.
+    pub(crate) is_registered: bool,
     material: Material,
 }
 
@@ -52,7 +54,18 @@ impl AuditorKey {
         let thumbprint = jwk.thumbprint().to_string();
         let kid = jwk.kid().map(str::to_owned);
         let material = Material::Known(Box::new(VerifyingKey::new(&jwk)?));
-        Ok(Self { name: name.to_owned(), kid, thumbprint, material })
+        Ok(Self { name: name.to_owned(), kid, thumbprint, is_registered: false, material })
+    }
+
+    /// The same key: what it signs is signed by the registered auditor of its name.
+    #[must_use]
+    pub fn registered(self) -> Self {
+        Self { is_registered: true, ..self }
+    }
+
+    /// RFC 7638, as base64url.
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
     }
 
     /// The `kid` of the key, or its thumbprint (RFC 7638).
@@ -121,6 +134,7 @@ impl AuditorKey {
             name: name.to_owned(),
             kid,
             thumbprint: URL_SAFE_NO_PAD.encode(hash),
+            is_registered: false,
             material: Material::P384(Box::new(parsed)),
         })
     }

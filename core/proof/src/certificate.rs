@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use portcullis_tokens::json::shown;
 use rustls_pki_types::pem::PemObject as _;
@@ -20,7 +22,24 @@ pub const ROOTS_BYTES_MAX: usize = 512 * 1024;
 
 /// Where chains must end: authorities, or the very certificate of a signer.
 #[derive(Clone, Default, Debug)]
-pub struct Roots(Vec<CertificateDer<'static>>);
+pub struct Roots(Vec<Root>);
+
+#[derive(Clone, Debug)]
+struct Root {
+    certificate: CertificateDer<'static>,
+    /// The registered auditor whose signers it vouches for.
+    auditor: Option<String>,
+}
+
+/// A certificate among roots, for people and for telling it from others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RootFacts {
+    /// Base64url of the SHA-256 of its DER, as RFC 8705 has it.
+    pub thumbprint: String,
+    pub subject: String,
+    pub not_after: Option<Timestamp>,
+    pub pem: String,
+}
 
 /// Why a text doesn't hold roots.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,9 +73,28 @@ impl Roots {
             if index == ROOTS_MAX {
                 return Err(RootsError::TooMany);
             }
-            roots.push(certificate);
+            roots.push(Root { certificate, auditor: None });
         }
         if roots.is_empty() { Err(RootsError::Empty) } else { Ok(Self(roots)) }
+    }
+
+    /// The same roots: whoever they vouch for signs as the auditor of this name.
+    #[must_use]
+    pub fn of_auditor(mut self, name: &str) -> Self {
+        for root in &mut self.0 {
+            root.auditor = Some(name.to_owned());
+        }
+        self
+    }
+
+    /// Takes those of `other` in, too.
+    pub fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Each certificate, in its order.
+    pub fn facts(&self) -> Vec<RootFacts> {
+        self.0.iter().map(|root| facts(&root.certificate)).collect()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -64,11 +102,18 @@ impl Roots {
     }
 }
 
-/// The chain above the signer, or why there is none.
-pub(crate) type Chain = Result<Vec<String>, String>;
+/// Who stands behind a signer's certificate.
+#[derive(Debug)]
+pub(crate) struct Vouched {
+    /// Subjects from the certificate above the signer's up to the root.
+    pub names: Vec<String>,
+    pub auditor: Option<String>,
+}
 
-/// Whether `leaf` may sign documents at `at` by the word of one of `roots`; the subjects from the certificate
-/// above the leaf's up to the root.
+/// The chain above the signer, or why there is none.
+pub(crate) type Chain = Result<Vouched, String>;
+
+/// Whether `leaf` may sign documents at `at` by the word of one of `roots`.
 pub(crate) fn chain(leaf: &[u8], others: &[CertificateDer<'_>], roots: &Roots, at: Timestamp) -> Chain {
     let Some(certificate) = parse(leaf) else {
         return Err("the signer's certificate can't be read".to_owned());
@@ -77,14 +122,14 @@ pub(crate) fn chain(leaf: &[u8], others: &[CertificateDer<'_>], roots: &Roots, a
     if !may_sign(&certificate) {
         return Err(format!("the certificate of `{name}` isn't for signing documents"));
     }
-    if roots.0.iter().any(|root| root.as_ref() == leaf) {
+    if let Some(root) = roots.0.iter().find(|root| root.certificate.as_ref() == leaf) {
         within(&certificate, at).map_err(|why| format!("the certificate of `{name}` {why}"))?;
-        return Ok(Vec::new());
+        return Ok(Vouched { names: Vec::new(), auditor: root.auditor.clone() });
     }
     let unknown = || format!("the certificate of `{name}` can't be read");
     let seconds = u64::try_from(at.as_second()).map_err(|_| unknown())?;
     let anchors: Vec<_> =
-        roots.0.iter().filter_map(|root| webpki::anchor_from_trusted_cert(root).ok()).collect();
+        roots.0.iter().filter_map(|root| webpki::anchor_from_trusted_cert(&root.certificate).ok()).collect();
     let leaf = CertificateDer::from(leaf);
     let end_entity = EndEntityCert::try_from(&leaf)
         .map_err(|error| format!("the certificate of `{name}` {}", words(&error)))?;
@@ -105,13 +150,41 @@ pub(crate) fn chain(leaf: &[u8], others: &[CertificateDer<'_>], roots: &Roots, a
         .filter_map(|between| parse(&between.der()).map(|certificate| subject(&certificate)))
         .collect();
     let anchor = path.anchor();
-    let is_anchor = |root: &&CertificateDer<'_>| {
-        webpki::anchor_from_trusted_cert(root).is_ok_and(|root| {
+    let is_anchor = |root: &&Root| {
+        webpki::anchor_from_trusted_cert(&root.certificate).is_ok_and(|root| {
             root.subject == anchor.subject && root.subject_public_key_info == anchor.subject_public_key_info
         })
     };
-    names.extend(roots.0.iter().find(is_anchor).and_then(|root| parse(root)).map(|root| subject(&root)));
-    Ok(names)
+    let root = roots.0.iter().find(is_anchor);
+    names.extend(root.and_then(|root| parse(&root.certificate)).map(|root| subject(&root)));
+    Ok(Vouched { names, auditor: root.and_then(|root| root.auditor.clone()) })
+}
+
+fn facts(certificate: &CertificateDer<'_>) -> RootFacts {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+    let parsed = parse(certificate);
+    let not_after = parsed
+        .as_ref()
+        .and_then(|parsed| Timestamp::from_second(parsed.validity().not_after.timestamp()).ok());
+    RootFacts {
+        thumbprint: URL_SAFE_NO_PAD.encode(hash),
+        subject: parsed.as_ref().map(subject).unwrap_or_default(),
+        not_after,
+        pem: pem(certificate),
+    }
+}
+
+/// RFC 7468: lines of 64 characters.
+fn pem(certificate: &[u8]) -> String {
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for (at, letter) in STANDARD.encode(certificate).chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(letter);
+    }
+    text.push_str("\n-----END CERTIFICATE-----\n");
+    text
 }
 
 /// The certificate, if the bytes are one and nothing else.

@@ -12,6 +12,7 @@ use portcullis_tokens::json::shown;
 use portcullis_tokens::jws::Algorithm as OfTokens;
 use rustls_pki_types::CertificateDer;
 
+use crate::certificate::Vouched;
 use crate::signature::{self, Hash, Mismatch, Scheme};
 use crate::{AuditorKey, DOCUMENT_BYTES_MAX, Signer, Trust, Verdict, certificate};
 use parse::{Header, Parsed};
@@ -94,6 +95,10 @@ pub enum JwsError {
     HeaderMalformed { name: &'static str, wanted: &'static str },
     #[error("`crit` names `{name}`, which isn't understood here")]
     Critical { name: String },
+    #[error(
+        "the signature names no key, and none of the registered ones has made it over this document, hint: register its signer's key, or ask for a signature with `kid`"
+    )]
+    NoRegisteredKey,
 }
 
 /// Whether `text` is a signature over `document` by somebody known.
@@ -113,7 +118,13 @@ pub fn verify(text: &[u8], document: &[u8], trust: &Trust<'_>) -> Result<Verdict
         None => trust.keys.iter().collect(),
     };
     if !registered.is_empty() {
-        return Ok(by_keys(&registered, &parsed, &input));
+        let verdict = by_keys(&registered, &parsed, &input);
+        // Tried with everybody's keys: that none fits says nothing of the document.
+        let tried = parsed.header.kid.is_none() && registered.iter().any(|key| key.is_registered);
+        return match verdict {
+            Verdict::Invalid { .. } if tried => Err(JwsError::NoRegisteredKey),
+            verdict => Ok(verdict),
+        };
     }
     if parsed.header.chain.is_empty() {
         let why = match &parsed.header.kid {
@@ -147,6 +158,8 @@ fn by_keys(keys: &[&AuditorKey], parsed: &Parsed, input: &[u8]) -> Verdict {
             name: key.name.clone(),
             signed_at: parsed.header.issued_at,
             chain: Vec::new(),
+            auditor: key.is_registered.then(|| key.name.clone()),
+            with: format!("key `{}` ({algorithm:?})", shown(key.kid())),
             note: None,
         });
     }
@@ -199,7 +212,14 @@ pub(crate) fn vouched(
         )),
     });
     match chain {
-        Ok(chain) => Verdict::Valid(Signer { name: name.to_owned(), signed_at, chain, note: None }),
+        Ok(Vouched { names, auditor }) => Verdict::Valid(Signer {
+            name: name.to_owned(),
+            signed_at,
+            chain: names,
+            auditor,
+            with: format!("the certificate of `{name}`"),
+            note: None,
+        }),
         Err(why) => Verdict::UnknownSigner {
             signer: Some(name.to_owned()),
             why: format!("the signature holds, but {why}"),

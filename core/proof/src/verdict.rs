@@ -27,6 +27,10 @@ pub struct Signer {
     pub signed_at: Option<Timestamp>,
     /// Subjects from the certificate above the signer's up to the root; empty for a registered key.
     pub chain: Vec<String>,
+    /// The registered auditor whose key or root it is.
+    pub auditor: Option<String>,
+    /// What it was signed with: a key by its `kid` and algorithm, or a certificate by its subject.
+    pub with: String,
     /// What else should be known of it.
     pub note: Option<String>,
 }
@@ -48,11 +52,21 @@ impl Verdict {
         }
     }
 
+    fn signed(&self) -> Option<&Signer> {
+        match self {
+            Self::Valid(signer) => Some(signer),
+            Self::UnknownSigner { .. } | Self::Invalid { .. } => None,
+        }
+    }
+
     /// One sentence for people.
     pub fn detail(&self) -> String {
         match self {
             Self::Valid(signer) => {
-                let mut text = format!("signed by `{}`", signer.name);
+                let mut text = match &signer.auditor {
+                    Some(auditor) => format!("signed by `{auditor}` with {}", signer.with),
+                    None => format!("signed by `{}`", signer.name),
+                };
                 if let Some(root) = signer.chain.last() {
                     text.push_str(&format!(", vouched for by `{root}`"));
                 }
@@ -74,6 +88,8 @@ impl Verdict {
             form,
             outcome: self.outcome(),
             signer: self.signer().map(str::to_owned),
+            auditor: self.signed().and_then(|signer| signer.auditor.clone()),
+            with: self.signed().map(|signer| signer.with.clone()),
             detail: self.detail(),
             at,
         }

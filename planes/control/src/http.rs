@@ -4,6 +4,7 @@
 
 mod access;
 mod archive;
+mod auditors;
 mod authorize;
 mod certificates;
 mod checks;
@@ -62,6 +63,8 @@ pub fn router(control: Control) -> Router {
         .route("/v1/restore", post(severing::restore))
         .route("/v1/operators", get(operators::list).post(operators::add))
         .route("/v1/operators/{name}", delete(operators::remove))
+        .route("/v1/auditors", get(auditors::list).post(auditors::add))
+        .route("/v1/auditors/{name}", delete(auditors::remove))
         .route("/v1/erase", post(operators::erase))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/certificates", get(certificates::list).post(certificates::issue))

@@ -5,6 +5,7 @@
 //! is in force before it is committed.
 
 mod apply;
+mod auditors;
 mod book;
 pub mod certificates;
 mod clock_watch;

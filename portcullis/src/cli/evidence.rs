@@ -9,6 +9,7 @@ use anyhow::Result;
 use super::output::Output;
 use super::server::Server;
 use super::{Outcome, Place, examples};
+pub(super) use verify::read;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {

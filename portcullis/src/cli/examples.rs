@@ -486,9 +486,22 @@ Examples:
 
 pub(super) const EVIDENCE_ADD: &str = "\
 Examples:
-  portcullis evidence add acme -f soc2.yaml --document soc2.pdf --roots auditors.pem
-  portcullis evidence add acme -f pentest.yaml --document pentest.txt --signature pentest.jws --key redfern.jwk
+  portcullis evidence add acme -f soc2.yaml --document soc2.pdf
+  portcullis evidence add acme -f pentest.yaml --document pentest.txt --signature pentest.jws
   portcullis evidence add acme -f pentest.yaml --sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad --answers 241531a3-66a6-4bdf-a818-0898e2b44e04";
+
+pub(super) const AUDITOR_ADD: &str = "\
+Examples:
+  portcullis auditor add 'Redfern Labs' --key redfern.jwk
+  portcullis auditor add 'Thistlewood LLP' --root thistlewood.pem --root thistlewood-2027.pem";
+
+pub(super) const AUDITOR_LIST: &str = "\
+Examples:
+  portcullis auditor list";
+
+pub(super) const AUDITOR_REMOVE: &str = "\
+Examples:
+  portcullis auditor remove 'Redfern Labs' --reason 'their key was stolen'";
 
 pub(super) const EVIDENCE_LIST: &str = "\
 Examples:

@@ -34,15 +34,19 @@ fn evidence_is_filed_asked_for_through_the_gate_and_found_changed() {
     let filed = written(
         folder.path(),
         "soc2.yaml",
-        b"{ title: Penetration test, issuer: Redfern, issued: 2026-01-31, kind: penetration_test, content: {} }",
+        b"{ title: Penetration test, issued: 2026-01-31, kind: penetration_test, content: {} }",
     );
     let [text, jws, key] = ["summary.txt", "es256.jws", "es256.jwk"].map(|name| format!("{FIXTURES}/{name}"));
-    let add =
-        ["evidence", "add", "acme", "-f", &filed, "--document", &text, "--signature", &jws, "--key", &key];
+    must(&data, &["auditor", "add", "Redfern Labs", "--key", &key]);
+    assert_eq!(must(&data, &["auditor", "list"])[0]["keys"][0]["form"], "jwk");
+    let add = ["evidence", "add", "acme", "-f", &filed, "--document", &text, "--signature", &jws];
     let added = must(&data, &add);
-    assert_eq!((&added["proof"]["outcome"], &added["proof"]["signer"]), (&"valid".into(), &"es256".into()));
+    let proof = &added["proof"];
+    assert_eq!((&proof["outcome"], &proof["auditor"]), (&"valid".into(), &"Redfern Labs".into()));
     let evidence = &added["answer"]["dossier"]["evidence"][0]["evidence"];
-    assert_eq!(evidence["channel"], "signed");
+    assert_eq!((&evidence["channel"], &evidence["issuer"]), (&"signed".into(), &"Redfern Labs".into()));
+    let (_, shown) = portcullis(&data, &["vendor", "show", "acme", "-o", "table"]);
+    assert!(shown.contains("SIGNED BY") && shown.contains("Redfern Labs"), "{shown}");
     let sha256 = evidence["document"]["sha256"].as_str().unwrap().to_owned();
     let got = folder.path().join("got");
     let (code, told) =

@@ -351,6 +351,8 @@ fn one_changed_byte_or_a_broken_signature_blocks_until_it_is_settled() {
     world.does(Change::DocumentMended { evidence: id, reason: "from the backup".into() });
     check(&world, Stop::Integrity, &[(now, Clear)]);
     let proof = |outcome| Proof {
+        auditor: None,
+        with: None,
         form: ProofForm::Pdf,
         outcome,
         signer: None,

@@ -88,6 +88,8 @@ impl State {
             Event::DossierChanged(change) => self.apply_dossier(change),
             Event::VendorHeld(hold) => self.apply_vendor_held(hold),
             Event::VendorReleased(release) => self.apply_vendor_released(release),
+            Event::AuditorRegistered(registration) => self.apply_auditor_registered(registration),
+            Event::AuditorRemoved(removal) => self.apply_auditor_removed(removal),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);

@@ -96,6 +96,12 @@ impl State {
             Command::ReleaseVendor { vendor, by, reason } => {
                 self.decide_release_vendor(&vendor, (by, reason), context)
             }
+            Command::RegisterAuditor { name, keys, by } => {
+                self.decide_register_auditor(name, keys, by, context)
+            }
+            Command::RemoveAuditor { name, by, reason } => {
+                self.decide_remove_auditor(name, (by, reason), context.now)
+            }
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });

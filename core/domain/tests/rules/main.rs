@@ -9,6 +9,7 @@
 
 mod access;
 mod applying;
+mod auditors;
 mod case;
 mod ceilings;
 mod client_keys;

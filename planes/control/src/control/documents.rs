@@ -19,6 +19,7 @@ use portcullis_proof::{AuditorKey, Roots, Trust, jws, pdf};
 use serde_json::{Value, json};
 
 use super::Control;
+use crate::auditors;
 use crate::error::ExecuteError;
 use crate::oauth::evidence::PART;
 
@@ -124,13 +125,17 @@ impl Control {
         by: OperatorId,
     ) -> Result<EvidenceAnswer, DocumentError> {
         let id = self.new_evidence_id();
-        let EvidenceRequest { mut evidence, document, signature, keys, roots } = request;
+        let EvidenceRequest { mut evidence, document, signature } = request;
         let mut proof = None;
         if let Some(named) = &document {
             let bytes = self.document(vendor, named.sha256.clone(), by).await?;
             let (at, length) = (self.clock().now(), bytes.len());
-            let verify = move || verified(&bytes, signature.as_deref(), &keys, roots.as_deref(), at);
+            let (keys, roots) = auditors::trusted(&self.state());
+            let verify = move || verified(&bytes, signature.as_deref(), &keys, &roots, at);
             proof = tokio::task::spawn_blocking(verify).await??;
+            if let Some(proof) = &mut proof {
+                auditors::settle_issuer(&mut evidence, proof);
+            }
             put(&mut evidence, "document", described(named, length));
         } else if signature.is_some() {
             let hint = "send the document first, and name it as `document`";
@@ -279,19 +284,12 @@ fn expected(state: &State, only: Option<VendorId>) -> Vec<Expected> {
 fn verified(
     document: &[u8],
     signature: Option<&str>,
-    keys: &[portcullis_api::documents::KeyNamed],
-    roots: Option<&str>,
+    keys: &[AuditorKey],
+    roots: &Roots,
     at: Timestamp,
 ) -> Result<Option<Proof>, DocumentError> {
     let given = |error: String| DocumentError::Given(error, "`portcullis evidence verify` looks at it alone");
-    let keys: Result<Vec<AuditorKey>, _> =
-        keys.iter().map(|key| AuditorKey::parse(&key.name, &key.jwk)).collect();
-    let keys = keys.map_err(|error| given(error.to_string()))?;
-    let roots = match roots {
-        Some(pem) => Roots::parse(pem.as_bytes()).map_err(|error| given(error.to_string()))?,
-        None => Roots::default(),
-    };
-    let trust = Trust { keys: &keys, roots: &roots, at };
+    let trust = Trust { keys, roots, at };
     if let Some(signature) = signature {
         let verdict = jws::verify(signature.as_bytes(), document, &trust);
         let verdict = verdict.map_err(|error| given(error.to_string()))?;

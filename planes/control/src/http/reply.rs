@@ -6,6 +6,7 @@ use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use portcullis_api::problem::{FaultView, MEDIA_TYPE, Problem};
 use portcullis_assurance::order::RefusalKind;
+use portcullis_domain::auditor::AuditorRefusal;
 use portcullis_domain::command::{Fault, Refusal};
 use serde::Serialize;
 
@@ -103,6 +104,8 @@ impl From<Refusal> for Refused {
             Refusal::Enrolment(_) => (409, "the enrolment can't be opened"),
             Refusal::NotJudged(_) => (404, "not found"),
             Refusal::NoTokens(_) => (422, "not a target"),
+            Refusal::Auditor(AuditorRefusal::Name | AuditorRefusal::Nothing) => (422, "not an auditor"),
+            Refusal::Auditor(_) => (409, "the auditor can't be registered"),
             Refusal::DossierMoved { .. } => (412, "it was changed meanwhile"),
             Refusal::Dossier { refused, .. } => match refused.kind() {
                 RefusalKind::Unknown => (404, "not found"),

@@ -1,4 +1,5 @@
 mod access;
+mod auditors;
 mod declaring;
 mod dossiers;
 mod ending;

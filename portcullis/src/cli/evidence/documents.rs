@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use portcullis_api::documents::{
     DOCUMENT_BYTES_MAX, DocumentKept, DocumentNamed, DocumentsReport, EvidenceAnswer, EvidenceRequest,
-    KeyNamed,
 };
 use portcullis_api::dossiers::{DossierView, changes};
 use portcullis_assurance::evidence::ProofOutcome;
@@ -31,15 +30,9 @@ pub(in crate::cli) struct AddArguments {
     /// Digest of a document that is stored already, such as one that came by a link
     #[arg(long, value_name = "DIGEST", conflicts_with = "document")]
     sha256: Option<String>,
-    /// Its detached signature (JWS); without it, signatures inside of a PDF are looked at
+    /// Its detached signature (JWS), by a registered auditor; without it, signatures inside of a PDF are looked at
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
-    /// Public key of an auditor (JWK), named by the file; may be given many times
-    #[arg(long, value_name = "FILE")]
-    key: Vec<PathBuf>,
-    /// PEM of the authorities, or of the very certificates, that auditors are trusted by
-    #[arg(long, value_name = "FILE")]
-    roots: Option<PathBuf>,
     /// The request that it answers
     #[arg(long, value_name = "ID")]
     answers: Option<RequestId>,
@@ -80,7 +73,7 @@ pub(in crate::cli) struct CheckArguments {
 }
 
 pub(super) async fn add(server: &Server, out: &Output, arguments: AddArguments) -> Result<Outcome> {
-    let AddArguments { vendor, file, document, sha256, signature, key, roots, answers } = arguments;
+    let AddArguments { vendor, file, document, sha256, signature, answers } = arguments;
     let evidence = evidence_of(&file)?;
     let vendor = vendor::bare(&vendor);
     let kind = evidence.get("kind").and_then(Value::as_str).unwrap_or("other").to_owned();
@@ -94,17 +87,8 @@ pub(super) async fn add(server: &Server, out: &Output, arguments: AddArguments) 
         named = Some(DocumentNamed { sha256: kept.sha256, name, media_type: Some(media_type) });
     }
     let text = |path: &PathBuf| read(path, 1 << 20).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let keys = key.iter().map(|path| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(KeyNamed { name, jwk: text(path)? })
-    });
-    let request = EvidenceRequest {
-        evidence,
-        document: named,
-        signature: signature.as_ref().map(text).transpose()?,
-        keys: keys.collect::<Result<_>>()?,
-        roots: roots.as_ref().map(text).transpose()?,
-    };
+    let signature = signature.as_ref().map(text).transpose()?;
+    let request = EvidenceRequest { evidence, document: named, signature };
     let (_, answer): (_, EvidenceAnswer) =
         server.post(&["v1", "vendors", vendor, "evidence"], &request).await?;
     out.show(&answer, |paint| added(&answer, paint))?;
@@ -125,7 +109,13 @@ fn added(answer: &EvidenceAnswer, paint: Paint) -> String {
                 ProofOutcome::UnknownSigner => ("unknown signer", Style::Warning),
                 ProofOutcome::Invalid => ("invalid", Style::Bad),
             };
-            format!("{}: {}", paint.paint(word, style), proof.detail)
+            let hint = match proof.outcome {
+                ProofOutcome::UnknownSigner => {
+                    "\n  hint: it counts as unsigned; `portcullis auditor add` registers whoever may sign, before the evidence is added"
+                }
+                ProofOutcome::Valid | ProofOutcome::Invalid => "",
+            };
+            format!("{}: {}{hint}", paint.paint(word, style), proof.detail)
         }
     };
     format!("{}  signature {proof}\n", vendor::told(&answer.answer, paint))

@@ -161,7 +161,7 @@ fn key(path: &Path) -> Result<AuditorKey> {
 }
 
 /// The file's bytes, or a usage error: nothing was asked about that could be answered.
-pub(super) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>> {
+pub(in crate::cli) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Usage(format!("can't read `{}`: {error}", path.display()));
     let mut bytes = Vec::new();
     // One more than is allowed: what is too long is told as such by whoever reads it.

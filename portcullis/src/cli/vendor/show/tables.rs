@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_api::dossiers::{DossierView, EvidenceState, ExceptionState};
+use portcullis_assurance::evidence::{Proof, ProofOutcome};
 use portcullis_assurance::request::RequestState;
 use portcullis_assurance::screening::MatchWord;
 use portcullis_assurance::vulnerability::Exploitability;
@@ -69,7 +70,7 @@ fn steps(view: &DossierView) -> Table {
 }
 
 pub(in crate::cli::vendor) fn evidence(view: &DossierView, now: Timestamp) -> Table {
-    let mut table = Table::new(["KIND", "STATE", "ISSUED", "EXPIRES", "~TITLE", "ID"]);
+    let mut table = Table::new(["KIND", "STATE", "ISSUED", "EXPIRES", "SIGNED BY", "~TITLE", "ID"]);
     for filed in &view.evidence {
         let (state, style) = match filed.state {
             EvidenceState::InForce => ("in force", Style::Good),
@@ -88,11 +89,24 @@ pub(in crate::cli::vendor) fn evidence(view: &DossierView, now: Timestamp) -> Ta
             Cell::styled(state, style),
             filed.evidence.issued.to_string().into(),
             ends.into(),
+            signed_by(filed.evidence.proof.as_ref()),
             filed.evidence.title.as_str().into(),
             filed.evidence.id.to_string().into(),
         ]);
     }
     table
+}
+
+fn signed_by(proof: Option<&Proof>) -> Cell {
+    let Some(proof) = proof else { return "".into() };
+    match proof.outcome {
+        ProofOutcome::Valid => {
+            let signer = proof.auditor.as_ref().or(proof.signer.as_ref());
+            Cell::styled(signer.cloned().unwrap_or_default(), Style::Good)
+        }
+        ProofOutcome::UnknownSigner => Cell::styled("unknown signer", Style::Warning),
+        ProofOutcome::Invalid => Cell::styled("broken", Style::Bad),
+    }
 }
 
 fn requests(view: &DossierView) -> Table {
