@@ -89,6 +89,7 @@ codes! {
     RiskFalseChallenges "risk_false_challenges" "a client passes so many challenges for its score that it is only observed again";
     VendorHeld "vendor_held" "a vendor is held, blocked or limited";
     CeilingWithoutData "ceiling_without_data" "a ceiling of countries or networks refuses what needs it, as no database says them";
+    WebhookFailing "webhook_failing" "a webhook does not take what it is told";
 }
 
 /// One thing that somebody should look at.

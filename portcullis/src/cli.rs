@@ -5,6 +5,7 @@ mod attest;
 mod auditor;
 mod backtest;
 mod backup;
+mod calendar;
 mod call;
 mod certificate;
 mod certificates;
@@ -28,6 +29,7 @@ mod keys;
 mod ledger;
 mod local;
 mod metrics;
+mod notify;
 mod operators;
 mod output;
 mod posture;
@@ -42,6 +44,7 @@ mod server;
 mod sever;
 mod sign_out;
 mod table;
+mod task;
 mod time;
 mod vendor;
 
@@ -200,6 +203,15 @@ enum Verb {
     /// List what is wrong, or about to be, and what to do about it
     #[command(after_help = examples::FINDINGS)]
     Findings(output::Watch),
+    /// List what is to be done about vendors, add tasks, and say that one is done
+    #[command(subcommand)]
+    Task(task::Verb),
+    /// Make an address of what ends and what is due, for calendar programs
+    #[command(subcommand)]
+    Calendar(calendar::Verb),
+    /// Look at who is told of what happens, and whether it arrives
+    #[command(subcommand)]
+    Notify(notify::Verb),
     /// Look at lists and databases of addresses, check and refresh them
     #[command(subcommand)]
     Feed(feed::Verb),
@@ -332,6 +344,9 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
+        Verb::Task(verb) => task::task(&place, &out, verb).await,
+        Verb::Calendar(verb) => calendar::calendar(&place, &out, verb).await,
+        Verb::Notify(verb) => notify::notify(&place, &out, verb).await,
         Verb::Feed(verb) => feed::feed(&place, &out, verb).await,
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,

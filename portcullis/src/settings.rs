@@ -15,7 +15,7 @@ use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
 use serde::{Deserialize, Serialize};
 
-use crate::up::CheckpointSettings;
+use crate::up::{CheckpointSettings, WebhookSettings};
 
 /// `settings.json` of a data directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Settings {
     /// When decisions are sealed, and how fast.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sealing: SealingSettings,
+    /// Who is told of what happens.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub webhooks: Vec<WebhookSettings>,
 }
 
 /// How a stop goes.

@@ -8,6 +8,7 @@ pub mod intel;
 mod posting;
 mod reload;
 mod serve;
+mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_api::apply::{ApplyReport, ManifestText};
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_assurance::stops::StopMode;
+use portcullis_control::assurance::calendar::CalendarKey;
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
 use portcullis_control::process::MetricsAccess;
@@ -32,13 +34,15 @@ use portcullis_gate::{Gate, GateOptions, GateSettings};
 use portcullis_policy::clock::Clock;
 use portcullis_risk::ClientRisk;
 use portcullis_store::reserve::{SLOT_BYTES, SLOTS};
-use portcullis_store::{DataDirectory, ReserveFile, SqliteOptions, SqliteStore};
+use portcullis_store::{DataDirectory, EventStore as _, ReserveFile, SqliteOptions, SqliteStore};
 use tokio::sync::mpsc;
 
 pub use endpoints::Endpoints;
 pub use posting::CheckpointSettings;
 use posting::Postings;
 use reload::Reloader;
+pub use webhooks::WebhookSettings;
+use webhooks::Webhooks;
 
 use crate::backup;
 use crate::clock::{entropy, system_clock};
@@ -177,6 +181,9 @@ impl Installation {
         };
         let metrics_access = metrics_access(settings.metrics.access, &directory)?;
         let postings = Arc::new(Postings::start(&settings.checkpoints, &store, control.clock())?);
+        let head = store.watch();
+        let webhooks = Webhooks::start(&settings.webhooks, &directory.join("webhooks"), &control, &head)?;
+        let calendar_key = calendar_key(&directory)?;
         control.serve_with(reload::process(
             Arc::clone(&reloader),
             gate.strangers(),
@@ -185,7 +192,9 @@ impl Installation {
             surroundings,
             authority,
             Arc::<intel::Reader>::clone(&reader),
+            (Arc::new(webhooks), calendar_key),
         ));
+        control.keep_reminding();
         let looking = reader.watch();
         let sealing = Sealing::start(control.clone(), settings.sealing)?;
         let endpoints = Endpoints {
@@ -425,6 +434,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         checkpoints: CheckpointSettings::default(),
         drain: DrainSettings::default(),
         sealing: SealingSettings::default(),
+        webhooks: Vec::new(),
     };
     settings.write(&path)?;
     Ok(settings)
@@ -600,6 +610,25 @@ fn metrics_access(access: settings::MetricsAccess, directory: &DataDirectory) ->
         bail!("`{}` holds no token\nhint: delete it, and the next start makes another", path.display());
     }
     Ok(MetricsAccess::Token { sha256: portcullis_control::control::token_digest(&token) })
+}
+
+/// With what addresses of calendars are made. Deleting the file and starting again makes all of them void.
+fn calendar_key(directory: &DataDirectory) -> Result<CalendarKey> {
+    let path = directory.join("calendar.key");
+    let secret = match std::fs::read(&path) {
+        Ok(secret) => secret,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut secret = [0; 32];
+            entropy()(&mut secret);
+            write_whole(&path, &secret, 0o600)?;
+            secret.to_vec()
+        }
+        Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
+    };
+    let secret: [u8; 32] = secret.try_into().map_err(|_| {
+        anyhow!("`{}` holds no key\nhint: delete it, and the next start makes another; calendars are to be linked anew", path.display())
+    })?;
+    Ok(CalendarKey::new(&secret))
 }
 
 /// `pcl_` and 32 random bytes.

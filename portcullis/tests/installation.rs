@@ -52,3 +52,5 @@ mod support;
 mod upstreams;
 #[path = "installation/vault.rs"]
 mod vault;
+#[path = "installation/webhooks.rs"]
+mod webhooks;

@@ -28,6 +28,7 @@ use crate::findings::Finding;
 use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
 use crate::ledger::{EventView, LedgerConsistency, LedgerEntries, LedgerHead, LedgerProof, LedgerReport};
 use crate::metrics::VendorMetrics;
+use crate::notify::{WebhookTestAnswer, WebhookTestRequest, WebhookView};
 use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
 };
@@ -37,6 +38,7 @@ use crate::reload::ReloadAnswer;
 use crate::resource::ResourceView;
 use crate::risk::{ClientRiskView, InForceView, JudgeRequest, JudgementView};
 use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
+use crate::work::{CalendarLink, TaskAnswer, TaskDoneRequest, TaskRequest, WorkView};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -83,6 +85,15 @@ const UNTIL: (&str, &str, &str) = ("until", "Older than this instant.", "instant
 const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, UNTIL, PAGE[0], PAGE[1]];
 const WINDOW: &[(&str, &str, &str)] =
     &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
+const WORK: &[(&str, &str, &str)] = &[
+    ("vendor", "Only of this vendor.", "text"),
+    ("owner", "Only what is this one's, or of vendors that it answers for.", "text"),
+];
+const CALENDAR: &[(&str, &str, &str)] = &[
+    ("token", "From the address that was made.", "text"),
+    ("vendor", "Only of this vendor.", "text"),
+    ("owner", "Only of vendors that this one answers for.", "text"),
+];
 const RISK_POLICIES: &[(&str, &str, &str)] = &[
     ("vendor", "Only of this vendor.", "text"),
     ("integration", "Only of this integration.", "text"),
@@ -416,6 +427,24 @@ fn observing() -> Vec<Route> {
             .answers::<Vec<Check>>(200, "All of them."),
         read("/v1/findings", "list_findings", "What is wrong, or about to be, the most pressing first")
             .answers::<Vec<Finding>>(200, "All of them; none where all is well."),
+        read("/v1/tasks", "list_work", "What is to be done about vendors, the most pressing first")
+            .about("Tasks, steps of assessments, evidence that was asked for, findings and audits that are open.")
+            .query(WORK)
+            .answers::<Vec<WorkView>>(200, "All of it."),
+        command("/v1/tasks", "add_task", "Open a task about a vendor")
+            .takes::<TaskRequest>()
+            .answers::<TaskAnswer>(200, "It is in the ledger."),
+        command("/v1/tasks/{id}/done", "finish_task", "Say that a task is done")
+            .takes::<TaskDoneRequest>()
+            .answers::<TaskAnswer>(200, "It is in the ledger."),
+        command("/v1/calendar/link", "link_calendar", "Make an address of the calendar for programs without an account")
+            .about("Its token reads the calendar and nothing else, as long as the operator who made it is one.")
+            .answers::<CalendarLink>(200, "The address, under control's own."),
+        read("/v1/webhooks", "list_webhooks", "Who is told of what, and whether it arrives")
+            .answers::<Vec<WebhookView>>(200, "All of them."),
+        command("/v1/webhooks/{name}/test", "test_webhook", "Send a word that tells of nothing, once")
+            .takes::<WebhookTestRequest>()
+            .answers::<WebhookTestAnswer>(200, "Whether it was taken."),
         read("/v1/feeds", "list_feeds", "Feeds and installed databases: age, entries, errors")
             .answers::<Vec<FeedView>>(200, "All of them."),
         command("/v1/feeds/{name}/refresh", "refresh_feed", "Fetch a feed and read it, now")
@@ -433,6 +462,10 @@ fn public() -> Vec<Route> {
             .open("It is ready.", "text/plain"),
         read("/schemas/{kind}.json", "manifest_schema", "JSON Schema of manifests of a kind")
             .open("The schema.", "application/schema+json"),
+        read("/v1/calendar.ics", "calendar", "What ends and what is due, as a calendar (RFC 5545)")
+            .about("For whoever has the address that `link_calendar` made.")
+            .query(CALENDAR)
+            .open("The calendar.", "text/calendar"),
         read("/openapi.json", "openapi", "This document").open("The document.", JSON),
     ]
 }

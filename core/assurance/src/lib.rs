@@ -29,6 +29,7 @@ pub mod shell;
 pub mod sources;
 pub mod stops;
 pub mod vulnerability;
+pub mod work;
 
 pub use access::Access;
 pub use dossier::Dossier;

@@ -34,6 +34,7 @@ use portcullis_policy::link::{FromGate, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::assurance::notice::Notice;
 use crate::clock_watch::{self, ClockWatch};
 use crate::core::Core;
 pub use crate::core::Entropy;
@@ -55,6 +56,8 @@ pub use sealed::ProvedDecision;
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
+/// Pages that a slow follower may be behind before it misses some.
+const PAGES_MAX: usize = 1_024;
 /// How long `apply` waits for gates to decide by what was applied.
 const APPLY_WAIT: Duration = Duration::from_secs(2);
 
@@ -116,6 +119,8 @@ struct Shared {
     signing_plan: SigningPlan,
     /// Keys are changed by one at a time.
     key_turn: tokio::sync::Mutex<()>,
+    /// What gates page somebody for.
+    pages: broadcast::Sender<Notice>,
 }
 
 impl Control {
@@ -185,6 +190,7 @@ impl Control {
             key_ring,
             signing_plan,
             key_turn: tokio::sync::Mutex::default(),
+            pages: broadcast::Sender::new(PAGES_MAX),
         }));
         let server = Arc::new(control.authorization_server()?);
         control.0.relay.get_or_init(|| {
@@ -350,6 +356,18 @@ impl Control {
         self.0.core.events.subscribe()
     }
 
+    /// What gates page somebody for, when they do.
+    #[must_use]
+    pub fn follow_pages(&self) -> broadcast::Receiver<Notice> {
+        self.0.pages.subscribe()
+    }
+
+    /// The public address, which tokens name.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
     /// Takes as long for a wrong token as for a right one.
     #[must_use]
     pub fn operator_by_token(&self, token: &str) -> Option<Operator> {
@@ -471,6 +489,8 @@ impl Control {
             FromGate::Paged(page) => {
                 if self.state().by_id(page.client.0).is_some() {
                     tracing::warn!(decision = %page.decision, score = %page.score, "somebody should look at a decision");
+                    // Nobody may be following.
+                    let _ = self.0.pages.send(Notice::of_page(&self.state(), &page));
                     self.0.risk.paged(page);
                 }
             }

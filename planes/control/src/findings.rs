@@ -15,6 +15,7 @@ mod segments;
 mod service_levels;
 mod severances;
 mod terms;
+mod webhooks;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,6 +28,7 @@ use portcullis_api::decisions::MissingSegment;
 use portcullis_api::feeds::FeedView;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::Posting;
+use portcullis_api::notify::WebhookView;
 use portcullis_domain::state::State;
 use uuid::Uuid;
 
@@ -57,6 +59,8 @@ pub struct Runtime {
     pub missing: Vec<MissingSegment>,
     /// Feeds and installed databases.
     pub feeds: Vec<FeedView>,
+    /// How telling places outside goes.
+    pub webhooks: Vec<WebhookView>,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -76,6 +80,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     clock::find(&runtime.clock, now, &mut found);
     feeds::find(&runtime.feeds, now, &mut found);
     dossiers::find(state, now, &mut found);
+    webhooks::find(&runtime.webhooks, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {

@@ -18,6 +18,7 @@ mod findings;
 mod keys;
 mod ledger;
 mod metrics;
+mod notify;
 mod once;
 mod operators;
 mod posture;
@@ -31,6 +32,7 @@ mod severing;
 #[cfg(test)]
 mod tests;
 mod view;
+mod work;
 
 use axum::Router;
 use axum::http::Uri;
@@ -107,6 +109,11 @@ pub fn router(control: Control) -> Router {
         .route("/v1/vendors/{name}/release", post(access::release))
         .route("/v1/checks", get(checks::list))
         .route("/v1/findings", get(findings::list))
+        .route("/v1/tasks", get(work::list).post(work::add))
+        .route("/v1/tasks/{id}/done", post(work::done))
+        .route("/v1/calendar/link", post(work::calendar_link))
+        .route("/v1/webhooks", get(notify::list))
+        .route("/v1/webhooks/{name}/test", post(notify::test))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{name}/refresh", post(feeds::refresh))
         .route("/v1/origins/{address}", get(feeds::origin))
@@ -120,6 +127,8 @@ pub fn router(control: Control) -> Router {
         .route("/schemas/{file}", get(resources::schema))
         .route("/openapi.json", get(ledger::openapi))
         .route("/metrics", get(metrics::prometheus))
+        // For calendar programs, which send no header: by a token that reads it alone.
+        .route("/v1/calendar.ics", get(work::calendar))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(control)

@@ -6,6 +6,7 @@
 
 mod apply;
 mod auditors;
+pub mod assurance;
 mod book;
 pub mod certificates;
 mod clock_watch;

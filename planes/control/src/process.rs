@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use portcullis_api::certificates::CertificateView;
 use portcullis_api::checks::Check;
 use portcullis_api::ledger::Posting;
+use portcullis_api::notify::{WebhookTestAnswer, WebhookView};
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_domain::event::CertificateUse;
 use portcullis_policy::facts::SnapshotFacts;
 
+use crate::assurance::calendar::CalendarKey;
 use crate::feeds::Intel;
 
 pub type Reloading = Pin<Box<dyn Future<Output = Result<ReloadAnswer, Box<Problem>>> + Send>>;
@@ -31,7 +33,20 @@ pub struct Process {
     pub intel: Option<Arc<dyn Intel>>,
     /// None where certificates come from elsewhere.
     pub authority: Option<Arc<dyn Authority>>,
+    pub webhooks: Arc<dyn Webhooks>,
+    /// None where nobody reads calendars.
+    pub calendar_key: Option<CalendarKey>,
 }
+
+/// Whoever tells places outside what happens.
+pub trait Webhooks: Send + Sync {
+    fn status(&self) -> Vec<WebhookView>;
+
+    /// Sends a word that tells of nothing; none where there is no webhook of this name.
+    fn test(&self, name: &str) -> Option<Testing>;
+}
+
+pub type Testing = Pin<Box<dyn Future<Output = WebhookTestAnswer> + Send>>;
 
 /// The built-in authority, whose keys the process holds. Its calls take as long as a signature and a file.
 pub trait Authority: Send + Sync {

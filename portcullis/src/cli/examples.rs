@@ -331,6 +331,35 @@ Examples:
   portcullis findings
   portcullis findings -o json";
 
+pub(super) const TASK_LIST: &str = "\
+Examples:
+  portcullis task list
+  portcullis task list --vendor acme
+  portcullis task list --owner payments -o json";
+
+pub(super) const TASK_ADD: &str = "\
+Examples:
+  portcullis task add acme 'ask for the new report' --due 2027-01-31 --owner alice";
+
+pub(super) const TASK_DONE: &str = "\
+Examples:
+  portcullis task done 5e0c5d2e-2f9c-4f0e-9d0b-0f5a3c2b1a00";
+
+pub(super) const CALENDAR_LINK: &str = "\
+Examples:
+  portcullis calendar link
+
+Whoever has the address reads the calendar, and nothing else. Removing the operator who made it makes it void.";
+
+pub(super) const NOTIFY_LIST: &str = "\
+Examples:
+  portcullis notify list
+  portcullis notify list -o json";
+
+pub(super) const NOTIFY_TEST: &str = "\
+Examples:
+  portcullis notify test desk";
+
 pub(super) const FEED_LIST: &str = "\
 Examples:
   portcullis feed list

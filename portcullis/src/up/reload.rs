@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
+use portcullis_control::assurance::calendar::CalendarKey;
 use portcullis_control::feeds::Intel;
 use portcullis_control::metrics::write_metric;
-use portcullis_control::process::{MetricsAccess, Process};
+use portcullis_control::process::{MetricsAccess, Process, Webhooks};
 use portcullis_gate::{GateSettings, Reloads, Strangers, TlsMaterial};
 use rustls::ServerConfig;
 use serde_json::Value;
@@ -123,6 +124,7 @@ pub fn process(
     surroundings: Surroundings,
     authority: BuiltIn,
     intel: Arc<dyn Intel>,
+    (webhooks, calendar_key): (Arc<dyn Webhooks>, CalendarKey),
 ) -> Process {
     let posted = Arc::clone(&postings);
     Process {
@@ -141,6 +143,8 @@ pub fn process(
         checks: checks(surroundings),
         intel: Some(intel),
         authority: Some(Arc::new(authority)),
+        webhooks,
+        calendar_key: Some(calendar_key),
     }
 }
 

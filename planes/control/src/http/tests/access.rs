@@ -127,6 +127,8 @@ async fn metrics_are_for_operators_and_for_who_holds_their_token() {
     world.control.serve_with(Process {
         intel: None,
         authority: None,
+        webhooks: std::sync::Arc::new(NoWebhooks),
+        calendar_key: None,
         reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
         metrics: Box::new(|_| {}),
         postings: Box::new(Vec::new),
@@ -146,6 +148,8 @@ async fn open_metrics_are_for_everybody() {
     world.control.serve_with(Process {
         intel: None,
         authority: None,
+        webhooks: std::sync::Arc::new(NoWebhooks),
+        calendar_key: None,
         reload: Box::new(|| Box::pin(std::future::ready(Ok(ReloadAnswer::default())))),
         metrics: Box::new(|_| {}),
         postings: Box::new(Vec::new),
@@ -248,4 +252,17 @@ fn no_path_and_no_query_is_a_fault_of_ours() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Nobody is told.
+struct NoWebhooks;
+
+impl crate::process::Webhooks for NoWebhooks {
+    fn status(&self) -> Vec<portcullis_api::notify::WebhookView> {
+        Vec::new()
+    }
+
+    fn test(&self, _: &str) -> Option<crate::process::Testing> {
+        None
+    }
 }
