@@ -25,7 +25,7 @@ demo: ## build the release and watch it stop a theft
 clean-demo: ## forget what the demo left behind
 	[ ! -e portcullis-demo/demo ] || rm -rf portcullis-demo
 
-test: test-begin test-setup check test-rust test-doc test-clients test-lei test-hostile test-evidence test-walk ## run every check and every test
+test: test-begin test-setup check test-rust test-doc test-clients test-lei test-calendar test-hostile test-evidence test-walk ## run every check and every test
 	@[ -n "$$CI_RUN" ] || .ci/summary
 
 test-begin:
@@ -57,6 +57,9 @@ test-doc: ## examples in the documentation
 
 test-lei: ## our check of LEIs beside another one's
 	@$(STAGE) lei .ci/lei
+
+test-calendar: ## our calendar read by another's parser
+	@$(STAGE) calendar .ci/calendar
 
 test-clients: test-node test-python test-rotation ## OAuth clients that others wrote, against the binary
 

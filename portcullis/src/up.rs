@@ -187,12 +187,11 @@ impl Installation {
         control.serve_with(reload::process(
             Arc::clone(&reloader),
             gate.strangers(),
-            metrics_access,
-            postings,
+            (metrics_access, calendar_key),
+            (postings, Arc::new(webhooks)),
             surroundings,
             authority,
             Arc::<intel::Reader>::clone(&reader),
-            (Arc::new(webhooks), calendar_key),
         ));
         control.keep_reminding();
         let looking = reader.watch();

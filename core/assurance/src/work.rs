@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use reminder::Reminder;
 
-use crate::assessment::{Step, StepState};
+use crate::assessment::StepState;
 use crate::days::date_of;
 use crate::dossier::Dossier;
 use crate::request::RequestState;
@@ -174,12 +174,6 @@ fn told(dossier: &Dossier) -> BTreeMap<(Stop, Option<String>), (Timestamp, bool)
         *last = word.max(*last);
     }
     told
-}
-
-/// The step of this name.
-#[must_use]
-pub fn step_named(name: &str) -> Option<Step> {
-    Step::ALL.into_iter().find(|step| step.name() == name)
 }
 
 #[cfg(test)]

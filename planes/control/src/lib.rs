@@ -5,8 +5,8 @@
 //! is in force before it is committed.
 
 mod apply;
-mod auditors;
 pub mod assurance;
+mod auditors;
 mod book;
 pub mod certificates;
 mod clock_watch;

@@ -119,12 +119,11 @@ impl Reloader {
 pub fn process(
     reloader: Arc<Reloader>,
     strangers: Arc<Strangers>,
-    metrics_access: MetricsAccess,
-    postings: Arc<Postings>,
+    (metrics_access, calendar_key): (MetricsAccess, CalendarKey),
+    (postings, webhooks): (Arc<Postings>, Arc<dyn Webhooks>),
     surroundings: Surroundings,
     authority: BuiltIn,
     intel: Arc<dyn Intel>,
-    (webhooks, calendar_key): (Arc<dyn Webhooks>, CalendarKey),
 ) -> Process {
     let posted = Arc::clone(&postings);
     Process {
