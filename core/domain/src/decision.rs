@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::id::{DecisionId, DecisionIdError, DecisionText};
 pub use self::payload::{
-    DECISION_KIND, DecisionDraft, DecisionGlance, OUTCOME_KIND, PAYLOAD_VERSION, PayloadError,
+    DECISION_KIND, DecisionDraft, DecisionGlance, OUTCOME_KIND, PAYLOAD_VERSION, PayloadError, RiskGlance,
     is_payload_version,
 };
 use crate::ids::{ClientId, IntegrationId, RouteId, VendorId};

@@ -15,6 +15,8 @@ pub(crate) const ADMITTED: usize = 15;
 /// The slot of all others.
 pub(crate) const SHARED: usize = ADMITTED;
 pub(crate) const PAIRS: usize = 8;
+/// More than any number of an [`Owner`].
+pub(crate) const OWNERS: usize = ADMITTED + PAIRS;
 
 /// Who speaks from where.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]

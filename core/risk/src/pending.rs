@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::fields;
+use crate::contexts::OWNERS;
 use crate::exchange::Exchange;
 
 pub(crate) const KEPT: usize = 20;
@@ -34,10 +35,7 @@ fields!(Pending { entries, next });
 impl Pending {
     /// Keeps an exchange, and says where; where there is no room, one of the context that has most goes.
     pub(crate) fn push(&mut self, exchange: Exchange) -> usize {
-        let free = self.entries.iter().position(|entry| entry.endpoint == 0);
-        let passed = || self.entries.iter().position(|entry| entry.learnt_by == PASSED);
-        let learnt = || self.entries.iter().position(|entry| entry.learnt_by != 0);
-        let place = free.or_else(passed).or_else(learnt).unwrap_or_else(|| self.victim());
+        let place = self.room().unwrap_or_else(|| self.victim());
         if let Some(entry) = self.entries.get_mut(place) {
             *entry = exchange;
         }
@@ -144,13 +142,73 @@ impl Pending {
             .for_each(|entry| *entry = Exchange::default());
     }
 
+    /// A free place, else one that a pass has learnt, else one that is learnt at all; the first of its kind.
+    fn room(&self) -> Option<usize> {
+        let (mut passed, mut learnt) = (None, None);
+        for (at, entry) in self.entries.iter().enumerate() {
+            match entry {
+                Exchange { endpoint: 0, .. } => return Some(at),
+                Exchange { learnt_by: 0, .. } => {}
+                Exchange { learnt_by: PASSED, .. } => passed = passed.or(Some(at)),
+                _ => learnt = learnt.or(Some(at)),
+            }
+        }
+        passed.or(learnt)
+    }
+
+    /// One of the context that has most; the next in turn among its own.
     fn victim(&self) -> usize {
         let next = usize::from(self.next);
-        let owners = self.entries.iter().map(|entry| entry.owner);
-        let count = |owner: u8| self.entries.iter().filter(|entry| entry.owner == owner).count();
-        let fullest = owners.max_by_key(|owner| (count(*owner), std::cmp::Reverse(*owner)));
+        let mut counts = [0_u8; OWNERS];
+        for entry in &self.entries {
+            if let Some(count) = counts.get_mut(usize::from(entry.owner)) {
+                *count += 1;
+            }
+        }
+        let most = counts.iter().copied().max().unwrap_or_default();
+        let fullest = counts.iter().position(|count| *count == most);
         let from_next = (next..KEPT).chain(0..next);
-        let theirs = |at: &usize| self.entries.get(*at).map(|entry| entry.owner) == fullest;
+        let theirs = |at: &usize| self.entries.get(*at).map(|entry| usize::from(entry.owner)) == fullest;
         from_next.into_iter().find(theirs).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As the rule reads, without regard to what it costs.
+    fn place_of(pending: &Pending) -> usize {
+        let entries = &pending.entries;
+        let first = |wanted: &dyn Fn(&Exchange) -> bool| entries.iter().position(wanted);
+        let room = first(&|entry| entry.endpoint == 0)
+            .or_else(|| first(&|entry| entry.learnt_by == PASSED))
+            .or_else(|| first(&|entry| entry.learnt_by != 0));
+        room.unwrap_or_else(|| {
+            let count = |owner: u8| entries.iter().filter(|entry| entry.owner == owner).count();
+            let owners = entries.iter().map(|entry| entry.owner);
+            let fullest = owners.max_by_key(|owner| (count(*owner), std::cmp::Reverse(*owner))).unwrap();
+            let turn = (0..KEPT).map(|step| (usize::from(pending.next) + step) % KEPT);
+            turn.into_iter().find(|at| entries[*at].owner == fullest).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_place_is_found_as_the_rule_says(
+            kept in prop::collection::vec((0_u32..30, prop::sample::select(vec![0, 0, 0, 3, 103, UNTOLD, PASSED]), 0..OWNERS as u8), KEPT),
+            full in any::<bool>(),
+            next in 0..KEPT as u8,
+        ) {
+            let mut pending = Pending { next, ..Pending::default() };
+            for (entry, (endpoint, learnt_by, owner)) in pending.entries.iter_mut().zip(kept) {
+                let (endpoint, learnt_by) = if full { (endpoint + 1, 0) } else { (endpoint, learnt_by) };
+                *entry = Exchange { endpoint, learnt_by, owner, ..Exchange::default() };
+            }
+            let expect = place_of(&pending);
+            prop_assert_eq!(pending.push(Exchange { endpoint: 7, ..Exchange::default() }), expect);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use portcullis_domain::decision::{DECISION_KIND, DecisionGlance, DecisionRecord, Verdict};
+use portcullis_domain::decision::{DECISION_KIND, DecisionGlance, RiskGlance, Verdict};
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::state::State;
 use portcullis_policy::link::{LogBatch, Page, RiskStanding};
@@ -51,15 +51,15 @@ impl RiskSeen {
     /// Counts what was done about requests; what simply passed is not looked at.
     pub fn count(&self, batch: &LogBatch) {
         for entry in batch.entries().filter(|entry| entry.kind == DECISION_KIND) {
-            let acted = DecisionGlance::from_bytes(entry.payload).ok();
-            if acted.is_none_or(|glance| glance.verdict == Verdict::Allow) {
-                continue;
-            }
-            let Ok(DecisionRecord { vendor: Some(vendor), risk: Some(risk), .. }) =
-                DecisionRecord::from_bytes(entry.payload)
+            let Ok(DecisionGlance { vendor: Some(vendor), verdict, .. }) =
+                DecisionGlance::from_bytes(entry.payload)
             else {
                 continue;
             };
+            if verdict == Verdict::Allow {
+                continue;
+            }
+            let Ok(Some(risk)) = RiskGlance::from_bytes(entry.payload) else { continue };
             if risk.action == Action::Allow {
                 continue;
             }

@@ -6,7 +6,7 @@
 //! came to behind it.
 
 use jiff::Timestamp;
-use portcullis_risk::{RiskDraft, RiskRecord};
+use portcullis_risk::{Action, Cause, RiskDraft, RiskRecord};
 use serde::{Deserialize, Serialize};
 
 use super::{DecisionId, DecisionRecord, OutcomeRecord, Verdict, instant};
@@ -83,6 +83,60 @@ pub struct DecisionGlance<'a> {
     pub route: Option<RouteId>,
 }
 
+/// What was done by score, and why: of a payload of [`PAYLOAD_VERSION`], read without copying anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub struct RiskGlance {
+    pub step: u64,
+    pub action: Action,
+    pub would: Action,
+    pub cause: Cause,
+}
+
+/// What stands between a decision's glance and its risk.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is read past")]
+struct Between<'a> {
+    method: &'a [u8],
+    path: &'a [u8],
+    #[serde(borrow)]
+    session: Option<&'a [u8]>,
+    #[serde(borrow)]
+    client_key: Option<&'a [u8]>,
+    #[serde(borrow)]
+    binding: Option<&'a [u8]>,
+    peer: &'a [u8],
+    #[serde(borrow)]
+    ja4: Option<&'a [u8]>,
+    #[serde(borrow)]
+    ja4_context: Option<&'a [u8]>,
+    protocol: &'a [u8],
+    scope: ReadPast,
+}
+
+/// Texts one after the other.
+struct ReadPast;
+
+impl<'de> Deserialize<'de> for ReadPast {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> serde::de::Visitor<'de> for Each {
+            type Value = ReadPast;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("texts")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut texts: A) -> Result<ReadPast, A::Error> {
+                while texts.next_element::<&[u8]>()?.is_some() {}
+                Ok(ReadPast)
+            }
+        }
+
+        deserializer.deserialize_seq(Each)
+    }
+}
+
 impl DecisionDraft<'_> {
     /// Writes the payload of a frame of [`DECISION_KIND`] behind what is in `to`.
     ///
@@ -102,6 +156,19 @@ impl<'a> DecisionGlance<'a> {
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, PayloadError> {
         let refused = |source| PayloadError { record: "decision", done: "read", source };
         postcard::take_from_bytes(bytes).map(|(glance, _)| glance).map_err(refused)
+    }
+}
+
+impl RiskGlance {
+    /// Nothing where nothing was assessed.
+    ///
+    /// # Errors
+    /// The bytes don't begin like the payload of a decision of [`PAYLOAD_VERSION`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Option<Self>, PayloadError> {
+        let refused = |source| PayloadError { record: "decision", done: "read", source };
+        let (_, rest) = postcard::take_from_bytes::<DecisionGlance<'_>>(bytes).map_err(refused)?;
+        let (_, rest) = postcard::take_from_bytes::<Between<'_>>(rest).map_err(refused)?;
+        postcard::take_from_bytes(rest).map(|(risk, _)| risk).map_err(refused)
     }
 }
 
@@ -263,6 +330,7 @@ mod tests {
         // Ids and times are not texts in there.
         assert!(bytes.len() < 150, "{}", bytes.len());
         assert_eq!(bytes[..16], record.id.0);
+        assert_eq!(RiskGlance::from_bytes(&bytes).unwrap(), None);
         let mut drafted = vec![9];
         record.draft().write(&mut drafted).unwrap();
         assert_eq!(drafted[1..], bytes, "a draft is written as the record is read");
@@ -301,6 +369,10 @@ mod tests {
         assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
         assert!(bytes.len() < 320, "{}", bytes.len());
         assert_eq!(DecisionGlance::from_bytes(&bytes).unwrap().id, record.id);
+        let risk = record.risk.as_ref().unwrap();
+        let RiskRecord { step, action, would, cause, .. } = *risk;
+        let glance = RiskGlance { step, action, would, cause };
+        assert_eq!(RiskGlance::from_bytes(&bytes).unwrap(), Some(glance));
         for cut in 0..bytes.len() {
             assert!(DecisionRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
         }
@@ -331,6 +403,7 @@ mod tests {
         let whole = decision().to_bytes().unwrap();
         for cut in 0..whole.len() {
             assert!(DecisionRecord::from_bytes(&whole[..cut]).is_err(), "{cut}");
+            assert!(RiskGlance::from_bytes(&whole[..cut]).is_err(), "{cut}");
         }
         assert!(DecisionRecord::from_bytes(&[whole.as_slice(), &[0]].concat()).is_err());
         assert!(DecisionRecord::of_version(3, &whole).is_err());
