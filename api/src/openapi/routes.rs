@@ -462,7 +462,7 @@ fn public() -> Vec<Route> {
             .open("It is ready.", "text/plain"),
         read("/schemas/{kind}.json", "manifest_schema", "JSON Schema of manifests of a kind")
             .open("The schema.", "application/schema+json"),
-        read("/v1/calendar.ics", "calendar", "What ends and what is due, as a calendar (RFC 5545)")
+        read("/calendar.ics", "calendar", "What ends and what is due, as a calendar (RFC 5545)")
             .about("For whoever has the address that `link_calendar` made.")
             .query(CALENDAR)
             .open("The calendar.", "text/calendar"),

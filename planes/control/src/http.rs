@@ -128,7 +128,7 @@ pub fn router(control: Control) -> Router {
         .route("/openapi.json", get(ledger::openapi))
         .route("/metrics", get(metrics::prometheus))
         // For calendar programs, which send no header: by a token that reads it alone.
-        .route("/v1/calendar.ics", get(work::calendar))
+        .route("/calendar.ics", get(work::calendar))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(control)

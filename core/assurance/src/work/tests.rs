@@ -15,7 +15,7 @@ fn time(text: &str) -> Timestamp {
 fn told_at(dossier: &mut Dossier, moments: &[&str]) -> Vec<Vec<String>> {
     let rules = StopRules {
         otherwise: StopMode::Off,
-        modes: [(Stop::Exit, StopMode::Enforce)].into(),
+        modes: [(Stop::Admission, StopMode::Enforce)].into(),
         clauses: BTreeSet::new(),
     };
     let mut all = Vec::new();
@@ -40,9 +40,16 @@ fn told_at(dossier: &mut Dossier, moments: &[&str]) -> Vec<Vec<String>> {
     all
 }
 
+fn admitted() -> Dossier {
+    let mut dossier = Dossier::default();
+    let admitted = Change::AdmittedProvisionally { until: time("2029-01-01T00:00:00Z") };
+    dossier.apply(&Entry { change: admitted, by: None, time: time("2026-01-01T00:00:00Z") });
+    dossier
+}
+
 #[test]
 fn each_reminder_of_a_task_is_said_once_at_its_time_and_escalated_in_the_end() {
-    let mut dossier = Dossier::default();
+    let mut dossier = admitted();
     let id = portcullis_ids::ids::TaskId(uuid::Uuid::from_u128(7));
     let change = Change::TaskOpened {
         id,
@@ -84,7 +91,7 @@ fn each_reminder_of_a_task_is_said_once_at_its_time_and_escalated_in_the_end() {
 
 #[test]
 fn a_stop_is_warned_of_then_begins_and_ends_and_each_is_said_once() {
-    let mut dossier = Dossier::default();
+    let mut dossier = admitted();
     let begun = Change::OffboardingBegun { plan: "move away".into(), ends: time("2026-03-01T12:00:00Z") };
     dossier.apply(&Entry { change: begun, by: None, time: time("2026-01-01T00:00:00Z") });
     let moments = [
@@ -96,14 +103,14 @@ fn a_stop_is_warned_of_then_begins_and_ends_and_each_is_said_once() {
     ];
     let said = told_at(&mut dossier, &moments);
     assert_eq!(said[0], Vec::<String>::new());
-    assert_eq!(said[1], ["stop `exit` at 2026-03-01T12:00:00Z, 14 days before"]);
+    assert_eq!(said[1], ["stop `admission` at 2026-03-01T12:00:00Z, 14 days before"]);
     assert_eq!(said[2], Vec::<String>::new());
-    assert_eq!(said[3], ["stop `exit` began at 2026-03-01T12:00:00Z"]);
+    assert_eq!(said[3], ["stop `admission` began at 2026-03-01T12:00:00Z"]);
     assert_eq!(said[4], Vec::<String>::new());
     let cancelled = Change::OffboardingCancelled { reason: "it stays".into() };
     dossier.apply(&Entry { change: cancelled, by: None, time: time("2026-03-02T00:00:00Z") });
     let said = told_at(&mut dossier, &["2026-03-02T00:00:01Z", "2026-03-02T00:00:02Z"]);
-    assert_eq!(said, [vec!["stop `exit` ended at 2026-03-02T00:00:01Z".to_owned()], vec![]]);
+    assert_eq!(said, [vec!["stop `admission` ended at 2026-03-02T00:00:01Z".to_owned()], vec![]]);
 }
 
 proptest! {

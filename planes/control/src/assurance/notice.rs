@@ -360,7 +360,7 @@ fn of_reminder(
             let said = warnings.into_iter().find(|one| one.stop == *stop && one.subject == *subject);
             let plain = || format!("stop `{}` acts on {}", stop.name(), date_of(*ends));
             let text = said.map_or_else(plain, |said| said.sentence);
-            let title = format!("{name}: stop `{}` within {days} days", stop.name());
+            let title = format!("{name}: stop `{}` within {}", stop.name(), in_days(*days));
             Notice { due: Some(ends.to_string()), ..about.notice(at, "stop.warning", title, text) }
         }
         Reminder::StopBegan { stop, subject, .. } => {
@@ -373,7 +373,8 @@ fn of_reminder(
         }
         Reminder::Due { kind, id, due, days } => {
             let title = title_of(state, vendor, *kind, id);
-            let text = format!("{title}: due on {due}, within {days} days; see `portcullis task list`");
+            let within = in_days(*days);
+            let text = format!("{title}: due on {due}, within {within}; see `portcullis task list`");
             let notice = about.notice(at, "task.due", format!("{name}: {title} is due on {due}"), text);
             Notice { due: Some(due.to_string()), ..notice }
         }
@@ -391,6 +392,10 @@ fn of_reminder(
             Notice { due: Some(due.to_string()), ..about.notice(at, "task.escalated", title, text) }
         }
     }
+}
+
+fn in_days(days: u8) -> String {
+    if days == 1 { "a day".to_owned() } else { format!("{days} days") }
 }
 
 /// The fact and its remedy, as they are now.

@@ -99,7 +99,7 @@ pub async fn calendar_link(
 ) -> Reply {
     let Some(process) = control.process() else { return Err(nowhere()) };
     let Some(key) = &process.calendar_key else { return Err(nowhere()) };
-    let path = format!("/v1/calendar.ics?token={}", key.token(&operator));
+    let path = format!("/calendar.ics?token={}", key.token(&operator));
     Ok(json(StatusCode::OK, &CalendarLink { path }))
 }
 
