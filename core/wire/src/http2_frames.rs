@@ -54,6 +54,24 @@ pub struct FrameGuard {
     ended: Option<Flood>,
 }
 
+/// What stands before a frame's payload, but for its length (RFC 9113, 4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameHeader {
+    pub kind: u8,
+    pub flags: u8,
+    /// 0 of the connection.
+    pub stream: u32,
+}
+
+impl FrameHeader {
+    #[must_use]
+    pub fn of(header: [u8; 9]) -> Self {
+        let [_, _, _, kind, flags, stream @ ..] = header;
+        // The first bit means nothing.
+        Self { kind, flags, stream: u32::from_be_bytes(stream) & 0x7fff_ffff }
+    }
+}
+
 /// A header block whose end hasn't come.
 #[derive(Clone, Copy, Debug)]
 struct HeaderBlock {
@@ -107,10 +125,23 @@ impl FrameGuard {
     /// [`Flood`]: the connection is to be closed without handing these bytes on. Every later call is
     /// the same error.
     pub fn push(&mut self, bytes: &[u8], now_ms: u64) -> Result<(), Flood> {
+        self.push_each(bytes, now_ms, |_| {})
+    }
+
+    /// The same, and shows each header that ends in these bytes to `seen` before it is judged.
+    ///
+    /// # Errors
+    /// As of [`Self::push`].
+    pub fn push_each(
+        &mut self,
+        bytes: &[u8],
+        now_ms: u64,
+        mut seen: impl FnMut(FrameHeader),
+    ) -> Result<(), Flood> {
         if let Some(flood) = self.ended {
             return Err(flood);
         }
-        let result = self.read(bytes, now_ms);
+        let result = self.read(bytes, now_ms, &mut seen);
         self.ended = result.err();
         result
     }
@@ -125,7 +156,7 @@ impl FrameGuard {
         );
     }
 
-    fn read(&mut self, bytes: &[u8], now_ms: u64) -> Result<(), Flood> {
+    fn read(&mut self, bytes: &[u8], now_ms: u64, seen: &mut impl FnMut(FrameHeader)) -> Result<(), Flood> {
         let mut rest = self.skip_preface(bytes)?;
         loop {
             let skipped = self.payload_left.min(rest.len());
@@ -138,6 +169,7 @@ impl FrameGuard {
                 && let Some((header, after)) = rest.split_first_chunk()
             {
                 rest = after;
+                seen(FrameHeader::of(*header));
                 self.judge(*header, now_ms)?;
                 continue;
             }
@@ -149,6 +181,7 @@ impl FrameGuard {
             self.header_bytes += 1;
             if self.header_bytes == HEADER_BYTES {
                 self.header_bytes = 0;
+                seen(FrameHeader::of(self.header));
                 self.judge(self.header, now_ms)?;
             }
         }

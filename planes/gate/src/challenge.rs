@@ -139,7 +139,7 @@ fn challenged(
         }
         Form::Handshake => {
             // What comes next must come on another connection.
-            connection.go_away();
+            connection.part(core.monotonic_ms());
             let detail = "open a new connection with a full TLS handshake, and send the request there";
             Refusal { detail: Some(detail.to_owned()), ..refusal }
                 .challenged(Challenge::StepUp { max_age: false })

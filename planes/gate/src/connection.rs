@@ -105,6 +105,9 @@ pub struct Connection {
     expired: Cell<bool>,
     /// The gate drains, or the client must connect anew: the answer under way is the last one.
     leaving: Cell<bool>,
+    /// The client shall go on over another connection, and is told so behind the last answer under way, or at this monotonic
+    /// time without waiting for it.
+    parting_by_ms: Cell<Option<u64>>,
     left: Notify,
     /// Of the connection's task.
     waker: RefCell<Option<Waker>>,
@@ -140,6 +143,7 @@ impl Connection {
             due_ms: Cell::new(None),
             expired: Cell::new(false),
             leaving: Cell::new(false),
+            parting_by_ms: Cell::new(None),
             left: Notify::new(),
             waker: RefCell::new(None),
             http2_upstreams: RefCell::default(),

@@ -1,5 +1,11 @@
 //! The accountant of HTTP/2 frames between TLS and the library: what costs us much and the client
 //! little ends the connection before the library has spent anything on it.
+//!
+//! It also says goodbye to a client that shall go on over another connection. The library would do that at once and twice: GOAWAY
+//! that rules out no stream and PING, ahead of the answer. Clients take the answer for lost then, or close before they have
+//! read it. Here GOAWAY goes in the same write right behind the last answer, and names the last stream.
+
+mod streams;
 
 use std::io;
 use std::pin::Pin;
@@ -7,10 +13,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use portcullis_domain::reason::Reason;
-use portcullis_wire::http2_frames::{Flood, FrameGuard, Limits};
+use portcullis_wire::http2_frames::{Flood, FrameGuard, FrameHeader, Limits};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
+use self::streams::Streams;
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::io::ValvedIo;
@@ -18,12 +25,22 @@ use crate::strangers::Network;
 
 /// RFC 9113, 4.1
 const HEADER_BYTES: usize = 9;
+const GO_AWAY_BYTES: usize = 17;
+/// RFC 9113, 7
+const NO_ERROR: u32 = 0;
+/// Rules out no stream: none can be told from the outside.
+const STREAM_MAX: u32 = 0x7fff_ffff;
+/// What comes behind the goodbye is read away: a reset could outrun it.
+const LINGER_MS_MAX: u64 = 2_000;
 
 /// A vendor's HTTP/2 connection, guarded.
 pub struct GuardedIo {
     stream: TlsStream<ValvedIo>,
     guard: FrameGuard,
     written: Boundaries,
+    streams: Streams,
+    /// What is unwritten of the goodbye, once it was said.
+    goodbye: Option<Vec<u8>>,
     core: Rc<Core>,
     connection: Rc<Connection>,
 }
@@ -34,6 +51,8 @@ impl GuardedIo {
             stream,
             guard: FrameGuard::new(Limits::default()),
             written: Boundaries::default(),
+            streams: Streams::default(),
+            goodbye: None,
             core: Rc::clone(core),
             connection: Rc::clone(connection),
         }
@@ -46,7 +65,7 @@ impl GuardedIo {
         tracing::debug!(%peer, %flood, "an HTTP/2 connection was ended");
         if self.written.is_between_frames() {
             // Whoever doesn't take it at once has had their chance to read it.
-            let frame = go_away(flood.error_code());
+            let frame = go_away(STREAM_MAX, flood.error_code());
             let _ = Pin::new(&mut self.stream).poll_write(context, &frame);
             let _ = Pin::new(&mut self.stream).poll_flush(context);
         }
@@ -54,14 +73,63 @@ impl GuardedIo {
     }
 }
 
-/// GOAWAY (RFC 9113, 6.8) that rules out no stream: none can be told from the outside.
-fn go_away(error_code: u32) -> [u8; 17] {
+impl GuardedIo {
+    fn left(&mut self, bytes: &[u8]) {
+        self.guard.sent(bytes.len() as u64);
+        let streams = &mut self.streams;
+        self.written.push(bytes, |frame| streams.left(frame));
+    }
+
+    /// Writes what may end the last answer, and with that the goodbye.
+    fn poll_write_last(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.goodbye.is_some() {
+            // Nobody waits for anything any more.
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let (mut written, mut streams) = (self.written.clone(), self.streams.clone());
+        written.push(bytes, |frame| streams.left(frame));
+        let ends = written.is_between_frames() && streams.are_answered();
+        let frame = go_away(streams.last(), NO_ERROR);
+        let all = [bytes, if ends { &frame[..] } else { &[] }].concat();
+        let taken = ready!(Pin::new(&mut self.stream).poll_write(context, &all))?;
+        let of_library = bytes.get(..taken).unwrap_or(bytes);
+        self.left(of_library);
+        if ends && of_library.len() == bytes.len() {
+            self.goodbye = Some(all.get(taken..).unwrap_or_default().to_vec());
+            self.connection.keep_waker(context.waker());
+            self.connection.parted(self.core.monotonic_ms() + LINGER_MS_MAX);
+        }
+        Poll::Ready(Ok(of_library.len()))
+    }
+
+    /// Reads away what the client sent before it saw the goodbye: no stream behind the last one is taken up.
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut away = [0; 1_024];
+        while !self.connection.has_expired() {
+            let mut buffer = ReadBuf::new(&mut away);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.connection.keep_waker(context.waker());
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// GOAWAY (RFC 9113, 6.8).
+fn go_away(last_stream: u32, error_code: u32) -> [u8; GO_AWAY_BYTES] {
+    let [s, t, u, v] = last_stream.to_be_bytes();
     let [a, b, c, d] = error_code.to_be_bytes();
-    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, a, b, c, d]
+    [0, 0, 8, 7, 0, 0, 0, 0, 0, s, t, u, v, a, b, c, d]
 }
 
 /// Where the frames end that the library writes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Boundaries {
     header: [u8; HEADER_BYTES],
     header_bytes: usize,
@@ -73,7 +141,8 @@ impl Boundaries {
         self.header_bytes == 0 && self.payload_left == 0
     }
 
-    fn push(&mut self, mut bytes: &[u8]) {
+    /// Shows each header that ends in these bytes.
+    fn push(&mut self, mut bytes: &[u8], mut seen: impl FnMut(FrameHeader)) {
         while !bytes.is_empty() {
             let skipped = self.payload_left.min(bytes.len());
             self.payload_left -= skipped;
@@ -88,6 +157,7 @@ impl Boundaries {
                 let [high, middle, low, ..] = self.header;
                 self.payload_left = u32::from_be_bytes([0, high, middle, low]) as usize;
                 self.header_bytes = 0;
+                seen(FrameHeader::of(self.header));
             }
         }
     }
@@ -99,11 +169,15 @@ impl AsyncRead for GuardedIo {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.goodbye.is_some() {
+            return self.poll_leave(context);
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
         let now_ms = self.core.monotonic_ms();
-        match self.guard.push(new, now_ms) {
+        let Self { guard, streams, .. } = &mut *self;
+        match guard.push_each(new, now_ms, |frame| streams.came(frame)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(flood) => {
                 buffer.set_filled(before);
@@ -119,9 +193,11 @@ impl AsyncWrite for GuardedIo {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.is_parting() || self.goodbye.is_some() {
+            return self.poll_write_last(context, bytes);
+        }
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.guard.sent(written as u64);
-        self.written.push(bytes.get(..written).unwrap_or_default());
+        self.left(bytes.get(..written).unwrap_or_default());
         Poll::Ready(Ok(written))
     }
 
@@ -130,12 +206,15 @@ impl AsyncWrite for GuardedIo {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.is_parting() || self.goodbye.is_some() {
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            return self.poll_write_last(context, &bytes);
+        }
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
-        self.guard.sent(written as u64);
         let mut left = written;
         for slice in slices {
             let taken = slice.get(..left.min(slice.len())).unwrap_or_default();
-            self.written.push(taken);
+            self.left(taken);
             left -= taken.len();
         }
         Poll::Ready(Ok(written))
@@ -146,6 +225,11 @@ impl AsyncWrite for GuardedIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { goodbye, stream, .. } = &mut *self;
+        while let Some(unwritten) = goodbye.as_mut().filter(|unwritten| !unwritten.is_empty()) {
+            let taken = ready!(Pin::new(&mut *stream).poll_write(context, unwritten))?;
+            unwritten.drain(..taken);
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -171,7 +255,7 @@ mod tests {
             let mut boundaries = Boundaries::default();
             let mut pushed = 0;
             for piece in bytes.chunks(step) {
-                boundaries.push(piece);
+                boundaries.push(piece, |_| {});
                 pushed += piece.len();
                 assert_eq!(boundaries.is_between_frames(), ends.contains(&pushed), "{step} {pushed}");
             }

@@ -6,6 +6,8 @@ use super::{Connection, EXPIRED_GRACE_MS};
 
 /// Longer than any answer to a stranger takes, so that nothing is under way.
 const STRANGER_IDLE_MS: u64 = 60_000;
+/// How long the goodbye of HTTP/2 waits for answers under way.
+const PARTING_MS_MAX: u64 = 2_000;
 
 impl Connection {
     pub fn asked(&self, now_ms: u64) {
@@ -42,6 +44,35 @@ impl Connection {
         self.leaving.set(true);
         self.left.notify_one();
         self.wake();
+    }
+
+    /// The client shall go on over another connection, once it has its answers.
+    pub fn part(&self, now_ms: u64) {
+        if !self.is_http2() {
+            return self.go_away();
+        }
+        if !self.leaving.replace(true) {
+            self.parting_by_ms.set(Some(now_ms + PARTING_MS_MAX));
+        }
+        self.wake();
+    }
+
+    pub fn is_parting(&self) -> bool {
+        self.parting_by_ms.get().is_some()
+    }
+
+    /// The goodbye was said: the client may take until `due_ms` to close.
+    pub fn parted(&self, due_ms: u64) {
+        self.parting_by_ms.set(None);
+        self.expect_by(due_ms);
+    }
+
+    /// Tells it to go, whatever is under way, if that took too long.
+    pub(super) fn part_at_last(&self, now_ms: u64) {
+        if self.parting_by_ms.get().is_some_and(|by_ms| now_ms >= by_ms) {
+            self.parting_by_ms.set(None);
+            self.left.notify_one();
+        }
     }
 
     /// Waits until it is told to go.

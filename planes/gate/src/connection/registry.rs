@@ -127,6 +127,7 @@ impl Registry {
     /// Cuts what has come to its end: terms that are over, owners that are gone, cuts that waited long enough.
     pub fn sweep(&self, now_us: i64, now_ms: u64) {
         for connection in self.connections.borrow().values() {
+            connection.part_at_last(now_ms);
             let waits = |reason: &Reason| connection.is_closing_itself() && reason.is_severance();
             if let Some(reason) = connection.end_of_life(now_us).filter(|reason| !waits(reason)) {
                 self.cut(connection, reason, now_ms);

@@ -1,6 +1,7 @@
 //! The question whether a caller still holds its key: who is asked, what answers, and what follows where nothing does.
 
 mod critical;
+mod goodbye;
 mod midnight;
 mod origins;
 mod rotation;
