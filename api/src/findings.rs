@@ -90,6 +90,8 @@ codes! {
     VendorHeld "vendor_held" "a vendor is held, blocked or limited";
     CeilingWithoutData "ceiling_without_data" "a ceiling of countries or networks refuses what needs it, as no database says them";
     WebhookFailing "webhook_failing" "a webhook does not take what it is told";
+    SourceUnusable "source_unusable" "the newest content of a register, list or catalogue can't be had or read";
+    SourceStale "source_stale" "what is in use of a register, list or catalogue is older than it may become";
 }
 
 /// One thing that somebody should look at.

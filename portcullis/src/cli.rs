@@ -40,9 +40,11 @@ mod reload;
 mod replay;
 mod restore;
 mod risk;
+mod screen;
 mod server;
 mod sever;
 mod sign_out;
+mod source;
 mod table;
 mod task;
 mod time;
@@ -212,6 +214,12 @@ enum Verb {
     /// Look at who is told of what happens, and whether it arrives
     #[command(subcommand)]
     Notify(notify::Verb),
+    /// Look at registers, lists of sanctions and catalogues of vulnerabilities, and have them anew
+    #[command(subcommand)]
+    Source(source::Verb),
+    /// Say what vendors match on lists of sanctions and among those that we parted from; nothing is recorded
+    #[command(after_help = examples::SCREEN)]
+    Screen(screen::Arguments),
     /// Look at lists and databases of addresses, check and refresh them
     #[command(subcommand)]
     Feed(feed::Verb),
@@ -347,6 +355,8 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Task(verb) => task::task(&place, &out, verb).await,
         Verb::Calendar(verb) => calendar::calendar(&place, &out, verb).await,
         Verb::Notify(verb) => notify::notify(&place, &out, verb).await,
+        Verb::Source(verb) => source::source(&place, &out, verb).await,
+        Verb::Screen(arguments) => screen::screen(&place, &out, arguments).await,
         Verb::Feed(verb) => feed::feed(&place, &out, verb).await,
         Verb::Origin(arguments) => feed::origin(&place, &out, arguments).await,
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
+use portcullis_control::assurance::sources::SourceSettings;
 use portcullis_control::sealing::SealingSettings;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
@@ -46,6 +47,9 @@ pub struct Settings {
     /// Who is told of what happens.
     #[serde(default, skip_serializing_if = "is_default")]
     pub webhooks: Vec<WebhookSettings>,
+    /// Registers, lists and catalogues that vendors are looked up in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sources: Vec<SourceSettings>,
 }
 
 /// How a stop goes.

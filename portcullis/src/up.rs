@@ -194,6 +194,7 @@ impl Installation {
             Arc::<intel::Reader>::clone(&reader),
         ));
         control.keep_reminding();
+        control.keep_sources(settings.sources.clone(), directory.join("sources"), fetch::fetch_file())?;
         let looking = reader.watch();
         let sealing = Sealing::start(control.clone(), settings.sealing)?;
         let endpoints = Endpoints {
@@ -434,6 +435,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         drain: DrainSettings::default(),
         sealing: SealingSettings::default(),
         webhooks: Vec::new(),
+        sources: Vec::new(),
     };
     settings.write(&path)?;
     Ok(settings)

@@ -42,6 +42,8 @@ mod reload;
 mod segments;
 #[path = "installation/service.rs"]
 mod service;
+#[path = "installation/sources.rs"]
+mod sources;
 #[path = "installation/start.rs"]
 mod start;
 #[path = "installation/stops.rs"]

@@ -26,6 +26,7 @@ use crate::enroll::{EnrollAnswer, EnrollRequest};
 use crate::feeds::{FeedView, OriginView, RefreshRequest};
 use crate::findings::Finding;
 use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
+use crate::leaving::{LeaveReport, LeaveRequest};
 use crate::ledger::{EventView, LedgerConsistency, LedgerEntries, LedgerHead, LedgerProof, LedgerReport};
 use crate::metrics::VendorMetrics;
 use crate::notify::{WebhookTestAnswer, WebhookTestRequest, WebhookView};
@@ -38,6 +39,9 @@ use crate::reload::ReloadAnswer;
 use crate::resource::ResourceView;
 use crate::risk::{ClientRiskView, InForceView, JudgeRequest, JudgementView};
 use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
+use crate::sources::{
+    CheckAnswer, CheckRequest, ScreenReport, ScreenRequest, SourceRefreshRequest, SourceView,
+};
 use crate::work::{CalendarLink, TaskAnswer, TaskDoneRequest, TaskRequest, WorkView};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -445,6 +449,23 @@ fn observing() -> Vec<Route> {
         command("/v1/webhooks/{name}/test", "test_webhook", "Send a word that tells of nothing, once")
             .takes::<WebhookTestRequest>()
             .answers::<WebhookTestAnswer>(200, "Whether it was taken."),
+        read("/v1/vendors/{name}/leaving", "get_leaving", "Where a vendor's exit stands, and what comes next")
+            .answers::<LeaveReport>(200, "How far it is; without a plan it hasn't begun."),
+        command("/v1/vendors/{name}/leaving", "leave", "Take the next step of a vendor's exit")
+            .takes::<LeaveRequest>()
+            .answers::<LeaveReport>(200, "Where it stands then."),
+        command("/v1/vendors/{name}/check", "check_vendor", "Look a vendor up in a register's answer, and record what it says")
+            .takes::<CheckRequest>()
+            .answers::<CheckAnswer>(200, "What it says of this vendor."),
+        read("/v1/sources", "list_sources", "Registers, lists and catalogues: age, entries, errors")
+            .answers::<Vec<SourceView>>(200, "All of them."),
+        command("/v1/sources/{name}/refresh", "refresh_source", "Have a source anew, now")
+            .takes::<SourceRefreshRequest>()
+            .answers::<SourceView>(200, "How it stands with it; `error` says what failed."),
+        read("/v1/screen", "screen", "Say what a screening would find, and record nothing")
+            .by("post")
+            .takes::<ScreenRequest>()
+            .answers::<ScreenReport>(200, "The closest matches first."),
         read("/v1/feeds", "list_feeds", "Feeds and installed databases: age, entries, errors")
             .answers::<Vec<FeedView>>(200, "All of them."),
         command("/v1/feeds/{name}/refresh", "refresh_feed", "Fetch a feed and read it, now")

@@ -102,6 +102,8 @@ pub struct State {
     pub postures: BTreeMap<ClientId, KnownPosture>,
     /// What is known of vendors, of deleted ones too.
     pub dossiers: BTreeMap<VendorId, Arc<Dossier>>,
+    /// As they were declared last, without people: whoever comes back under another name is recognised by it.
+    pub gone_vendors: BTreeMap<VendorId, Arc<VendorSpec>>,
     /// What operators have said that vendors may have.
     pub vendor_holds: BTreeMap<VendorId, VendorHold>,
     /// Whose signatures over documents count, by name.

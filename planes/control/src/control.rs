@@ -35,6 +35,7 @@ use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::assurance::notice::Notice;
+use crate::assurance::sources::Sources;
 use crate::clock_watch::{self, ClockWatch};
 use crate::core::Core;
 pub use crate::core::Entropy;
@@ -103,6 +104,7 @@ struct Shared {
     risk: RiskSeen,
     issuers: Issuers,
     feeds: Feeds,
+    sources: Sources,
     postures: Arc<Postures>,
     access_lines: AccessLines,
     /// Of evidence, where they are kept.
@@ -178,6 +180,7 @@ impl Control {
             risk: RiskSeen::default(),
             issuers: Issuers::default(),
             feeds: Feeds::default(),
+            sources: Sources::default(),
             postures,
             access_lines: AccessLines::default(),
             documents: Arc::default(),
@@ -430,6 +433,10 @@ impl Control {
 
     pub(crate) fn feeds(&self) -> &Feeds {
         &self.0.feeds
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.0.sources
     }
 
     pub(crate) fn runtime_handle(&self) -> tokio::runtime::Handle {

@@ -32,6 +32,8 @@ pub struct WantedFile {
     pub url: String,
     /// PEM of the one authority that is trusted; those of the machine without it.
     pub certificate_authority: Option<String>,
+    /// Headers whose values are secret: names, and the files that hold the values.
+    pub header_files: BTreeMap<String, PathBuf>,
     /// What is there already, as its server named it.
     pub known: Option<Validator>,
     /// Where it is laid down, whole or not at all.

@@ -14,6 +14,7 @@ mod risk;
 mod segments;
 mod service_levels;
 mod severances;
+mod sources;
 mod terms;
 mod webhooks;
 
@@ -29,6 +30,7 @@ use portcullis_api::feeds::FeedView;
 use portcullis_api::findings::{Finding, Severity};
 use portcullis_api::ledger::Posting;
 use portcullis_api::notify::WebhookView;
+use portcullis_api::sources::SourceView;
 use portcullis_domain::state::State;
 use uuid::Uuid;
 
@@ -59,6 +61,8 @@ pub struct Runtime {
     pub missing: Vec<MissingSegment>,
     /// Feeds and installed databases.
     pub feeds: Vec<FeedView>,
+    /// Registers, lists and catalogues.
+    pub sources: Vec<SourceView>,
     /// How telling places outside goes.
     pub webhooks: Vec<WebhookView>,
 }
@@ -79,6 +83,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     risk::find(state, &runtime.risk, now, &mut found);
     clock::find(&runtime.clock, now, &mut found);
     feeds::find(&runtime.feeds, now, &mut found);
+    sources::find(&runtime.sources, now, &mut found);
     dossiers::find(state, now, &mut found);
     webhooks::find(&runtime.webhooks, &mut found);
     service_levels::find(&runtime.promises, &mut found);

@@ -16,6 +16,7 @@ mod dossiers;
 mod feeds;
 mod findings;
 mod keys;
+mod leaving;
 mod ledger;
 mod metrics;
 mod notify;
@@ -29,6 +30,7 @@ mod reply;
 mod resources;
 mod risk;
 mod severing;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -114,6 +116,11 @@ pub fn router(control: Control) -> Router {
         .route("/v1/calendar/link", post(work::calendar_link))
         .route("/v1/webhooks", get(notify::list))
         .route("/v1/webhooks/{name}/test", post(notify::test))
+        .route("/v1/vendors/{name}/leaving", get(leaving::show).post(leaving::leave))
+        .route("/v1/vendors/{name}/check", post(sources::check))
+        .route("/v1/sources", get(sources::list))
+        .route("/v1/sources/{name}/refresh", post(sources::refresh))
+        .route("/v1/screen", post(sources::screen))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{name}/refresh", post(feeds::refresh))
         .route("/v1/origins/{address}", get(feeds::origin))

@@ -241,6 +241,25 @@ pub(super) const VENDOR_VOUCH: &str = "\
 Examples:
   portcullis vendor vouch acme --legal-name 'Acme Ltd' --jurisdiction GB --registry-number 08155555 --standing active --officer 'Jo Doe, director'";
 
+pub(super) const VENDOR_CHECK: &str = "\
+Examples:
+  portcullis vendor check acme --gleif 529900T8BM49AURSDO55.json
+  portcullis vendor check acme --registry 08155555.json --officers 08155555-officers.json
+
+`--gleif` reads an answer of GLEIF's API or its golden copy, `--registry` one as Companies House or OpenCorporates give it.
+The record must be about the vendor, by the `lei` or the `registry_number` of its manifest.";
+
+pub(super) const VENDOR_OFFBOARD: &str = "\
+Examples:
+  portcullis vendor offboard acme
+  portcullis vendor offboard acme --plan 'move payroll to the new firm' --ends 2027-01-31
+  portcullis vendor offboard acme --deletion-certificate 241531a3-66a6-4bdf-a818-0898e2b44e04
+  portcullis vendor offboard acme --finish
+  portcullis vendor offboard acme --cancel --reason 'the contract was renewed'
+
+At the end its access ends at the gate by itself. `--finish` blocks it for good, destroys the key of its documents, and
+records what is kept, and why.";
+
 pub(super) const VENDOR_ADMIT: &str = "\
 Examples:
   portcullis vendor admit acme
@@ -359,6 +378,30 @@ Examples:
 pub(super) const NOTIFY_TEST: &str = "\
 Examples:
   portcullis notify test desk";
+
+pub(super) const SOURCE_LIST: &str = "\
+Examples:
+  portcullis source list
+  portcullis source list -o json
+
+`sources` of `settings.json` names them; it is read at a start.";
+
+pub(super) const SOURCE_REFRESH: &str = "\
+Examples:
+  portcullis source refresh ofac
+  portcullis source refresh ofac --accept
+
+What can't be had or read changes nothing: the last good copy stays in use.";
+
+pub(super) const SCREEN: &str = "\
+Examples:
+  portcullis screen
+  portcullis screen acme
+  portcullis screen --list sdn.csv --kind ofac_sdn
+  portcullis screen acme --list targets.simple.csv --kind opensanctions -o json
+
+Exit status: 1 where somebody matches whom nobody has cleared. The installation screens by itself whenever a list or a
+vendor changes, and once a day.";
 
 pub(super) const FEED_LIST: &str = "\
 Examples:

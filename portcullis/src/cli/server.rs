@@ -137,6 +137,15 @@ impl Server {
         self.answer(request).await
     }
 
+    /// A body that may be long, of a request that may be sent twice.
+    pub(super) async fn post_long<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        Ok(self.answer(self.request(Method::POST, path)?.json(body)).await?.1)
+    }
+
     /// Only if what it is about still has this version.
     pub(super) async fn post_if<T: DeserializeOwned>(
         &self,

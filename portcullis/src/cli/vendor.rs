@@ -1,8 +1,10 @@
 //! `vendor`: what is known of vendors, what it leaves of their access, and what to do next.
 
 mod admission;
+mod check;
 mod facts;
 mod hold;
+mod leaving;
 mod list;
 mod record;
 mod show;
@@ -35,6 +37,9 @@ pub(super) enum Verb {
     /// Say who a vendor is, from a paper that you have seen
     #[command(after_help = examples::VENDOR_VOUCH)]
     Vouch(Box<vouch::Arguments>),
+    /// Look a vendor up in the answer of a register that you have as a file, and record what it says
+    #[command(after_help = examples::VENDOR_CHECK)]
+    Check(check::Arguments),
     /// Let a vendor in: when all eight steps are approved, or provisionally until a day
     #[command(after_help = examples::VENDOR_ADMIT)]
     Admit(admission::AdmitArguments),
@@ -56,6 +61,9 @@ pub(super) enum Verb {
     /// Record changes of a dossier from a file, all of them or none
     #[command(after_help = examples::VENDOR_RECORD)]
     Record(record::Arguments),
+    /// Show how far a vendor's exit is, or take its next step: a plan with an end, the certificate of deletion, the end
+    #[command(after_help = examples::VENDOR_OFFBOARD)]
+    Offboard(leaving::Arguments),
     /// List the fifteen hard stops, what each does to a vendor, and their modes
     #[command(after_help = examples::VENDOR_STOPS)]
     Stops(list::StopsArguments),
@@ -73,6 +81,8 @@ pub(super) async fn vendor(place: &Place, out: &Output, verb: Verb) -> Result<Ou
         Verb::Show(arguments) => show::show(server, out, arguments).await,
         Verb::Assess(arguments) => admission::assess(server, out, arguments).await,
         Verb::Vouch(arguments) => vouch::vouch(server, out, *arguments).await,
+        Verb::Check(arguments) => check::check(server, out, arguments).await,
+        Verb::Offboard(arguments) => leaving::offboard(server, out, arguments).await,
         Verb::Admit(arguments) => admission::admit(server, out, arguments).await,
         Verb::Outlook(arguments) => show::outlook(server, out, arguments).await,
         Verb::Match(arguments) => facts::judge(server, out, arguments).await,

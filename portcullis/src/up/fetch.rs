@@ -78,6 +78,9 @@ async fn file(wanted: WantedFile, silence: Duration) -> Result<FetchedFile, Stri
         Some(Validator::Modified(date)) => request.header(header::IF_MODIFIED_SINCE, date),
         None => request,
     };
+    for (name, path) in &wanted.header_files {
+        request = request.header(name, secret(path).await?);
+    }
     let response = request.send().await.map_err(|error| said(&error))?;
     match response.status() {
         StatusCode::OK => {}
@@ -96,6 +99,16 @@ async fn file(wanted: WantedFile, silence: Duration) -> Result<FetchedFile, Stri
         return Err(error);
     }
     Ok(FetchedFile::Written { validator })
+}
+
+/// The file's text, which no log shows.
+async fn secret(path: &Path) -> Result<header::HeaderValue, String> {
+    let text = tokio::fs::read_to_string(path).await;
+    let text = text.map_err(|error| format!("`{}` can't be read: {error}", path.display()))?;
+    let value = header::HeaderValue::from_str(text.trim());
+    let mut value = value.map_err(|_| format!("`{}` holds no value of a header", path.display()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn validator(response: &Response) -> Option<Validator> {

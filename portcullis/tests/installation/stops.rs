@@ -3,6 +3,8 @@
 
 #[path = "stops/facts.rs"]
 mod facts;
+#[path = "stops/sources.rs"]
+mod sources;
 #[path = "stops/world.rs"]
 mod world;
 

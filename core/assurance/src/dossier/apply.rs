@@ -362,6 +362,11 @@ impl Dossier {
                     offboarding.done = Some(OffboardingDone { at: entry.time, kept, shredded });
                 }
                 self.admission = Admission::Left { since: entry.time };
+                // Documents are shredded with it: what rests on one counts no more.
+                let shredded = || ended(entry, "shredded: the vendor left", None);
+                for filed in self.evidence.values_mut().filter(|filed| filed.evidence.document.is_some()) {
+                    filed.withdrawn.get_or_insert_with(shredded);
+                }
                 // Whoever comes back is looked at anew.
                 for standing in self.steps.values_mut() {
                     standing.state = StepState::Open;

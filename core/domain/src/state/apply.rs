@@ -1,11 +1,13 @@
 //! Folding an event into the state: total, and without any judgement.
 
+use std::sync::Arc;
+
 use jiff::{Timestamp, ToSpan};
 
 use crate::event::{Event, Restoration, Severance};
 use crate::ids::{ClientId, VendorId};
 use crate::personal::Personal;
-use crate::spec::Kind;
+use crate::spec::{Kind, Spec, VendorSpec};
 use crate::state::{Installation, Operator, Resource, State};
 use crate::target::Target;
 
@@ -41,7 +43,12 @@ impl State {
             }
             Event::ResourceRemoved { id, kind, name } => {
                 self.issuer_keys.remove(id);
-                self.resources.remove(&(*kind, name.clone()));
+                if let Some(Resource { declaration, .. }) = self.resources.remove(&(*kind, name.clone()))
+                    && let Spec::Vendor(spec) = declaration.spec
+                {
+                    let spec = VendorSpec { contacts: Vec::new(), ..spec };
+                    self.gone_vendors.insert(VendorId(*id), Arc::new(spec));
+                }
                 self.forget_keyring(ClientId(*id));
                 self.postures.remove(&ClientId(*id));
                 self.vendor_holds.remove(&VendorId(*id));

@@ -242,8 +242,13 @@ impl Control {
         Ok(())
     }
 
+    /// Where they are kept, if anywhere.
+    pub(crate) fn documents_kept(&self) -> Option<Arc<Documents>> {
+        self.0.documents.get().cloned()
+    }
+
     fn documents(&self) -> Result<Arc<Documents>, DocumentError> {
-        self.0.documents.get().cloned().ok_or(DocumentError::NotKept)
+        self.documents_kept().ok_or(DocumentError::NotKept)
     }
 
     fn vendor_of_documents(&self, name: &str) -> Result<VendorId, DocumentError> {

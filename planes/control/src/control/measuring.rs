@@ -86,6 +86,7 @@ impl Control {
             risk: self.0.risk.told(&self.state()),
             missing: self.missing_segments(),
             feeds: self.feed_views(),
+            sources: self.sources().views(),
             webhooks: self.process().map(|process| process.webhooks.status()).unwrap_or_default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The task that tells of feeds and fetches them: what is due, side by side.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,7 @@ impl Control {
         let wanted = WantedFile {
             url: place.url.clone(),
             certificate_authority: place.certificate_authority.clone(),
+            header_files: BTreeMap::new(),
             known: known.clone(),
             to: to.clone(),
             bytes_max: Limits::default().bytes_max,

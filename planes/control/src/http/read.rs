@@ -12,6 +12,9 @@ use super::reply::{Refused, bad_request};
 /// The longest body that is read.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Of a body with a list in it; in JSON it is somewhat longer than by itself.
+pub const LONG_BODY_BYTES_MAX: usize = 96 * 1024 * 1024;
+
 /// A JSON body.
 pub struct Json<T>(pub T);
 
@@ -19,22 +22,43 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
-        let media = request.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
-        let media = media.and_then(|media| media.split(';').next()).map(str::trim);
-        if !media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
-            let problem =
-                Problem::new(415, "the body's media type is not taken", "the body is not marked as JSON");
-            return Err(problem.hint("send `Content-Type: application/json`").into());
-        }
+        check_media(&request)?;
         let body = whole(request.into_body()).await?;
+        read(&body).map(Self)
+    }
+}
+
+fn check_media(request: &Request) -> Result<(), Refused> {
+    let media = request.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).map(str::trim);
+    if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let problem = Problem::new(415, "the body's media type is not taken", "the body is not marked as JSON");
+    Err(problem.hint("send `Content-Type: application/json`").into())
+}
+
+/// A JSON body that carries a whole list. Without an `Idempotency-Key`: with one, only short bodies are read.
+pub struct LongJson<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LongJson<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        check_media(&request)?;
+        let body = bounded(request.into_body(), LONG_BODY_BYTES_MAX).await?;
         read(&body).map(Self)
     }
 }
 
 /// The whole body, if it is not too long.
 pub async fn whole(body: Body) -> Result<Bytes, Refused> {
-    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
+    bounded(body, BODY_BYTES_MAX).await
+}
+
+async fn bounded(body: Body, bytes_max: usize) -> Result<Bytes, Refused> {
+    axum::body::to_bytes(body, bytes_max).await.map_err(|_| {
+        let detail = format!("the body is longer than {bytes_max} bytes, or broke off");
         Problem::new(413, "the body is too long", detail).hint("send less at once").into()
     })
 }

@@ -67,7 +67,7 @@ fn worst(view: &DossierView) -> Option<String> {
     view.stops.iter().find(enforced).map(|held| held.fact.clone()).or_else(by_hand)
 }
 
-fn word(access: Access) -> &'static str {
+pub(super) fn word(access: Access) -> &'static str {
     match access {
         Access::Clear => "Clear",
         Access::Limited => "Limited",
@@ -140,7 +140,7 @@ fn stop_told(held: &Held, before: Option<&Held>, paint: Paint) -> String {
 }
 
 /// What one source says, in lines.
-fn entity_told(record: &EntityRecord) -> Vec<String> {
+pub(super) fn entity_told(record: &EntityRecord) -> Vec<String> {
     let source = match &record.source {
         EntitySource::Gleif => "GLEIF".to_owned(),
         EntitySource::Registry { name } => name.clone(),

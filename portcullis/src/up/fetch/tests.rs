@@ -105,7 +105,9 @@ async fn fetched(
     std::fs::write(&to, "old").unwrap();
     let (url, authority, asked) = serve_to(head, behind).await;
     let certificate_authority = Some(authority);
-    let wanted = WantedFile { url, certificate_authority, known, to: to.clone(), bytes_max: 100_000 };
+    let header_files = Default::default();
+    let wanted =
+        WantedFile { url, certificate_authority, header_files, known, to: to.clone(), bytes_max: 100_000 };
     let outcome = file(wanted, Duration::from_millis(300)).await;
     let names: Vec<_> =
         std::fs::read_dir(to.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

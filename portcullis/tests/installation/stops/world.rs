@@ -83,7 +83,7 @@ pub struct World {
     token: std::sync::Mutex<String>,
     link: Vec<JoinHandle<()>>,
     _gate: Gate,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// How a request went.
@@ -170,7 +170,7 @@ impl World {
             token: std::sync::Mutex::default(),
             link,
             _gate: gate,
-            _folder: folder,
+            folder,
         };
         world.apply(vec![
             prepared("Upstream", "service", json!({ "url": format!("http://{upstream}") })),
