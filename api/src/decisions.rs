@@ -1,5 +1,7 @@
 //! Decisions as they are shown and searched.
 
+mod would_stop;
+
 use jiff::Timestamp;
 use portcullis_assurance::stops::Held;
 use portcullis_domain::archive::SealedFile;
@@ -9,6 +11,7 @@ use portcullis_domain::reason::{Fixer, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::would_stop::WouldStopView;
 use crate::risk::{JudgementView, RiskView};
 
 /// A decision with its outcome, once there is one, and in words.
@@ -27,6 +30,9 @@ pub struct DecisionView {
     /// What its assessment came to; absent where nothing was scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<RiskView>,
+    /// What hard stops that are only observed would have made of it; absent where that is nothing worse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_stop: Option<WouldStopView>,
     /// What an analyst has said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<JudgementView>,
@@ -88,6 +94,7 @@ impl DecisionView {
             why: record.reason.into(),
             why_ended,
             risk,
+            would_stop: record.would_stop.map(WouldStopView::from),
             judgement: None,
             stops: Vec::new(),
             record,
@@ -256,6 +263,8 @@ pub struct DecisionQuery {
     pub verdict: Option<Verdict>,
     /// Of the decision, or of its outcome.
     pub reason: Option<Reason>,
+    /// Only those of which enforcing would have made something worse.
+    pub would: Option<Would>,
     /// Not older than this RFC 3339 instant.
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
@@ -266,6 +275,14 @@ pub struct DecisionQuery {
     pub limit: Option<u32>,
     /// Only those older than this decision: the `next` of the page before.
     pub cursor: Option<DecisionId>,
+}
+
+/// Whose enforcing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Would {
+    /// Of hard stops that are only observed.
+    Stop,
 }
 
 impl DecisionQuery {
@@ -281,6 +298,7 @@ impl DecisionQuery {
             && named(&self.client, &decision.names.client)
             && self.verdict.is_none_or(|verdict| verdict == record.verdict)
             && self.reason.is_none_or(|reason| reason == record.reason || Some(reason) == outcome)
+            && self.would.is_none_or(|Would::Stop| decision.would_stop.is_some())
             && self.since.is_none_or(|since| record.time >= since)
             && self.until.is_none_or(|until| record.time < until)
     }

@@ -116,7 +116,8 @@ fn query_schema(name: &str) -> Value {
         "number" => json!({ "type": "integer", "minimum": 0 }),
         "boolean" => json!({ "type": "boolean" }),
         "instant" => json!({ "type": "string", "format": "date-time" }),
-        "verdict" => json!({ "type": "string", "enum": ["allow", "challenge", "deny", "sever"] }),
+        "verdict" => json!({ "type": "string", "enum": ["allow", "limit", "challenge", "deny", "sever"] }),
+        "would" => json!({ "type": "string", "enum": ["stop"] }),
         _ => json!({ "type": "string" }),
     }
 }

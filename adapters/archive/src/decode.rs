@@ -7,7 +7,10 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array as _, BinaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
 use jiff::Timestamp;
-use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
+use portcullis_domain::access::Access;
+use portcullis_domain::decision::{
+    DecisionId, DecisionRecord, Ending, OutcomeRecord, Stop, StopSet, Verdict, WouldStop,
+};
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, VendorId};
 use portcullis_domain::reason::Reason;
 use uuid::Uuid;
@@ -44,6 +47,8 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
     let protocol = columns.texts("protocol")?;
     let scope = columns.texts("scope")?;
     let risk = columns.bytes("risk")?;
+    let would_access = columns.later_texts("would_access")?;
+    let would_stops = columns.later_texts("would_stops")?;
     let ends = Ends::of(&columns)?;
     (0..batch.num_rows())
         .map(|at| {
@@ -70,6 +75,10 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
                 protocol: text(protocol, at)?.to_owned(),
                 scope: scopes(text(scope, at)?),
                 risk: bytes(risk, at).map(crate::risk::record).transpose()?,
+                would_stop: would_stop(
+                    would_access.and_then(|column| optional(column, at)),
+                    would_stops.and_then(|column| optional(column, at)),
+                )?,
             };
             Ok(Row { record, outcome: ends.at(id, at)? })
         })
@@ -139,6 +148,12 @@ impl<'a> Columns<'a> {
         self.0.column_by_name(name).and_then(|column| column.as_string_opt()).ok_or_else(|| wrong(name))
     }
 
+    /// None where the file is of a schema without it.
+    pub fn later_texts(&self, name: &str) -> Result<Option<&'a StringArray>, Fault> {
+        let Some(column) = self.0.column_by_name(name) else { return Ok(None) };
+        column.as_string_opt().map(Some).ok_or_else(|| wrong(name))
+    }
+
     pub fn numbers<T: ArrowPrimitiveType>(
         &self,
         name: &str,
@@ -203,6 +218,17 @@ pub(crate) fn reason_of(code: &str) -> Result<Reason, Fault> {
     static CODES: LazyLock<HashMap<&'static str, Reason>> =
         LazyLock::new(|| Reason::ALL.iter().map(|reason| (reason.code(), *reason)).collect());
     CODES.get(code).copied().ok_or_else(|| "a reason is unknown".to_owned())
+}
+
+fn would_stop(access: Option<&str>, stops: Option<&str>) -> Result<Option<WouldStop>, Fault> {
+    let (Some(access), Some(stops)) = (access, stops) else { return Ok(None) };
+    let level = Access::ALL.into_iter().find(|level| level.as_str() == access);
+    let stop = |name: &str| {
+        let known = Stop::ALL.into_iter().find(|stop| stop.name() == name);
+        known.ok_or_else(|| "a stop is unknown".to_owned())
+    };
+    let stops = stops.split_whitespace().map(stop).collect::<Result<StopSet, Fault>>()?;
+    level.map(|access| Some(WouldStop { access, stops })).ok_or_else(|| "an access is unknown".to_owned())
 }
 
 pub(crate) fn instant(microsecond: i64) -> Result<Timestamp, Fault> {

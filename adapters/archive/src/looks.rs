@@ -19,6 +19,7 @@ pub(crate) struct Looks<'a> {
 impl<'a> Looks<'a> {
     pub fn new(sealed: &SealedFile, filter: &'a Filter) -> Self {
         let hour = Hour::of(sealed.hour);
+        // Files of older schemas have no such column, and hold no such decision.
         let mut columns = vec!["id"];
         // An hour that lies within needs no look at its times.
         let cut = |edge: Option<Timestamp>| edge.is_some_and(|edge| Hour::of(edge) == hour);
@@ -29,6 +30,7 @@ impl<'a> Looks<'a> {
             (filter.session.is_some(), "session"),
             (filter.reason.is_some(), "reason"),
             (filter.reason.is_some(), "outcome_reason"),
+            (filter.would_stop, "would_stops"),
             (cut(filter.since) || cut(filter.until), "time"),
         ] {
             if wanted {
@@ -60,6 +62,10 @@ impl<'a> Looks<'a> {
         if let Some(verdict) = filter.verdict {
             let column = columns.texts("verdict")?;
             keep(&mut |at| decode::optional(column, at) == Some(verdict.as_str()));
+        }
+        if filter.would_stop {
+            let column = columns.later_texts("would_stops")?;
+            keep(&mut |at| column.is_some_and(|column| decode::optional(column, at).is_some()));
         }
         if let Some(session) = &filter.session {
             let column = columns.texts("session")?;

@@ -32,6 +32,8 @@ pub struct Filter {
     pub verdict: Option<Verdict>,
     /// Of the decision, or of its outcome.
     pub reason: Option<Reason>,
+    /// Only those of which observed stops would have made something worse.
+    pub would_stop: bool,
     /// Key × context × network, as the decisions name it.
     pub session: Option<String>,
     /// From then on.

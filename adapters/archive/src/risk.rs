@@ -1,16 +1,18 @@
 //! What an assessment came to, in the columns of a file: whole in one of bytes, and what is asked for most in its own.
 
-use portcullis_domain::decision::PAYLOAD_VERSION;
 use portcullis_risk::{OutcomeRisk, RiskRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::decode::Fault;
 
-/// The version of the payloads, and then the record as the decision log has it (postcard).
+/// The first version of payloads with risk, whose form it has: it stands before the record in every file.
+const FORM: u8 = 2;
+
+/// The version of the form, and then the record as the decision log has it (postcard).
 pub(crate) fn bytes_of<T: Serialize>(risk: &T) -> Vec<u8> {
     // Every field has a form, so that this can't fail; a reader would refuse what is cut short.
-    postcard::to_extend(risk, vec![PAYLOAD_VERSION]).unwrap_or_default()
+    postcard::to_extend(risk, vec![FORM]).unwrap_or_default()
 }
 
 pub(crate) fn record(bytes: &[u8]) -> Result<RiskRecord, Fault> {
@@ -22,7 +24,7 @@ pub(crate) fn outcome(bytes: &[u8]) -> Result<OutcomeRisk, Fault> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
-    let Some((&PAYLOAD_VERSION, bytes)) = bytes.split_first() else {
+    let Some((&FORM, bytes)) = bytes.split_first() else {
         return Err("the risk of a decision is of an unknown version".to_owned());
     };
     match postcard::take_from_bytes(bytes) {

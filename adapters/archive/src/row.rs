@@ -5,7 +5,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use portcullis_domain::decision::{DecisionRecord, Ending, OutcomeRecord};
+use portcullis_domain::decision::{DecisionRecord, Ending, OutcomeRecord, StopSet, WouldStop};
 use portcullis_domain::ids::VendorId;
 use portcullis_ledger::canonical::{self, INTEGER_MAX};
 use serde_json::Value;
@@ -41,7 +41,8 @@ impl Row {
     }
 
     /// Canonical JSON (RFC 8785) of `{"decision": …, "outcome": …}`, each as the API shows it; a `risk` in either is base64url of
-    /// the bytes of its column, and no member where there is none.
+    /// the bytes of its column, and no member where there is none; nor is `would_stop` one where no observed stop would have done
+    /// anything.
     ///
     /// # Errors
     /// None that is known: every text and number has a form.
@@ -92,6 +93,7 @@ impl Row {
         id(to, record.vendor.map(|id| id.0));
         member(to, "verdict");
         plain(to, record.verdict.as_str());
+        would_stop_member(to, record.would_stop);
         to.extend_from_slice(b"},\"outcome\":");
         match &self.outcome {
             Some(outcome) => outcome_object(to, outcome),
@@ -124,6 +126,11 @@ impl LateOutcome {
 
 pub(crate) fn scopes(text: &str) -> Vec<String> {
     text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+}
+
+/// Names with a space between them, by their numbers.
+pub(crate) fn stops_text(stops: StopSet) -> String {
+    stops.iter().map(portcullis_domain::decision::Stop::name).collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn ending(ending: Ending) -> &'static str {
@@ -185,6 +192,22 @@ fn risk_member<T: serde::Serialize>(to: &mut Vec<u8>, risk: Option<&T>) {
     }
 }
 
+/// Rows of the first two schemas have none.
+fn would_stop_member(to: &mut Vec<u8>, would_stop: Option<WouldStop>) {
+    let Some(WouldStop { access, stops }) = would_stop else { return };
+    member(to, "would_stop");
+    to.extend_from_slice(b"{\"access\":");
+    plain(to, access.as_str());
+    to.extend_from_slice(b",\"stops\":[");
+    for (place, stop) in stops.iter().enumerate() {
+        if place > 0 {
+            to.push(b',');
+        }
+        plain(to, stop.name());
+    }
+    to.extend_from_slice(b"]}");
+}
+
 fn member(to: &mut Vec<u8>, name: &str) {
     to.extend_from_slice(b",\"");
     to.extend_from_slice(name.as_bytes());
@@ -232,7 +255,8 @@ fn text(to: &mut Vec<u8>, value: &str) -> Result<(), ArchiveError> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use portcullis_domain::decision::{DecisionId, Verdict};
+    use portcullis_domain::access::Access;
+    use portcullis_domain::decision::{DecisionId, Stop, Verdict};
     use portcullis_domain::ids::{ClientId, IntegrationId, RouteId};
     use portcullis_domain::reason::Reason;
     use proptest::prelude::*;
@@ -272,6 +296,13 @@ pub(crate) mod tests {
         )
     }
 
+    /// Every level, and every set of stops.
+    fn would_stop(number: u64) -> Option<WouldStop> {
+        let access = Access::ALL[number as usize % 4];
+        let stops = Stop::ALL.into_iter().filter(|stop| number & 1 << stop.number() != 0);
+        (!number.is_multiple_of(3)).then(|| WouldStop { access, stops: stops.collect() })
+    }
+
     pub(crate) fn decision() -> impl Strategy<Value = DecisionRecord> {
         let ids = (uuid(), uuid(), uuid(), uuid());
         let texts = proptest::collection::vec(any::<String>(), 5);
@@ -302,6 +333,7 @@ pub(crate) mod tests {
                 protocol: texts[4].clone(),
                 scope,
                 risk: snapshot.is_multiple_of(2).then(portcullis_risk::example_record),
+                would_stop: would_stop(snapshot),
             }
         })
     }
@@ -320,6 +352,9 @@ pub(crate) mod tests {
             let mut expect = json!({ "decision": row.record, "outcome": row.outcome });
             if let Some(risk) = &row.record.risk {
                 expect["decision"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+            }
+            if let Some(would_stop) = &row.record.would_stop {
+                expect["decision"]["would_stop"] = json!(would_stop);
             }
             if let Some(risk) = row.outcome.as_ref().and_then(|outcome| outcome.risk.as_ref()) {
                 expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));

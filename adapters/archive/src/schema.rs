@@ -13,11 +13,11 @@ use portcullis_domain::decision::{DecisionText, OutcomeRecord};
 use uuid::Uuid;
 
 use crate::risk;
-use crate::row::{LateOutcome, Row, ending};
+use crate::row::{LateOutcome, Row, ending, stops_text};
 
 /// Version of both schemas that are written; it stands in each file's metadata and in its event.
-pub const SCHEMA_VERSION: u16 = 2;
-/// The oldest one that is read: without risk, and otherwise the same.
+pub const SCHEMA_VERSION: u16 = 3;
+/// The oldest one that is read: without risk, and otherwise as the second, which has not what observed stops would have done.
 const SCHEMA_OLDEST: u16 = 1;
 
 const DECISIONS: &str = "message decisions {
@@ -55,6 +55,8 @@ const DECISIONS: &str = "message decisions {
   optional binary top_signal (STRING);
   optional binary risk;
   optional binary outcome_risk;
+  optional binary would_access (STRING);
+  optional binary would_stops (STRING);
 }";
 
 const OUTCOMES: &str = "message outcomes {
@@ -164,7 +166,12 @@ pub(crate) fn decisions(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         binaries(risk().map(|risk| risk.map(risk::bytes_of))),
     ];
     let columns = columns.into_iter().chain(ending_columns(&ends)).chain(risks);
-    let columns = columns.chain([outcome_risks(&ends)]).collect();
+    let would = || rows.iter().map(|row| row.record.would_stop);
+    let stops: [ArrayRef; 2] = [
+        texts(would().map(|would| Some(would?.access.as_str()))),
+        texts(would().map(|would| Some(stops_text(would?.stops)))),
+    ];
+    let columns = columns.chain([outcome_risks(&ends)]).chain(stops).collect();
     RecordBatch::try_new(arrow(Content::Decisions), columns)
 }
 
@@ -245,7 +252,7 @@ mod tests {
 
     #[test]
     fn both_schemas_are_what_parquet_reads() {
-        for (content, columns) in [(Content::Decisions, 34), (Content::Outcomes, 11)] {
+        for (content, columns) in [(Content::Decisions, 36), (Content::Outcomes, 11)] {
             let descriptor = descriptor(content).unwrap();
             assert_eq!(descriptor.num_columns(), columns);
             let names: Vec<_> = descriptor.columns().iter().map(|column| column.name().to_owned()).collect();

@@ -84,9 +84,15 @@ const VENDOR: (&str, &str, &str) = ("vendor", "Name of a vendor.", "text");
 const CLIENT: (&str, &str, &str) = ("client", "Name of a client.", "text");
 const VERDICT: (&str, &str, &str) = ("verdict", "What was decided.", "verdict");
 const REASON: (&str, &str, &str) = ("reason", "Reason code of the decision or of its outcome.", "text");
+const WOULD: (&str, &str, &str) = (
+    "would",
+    "`stop`: only those that hard stops in mode `observe` would have refused or narrowed.",
+    "would",
+);
 const SINCE: (&str, &str, &str) = ("since", "Not older than this instant.", "instant");
 const UNTIL: (&str, &str, &str) = ("until", "Older than this instant.", "instant");
-const FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, SINCE, UNTIL, PAGE[0], PAGE[1]];
+const FILTERS: &[(&str, &str, &str)] =
+    &[VENDOR, CLIENT, VERDICT, REASON, WOULD, SINCE, UNTIL, PAGE[0], PAGE[1]];
 const WINDOW: &[(&str, &str, &str)] =
     &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
 const WORK: &[(&str, &str, &str)] = &[
@@ -103,7 +109,7 @@ const RISK_POLICIES: &[(&str, &str, &str)] = &[
     ("integration", "Only of this integration.", "text"),
     ("route", "Only on this route.", "text"),
 ];
-const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON];
+const STREAM_FILTERS: &[(&str, &str, &str)] = &[VENDOR, CLIENT, VERDICT, REASON, WOULD];
 const ENTRIES: &[(&str, &str, &str)] = &[
     ("from", "Number of the first event; 0 without a word.", "number"),
     ("limit", "How many events at most; 100 without a word.", "limit"),

@@ -87,6 +87,7 @@ pub fn decision(random: &mut Random, vendor_number: u64, at_ms: u64) -> Decision
         protocol: "h2".into(),
         scope: vec!["parcels:read".into(), "labels:read".into()],
         risk: None,
+        would_stop: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod identity;
 mod known;
 mod outlook;
 mod paper;
+mod set;
 mod vulnerability;
 mod warnings;
 
@@ -22,6 +23,7 @@ use crate::dossier::StopException;
 pub(crate) use facts::is_late;
 pub use known::{Known, OwnedKnown, StopRules};
 pub use outlook::outlook;
+pub use set::StopSet;
 pub use warnings::{WARNED_DAYS, Warning, warnings};
 
 /// Numbered as the assurance model numbers them; the numbers are public and stay.

@@ -4,8 +4,10 @@
 
 mod id;
 mod payload;
+mod would_stop;
 
 use jiff::Timestamp;
+pub use portcullis_assurance::stops::{Stop, StopSet};
 use portcullis_risk::{OutcomeRisk, RiskRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ pub use self::payload::{
     DECISION_KIND, DecisionDraft, DecisionGlance, OUTCOME_KIND, PAYLOAD_VERSION, PayloadError, RiskGlance,
     is_payload_version,
 };
+pub use self::would_stop::WouldStop;
 use crate::ids::{ClientId, IntegrationId, RouteId, VendorId};
 use crate::reason::Reason;
 
@@ -113,6 +116,10 @@ pub struct DecisionRecord {
     /// None where nothing was scored, and in payloads of version 1. In JSON it is told apart, in words.
     #[serde(skip)]
     pub risk: Option<RiskRecord>,
+    /// What hard stops that are only observed would have made of it, where that is worse than what was decided. None in
+    /// payloads before version 3. In JSON it is told apart, in words.
+    #[serde(skip)]
+    pub would_stop: Option<WouldStop>,
 }
 
 /// How an exchange that was allowed came to its end.

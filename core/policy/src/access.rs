@@ -1,6 +1,7 @@
 //! What vendors may have, as it changes by the clock: a gate needs nobody to be told that a paper has ended.
 
 use portcullis_domain::access::Access;
+use portcullis_domain::decision::{StopSet, WouldStop};
 use portcullis_domain::reason::Reason;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -25,7 +26,21 @@ pub struct AccessFrom {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Observed {
     pub level: Access,
+    /// Of the worst one.
     pub reason: Reason,
+    /// All that leave less than those that are enforced; facts of earlier versions name only the worst.
+    #[serde(default)]
+    pub stops: StopSet,
+}
+
+impl Observed {
+    /// As it is recorded with decisions.
+    #[must_use]
+    pub fn would_stop(self) -> WouldStop {
+        let stops =
+            if self.stops.is_empty() { self.reason.stop().into_iter().collect() } else { self.stops };
+        WouldStop { access: self.level, stops }
+    }
 }
 
 impl AccessFrom {
@@ -91,6 +106,7 @@ pub(crate) fn line_or_level<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use portcullis_domain::decision::Stop;
     use portcullis_domain::ids::VendorId;
     use serde_json::json;
     use uuid::Uuid;
@@ -153,11 +169,19 @@ mod tests {
                 level: Access::Blocked,
                 reason: Some(Reason::StopVulnerability),
                 detail: Some("open 31 days".to_owned()),
-                observed: Some(Observed { level: Access::Blocked, reason: Reason::StopExit }),
+                observed: Some(Observed {
+                    level: Access::Blocked,
+                    reason: Reason::StopExit,
+                    stops: [Stop::Exit, Stop::Admission].into_iter().collect(),
+                }),
             }],
             ..read(json!(null))
         };
         assert_eq!(serde_json::from_value::<VendorFacts>(json!(now)).unwrap(), now);
+        // Which stops they are, older ones don't say.
+        let old = json!({ "level": "blocked", "reason": "stop_exit" });
+        let old = serde_json::from_value::<Observed>(old).unwrap().would_stop();
+        assert_eq!((old.access, old.stops.iter().collect::<Vec<_>>()), (Access::Blocked, vec![Stop::Exit]));
         assert_eq!(now.id, VendorId(Uuid::nil()));
     }
 }

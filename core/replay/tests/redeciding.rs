@@ -117,6 +117,7 @@ fn decision(id: DecisionId, client: u128, risk: RiskRecord) -> DecisionRecord {
         protocol: "h2".into(),
         scope: Vec::new(),
         risk: Some(risk),
+        would_stop: None,
     }
 }
 

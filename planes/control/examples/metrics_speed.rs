@@ -75,6 +75,7 @@ fn payloads(number: u64) -> (Vec<u8>, Vec<u8>) {
         protocol: "h2".into(),
         scope: vec!["parcels.read".into()],
         risk: None,
+        would_stop: None,
     };
     let outcome = OutcomeRecord {
         id: decision.id,

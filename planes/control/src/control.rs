@@ -343,6 +343,9 @@ impl Control {
             && let Some(vendor) = view.record.vendor
         {
             view.stops = state.stops_at(vendor, view.record.time);
+            if let Some(would) = &mut view.would_stop {
+                would.tell(&view.stops);
+            }
         }
         Ok(found)
     }

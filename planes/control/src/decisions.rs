@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use portcullis_api::decisions::{DecisionQuery, DecisionView, FileFault, NamesView};
+use portcullis_api::decisions::{DecisionQuery, DecisionView, FileFault, NamesView, Would};
 use portcullis_api::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use portcullis_archive::{Archive, Filter, Row};
 use portcullis_decision_log::{Frame, Reader};
@@ -264,6 +264,7 @@ impl Decisions {
             client: client.map(ClientId),
             verdict: query.verdict,
             reason: query.reason,
+            would_stop: query.would == Some(Would::Stop),
             session: None,
             since: query.since,
             until: query.until,

@@ -9,7 +9,7 @@ use portcullis_decision_log::AppendError;
 use portcullis_domain::access::Access;
 use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
 use portcullis_domain::reason::Reason;
-use portcullis_policy::access::AccessFrom;
+use portcullis_policy::access::{AccessFrom, Observed};
 use portcullis_policy::ceilings::Whence;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
@@ -42,6 +42,8 @@ struct Learnt {
     route: Option<Arc<Route>>,
     caller: Option<Rc<Caller>>,
     assessed: Option<Assessed>,
+    /// What hard stops that are only observed would leave of its vendor's access.
+    observed: Option<Observed>,
 }
 
 /// What becomes of a request that isn't refused.
@@ -136,6 +138,8 @@ fn judge(
                 connection.disown();
             }
         })?;
+    let now = permit.client().integration.access.at(core.now_us());
+    learnt.observed = now.and_then(|from| from.observed);
     let wishes = Wishes::of(request, &route)?;
     learnt.assessed = assess(core, &ready, connection, id, &caller, &permit, request);
     obey(core, connection, id, &caller, permit.client(), learnt.assessed.as_ref())?;
@@ -385,6 +389,7 @@ fn record_of<'a>(
         binding: caller.map(|caller| caller.token.binding()),
         scope: caller.map(|caller| caller.token.claims.scope.as_slice()).unwrap_or_default(),
         risk: learnt.assessed.as_ref().map(Assessed::draft),
+        would_stop: learnt.observed.and_then(|observed| observed.would_stop().beyond(verdict)),
         ..decision(core, connection, id, learnt.snapshot, verdict, reason)
     }
 }

@@ -143,6 +143,7 @@ pub fn decision<'a>(
         protocol: connection.protocol(),
         scope: &[],
         risk: None,
+        would_stop: None,
     }
 }
 

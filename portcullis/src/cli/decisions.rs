@@ -6,7 +6,7 @@ mod sealed;
 use std::collections::HashMap;
 
 use anyhow::Result;
-use portcullis_api::decisions::{DecisionPage, DecisionView, FileFault};
+use portcullis_api::decisions::{DecisionPage, DecisionView, FileFault, WouldStopView};
 use portcullis_api::page::LIMIT_MAX;
 use portcullis_domain::decision::{DecisionId, Ending, Verdict};
 use serde_json::json;
@@ -56,6 +56,9 @@ struct Wanted {
     /// Only those with this reason code, of the decision or of its end
     #[arg(long)]
     reason: Option<String>,
+    /// Only those of which enforcing would have made something worse: `stop`, of hard stops that are only observed
+    #[arg(long, value_parser = ["stop"])]
+    would: Option<String>,
     /// Only those since then: `90s`, `15m`, `2h`, `7d`, or an instant such as `2026-12-31T18:00:00Z`
     #[arg(long)]
     since: Option<Since>,
@@ -117,6 +120,7 @@ fn filters(arguments: &Wanted) -> Vec<(&'static str, String)> {
     filters.extend(arguments.client.clone().map(|client| ("client", client)));
     filters.extend(arguments.verdict.map(|verdict| ("verdict", verdict.as_str().to_owned())));
     filters.extend(arguments.reason.clone().map(|reason| ("reason", reason)));
+    filters.extend(arguments.would.clone().map(|would| ("would", would)));
     filters
 }
 
@@ -263,10 +267,20 @@ fn result(decision: &DecisionView) -> (String, Style) {
         (Verdict::Allow, Some(outcome)) => (format!("allow, then {}", outcome.reason.code()), Style::Warning),
         (verdict, _) => (format!("{} {}", verdict.as_str(), record.reason.code()), Style::Bad),
     };
+    let (text, style) = match &decision.would_stop {
+        Some(would) => (format!("{text}, would {}", would_text(would)), Style::Warning),
+        None => (text, style),
+    };
     match &decision.judgement {
         Some(word) => (format!("{text}, judged {}", judging::word(word.judgement)), style),
         None => (text, style),
     }
+}
+
+/// `deny: admission, exit`.
+fn would_text(would: &WouldStopView) -> String {
+    let names: Vec<&str> = would.stops.iter().map(portcullis_domain::decision::Stop::name).collect();
+    format!("{}: {}", would.verdict.as_str(), names.join(", "))
 }
 
 /// For `explain`, which tells the same at length.
@@ -279,7 +293,8 @@ pub(super) fn verdict_line(decision: &DecisionView, paint: Paint) -> String {
 pub(super) mod tests {
     use super::*;
     use portcullis_api::decisions::NamesView;
-    use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
+    use portcullis_domain::access::Access;
+    use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord, Stop, WouldStop};
     use portcullis_domain::ids::{ClientId, VendorId};
     use portcullis_domain::reason::Reason;
     use uuid::Uuid;
@@ -309,6 +324,7 @@ pub(super) mod tests {
             protocol: "h2".into(),
             scope: vec!["parcels.read".into()],
             risk: None,
+            would_stop: None,
         };
         let outcome = ended.map(|(ending, reason)| OutcomeRecord {
             id,
@@ -325,6 +341,13 @@ pub(super) mod tests {
         let names =
             NamesView { vendor: Some("acme".into()), client: Some("acme-1".into()), ..NamesView::default() };
         DecisionView::new(record, outcome, names)
+    }
+
+    /// Allowed, while stops that are only observed would have refused it.
+    pub(in super::super) fn observed() -> DecisionView {
+        let stops = [Stop::Admission, Stop::Exit].into_iter().collect();
+        let would = WouldStop { access: Access::Blocked, stops };
+        DecisionView { would_stop: Some(would.into()), ..decision(Reason::Allowed, None) }
     }
 
     #[test]
@@ -346,12 +369,14 @@ pub(super) mod tests {
             decision(Reason::Allowed, Some((Ending::Complete, Reason::Allowed))),
             decision(Reason::Allowed, Some((Ending::Cut, Reason::RecordsCut))),
             decision(Reason::VendorSevered, None),
+            observed(),
         ];
         insta::assert_snapshot!(table(&found).render(Paint { on: false }), @r"
         TIME (UTC)      DECISION                    CLIENT  REQUEST            RESULT
         11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow
         11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow, then records_cut
         11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  deny vendor_severed
+        11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow, would deny: exit, admission
         ");
     }
 }

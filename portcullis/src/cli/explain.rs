@@ -3,8 +3,8 @@
 mod risk;
 
 use anyhow::Result;
-use portcullis_api::decisions::{DecisionView, ReasonView};
-use portcullis_assurance::stops::{Held, StopMode};
+use portcullis_api::decisions::{DecisionView, ReasonView, WouldStopView};
+use portcullis_assurance::stops::{Stop, StopMode};
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord};
 use portcullis_domain::reason::Fixer;
 use portcullis_risk::{Action, Judgement};
@@ -42,7 +42,7 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     if let Some(outcome) = decision.outcome.as_ref().filter(|outcome| of_upstream(record, outcome)) {
         text.push_str(&format!("\nthe upstream itself answered {}: the gate passed it on\n", outcome.status));
     }
-    text.push_str(&stops(&decision.stops, paint));
+    text.push_str(&stops(decision, paint));
     if let Some(risk) = &decision.risk {
         text.push_str(&risk::told(risk, paint));
     }
@@ -94,12 +94,15 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
 }
 
 /// What stood against the vendor, and what enforcing would have refused.
-fn stops(stops: &[Held], paint: Paint) -> String {
+fn stops(decision: &DecisionView, paint: Paint) -> String {
+    let (stops, would) = (&decision.stops, decision.would_stop.as_ref());
     let mut text = String::new();
     for held in stops {
-        let what = match held.mode {
-            StopMode::Enforce => format!("stop {}", held.stop.number()),
-            StopMode::Observe | StopMode::Off => format!("observed stop {}", held.stop.number()),
+        let would = would.filter(|would| would.stops.contains(held.stop));
+        let what = match (held.mode, would) {
+            (StopMode::Enforce, _) => format!("stop {}", held.stop.number()),
+            (_, Some(would)) => would.what(held.stop, stops),
+            (_, None) => format!("observed stop {}", held.stop.number()),
         };
         let level = paint.paint(held.access.as_str(), Style::Strong);
         text.push_str(&format!("\n{what}, `{}`: {level}: {}\n", held.stop.name(), held.fact));
@@ -107,6 +110,14 @@ fn stops(stops: &[Held], paint: Paint) -> String {
             text.push_str(&format!("  since      {}\n", time::instant(since)));
         }
         text.push_str(&format!("  remedy     {}\n", held.remedy));
+    }
+    // What is known has changed since.
+    let observed = |stop: &Stop| stops.iter().any(|held| held.stop == *stop && held.mode == StopMode::Observe);
+    for (would, stop) in would.into_iter().flat_map(|would| would.stops.iter().map(move |stop| (would, stop))) {
+        if !observed(&stop) {
+            let (what, forgotten) = (would.what(stop, stops), WouldStopView::FORGOTTEN);
+            text.push_str(&format!("\n{what}, `{}`: {forgotten}\n", stop.name()));
+        }
     }
     text
 }
@@ -153,11 +164,11 @@ fn reason(text: &mut String, what: &str, why: &ReasonView, paint: Paint) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decisions::tests::decision;
+    use super::super::decisions::tests::{decision, observed};
     use super::*;
     use portcullis_api::risk::RiskView;
     use portcullis_assurance::Access;
-    use portcullis_assurance::stops::Stop;
+    use portcullis_assurance::stops::Held;
     use portcullis_domain::reason::Reason;
     use portcullis_risk::{example_outcome, example_record};
 
@@ -230,6 +241,29 @@ mod tests {
             "stop 4, `vulnerability`: blocked: a weakness is open 31 days\n  since      2026-06-15",
             "  remedy     mend it\n",
             "observed stop 11, `exit`: limited: ",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_observed_stops_would_have_done_is_told() {
+        let mut found = observed();
+        found.stops = vec![Held {
+            stop: Stop::Admission,
+            subject: None,
+            access: Access::Blocked,
+            mode: StopMode::Observe,
+            fact: "the vendor isn't admitted".to_owned(),
+            remedy: "admit it".to_owned(),
+            since: None,
+            exception: None,
+        }];
+        let text = told(&found, Paint { on: false });
+        for line in [
+            "allow, would deny: exit, admission\n",
+            "\nwould have been refused by stop 13, `admission`: blocked: the vendor isn't admitted\n",
+            "\nwould have been refused by stop 11, `exit`: what is known of the vendor now no longer says why\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

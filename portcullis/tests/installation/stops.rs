@@ -11,13 +11,14 @@ mod world;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use portcullis_api::decisions::{DecisionQuery, DecisionView, Would};
 use portcullis_assurance::change::Change;
 use portcullis_assurance::contract::ClauseKind;
 use portcullis_assurance::entity::{EntityStanding, LeiStatus};
 use portcullis_assurance::evidence::Opinion;
 use portcullis_assurance::stops::{Stop, StopMode};
 use portcullis_domain::access::Access;
-use portcullis_domain::decision::Verdict;
+use portcullis_domain::decision::{Verdict, WouldStop};
 use portcullis_domain::reason::Reason;
 use serde_json::{Value, json};
 
@@ -285,23 +286,86 @@ async fn ends_as(stream: &mut reqwest::Response, level: Access, began: Instant) 
     }
 }
 
-/// Our own people see which stop it was.
-async fn recorded(world: &World, answer: &world::Answer, stop: Stop, level: Access) {
+async fn explained(world: &World, answer: &world::Answer) -> DecisionView {
     let decision = answer.decision.parse().unwrap();
     let began = Instant::now();
-    let view = loop {
+    loop {
         let control = world.control.clone();
         let found = tokio::task::spawn_blocking(move || control.explain(decision).unwrap());
         if let Some(view) = found.await.unwrap() {
-            break view;
+            return view;
         }
         assert!(began.elapsed() < WITHIN * 20, "the decision is nowhere");
-    };
+    }
+}
+
+/// Our own people see which stop it was.
+async fn recorded(world: &World, answer: &world::Answer, stop: Stop, level: Access) {
+    let view = explained(world, answer).await;
     assert_eq!(view.record.reason, Reason::of_stop(stop));
     let verdict = if level == Access::Limited { Verdict::Limit } else { Verdict::Deny };
     assert_eq!(view.record.verdict, verdict);
     let held = view.stops.iter().find(|held| held.stop == stop).expect("the stop is explained");
     assert!(held.access == level && held.mode == StopMode::Enforce && !held.remedy.is_empty());
+}
+
+/// Those that would have been refused or narrowed, by what the list finds.
+async fn would_stop(world: &World) -> Vec<DecisionView> {
+    let control = world.control.clone();
+    let query = DecisionQuery { would: Some(Would::Stop), ..DecisionQuery::default() };
+    tokio::task::spawn_blocking(move || control.decisions(&query).unwrap().items).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_stop_that_is_only_observed_limits_nobody_and_is_recorded_with_what_it_would_have_done() {
+    let noon: Timestamp = NOON.parse().unwrap();
+    let later = noon + Duration::from_secs(30);
+    let tried = [Stop::Sanctions, Stop::Vulnerability, Stop::Exit, Stop::Admission];
+    for wanted in tried {
+        let row = rows(later).into_iter().find(|row| row.stop == wanted).unwrap();
+        let Row { stop, given, change, level, back, .. } = row;
+        let world = World::observing(noon).await;
+        world.clock.jump_to(later);
+        act(&world, given).await;
+        let (before, _) = world.until("before", is_whole).await;
+        assert_eq!(explained(&world, &before).await.record.would_stop, None);
+        act(&world, change).await;
+        let expect = WouldStop { access: level, stops: [stop].into_iter().collect() };
+        let began = Instant::now();
+        let (answer, view) = loop {
+            let answer = world.request().await;
+            assert!(is_whole(&answer), "{stop:?} is only observed: {answer:?}");
+            let view = explained(&world, &answer).await;
+            if view.record.would_stop == Some(expect) {
+                break (answer, view);
+            }
+            assert!(began.elapsed() < WITHIN, "{stop:?}: still {:?}", view.record.would_stop);
+        };
+        assert_eq!((view.record.verdict, view.record.reason), (Verdict::Allow, Reason::Allowed));
+        let told = view.would_stop.unwrap();
+        let (verdict, done) = match level {
+            Access::Limited => (Verdict::Limit, "narrowed to a tenth"),
+            _ => (Verdict::Deny, "refused"),
+        };
+        let words = format!("would have been {done} by stop {}, `{}`: ", stop.number(), stop.name());
+        assert_eq!(told.verdict, verdict);
+        let fact = &view.stops.iter().find(|held| held.stop == stop).unwrap().fact;
+        assert_eq!(told.sentences, [format!("{words}{fact}")]);
+        // A token would have been refused too, and is not narrowed.
+        assert_eq!(world.ask_token().await.0, 200);
+        let asked = world.request().await;
+        explained(&world, &asked).await;
+        let found = would_stop(&world).await;
+        let ids: Vec<String> = found.iter().map(|view| view.record.id.to_string()).collect();
+        assert!(ids.contains(&answer.decision) && !ids.contains(&before.decision), "{ids:?}");
+        let tokens = found.iter().filter(|view| view.record.path == "/oauth/token").count();
+        assert_eq!(tokens, usize::from(level >= Access::Held), "{stop:?}");
+        act(&world, back).await;
+        let began = Instant::now();
+        while explained(&world, &world.request().await).await.record.would_stop.is_some() {
+            assert!(began.elapsed() < WITHIN, "{stop:?} is not taken back");
+        }
+    }
 }
 
 /// What nobody has to do anything about: the clock alone, and nobody to be asked.

@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use portcullis_archive::{Archive, FileName, Gathered, Hour, LateOutcome, Row};
+use portcullis_domain::access::Access;
 use portcullis_domain::archive::{Content, SealedFile, SealedFiles};
 use portcullis_domain::decision::{
-    DecisionId, DecisionRecord, Ending, OutcomeRecord, PAYLOAD_VERSION, Verdict,
+    DecisionId, DecisionRecord, Ending, OutcomeRecord, PAYLOAD_VERSION, Stop, Verdict, WouldStop,
 };
 use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::reason::Reason;
@@ -48,6 +49,10 @@ pub fn decision(at_ms: u64, number: u32, who: u8) -> DecisionRecord {
         protocol: "h2".into(),
         scope: vec!["parcels:read".into(), "parcels:write".into()],
         risk: None,
+        would_stop: (number % 5 == 2 && !denied).then(|| WouldStop {
+            access: if number % 2 == 0 { Access::Blocked } else { Access::Limited },
+            stops: [Stop::Admission, Stop::Exit].into_iter().collect(),
+        }),
     }
 }
 

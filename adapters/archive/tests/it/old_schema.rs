@@ -1,4 +1,5 @@
-//! Files that a program before this one has written: by the first schema, which had no columns for risk.
+//! Files that programs before this one have written: by the first schema, which had no columns for risk, and by the second, which
+//! had none for what observed stops would have done.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,30 +16,44 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use portcullis_archive::{Brief, FileName, Filter, Hour, message};
 use portcullis_domain::archive::{Content, SealedFile};
+use portcullis_domain::decision::DecisionRecord;
 use portcullis_domain::reason::Reason;
 use portcullis_ledger::{Sha256, hex};
 
 use crate::common::{World, decision, outcome, some};
 
-/// What the second schema added.
-const ADDED: [&str; 6] = ["score_milli", "would", "cause", "top_signal", "risk", "outcome_risk"];
+/// What the second and the third schema added.
+const ADDED: [(u16, &str); 8] = [
+    (2, "score_milli"),
+    (2, "would"),
+    (2, "cause"),
+    (2, "top_signal"),
+    (2, "risk"),
+    (2, "outcome_risk"),
+    (3, "would_access"),
+    (3, "would_stops"),
+];
+
+fn is_added(name: &str, version: u16) -> bool {
+    ADDED.iter().any(|(by, added)| *by > version && *added == name)
+}
 
 /// The schema that was, in Parquet's own words.
-fn old_message(content: Content) -> String {
+fn old_message(content: Content, version: u16) -> String {
     let is_old = |line: &&str| {
         let name = line.split_whitespace().nth(2).unwrap_or_default().trim_end_matches(';');
-        !ADDED.contains(&name)
+        !is_added(name, version)
     };
     message(content).lines().filter(is_old).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes a file anew as it was before: the same rows, the columns and the label of the first schema. Its digest lies beside it.
-fn write_as_old(path: &Path, sealed: &SealedFile) -> SealedFile {
+/// Writes a file anew as it was before: the same rows, the columns and the label of that schema. Its digest lies beside it.
+fn write_as_old(path: &Path, sealed: &SealedFile, version: u16) -> SealedFile {
     let content = sealed.content;
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let said = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
     let columns: Vec<usize> = (0..reader.schema().fields().len())
-        .filter(|at| !ADDED.contains(&reader.schema().field(*at).name().as_str()))
+        .filter(|at| !is_added(reader.schema().field(*at).name(), version))
         .collect();
     let schema = Arc::new(reader.schema().project(&columns).unwrap());
     let sorted = |name: &str| SortingColumn {
@@ -53,7 +68,7 @@ fn write_as_old(path: &Path, sealed: &SealedFile) -> SealedFile {
         .set_column_dictionary_enabled(ColumnPath::from("id"), false)
         .set_column_bloom_filter_enabled(ColumnPath::from("id"), true)
         .build();
-    let descriptor = SchemaDescriptor::new(Arc::new(parse_message_type(&old_message(content)).unwrap()));
+    let descriptor = SchemaDescriptor::new(Arc::new(parse_message_type(&old_message(content, version)).unwrap()));
     let options = ArrowWriterOptions::new()
         .with_properties(properties)
         .with_skip_arrow_metadata(true)
@@ -64,7 +79,8 @@ fn write_as_old(path: &Path, sealed: &SealedFile) -> SealedFile {
         writer.write(&batch.unwrap().project(&columns).unwrap()).unwrap();
     }
     for KeyValue { key, value } in said {
-        let value = if key == "portcullis.schema" { Some(format!("{}/1", content.as_str())) } else { value };
+        let label = || Some(format!("{}/{version}", content.as_str()));
+        let value = if key == "portcullis.schema" { label() } else { value };
         writer.append_key_value_metadata(KeyValue { key, value });
     }
     writer.close().unwrap();
@@ -75,19 +91,31 @@ fn write_as_old(path: &Path, sealed: &SealedFile) -> SealedFile {
     let sha256 = hex(&digest.finish());
     let beside = path.with_added_extension("sha256");
     fs::write(beside, format!("{sha256}  {}\n", path.file_name().unwrap().display())).unwrap();
-    SealedFile { schema: 1, bytes: bytes.len() as u64, sha256, ..sealed.clone() }
+    SealedFile { schema: version, bytes: bytes.len() as u64, sha256, ..sealed.clone() }
 }
 
 #[test]
 fn what_the_first_schema_holds_is_found_verified_proven_and_taken_over() {
+    check(1, 28 + 2, |record| DecisionRecord { would_stop: None, ..record });
+}
+
+#[test]
+fn what_the_second_schema_holds_is_found_verified_proven_and_taken_over() {
+    check(2, 34 + 2, |record| {
+        let risk = record.client.map(|_| portcullis_risk::example_record());
+        DecisionRecord { risk, would_stop: None, ..record }
+    });
+}
+
+fn check(version: u16, lines: usize, as_it_was: impl Fn(DecisionRecord) -> DecisionRecord) {
     let mut world = World::new();
-    let decided = some(500, 2);
+    let decided: Vec<_> = some(500, 2).into_iter().map(as_it_was).collect();
     let ended: Vec<_> = decided.iter().step_by(3).map(|record| outcome(record, Reason::Allowed)).collect();
     let late = outcome(&decision(crate::common::NINE_MS, 9_000, 1), Reason::RecordsCut);
     let new = world.seal(&decided, &[ended.clone(), vec![late.clone()]].concat());
-    let old: Vec<_> = new.iter().map(|sealed| write_as_old(&world.path(sealed), sealed)).collect();
+    let old: Vec<_> = new.iter().map(|sealed| write_as_old(&world.path(sealed), sealed, version)).collect();
     assert!(old.iter().any(|sealed| sealed.content == Content::Outcomes));
-    assert_eq!(old_message(Content::Decisions).lines().count(), 28 + 2);
+    assert_eq!(old_message(Content::Decisions, version).lines().count(), lines);
     world.record(&old);
     world.forget();
 
@@ -108,6 +136,9 @@ fn what_the_first_schema_holds_is_found_verified_proven_and_taken_over() {
         assert_eq!(&row.record, record);
         assert!(world.archive.prove(&world.files, record.id).unwrap().is_some());
     }
+    let observed = Filter { would_stop: true, ..Filter::default() };
+    let observed = world.archive.newest(&world.files, &observed, 1_000);
+    assert_eq!((observed.rows.len(), observed.unreadable), (0, Vec::new()));
     // What is counted of each hour.
     let mut briefs = Vec::new();
     for hour in old.iter().map(|sealed| sealed.hour).collect::<std::collections::BTreeSet<_>>() {
@@ -123,6 +154,6 @@ fn what_the_first_schema_holds_is_found_verified_proven_and_taken_over() {
         assert_eq!(&adopted, sealed);
     }
     // A label alone makes no older file.
-    let lying = SealedFile { schema: 3, ..old[0].clone() };
+    let lying = SealedFile { schema: 4, ..old[0].clone() };
     assert!(world.archive.check(&lying).is_err());
 }

@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 use portcullis_archive::{FileName, Hour, LateOutcome, Row};
+use portcullis_domain::access::Access;
 use portcullis_domain::archive::Content;
-use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
+use portcullis_domain::decision::{
+    DecisionId, DecisionRecord, Ending, OutcomeRecord, Stop, Verdict, WouldStop,
+};
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_risk::{RiskRecord, example_outcome, example_record};
@@ -51,6 +54,10 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
                 protocol: texts[4].clone(),
                 scope,
                 risk: numbers.5.is_multiple_of(2).then(|| RiskRecord { step: numbers.0, ..example_record() }),
+                would_stop: numbers.5.is_multiple_of(3).then(|| WouldStop {
+                    access: Access::ALL[numbers.1 as usize % 4],
+                    stops: Stop::ALL.into_iter().filter(|stop| numbers.2 & 1 << stop.number() != 0).collect(),
+                }),
             };
             let outcome = OutcomeRecord {
                 id,

@@ -12,6 +12,7 @@ fn takes(filter: &Filter, record: &DecisionRecord, end: Option<&OutcomeRecord>) 
         && filter
             .reason
             .is_none_or(|reason| record.reason == reason || end.is_some_and(|end| end.reason == reason))
+        && (!filter.would_stop || record.would_stop.is_some())
         && filter.session.as_ref().is_none_or(|session| record.session.as_ref() == Some(session))
         && filter.since.is_none_or(|since| record.time >= since)
         && filter.until.is_none_or(|until| record.time < until)
@@ -46,6 +47,8 @@ fn every_filter_finds_what_a_plain_look_finds() {
         Filter { verdict: Some(Verdict::Sever), ..base.clone() },
         Filter { reason: Some(Reason::RecordsCut), ..base.clone() },
         Filter { reason: Some(Reason::VendorSevered), ..base.clone() },
+        Filter { would_stop: true, ..base.clone() },
+        Filter { would_stop: true, vendor: Some(vendor(2)), ..base.clone() },
         Filter { session: Some("session-3".into()), vendor: Some(vendor(1)), ..base.clone() },
         Filter { since: at(7_100_000), until: at(10_700_000), ..base.clone() },
         Filter { until: at(0), ..base.clone() },

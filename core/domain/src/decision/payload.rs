@@ -3,13 +3,13 @@
 //!
 //! Such a payload can't be read by a record with other fields: whoever changes one raises
 //! [`PAYLOAD_VERSION`], and keeps the old form for reading. Version 2 is version 1 with what the assessment of risk
-//! came to behind it.
+//! came to behind it; version 3 is version 2 with what observed hard stops would have done behind a decision's risk.
 
 use jiff::Timestamp;
 use portcullis_risk::{Action, Cause, RiskDraft, RiskRecord};
 use serde::{Deserialize, Serialize};
 
-use super::{DecisionId, DecisionRecord, OutcomeRecord, Verdict, instant};
+use super::{DecisionId, DecisionRecord, OutcomeRecord, Verdict, WouldStop, instant};
 use crate::ids::{ClientId, IntegrationId, RouteId, VendorId};
 use crate::reason::Reason;
 
@@ -18,9 +18,11 @@ pub const DECISION_KIND: u8 = 1;
 /// Kind of an outcome's frame in the decision log.
 pub const OUTCOME_KIND: u8 = 2;
 /// Version of the payloads that this code writes.
-pub const PAYLOAD_VERSION: u8 = 2;
+pub const PAYLOAD_VERSION: u8 = 3;
 /// The last version without risk.
 const WITHOUT_RISK: u8 = 1;
+/// The first version with what observed stops would have done.
+const WITH_STOPS: u8 = 3;
 
 /// Whether this code reads payloads of `version`.
 #[must_use]
@@ -64,6 +66,8 @@ pub struct DecisionDraft<'a> {
     pub scope: &'a [String],
     #[serde(skip)]
     pub risk: Option<RiskDraft<'a>>,
+    #[serde(skip)]
+    pub would_stop: Option<WouldStop>,
 }
 
 /// The first fields of a [`DecisionRecord`], read from its payload without copying anything: all that
@@ -144,7 +148,8 @@ impl DecisionDraft<'_> {
     /// None that is known: every field has a form.
     pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
         append("decision", self, to)?;
-        append("decision", &self.risk, to)
+        append("decision", &self.risk, to)?;
+        append("decision", &self.would_stop, to)
     }
 }
 
@@ -198,6 +203,7 @@ impl DecisionRecord {
             protocol: &self.protocol,
             scope: &self.scope,
             risk: self.risk.as_ref().map(RiskRecord::draft),
+            would_stop: self.would_stop,
         }
     }
 
@@ -220,8 +226,13 @@ impl DecisionRecord {
     /// # Errors
     /// The bytes are not the payload of a decision of this version, or there is none such.
     pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
-        let (record, risk) = read("decision", version, bytes)?;
-        Ok(Self { risk, ..record })
+        let (record, risk, rest) = read("decision", version, bytes)?;
+        let (would_stop, rest) = match version {
+            WITH_STOPS.. => postcard::take_from_bytes(rest).map_err(unreadable("decision"))?,
+            _ => (None, rest),
+        };
+        nothing_left("decision", rest)?;
+        Ok(Self { risk, would_stop, ..record })
     }
 }
 
@@ -254,7 +265,8 @@ impl OutcomeRecord {
     /// # Errors
     /// The bytes are not the payload of an outcome of this version, or there is none such.
     pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
-        let (outcome, risk) = read("outcome", version, bytes)?;
+        let (outcome, risk, rest) = read("outcome", version, bytes)?;
+        nothing_left("outcome", rest)?;
         Ok(Self { risk, ..outcome })
     }
 }
@@ -269,13 +281,17 @@ fn append<T: Serialize>(record: &'static str, value: &T, to: &mut Vec<u8>) -> Re
     Ok(())
 }
 
-/// A record without its risk, and its risk. Bytes that are left over are refused too: they belong to some other version.
-fn read<T, R>(record: &'static str, version: u8, bytes: &[u8]) -> Result<(T, Option<R>), PayloadError>
+/// A record without its risk, its risk, and what stands behind.
+fn read<'a, T, R>(
+    record: &'static str,
+    version: u8,
+    bytes: &'a [u8],
+) -> Result<(T, Option<R>, &'a [u8]), PayloadError>
 where
     T: serde::de::DeserializeOwned,
     R: serde::de::DeserializeOwned,
 {
-    let refused = |source| PayloadError { record, done: "read", source };
+    let refused = unreadable(record);
     if !is_payload_version(version) {
         return Err(refused(postcard::Error::DeserializeBadEncoding));
     }
@@ -284,10 +300,19 @@ where
         WITHOUT_RISK => (None, rest),
         _ => postcard::take_from_bytes(rest).map_err(refused)?,
     };
+    Ok((value, risk, rest))
+}
+
+/// Bytes that are left over belong to some other version.
+fn nothing_left(record: &'static str, rest: &[u8]) -> Result<(), PayloadError> {
     match rest {
-        [] => Ok((value, risk)),
-        _ => Err(refused(postcard::Error::DeserializeBadEncoding)),
+        [] => Ok(()),
+        _ => Err(unreadable(record)(postcard::Error::DeserializeBadEncoding)),
     }
+}
+
+fn unreadable(record: &'static str) -> impl Fn(postcard::Error) -> PayloadError + Copy {
+    move |source| PayloadError { record, done: "read", source }
 }
 
 #[cfg(test)]
@@ -319,6 +344,7 @@ mod tests {
             protocol: "h2".into(),
             scope: vec!["parcels:read".into()],
             risk: None,
+            would_stop: None,
         }
     }
 
@@ -398,6 +424,60 @@ mod tests {
         assert_eq!(sorted, Verdict::ALL, "the worst last");
     }
 
+    /// Written by the release before observed stops were recorded.
+    #[test]
+    fn payloads_of_version_2_stay_readable() {
+        for risk in [None, Some(portcullis_risk::example_record())] {
+            let record = DecisionRecord { risk, ..decision() };
+            let mut old = postcard::to_stdvec(&record).unwrap();
+            old.extend(postcard::to_stdvec(&record.risk).unwrap());
+            assert_eq!(DecisionRecord::of_version(2, &old).unwrap(), record);
+            assert_eq!(DecisionGlance::from_bytes(&old).unwrap().verdict, Verdict::Deny);
+            assert!(DecisionRecord::of_version(3, &old).is_err());
+            assert!(DecisionRecord::of_version(2, &record.to_bytes().unwrap()).is_err());
+            assert_eq!(record.to_bytes().unwrap().len(), old.len() + 1, "no observed stop costs a byte");
+        }
+        // An outcome is what it was.
+        let outcome = OutcomeRecord {
+            id: decision().id,
+            time: decision().time,
+            ending: Ending::Complete,
+            reason: Reason::Allowed,
+            status: 200,
+            request_bytes: 1,
+            response_bytes: 2,
+            records: 3,
+            duration_us: 4,
+            risk: Some(portcullis_risk::example_outcome()),
+        };
+        let bytes = outcome.to_bytes().unwrap();
+        for version in [2, 3] {
+            assert_eq!(OutcomeRecord::of_version(version, &bytes).unwrap(), outcome);
+        }
+    }
+
+    #[test]
+    fn what_observed_stops_would_have_done_survives_the_decision_log() {
+        use portcullis_assurance::Access;
+        use portcullis_assurance::stops::Stop;
+        let none = decision().to_bytes().unwrap().len();
+        for (access, stops) in [
+            (Access::Limited, vec![Stop::Exit]),
+            (Access::Blocked, vec![Stop::Sanctions, Stop::Admission, Stop::Relation]),
+        ] {
+            let would_stop = Some(WouldStop { access, stops: stops.into_iter().collect() });
+            let record = DecisionRecord { would_stop, ..decision() };
+            let bytes = record.to_bytes().unwrap();
+            assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+            assert!(bytes.len() <= none + 4, "{}", bytes.len() - none);
+            for cut in 0..bytes.len() {
+                assert!(DecisionRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+            }
+            // In JSON it is told apart, in words.
+            assert!(!serde_json::to_string(&record).unwrap().contains("would_stop"));
+        }
+    }
+
     #[test]
     fn bytes_that_are_no_record_are_refused() {
         let whole = decision().to_bytes().unwrap();
@@ -406,7 +486,8 @@ mod tests {
             assert!(RiskGlance::from_bytes(&whole[..cut]).is_err(), "{cut}");
         }
         assert!(DecisionRecord::from_bytes(&[whole.as_slice(), &[0]].concat()).is_err());
-        assert!(DecisionRecord::of_version(3, &whole).is_err());
+        assert!(DecisionRecord::of_version(4, &whole).is_err());
+        assert!(DecisionRecord::of_version(2, &whole).is_err(), "a payload is of one version");
         assert!(DecisionRecord::of_version(1, &whole).is_err(), "a payload is of one version");
         assert!(OutcomeRecord::from_bytes(&[0xff; 200]).is_err());
     }

@@ -89,6 +89,7 @@ fn filters(parameters: &mut Parameters) -> Result<DecisionQuery, Refused> {
         client: parameters.take("client"),
         verdict: parameters.word("verdict", "`allow`, `limit`, `challenge`, `deny` or `sever`")?,
         reason: parameters.word("reason", "a code of `/v1/reasons`")?,
+        would: parameters.word("would", "`stop`")?,
         ..DecisionQuery::default()
     })
 }

@@ -67,6 +67,7 @@ fn decided(number: u64, second: i64, verdict: Verdict, reason: Reason) -> Decisi
         protocol: "h2".into(),
         scope: Vec::new(),
         risk: None,
+        would_stop: None,
     }
 }
 

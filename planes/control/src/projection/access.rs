@@ -98,19 +98,24 @@ fn line_of(stretches: &[Stretch]) -> Vec<AccessFrom> {
 }
 
 fn access_from(from_us: i64, stretch: &Stretch) -> AccessFrom {
-    // The worst of each mode come first.
-    let of = |mode: StopMode, least: Access| {
-        stretch.held.iter().find(move |held| held.mode == mode && held.access > least)
-    };
-    let enforced = of(StopMode::Enforce, Access::Clear);
-    let observed = of(StopMode::Observe, stretch.access);
+    let enforced = less(stretch, StopMode::Enforce, Access::Clear).next();
+    let observed = || less(stretch, StopMode::Observe, stretch.access);
     AccessFrom {
         from_us,
         level: stretch.access,
         reason: enforced.map(|held| Reason::of_stop(held.stop)),
         detail: enforced.filter(|held| held.stop.is_told_to_vendor()).map(told),
-        observed: observed.map(|held| Observed { level: held.access, reason: Reason::of_stop(held.stop) }),
+        observed: observed().next().map(|worst| Observed {
+            level: worst.access,
+            reason: Reason::of_stop(worst.stop),
+            stops: observed().map(|held| held.stop).collect(),
+        }),
     }
+}
+
+/// Those of a mode that leave less than `access`, the worst first.
+fn less(stretch: &Stretch, mode: StopMode, access: Access) -> impl Iterator<Item = &Held> {
+    stretch.held.iter().filter(move |held| held.mode == mode && held.access > access)
 }
 
 fn told(held: &Held) -> String {
@@ -142,7 +147,7 @@ mod tests {
     use std::time::Instant;
 
     use portcullis_assurance::change::{Change, Entry};
-    use portcullis_assurance::stops::StopMode;
+    use portcullis_assurance::stops::{Stop, StopMode};
     use portcullis_domain::event::{DossierChange, Event};
     use serde_json::{Value, json};
     use uuid::Uuid;
@@ -236,6 +241,10 @@ mod tests {
         let (count, last) = look(&state, tomorrow);
         assert_eq!(u128::from(count), VENDORS - 1);
         let from = last.vendors.first().and_then(|vendor| vendor.access.first()).unwrap();
-        assert_eq!((from.level, from.observed.unwrap().level), (Access::Clear, Access::Blocked));
+        let observed = from.observed.unwrap();
+        assert_eq!((from.level, observed.level), (Access::Clear, Access::Blocked));
+        // All of them, not only the worst.
+        let stops: Vec<Stop> = observed.would_stop().stops.iter().collect();
+        assert_eq!(stops, [Stop::Clause, Stop::Admission]);
     }
 }

@@ -36,6 +36,7 @@ pub fn decision(process: &Process, world: &World, ago_ms: u64, number: u8) -> De
         protocol: "h2".into(),
         scope: Vec::new(),
         risk: None,
+        would_stop: None,
     }
 }
 

@@ -100,7 +100,15 @@ pub struct Answer {
 impl World {
     /// A vendor that nothing is wrong with, which has a token, at `now`.
     pub async fn at(now: Timestamp) -> Self {
-        let world = Self::founded(now, StopMode::Enforce).await;
+        Self::ready(Self::founded(now, StopMode::Enforce).await).await
+    }
+
+    /// The same where stops are only observed.
+    pub async fn observing(now: Timestamp) -> Self {
+        Self::ready(Self::founded(now, StopMode::Observe).await).await
+    }
+
+    async fn ready(world: Self) -> Self {
         world.declare(json!({})).await;
         world.order_all(facts::sound(world.clock.now())).await;
         world.enroll().await;

@@ -36,6 +36,7 @@ pub(super) fn decision(world: &World, number: u8, verdict: Verdict, reason: Reas
         protocol: "h2".into(),
         scope: vec![],
         risk: None,
+        would_stop: None,
     }
 }
 
