@@ -37,8 +37,7 @@ impl Observed {
     /// As it is recorded with decisions.
     #[must_use]
     pub fn would_stop(self) -> WouldStop {
-        let stops =
-            if self.stops.is_empty() { self.reason.stop().into_iter().collect() } else { self.stops };
+        let stops = if self.stops.is_empty() { self.reason.stop().into_iter().collect() } else { self.stops };
         WouldStop { access: self.level, stops }
     }
 }

@@ -202,7 +202,12 @@ impl Told {
         // Of these stops narrow nothing: a tenth of the records is for requests.
         let observed = about.filter(|_| path == "/oauth/token").and_then(|about| {
             let client = ready.snapshot.client(about.client)?;
-            client.integration.access.at(core.now_us())?.observed.filter(|observed| observed.level >= Access::Held)
+            client
+                .integration
+                .access
+                .at(core.now_us())?
+                .observed
+                .filter(|observed| observed.level >= Access::Held)
         });
         DecisionDraft {
             vendor: about.map(|about| about.vendor),

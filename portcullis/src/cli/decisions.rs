@@ -6,7 +6,7 @@ mod sealed;
 use std::collections::HashMap;
 
 use anyhow::Result;
-use portcullis_api::decisions::{DecisionPage, DecisionView, FileFault, WouldStopView};
+use portcullis_api::decisions::{DecisionPage, DecisionView, FileFault};
 use portcullis_api::page::LIMIT_MAX;
 use portcullis_domain::decision::{DecisionId, Ending, Verdict};
 use serde_json::json;
@@ -268,19 +268,14 @@ fn result(decision: &DecisionView) -> (String, Style) {
         (verdict, _) => (format!("{} {}", verdict.as_str(), record.reason.code()), Style::Bad),
     };
     let (text, style) = match &decision.would_stop {
-        Some(would) => (format!("{text}, would {}", would_text(would)), Style::Warning),
+        // Which stops they are, `explain` tells.
+        Some(would) => (format!("{text}, would {}", would.verdict.as_str()), Style::Warning),
         None => (text, style),
     };
     match &decision.judgement {
         Some(word) => (format!("{text}, judged {}", judging::word(word.judgement)), style),
         None => (text, style),
     }
-}
-
-/// `deny: admission, exit`.
-fn would_text(would: &WouldStopView) -> String {
-    let names: Vec<&str> = would.stops.iter().map(portcullis_domain::decision::Stop::name).collect();
-    format!("{}: {}", would.verdict.as_str(), names.join(", "))
 }
 
 /// For `explain`, which tells the same at length.
@@ -376,7 +371,7 @@ pub(super) mod tests {
         11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow
         11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow, then records_cut
         11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  deny vendor_severed
-        11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow, would deny: exit, admission
+        11-18 10:13:20  01M7Q5CQKV0W3GE1R70W3GE1R7  acme-1  GET /parcels/{id}  allow, would deny
         ");
     }
 }

@@ -112,8 +112,10 @@ fn stops(decision: &DecisionView, paint: Paint) -> String {
         text.push_str(&format!("  remedy     {}\n", held.remedy));
     }
     // What is known has changed since.
-    let observed = |stop: &Stop| stops.iter().any(|held| held.stop == *stop && held.mode == StopMode::Observe);
-    for (would, stop) in would.into_iter().flat_map(|would| would.stops.iter().map(move |stop| (would, stop))) {
+    let observed =
+        |stop: &Stop| stops.iter().any(|held| held.stop == *stop && held.mode == StopMode::Observe);
+    for (would, stop) in would.into_iter().flat_map(|would| would.stops.iter().map(move |stop| (would, stop)))
+    {
         if !observed(&stop) {
             let (what, forgotten) = (would.what(stop, stops), WouldStopView::FORGOTTEN);
             text.push_str(&format!("\n{what}, `{}`: {forgotten}\n", stop.name()));
@@ -261,7 +263,7 @@ mod tests {
         }];
         let text = told(&found, Paint { on: false });
         for line in [
-            "allow, would deny: exit, admission\n",
+            "allow, would deny\n",
             "\nwould have been refused by stop 13, `admission`: blocked: the vendor isn't admitted\n",
             "\nwould have been refused by stop 11, `exit`: what is known of the vendor now no longer says why\n",
         ] {

@@ -50,7 +50,7 @@ pub fn decision(at_ms: u64, number: u32, who: u8) -> DecisionRecord {
         scope: vec!["parcels:read".into(), "parcels:write".into()],
         risk: None,
         would_stop: (number % 5 == 2 && !denied).then(|| WouldStop {
-            access: if number % 2 == 0 { Access::Blocked } else { Access::Limited },
+            access: if number.is_multiple_of(2) { Access::Blocked } else { Access::Limited },
             stops: [Stop::Admission, Stop::Exit].into_iter().collect(),
         }),
     }

@@ -68,7 +68,8 @@ fn write_as_old(path: &Path, sealed: &SealedFile, version: u16) -> SealedFile {
         .set_column_dictionary_enabled(ColumnPath::from("id"), false)
         .set_column_bloom_filter_enabled(ColumnPath::from("id"), true)
         .build();
-    let descriptor = SchemaDescriptor::new(Arc::new(parse_message_type(&old_message(content, version)).unwrap()));
+    let descriptor =
+        SchemaDescriptor::new(Arc::new(parse_message_type(&old_message(content, version)).unwrap()));
     let options = ArrowWriterOptions::new()
         .with_properties(properties)
         .with_skip_arrow_metadata(true)
