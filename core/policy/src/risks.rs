@@ -50,7 +50,7 @@ struct Held {
     /// Calls without a decision, with their numbers.
     asides: Vec<(u64, Aside)>,
     /// Exchanges that were forwarded and have not ended.
-    under_way: Vec<UnderWay>,
+    under_way: UnderWays,
     /// What was found last about each context, the newest last.
     found: Vec<(Context, Found, i64)>,
 }
@@ -58,10 +58,37 @@ struct Held {
 impl Held {
     /// The state, which is made if there is none, with room for what is usual.
     fn state(&mut self) -> &mut ClientRisk {
-        if self.under_way.capacity() == 0 {
-            self.under_way.reserve(UNDER_WAY_USUAL);
-        }
+        self.under_way.make_room();
         self.state.get_or_insert_default()
+    }
+}
+
+/// Which is looked for by its decision: those stand by themselves, where a line of the cache holds four.
+#[derive(Debug, Default)]
+struct UnderWays {
+    decisions: Vec<DecisionId>,
+    /// In the same order.
+    exchanges: Vec<UnderWay>,
+}
+
+impl UnderWays {
+    fn make_room(&mut self) {
+        if self.exchanges.capacity() == 0 {
+            self.decisions.reserve(UNDER_WAY_USUAL);
+            self.exchanges.reserve(UNDER_WAY_USUAL);
+        }
+    }
+
+    fn push(&mut self, under_way: UnderWay) {
+        self.decisions.push(under_way.decision);
+        self.exchanges.push(under_way);
+    }
+
+    fn end(&mut self, decision: DecisionId) {
+        if let Some(place) = self.decisions.iter().rposition(|one| *one == decision) {
+            self.decisions.swap_remove(place);
+            self.exchanges.swap_remove(place);
+        }
     }
 }
 
@@ -123,9 +150,7 @@ impl RiskCell {
     /// Changes the state by the end of an exchange.
     pub fn end<T>(&self, decision: DecisionId, change: impl FnOnce(&mut ClientRisk) -> T) -> T {
         let mut held = self.held();
-        if let Some(place) = held.under_way.iter().rposition(|one| one.decision == decision) {
-            held.under_way.swap_remove(place);
-        }
+        held.under_way.end(decision);
         let changed = change(held.state());
         self.changed.store(true, Ordering::Release);
         self.touch();
@@ -138,7 +163,7 @@ impl RiskCell {
         let held = self.held();
         let state = held.state.as_ref()?;
         let changed = self.changed.swap(false, Ordering::AcqRel).then(|| state.clone());
-        Some(RiskCopy { step: state.step(), changed, under_way: held.under_way.clone() })
+        Some(RiskCopy { step: state.step(), changed, under_way: held.under_way.exchanges.clone() })
     }
 
     fn keep_aside(&self, held: &mut Held, step: u64, aside: Aside) {

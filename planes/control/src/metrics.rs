@@ -140,7 +140,7 @@ impl Existing {
 fn count(registry: &mut Registry, kind: u8, payload: &[u8]) -> Result<(), PayloadError> {
     match kind {
         DECISION_KIND => registry.decided(&DecisionGlance::from_bytes(payload)?),
-        OUTCOME_KIND => registry.ended(&OutcomeRecord::from_bytes(payload)?),
+        OUTCOME_KIND => registry.ended(&OutcomeRecord::glance(payload)?),
         _ => {}
     }
     Ok(())

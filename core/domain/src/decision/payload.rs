@@ -256,6 +256,15 @@ impl OutcomeRecord {
         append("outcome", &self.risk, to)
     }
 
+    /// All but the risk, of a payload of any version; what stands behind isn't looked at.
+    ///
+    /// # Errors
+    /// The bytes don't begin like the payload of an outcome.
+    pub fn glance(bytes: &[u8]) -> Result<Self, PayloadError> {
+        let refused = |source| PayloadError { record: "outcome", done: "read", source };
+        postcard::take_from_bytes(bytes).map(|(outcome, _)| outcome).map_err(refused)
+    }
+
     /// # Errors
     /// The bytes are not the payload of an outcome of [`PAYLOAD_VERSION`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PayloadError> {
@@ -385,6 +394,7 @@ mod tests {
             risk: None,
         };
         assert_eq!(OutcomeRecord::from_bytes(&outcome.to_bytes().unwrap()).unwrap(), outcome);
+        assert_eq!(OutcomeRecord::glance(&outcome.to_bytes().unwrap()).unwrap(), outcome);
     }
 
     #[test]
