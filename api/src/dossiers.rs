@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use portcullis_assurance::Access;
 use portcullis_assurance::assessment::{Admission, Step, StepState};
 use portcullis_assurance::change::Change;
-use portcullis_assurance::entity::EntityRecord;
+use portcullis_assurance::entity::{EntityRecord, EntitySource};
 use portcullis_assurance::evidence::{Evidence, Severity};
 use portcullis_assurance::exposure::Tier;
 use portcullis_assurance::request::{EvidenceRequest, RequestState};
@@ -53,6 +53,9 @@ pub struct DossierAnswer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeMade {
     pub change: String,
+    /// What it is about, in a few words: the step and what it is now, a title, a name that isn't a person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     /// Of the evidence, request, exception, finding, breach, task or audit that it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -102,6 +105,9 @@ pub struct DossierView {
     pub steps: Vec<StepView>,
     /// What registers say, the newest of each.
     pub entity: Vec<EntityRecord>,
+    /// What in those may point to a shell: each a fact of its own, and nothing is made of their number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shell_signs: Vec<ShellSignView>,
     pub evidence: Vec<EvidenceView>,
     pub requests: Vec<RequestView>,
     pub vulnerabilities: Vec<VulnerabilityView>,
@@ -121,6 +127,16 @@ pub struct DossierView {
     pub warnings: Vec<Warning>,
     /// What to do next, as commands.
     pub next: Vec<String>,
+}
+
+/// A sign that a firm may be a shell; many honest firms show one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ShellSignView {
+    /// `mail_drop`, `formed_recently`, `no_head_office`, `name_differs` or `form_differs`.
+    pub sign: String,
+    pub sentence: String,
+    /// Whose record shows it.
+    pub source: EntitySource,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +166,15 @@ pub struct EvidenceView {
     /// The first moment at which it says nothing any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Timestamp>,
+    /// When its document was removed, and why; what it said stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<DocumentGone>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentGone {
+    pub at: Timestamp,
+    pub why: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
 use portcullis_control::assurance::sources::SourceSettings;
+use portcullis_control::control::DocumentRetention;
 use portcullis_control::sealing::SealingSettings;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
@@ -50,6 +51,9 @@ pub struct Settings {
     /// Registers, lists and catalogues that vendors are looked up in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sources: Vec<SourceSettings>,
+    /// How long documents of evidence are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub documents: DocumentRetention,
 }
 
 /// How a stop goes.

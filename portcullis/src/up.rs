@@ -20,6 +20,7 @@ use portcullis_api::apply::{ApplyReport, ManifestText};
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_assurance::stops::StopMode;
 use portcullis_control::assurance::calendar::CalendarKey;
+use portcullis_control::control::DocumentRetention;
 use portcullis_control::control::{Control, Options};
 use portcullis_control::link::GateLink;
 use portcullis_control::process::MetricsAccess;
@@ -436,6 +437,7 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         sealing: SealingSettings::default(),
         webhooks: Vec::new(),
         sources: Vec::new(),
+        documents: DocumentRetention::default(),
     };
     settings.write(&path)?;
     Ok(settings)
@@ -524,7 +526,8 @@ async fn start_control(
     let control = Control::start(options).await?;
     let documents = directory.join("documents");
     let documents = Documents::open(&documents, keys.documents()?, entropy(), Limits::default())?;
-    control.keep_documents(Arc::new(documents));
+    settings.documents.check().map_err(|error| anyhow::anyhow!(error))?;
+    control.keep_documents(Arc::new(documents), settings.documents.clone());
     keys.lost_is_told()?;
     Ok((control, store))
 }

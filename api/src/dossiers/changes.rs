@@ -56,7 +56,7 @@ const SAID: [&str; 36] = [
     "offboarding_cancelled",
 ];
 /// The program's own words.
-const SEEN: [&str; 3] = ["evidence_proven", "document_changed", "reminded"];
+const SEEN: [&str; 4] = ["evidence_proven", "document_changed", "reminded", "document_expired"];
 
 /// What `by` says at `now`.
 ///

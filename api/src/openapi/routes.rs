@@ -256,7 +256,9 @@ fn dossiers() -> Vec<Route> {
             "list_dossiers",
             "Every vendor with its access, and where its assessment stands",
         )
-        .answers::<Vec<VendorLine>>(200, "One line each, the worst access first."),
+        .about("A vendor whose access changes between two pages may come twice, or not at all.")
+        .query(&PAGE)
+        .answers::<Page<VendorLine>>(200, "One line each, the worst access first."),
         read("/v1/stops", "list_stops", "The hard stops, and what each does")
             .query(STOPS)
             .answers::<Vec<StopView>>(200, "All fifteen, with their modes."),

@@ -196,6 +196,14 @@ pub enum Change {
     OffboardingCancelled {
         reason: String,
     },
+    /// A stored document was kept long enough: its bytes go, and what it said stays.
+    DocumentExpired {
+        sha256: String,
+        /// Kind of evidence that it was stored as.
+        document_kind: String,
+        stored_at: Timestamp,
+        reason: String,
+    },
 }
 
 /// A change with who made it, and when, as the ledger holds it.

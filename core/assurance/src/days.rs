@@ -46,8 +46,50 @@ pub fn in_words(count: i64) -> String {
     if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
 }
 
+/// How long until `at`: in days, and in hours on the last of them.
+#[must_use]
+pub fn left_in_words(now: Timestamp, at: Timestamp) -> String {
+    match (between(now, at), at.duration_since(now).as_hours()) {
+        (days @ 1.., _) => in_words(days),
+        (_, 1) => "1 hour".to_owned(),
+        (_, hours @ 2..) => format!("{hours} hours"),
+        _ => "less than an hour".to_owned(),
+    }
+}
+
+/// How long ago `at` was: `2 days ago`, and on the first of them `today`.
+#[must_use]
+pub fn ago_in_words(at: Timestamp, now: Timestamp) -> String {
+    match between(at, now) {
+        0 => "today".to_owned(),
+        days => format!("{} ago", in_words(days)),
+    }
+}
+
 /// A moment as sentences show it: its day in UTC.
 #[must_use]
 pub fn date_of(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_reads_of_no_days() {
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        for (minutes, left, ago) in [
+            (30, "less than an hour", "today"),
+            (60, "1 hour", "today"),
+            (23 * 60 + 59, "23 hours", "today"),
+            (24 * 60, "1 day", "1 day ago"),
+            (49 * 60, "2 days", "2 days ago"),
+        ] {
+            let span = SignedDuration::from_mins(minutes);
+            assert_eq!(left_in_words(now, now + span), left);
+            assert_eq!(ago_in_words(now - span, now), ago);
+        }
+        assert_eq!(left_in_words(now, now - days(1)), "less than an hour");
+    }
 }

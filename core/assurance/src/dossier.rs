@@ -2,6 +2,7 @@
 
 mod apply;
 mod people;
+mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +56,8 @@ pub struct Filed {
     /// The stored document isn't what was taken in.
     pub altered: Option<Altered>,
     pub withdrawn: Option<Ended>,
+    /// Its document was kept long enough, and isn't stored any more.
+    pub expired: Option<Ended>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

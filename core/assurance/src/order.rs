@@ -1,5 +1,6 @@
 //! What somebody wants to happen to a dossier, and why it may be refused.
 
+mod erased;
 mod evidence;
 mod exceptions;
 mod facts;
@@ -103,6 +104,7 @@ impl Dossier {
     pub fn decide(&self, order: Order, moment: &mut Moment<'_>) -> Result<Vec<Change>, DossierRefusal> {
         let Order { mut change, by } = order;
         settle(&mut change, moment);
+        erased::keep(self, &mut change);
         let case = Case { dossier: self, by, now: moment.now, contracts: moment.contracts };
         if let Some(reason) = reason(&change) {
             check_reason(reason)?;
@@ -213,6 +215,7 @@ fn reason(change: &Change) -> Option<&str> {
         Change::StepDecided { reason, .. }
         | Change::AdmissionEnded { reason }
         | Change::DocumentMended { reason, .. }
+        | Change::DocumentExpired { reason, .. }
         | Change::EvidenceWithdrawn { reason, .. }
         | Change::RequestRefused { reason, .. }
         | Change::VulnerabilityClosed { reason, .. }

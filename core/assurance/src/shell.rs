@@ -40,6 +40,19 @@ pub enum Sign {
     },
 }
 
+impl Sign {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MailDrop { .. } => "mail_drop",
+            Self::FormedRecently { .. } => "formed_recently",
+            Self::NoHeadOffice => "no_head_office",
+            Self::NameDiffers { .. } => "name_differs",
+            Self::FormDiffers { .. } => "form_differs",
+        }
+    }
+}
+
 impl fmt::Display for Sign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,7 +13,7 @@ use crate::archive::{Expiry, SealedFile};
 use crate::auditor::AuditorRefusal;
 use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
-use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId};
+use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::personal::Personal;
 use crate::posture::{Judged, PushedWord};
 use crate::reason::Reason;
@@ -244,6 +244,14 @@ pub enum Command {
         name: String,
         keys: Vec<PublicKey>,
         by: OperatorId,
+    },
+    /// The time of a stored document's kind is over; its bytes go when this is recorded.
+    ExpireDocument {
+        vendor: VendorId,
+        sha256: String,
+        document_kind: String,
+        stored_at: Timestamp,
+        reason: String,
     },
     RemoveAuditor {
         name: String,

@@ -446,6 +446,8 @@ fn dossiers(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Ev
             "control": "watched by hand", "until": time }),
         json!({ "change": "signer_authorised", "name": name, "evidence": evidence, "reason": "power of attorney" }),
         json!({ "change": "offboarding_cancelled", "reason": "they stay" }),
+        json!({ "change": "document_expired", "sha256": "ab".repeat(32), "document_kind": "policy",
+            "stored_at": time, "reason": "kept 2555 days" }),
     ];
     let event = |change| {
         let change: Change = serde_json::from_value(change).unwrap();

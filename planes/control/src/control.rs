@@ -9,6 +9,7 @@ mod ledger;
 mod measuring;
 mod parts;
 mod posture;
+pub mod retention;
 pub(crate) mod risk;
 mod sealed;
 mod start;
@@ -53,6 +54,7 @@ use crate::projection::access::AccessLines;
 use crate::risk::RiskSeen;
 use crate::severing::SeenKeys;
 use crate::{apply, projection};
+pub use retention::DocumentRetention;
 pub use sealed::ProvedDecision;
 
 /// Commands that wait for their turn; further ones wait for a place.

@@ -2,21 +2,27 @@
 
 mod next;
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use portcullis_api::dossiers::{
-    AuditView, BreachView, ChangeMade, DossierView, EvidenceState, EvidenceView, ExceptionState,
-    ExceptionView, FindingView, MatchView, NextAccess, OffboardingView, OutlookView, RequestView,
-    ScreeningView, StepView, TaskView, UndeclaredView, VendorLine, VulnerabilityView,
+    AuditView, BreachView, ChangeMade, DocumentGone, DossierView, EvidenceState, EvidenceView,
+    ExceptionState, ExceptionView, FindingView, MatchView, NextAccess, OffboardingView, OutlookView,
+    RequestView, ScreeningView, ShellSignView, StepView, TaskView, UndeclaredView, VendorLine,
+    VulnerabilityView,
 };
 use portcullis_assurance::Dossier;
 use portcullis_assurance::assessment::{Step, StepState};
 use portcullis_assurance::change::Change;
+use portcullis_assurance::days::date_of;
 use portcullis_assurance::dossier::{Filed, StopException};
+use portcullis_assurance::shell;
 use portcullis_assurance::stops::{self, OwnedKnown, StopMode};
 use portcullis_domain::access::Access;
 use portcullis_domain::ids::{OperatorId, VendorId};
 use portcullis_domain::spec::Kind;
-use portcullis_domain::state::State;
+use portcullis_domain::state::{Resource, State};
 
 use crate::oauth::evidence::sent_for;
 use crate::severing::operator_name;
@@ -25,17 +31,36 @@ use crate::severing::operator_name;
 const LOOK_AHEAD_DAYS: i64 = 365;
 const DAY_HOURS: i64 = 24;
 
-/// One line for each vendor, the worst access first.
-pub fn lines(state: &State, now: Timestamp) -> Vec<VendorLine> {
-    let vendors = state.of_kind(Kind::Vendor);
-    let mut lines: Vec<VendorLine> =
-        vendors.filter_map(|(name, vendor)| line(state, name, VendorId(vendor.id), now)).collect();
-    lines.sort_by(|one, other| other.access.cmp(&one.access).then_with(|| one.vendor.cmp(&other.vendor)));
-    lines
+/// One line for each vendor, the worst access first, and then by name: `limit` of them behind `after`.
+pub fn lines(
+    state: &State,
+    now: Timestamp,
+    limit: usize,
+    after: Option<(Access, &str)>,
+) -> (Vec<VendorLine>, bool) {
+    let papers = state.papers(None);
+    let mut places: Vec<(Reverse<Access>, &str, &Resource)> = state
+        .of_kind(Kind::Vendor)
+        .filter_map(|(name, vendor)| {
+            let held = stops::at(&papers.known(name, vendor)?.known(), now);
+            let by_hand = state.held_by_hand(VendorId(vendor.id)).level;
+            Some((Reverse(stops::access(&held).max(by_hand)), name, vendor))
+        })
+        .collect();
+    places.sort_by_key(|(access, name, _)| (*access, *name));
+    let after = after.map(|(access, name)| (Reverse(access), name));
+    let mut rest =
+        places.iter().filter(|(access, name, _)| after.is_none_or(|after| (*access, *name) > after));
+    // Looking ahead costs most: it is done for those of the page alone.
+    let page = rest.by_ref().take(limit).filter_map(|(_, name, vendor)| {
+        let known = papers.known(name, vendor)?;
+        Some(line(state, name, VendorId(vendor.id), &known, now))
+    });
+    let page = page.collect();
+    (page, rest.next().is_some())
 }
 
-fn line(state: &State, name: &str, vendor: VendorId, now: Timestamp) -> Option<VendorLine> {
-    let known = state.known(vendor)?;
+fn line(state: &State, name: &str, vendor: VendorId, known: &OwnedKnown, now: Timestamp) -> VendorLine {
     let held = stops::at(&known.known(), now);
     let by_hand = state.held_by_hand(vendor);
     let access = stops::access(&held).max(by_hand.level);
@@ -46,7 +71,7 @@ fn line(state: &State, name: &str, vendor: VendorId, now: Timestamp) -> Option<V
         .or_else(|| said.map(|reason| reason.sentence.clone()))
         .filter(|_| access > Access::Clear);
     let open = known.dossier.missing_steps().len();
-    Some(VendorLine {
+    VendorLine {
         vendor: name.to_owned(),
         access,
         tier: known.tier,
@@ -55,8 +80,8 @@ fn line(state: &State, name: &str, vendor: VendorId, now: Timestamp) -> Option<V
         steps: Step::ALL.len(),
         observed: held.iter().filter(|held| held.mode == StopMode::Observe).count(),
         why,
-        next: next_access(&known, by_hand.level, now),
-    })
+        next: next_access(known, by_hand.level, now),
+    }
 }
 
 fn next_access(known: &OwnedKnown, by_hand: Access, now: Timestamp) -> Option<NextAccess> {
@@ -100,6 +125,7 @@ pub fn view(state: &State, name: &str, now: Timestamp) -> Option<DossierView> {
         hold: (by_hand.level > Access::Clear).then(|| by_hand.into()),
         steps: Step::ALL.into_iter().map(|step| step_view(dossier, step, &who)).collect(),
         entity: dossier.entity.values().cloned().collect(),
+        shell_signs: shell_signs(&known, now),
         evidence: dossier.evidence.values().map(|filed| evidence_view(filed, now)).collect(),
         requests: dossier
             .requests
@@ -153,6 +179,29 @@ pub fn view(state: &State, name: &str, now: Timestamp) -> Option<DossierView> {
     })
 }
 
+/// Beside each name that a contract has, or the declared one.
+fn shell_signs(known: &OwnedKnown, now: Timestamp) -> Vec<ShellSignView> {
+    let named: BTreeSet<&str> = known
+        .contracts
+        .iter()
+        .map(|contract| contract.vendor_name.as_deref().unwrap_or(&known.legal_name))
+        .chain(known.contracts.is_empty().then_some(known.legal_name.as_str()))
+        .collect();
+    let mut views: Vec<ShellSignView> = Vec::new();
+    for record in known.dossier.entity.values() {
+        for name in &named {
+            for sign in shell::signs(record, Some(name), date_of(now)) {
+                let (sentence, source) = (sign.to_string(), record.source.clone());
+                let view = ShellSignView { sign: sign.name().to_owned(), sentence, source };
+                if !views.contains(&view) {
+                    views.push(view);
+                }
+            }
+        }
+    }
+    views
+}
+
 fn step_view(dossier: &Dossier, step: Step, who: &impl Fn(Option<OperatorId>) -> Option<String>) -> StepView {
     let standing = dossier.steps.get(&step).cloned().unwrap_or_default();
     StepView {
@@ -181,7 +230,8 @@ fn evidence_view(filed: &Filed, now: Timestamp) -> EvidenceView {
         EvidenceState::InForce
     };
     let ends = (ends < Timestamp::MAX).then_some(ends);
-    EvidenceView { evidence: filed.evidence.clone(), state, ends }
+    let removed = filed.expired.as_ref().map(|gone| DocumentGone { at: gone.at, why: gone.reason.clone() });
+    EvidenceView { evidence: filed.evidence.clone(), state, ends, removed }
 }
 
 /// The open and critical ones first, the oldest of them before others.
@@ -241,7 +291,7 @@ fn findings(dossier: &Dossier) -> Vec<FindingView> {
             closed: finding.closed.is_some(),
         })
         .collect();
-    views.sort_by_key(|view| (view.closed, std::cmp::Reverse(view.severity)));
+    views.sort_by_key(|view| (view.closed, Reverse(view.severity)));
     views
 }
 
@@ -294,6 +344,37 @@ fn audits(dossier: &Dossier) -> Vec<AuditView> {
         .collect()
 }
 
+/// In a few words, and without a person's name.
+fn about(change: &Change) -> Option<String> {
+    Some(match change {
+        Change::StepDecided { step, state, .. } => {
+            let state = match state {
+                StepState::Open => "open",
+                StepState::InProgress => "in progress",
+                StepState::Approved => "approved",
+                StepState::Rejected => "rejected",
+            };
+            format!("{} {state}", step.name())
+        }
+        Change::StepAssigned { step, .. } => step.name().to_owned(),
+        Change::EntityChecked { record } => record.legal_name.clone(),
+        Change::EvidenceAdded { evidence } => evidence.title.clone(),
+        Change::EvidenceRequested { request } => request.wanted.clone(),
+        Change::AdmittedProvisionally { until } => format!("until {until}"),
+        Change::VulnerabilityFound { vulnerability, .. } => vulnerability.id.clone(),
+        Change::ExploitabilityStated { vulnerability, .. }
+        | Change::VulnerabilityClosed { vulnerability, .. } => vulnerability.clone(),
+        Change::Screened { screening } => match screening.matches.len() {
+            0 => format!("{}: no match", screening.list),
+            1 => format!("{}: 1 match", screening.list),
+            many => format!("{}: {many} matches", screening.list),
+        },
+        Change::ExceptionProposed { stop, .. } => stop.name().to_owned(),
+        Change::FindingOpened { title, .. } | Change::TaskOpened { title, .. } => title.clone(),
+        _ => return None,
+    })
+}
+
 /// What a change is called, and the id of what it made.
 pub fn made(change: &Change) -> ChangeMade {
     let id = match change {
@@ -306,5 +387,5 @@ pub fn made(change: &Change) -> ChangeMade {
     };
     let written = serde_json::to_value(change).unwrap_or_default();
     let name = written.get("change").and_then(|name| name.as_str()).unwrap_or_default();
-    ChangeMade { change: name.to_owned(), id }
+    ChangeMade { change: name.to_owned(), about: about(change), id }
 }

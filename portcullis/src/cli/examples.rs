@@ -235,11 +235,13 @@ pub(super) const VENDOR_ASSESS: &str = "\
 Examples:
   portcullis vendor assess acme
   portcullis vendor assess acme resilience --owner jo --due 2027-01-31 --start
-  portcullis vendor assess acme contract --approve --reason 'all clauses are there'";
+  portcullis vendor assess acme entity-check contract --approve --reason 'the extract and the contract were read'
+  portcullis vendor assess acme all --approve --reason 'looked at the papers'";
 
 pub(super) const VENDOR_VOUCH: &str = "\
 Examples:
-  portcullis vendor vouch acme --legal-name 'Acme Ltd' --jurisdiction GB --registry-number 08155555 --standing active --officer 'Jo Doe, director'";
+  portcullis vendor vouch acme --standing active --officer 'Jo Doe, director'
+  portcullis vendor vouch acme --legal-name 'Acme Ltd' --jurisdiction GB --registry-number 08155555 --standing active";
 
 pub(super) const VENDOR_CHECK: &str = "\
 Examples:

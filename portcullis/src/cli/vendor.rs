@@ -136,7 +136,8 @@ pub(super) fn told(answer: &DossierAnswer, paint: Paint) -> String {
     let word = if answer.dry_run { "would be" } else { "recorded" };
     for made in &answer.changes {
         let id = made.id.as_deref().map(|id| format!("  {id}")).unwrap_or_default();
-        text.push_str(&format!("  {word:<9} {}{id}\n", made.change.replace('_', " ")));
+        let about = made.about.as_deref().map(|about| format!(": {about}")).unwrap_or_default();
+        text.push_str(&format!("  {word:<9} {}{about}{id}\n", made.change.replace('_', " ")));
     }
     if answer.changes.is_empty() {
         text.push_str(&format!("  {}\n", paint.paint("all of it was known already", Style::Dim)));

@@ -204,3 +204,20 @@ fn answers_of_a_vendor_are_evidence_and_what_is_missing_is_unknown() {
         .map(|one| one["evidence"]["content"]["rows"].as_array().unwrap_or_else(|| panic!("{one:#}")).len());
     assert!(rows.eq([45, 45]), "{evidence:#?}");
 }
+
+/// A spreadsheet knows no clauses of contracts: what it brings is open until the end that it says, and told so.
+#[test]
+fn an_imported_contract_opens_for_a_while_and_the_end_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = Installation::start(&folder.path().join("data"));
+    let file = folder.path().join("one.csv");
+    let row = "Vendor,Country,Contract start,Contract end\nAcme Widgets Ltd,GB,2026-01-01,2039-12-31\n";
+    std::fs::write(&file, row).unwrap();
+    let words = ["import", "vendors", file.to_str().unwrap(), "--apply"];
+    let (code, text) = portcullis(&installation.directory, &words);
+    assert!(code == Some(0) && text.contains("(stops 13 and 6)") && text.contains("is blocked"), "{text}");
+    let dossier = must(&installation.directory, &["vendor", "show", "acme-widgets"]);
+    assert_eq!(dossier["access"], "clear", "{dossier:#}");
+    let clauses = dossier["stops"].as_array().unwrap().iter().filter(|held| held["stop"] == "clause");
+    assert!(clauses.clone().count() == 8 && clauses.into_iter().all(|held| held["access"] == "clear"));
+}

@@ -483,3 +483,22 @@ async fn what_ends_by_itself_ends_at_the_gate_also_while_control_is_gone() {
         );
     }
 }
+
+/// A spreadsheet knows no clauses, and nobody has approved anything: the admission says until when that may be so.
+#[tokio::test]
+async fn an_imported_vendor_passes_until_its_provisional_admission_ends() {
+    let noon: Timestamp = NOON.parse().unwrap();
+    let until = noon + Duration::from_secs(60);
+    let world = World::founded(noon, StopMode::Enforce).await;
+    world.declare(json!({ "clauses": [] })).await;
+    let plain = world::prepared("Vendor", world::VENDOR, json!({ "legal_name": "Acme Ltd" }));
+    world.apply(vec![plain]).await;
+    world.order(Change::AdmittedProvisionally { until }, world.ann).await;
+    world.enroll().await;
+    world.until("its first request", is_whole).await;
+    world.clock.jump_to(until);
+    let told = Left::Told("the provisional admission ended");
+    world.until("the end", |answer| told.shows(Stop::Admission, answer)).await;
+    let (status, refused) = world.ask_token().await;
+    assert_eq!((status, &refused["reasons"][0]), (400, &json!("stop_admission")), "{refused}");
+}

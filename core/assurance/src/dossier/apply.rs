@@ -36,6 +36,7 @@ impl Dossier {
             | Change::DocumentChanged { .. }
             | Change::DocumentMended { .. }
             | Change::EvidenceWithdrawn { .. }
+            | Change::DocumentExpired { .. }
             | Change::EvidenceRequested { .. }
             | Change::RequestAnswered { .. }
             | Change::RequestRefused { .. }
@@ -170,6 +171,16 @@ impl Dossier {
                     filed.withdrawn = ended(reason);
                 }
             }
+            Change::DocumentExpired { sha256, reason, .. } => {
+                let gone = Some(self::ended(entry, reason, None));
+                let names = |filed: &&mut Filed| {
+                    let document = filed.evidence.document.as_ref();
+                    filed.expired.is_none() && document.is_some_and(|document| document.sha256 == *sha256)
+                };
+                for filed in self.evidence.values_mut().filter(names) {
+                    filed.expired.clone_from(&gone);
+                }
+            }
             Change::EvidenceRequested { request } => {
                 let asked = Asked { request: request.clone(), state: RequestState::Open };
                 self.requests.insert(request.id, asked);
@@ -199,7 +210,7 @@ impl Dossier {
                 self.note_vulnerability(vulnerability, Some(evidence.id), critical, starts(evidence.issued));
             }
         }
-        let filed = Filed { evidence: evidence.clone(), altered: None, withdrawn: None };
+        let filed = Filed { evidence: evidence.clone(), altered: None, withdrawn: None, expired: None };
         self.evidence.insert(evidence.id, filed);
     }
 

@@ -23,6 +23,7 @@ impl Case<'_> {
             }
             Change::DocumentMended { evidence, .. } => self.mended(*evidence),
             Change::EvidenceWithdrawn { evidence, .. } => self.withdrawn(*evidence),
+            Change::DocumentExpired { sha256, .. } => self.expired(sha256),
             _ => return None,
         })
     }
@@ -83,6 +84,7 @@ impl Case<'_> {
         let same = |filed: &&Filed| {
             let document = filed.evidence.document.as_ref();
             filed.withdrawn.is_none()
+                && filed.expired.is_none()
                 && document.is_some_and(|document| document.sha256 == sha256)
                 && filed.evidence.content.kind() == evidence.content.kind()
         };
@@ -199,7 +201,9 @@ impl Case<'_> {
             );
         }
         let known = filed.altered.as_ref();
-        Ok(filed.withdrawn.is_none() && known.is_none_or(|known| known.found.as_deref() != found))
+        Ok(filed.withdrawn.is_none()
+            && filed.expired.is_none()
+            && known.is_none_or(|known| known.found.as_deref() != found))
     }
 
     /// That the bytes are the right ones again the program sees; that a broken signature is settled a person says.
@@ -226,14 +230,7 @@ impl Case<'_> {
             let message = format!("the auditor's opinion in evidence `{evidence}` speaks against the vendor");
             return conflict(message, "add the newer report, which takes its place");
         }
-        let weaknesses = self.dossier.vulnerabilities.iter();
-        let hanging = weaknesses.filter(|(_, known)| match &known.closed {
-            None => known.evidence.contains(&evidence),
-            Some(closed) => closed.evidence == Some(evidence),
-        });
-        let mut hanging =
-            hanging.map(|(id, _)| format!("vulnerability `{id}`")).chain(self.resting_on(evidence));
-        match hanging.next() {
+        match self.dossier.resting_on(evidence).next() {
             Some(first) => {
                 let message = format!("{first} rests on evidence `{evidence}`");
                 conflict(message, "settle that first, on other evidence")
@@ -242,13 +239,16 @@ impl Case<'_> {
         }
     }
 
-    fn resting_on(&self, evidence: EvidenceId) -> impl Iterator<Item = String> {
-        let findings = self.dossier.findings.iter().filter(move |(_, finding)| {
-            finding.closed.as_ref().is_some_and(|closed| closed.evidence == Some(evidence))
+    /// What nobody has filed is gone without a trace but this one.
+    fn expired(&self, sha256: &str) -> News {
+        check_sha256("digest of the document", sha256)?;
+        if let Some(why) = self.dossier.needs_document(sha256, self.now) {
+            return conflict(format!("document `{sha256}` is needed: {why}"), "it goes when that is over");
+        }
+        let gone = self.dossier.evidence.values().any(|filed| {
+            let document = filed.evidence.document.as_ref();
+            filed.expired.is_some() && document.is_some_and(|document| document.sha256 == sha256)
         });
-        let leaving = self.dossier.offboarding.as_ref();
-        let leaving = leaving.filter(|leaving| leaving.deletion == Some(evidence));
-        let findings = findings.map(|(id, _)| format!("finding `{id}`"));
-        findings.chain(leaving.map(|_| "the certified deletion".to_owned()))
+        Ok(!gone || self.dossier.of_document(sha256).next().is_some())
     }
 }

@@ -7,6 +7,7 @@ use crate::assessment::{Admission, Step, StepState};
 use crate::change::Change;
 use crate::days::{date_of, days, plus};
 use crate::entity::{EntityRecord, EntitySource, EntityStanding, LeiStatus};
+use crate::lei::Lei;
 use crate::order::DossierRefusal;
 
 /// A provisional admission lasts so long at most, however often it is prolonged.
@@ -39,9 +40,8 @@ impl Case<'_> {
         if let Some(formed) = record.formed {
             self.check_past_day("day of formation", formed)?;
         }
-        if let Some(lei) = record.lei.as_deref().filter(|lei| !is_lei_form(lei)) {
-            let hint = "write 18 capital letters and digits, and 2 check digits";
-            return invalid(format!("`{lei}` has not the form of an LEI"), hint);
+        if let Some(lei) = record.lei.as_deref() {
+            check_lei(lei)?;
         }
         let own = |parent: &Option<String>| parent.is_some() && *parent == record.lei;
         if own(&record.parent) {
@@ -141,10 +141,25 @@ fn is_sound(record: &EntityRecord) -> bool {
     standing && lei
 }
 
-/// ISO 17442-1: what the check digits say is looked at where it is typed.
-fn is_lei_form(lei: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    lei.len() == 20 && lei.bytes().all(known) && lei.bytes().skip(18).all(|byte| byte.is_ascii_digit())
+/// Whoever says it, and however it came: with wrong check digits it is somebody else's, or nobody's.
+fn check_lei(lei: &str) -> Result<(), DossierRefusal> {
+    let hint = "look at the original: a character is mistyped, or two have changed places";
+    match Lei::parse(lei) {
+        Ok(parsed) if parsed.as_str() == lei => Ok(()),
+        Ok(_) => invalid(
+            format!("`{}` isn't an LEI in its one form", shown(lei)),
+            "write 18 capital letters and digits, and 2 check digits, without spaces",
+        ),
+        Err(error) => {
+            let error = error.to_string();
+            let first = error.split_once('\n').map_or(error.as_str(), |(first, _)| first);
+            invalid(format!("`{}` is no LEI: {first}", shown(lei)), hint)
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 /// Whether a source has said nothing new since: when it said it is no news, nor under whose keys people's names are.

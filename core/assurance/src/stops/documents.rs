@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Fact, Known, Stop};
 use crate::access::Access;
-use crate::days::{between, date_of, in_words, starts};
+use crate::days::{ago_in_words, date_of, starts};
 use crate::evidence::{Content, Evidence, Opinion};
 use crate::exposure::Tier;
 
@@ -77,9 +77,9 @@ pub(super) fn exit(known: &Known<'_>, now: Timestamp) -> Vec<Fact> {
     let (fact, since) = match newest {
         Some(test) if now < test.ends() => return Vec::new(),
         Some(test) => {
-            let ago = in_words(between(test.ends(), now));
+            let ago = ago_in_words(test.ends(), now);
             (
-                format!("the tested exit of a vendor of tier 1 lapsed {ago} ago: `{}`", test.title),
+                format!("the tested exit of a vendor of tier 1 lapsed {ago}: `{}`", test.title),
                 Some(test.ends()),
             )
         }
@@ -93,8 +93,8 @@ pub(super) fn penetration_test_refused(known: &Known<'_>, now: Timestamp) -> Vec
     let refused = known.dossier.refused_penetration_tests();
     refused
         .map(|(asked, at)| {
-            let ago = in_words(between(at, now));
-            let fact = format!("the vendor refused a penetration test's summary {ago} ago");
+            let ago = ago_in_words(at, now);
+            let fact = format!("the vendor refused a penetration test's summary {ago}");
             let remedy = "the vendor shows the summary after all";
             let fact = Fact::new(Stop::PenetrationTestRefused, Access::Blocked, fact, remedy);
             fact.about(asked.request.id.to_string()).since(at)

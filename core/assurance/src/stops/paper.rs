@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Fact, Known, Stop};
 use crate::access::Access;
+use crate::assessment::Admission;
 use crate::contract::{Clause, ClauseKind, ContractKnown};
 use crate::days::{date_of, starts_after};
 
@@ -44,17 +45,35 @@ pub(super) fn clause(known: &Known<'_>, now: Timestamp) -> Vec<Fact> {
         .flat_map(|contract| {
             known.rules.clauses.iter().filter_map(move |kind| {
                 let (lack, since) = lack(contract, *kind, now)?;
-                let fact = format!("contract `{}` {lack}", contract.name);
+                let mut fact = format!("contract `{}` {lack}", contract.name);
                 let remedy = "agree on the clause in an amendment, and declare it with the contract";
                 let subject = format!("{}/{}", contract.name, kind.name());
+                let unread = contract.clauses.iter().all(|clause| clause.kind != *kind);
+                let access = match provisional_until(known, now).filter(|_| unread) {
+                    Some(until) => {
+                        let day = date_of(until);
+                        fact.push_str(&format!("; the provisional admission lets that pass until {day}"));
+                        Access::Clear
+                    }
+                    None => Access::Held,
+                };
                 Some(
-                    Fact::new(Stop::Clause, Access::Held, fact, remedy)
+                    Fact::new(Stop::Clause, access, fact, remedy)
                         .about(subject)
                         .since(since.unwrap_or(contract.starts)),
                 )
             })
         })
         .collect()
+}
+
+/// The end of a provisional admission that is in force. Whoever comes from a list comes without the wording of its
+/// contract: until then nobody needs to have read it. What was read and doesn't say what it must holds all the same.
+fn provisional_until(known: &Known<'_>, now: Timestamp) -> Option<Timestamp> {
+    match known.dossier.admission {
+        Admission::Provisional { until, .. } if now < until => Some(until),
+        _ => None,
+    }
 }
 
 /// What is wrong about a clause, if anything. One that is there and doesn't say what it must is as good as none.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Held, Known, Stop, StopMode, Stretch, outlook};
 use crate::access::Access;
-use crate::days::{beyond, date_of, days, in_words, plus};
+use crate::days::{beyond, date_of, days, left_in_words, plus};
 
 /// So many days before, people are warned.
 pub const WARNED_DAYS: [u8; 4] = [30, 14, 7, 1];
@@ -54,8 +54,7 @@ fn worse(before: &Stretch, after: &Stretch, now: Timestamp) -> Vec<Warning> {
 
 fn warning(held: &Held, at: Timestamp, now: Timestamp) -> Option<Warning> {
     let days = WARNED_DAYS.into_iter().rev().find(|count| at < beyond(now, days(i64::from(*count))))?;
-    let left = crate::days::between(now, at);
-    let (when, day) = (in_words(left), date_of(at));
+    let (when, day) = (left_in_words(now, at), date_of(at));
     let access = held.access;
     let sentence = format!("in {when}, on {day}, the vendor will be {}: {}", word(access), held.fact);
     Some(Warning {

@@ -2,7 +2,7 @@
 
 use portcullis_assurance::Access::{self, Blocked, Clear, Held, Limited};
 use portcullis_assurance::change::Change;
-use portcullis_assurance::contract::ClauseKind;
+use portcullis_assurance::contract::{Clause, ClauseKind};
 use portcullis_assurance::entity::{EntityRecord, EntitySource, EntityStanding, LeiStatus};
 use portcullis_assurance::evidence::{Channel, Content, Evidence, Opinion, Proof, ProofForm, ProofOutcome};
 use portcullis_assurance::exposure::Tier;
@@ -155,7 +155,7 @@ fn terms_end_at_their_moments_and_renewals_follow_without_a_gap() {
 
 #[test]
 fn a_clause_that_does_not_say_what_it_must_is_as_good_as_none() {
-    let with = |change: fn(&mut portcullis_assurance::contract::Clause), kind: ClauseKind| {
+    let with = |change: fn(&mut Clause), kind: ClauseKind| {
         let mut world = World::clear();
         world.contracts[0].clauses.iter_mut().filter(|clause| clause.kind == kind).for_each(change);
         world
@@ -468,4 +468,32 @@ fn a_provisional_admission_ends_and_a_refusal_stays_until_the_vendor_shows_the_t
     let policy = world.asks("policy");
     world.does(Change::RequestRefused { request: policy, reason: "secret".into() });
     check(&world, Stop::PenetrationTestRefused, &[("2026-06-01T01:00:00Z", Clear)]);
+}
+
+#[test]
+fn a_provisional_admission_lets_clauses_pass_that_nobody_has_read_until_it_ends() {
+    let mut world = World::empty();
+    world.contracts[0].clauses.clear();
+    check(&world, Stop::Clause, &[("2026-06-01T00:00:00Z", Held)]);
+    world.does(Change::AdmittedProvisionally { until: time("2026-08-30T00:00:00Z") });
+    check(&world, Stop::Clause, &[("2026-08-29T23:59:59Z", Clear), ("2026-08-30T00:00:00Z", Held)]);
+    let shown = world.held(time("2026-08-01T00:00:00Z"));
+    let shown = shown.iter().find(|held| held.stop == Stop::Clause).unwrap();
+    assert!(shown.fact.contains("lets that pass until 2026-08-30"), "{}", shown.fact);
+    // People are told before.
+    let warnings = warnings(&world.known(), time("2026-08-29T20:00:00Z"));
+    let warned = warnings.iter().find(|warning| warning.stop == Stop::Clause).unwrap();
+    assert!(
+        warned.sentence.starts_with("in 4 hours, on 2026-08-30, the vendor will be held"),
+        "{}",
+        warned.sentence
+    );
+    // What was read and is too little holds all the same.
+    world.contracts[0].clauses =
+        vec![Clause { report_hours: Some(72), ..clause(ClauseKind::IncidentReporting) }];
+    check(&world, Stop::Clause, &[("2026-08-01T00:00:00Z", Held)]);
+    // Whoever is admitted in full has a contract that somebody has read.
+    let mut admitted = World::clear();
+    admitted.contracts[0].clauses.clear();
+    check(&admitted, Stop::Clause, &[("2026-06-01T00:00:00Z", Held)]);
 }

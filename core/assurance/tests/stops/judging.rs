@@ -2,12 +2,13 @@
 
 use portcullis_assurance::assessment::{Step, StepState};
 use portcullis_assurance::change::Change;
-use portcullis_assurance::entity::{EntityRecord, EntityStanding};
+use portcullis_assurance::entity::{EntityRecord, EntitySource, EntityStanding, Officer};
 use portcullis_assurance::evidence::{Content, Evidence, Opinion, Soc2};
 use portcullis_assurance::order::{DossierRefusal, RefusalKind};
 use portcullis_assurance::screening::MatchWord;
 use portcullis_assurance::stops::Stop;
-use portcullis_ids::ids::{EvidenceId, ExceptionId, FindingId};
+use portcullis_ids::ids::{EvidenceId, ExceptionId, FindingId, SubjectId};
+use portcullis_ids::personal::Personal;
 use uuid::Uuid;
 
 use crate::world::{
@@ -215,4 +216,96 @@ fn a_vendor_leaves_in_order_and_comes_back_through_all_eight() {
     world.refuses(Change::Admitted);
     let world = world.admits();
     assert_eq!(world.numbers(world.now), []);
+}
+
+/// An LEI with wrong check digits is somebody else's, whatever source has brought it.
+#[test]
+fn an_lei_is_checked_however_it_comes() {
+    let record = |lei: &str| EntityRecord { lei: Some(lei.into()), ..entity("Acme Ltd") };
+    let says = |lei: &str| Change::EntityChecked { record: Box::new(record(lei)) };
+    for (wrong, told) in [
+        ("529900T8BM49AURSDO56", "56, and 55 would be expected"),
+        ("529900T8BM49AURSD", "20 characters"),
+        ("529900 T8BM49 AURSDO-55", "one form"),
+        ("", "20 characters"),
+    ] {
+        let refusal = World::clear().refuses(says(wrong));
+        assert_eq!(refusal.kind(), RefusalKind::Invalid);
+        assert!(refusal.to_string().contains(told), "{wrong}: {refusal}");
+    }
+    World::clear().does(says("529900T8BM49AURSDO55"));
+}
+
+/// A register goes on naming whom we have forgotten.
+#[test]
+fn a_recheck_brings_no_erased_name_back() {
+    let officer =
+        |name: &str, role: &str| Officer { name: Personal::Plain(name.into()), role: Some(role.into()) };
+    let record = |day: &str, officers| {
+        let at = time(&format!("2026-05-{day}T00:00:00Z"));
+        Change::EntityChecked { record: Box::new(EntityRecord { at, officers, ..entity("Acme Ltd") }) }
+    };
+    let mut world = World::empty();
+    let subject = SubjectId(Uuid::from_u128(9));
+    let held = |name: &str, subject| Personal::Plain(name.into()).held_by(subject);
+    let first = vec![
+        Officer { name: held("Jane Doe", subject), role: Some("director".into()) },
+        Officer { name: held("Bob Roe", SubjectId(Uuid::from_u128(8))), role: Some("secretary".into()) },
+    ];
+    world.does(record("02", first));
+    world.dossier.people_mut().for_each(|person| person.erase(subject));
+    let names = |world: &World| {
+        let known = world.dossier.entity.values().next().unwrap();
+        known.officers.iter().map(|officer| officer.name.text().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&world), ["(erased)", "Bob Roe"]);
+    // The same people again are no news: no event holds the name.
+    let again = record("09", vec![officer("Jane Doe", "director"), officer("Bob Roe", "secretary")]);
+    assert_eq!(world.order(again, None).unwrap(), []);
+    // Something else is news, and the erased one stays erased; somebody in another role is somebody else.
+    let more =
+        vec![officer("Jane Doe", "director"), officer("Eve Poe", "auditor"), officer("Bob Roe", "secretary")];
+    world.does(record("10", more));
+    assert_eq!(names(&world), ["(erased)", "Eve Poe", "Bob Roe"]);
+    // Who has seen a paper says it anew, knowingly.
+    let said = EntityRecord {
+        source: EntitySource::Manual { by: ann() },
+        officers: vec![officer("Jane Doe", "director")],
+        ..entity("Acme Ltd")
+    };
+    world.does(Change::EntityChecked { record: Box::new(said) });
+    assert!(world.dossier.people().any(|person| person.text() == "Jane Doe"));
+}
+
+#[test]
+fn a_document_goes_when_nothing_rests_on_it_and_its_words_stay() {
+    let mut world = World::clear();
+    let sha256 = "ab".repeat(32);
+    let gone = |sha256: &str| Change::DocumentExpired {
+        sha256: sha256.into(),
+        document_kind: "penetration_test".into(),
+        stored_at: time("2026-05-02T00:00:00Z"),
+        reason: "kept 30 days".into(),
+    };
+    let report =
+        Evidence { document: Some(document("ab")), ..evidence("report", "2026-05-01", penetration_test()) };
+    let id = world.files_this(report);
+    let refused = world.order(gone(&sha256), None).unwrap_err();
+    assert!(refused.to_string().contains("is in force until 2028-"), "{refused}");
+    world.later(24 * 731);
+    // An integrity incident keeps it, too.
+    let changed = Change::DocumentChanged { evidence: id, expected: sha256.clone(), found: None };
+    let mut broken = world.clone();
+    broken.order(changed, None).unwrap();
+    assert_eq!(broken.order(gone(&sha256), None).unwrap_err().kind(), RefusalKind::Conflict);
+    assert_eq!(world.order(gone(&sha256), None).unwrap(), [gone(&sha256)]);
+    assert_eq!(world.order(gone(&sha256), None).unwrap(), []);
+    let filed = &world.dossier.evidence[&id];
+    assert_eq!(filed.expired.as_ref().unwrap().reason, "kept 30 days");
+    assert!(filed.counts() && filed.evidence.document.is_some());
+    // It is gone by our own will: no integrity incident.
+    let missing = Change::DocumentChanged { evidence: id, expected: sha256, found: None };
+    assert_eq!(world.order(missing, None).unwrap(), []);
+    // What nobody has filed leaves this one line.
+    assert_eq!(world.order(gone(&"cd".repeat(32)), None).unwrap().len(), 1);
 }

@@ -1,6 +1,7 @@
 //! Judging a command: events, or a refusal that changes nothing.
 
 use jiff::Timestamp;
+use portcullis_assurance::change::Change;
 
 use crate::command::{Command, Context, Refusal};
 use crate::event::{Cause, Event, FromBackup, Severance};
@@ -95,6 +96,10 @@ impl State {
             }
             Command::ReleaseVendor { vendor, by, reason } => {
                 self.decide_release_vendor(&vendor, (by, reason), context)
+            }
+            Command::ExpireDocument { vendor, sha256, document_kind, stored_at, reason } => {
+                let change = Change::DocumentExpired { sha256, document_kind, stored_at, reason };
+                self.decide_expired_document(vendor, change, context)
             }
             Command::RegisterAuditor { name, keys, by } => {
                 self.decide_register_auditor(name, keys, by, context)

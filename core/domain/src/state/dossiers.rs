@@ -50,6 +50,27 @@ impl State {
         Ok(events)
     }
 
+    /// Of a vendor that was deleted, too; a legal hold keeps everything.
+    pub(super) fn decide_expired_document(
+        &self,
+        vendor: VendorId,
+        change: Change,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        if let (Some(hold), Change::DocumentExpired { sha256, .. }) = (self.holds.get(&vendor), &change) {
+            return Err(Refusal::Held { file: sha256.clone(), vendor: hold.name.clone() });
+        }
+        let mut moment = Moment { now: context.now, new_id: &mut *context.new_id, contracts: &[] };
+        let order = Order { change, by: None };
+        let changes = self.dossier(vendor).decide(order, &mut moment).map_err(|refused| {
+            let name =
+                self.by_id(vendor.0).map_or_else(|| vendor.to_string(), |(_, name, _)| name.to_owned());
+            Refusal::Dossier { vendor: name, refused }
+        })?;
+        let changes = changes.into_iter().map(|change| Entry { change, by: None, time: context.now });
+        Ok(changes.map(|entry| Event::DossierChanged(DossierChange { vendor, entry })).collect())
+    }
+
     /// One person's word on one vendor.
     pub(super) fn decide_dossier(
         &self,

@@ -19,6 +19,7 @@ use portcullis_proof::{AuditorKey, Roots, Trust, jws, pdf};
 use serde_json::{Value, json};
 
 use super::Control;
+use super::retention::DocumentRetention;
 use crate::auditors;
 use crate::error::ExecuteError;
 use crate::oauth::evidence::PART;
@@ -55,8 +56,9 @@ struct Expected {
 }
 
 impl Control {
-    /// From now on documents are kept there, and looked at now and once a day. Once: a second word changes nothing.
-    pub fn keep_documents(&self, documents: Arc<Documents>) {
+    /// From now on documents are kept there for so long, and looked at now and once a day. Once: a second word changes
+    /// nothing.
+    pub fn keep_documents(&self, documents: Arc<Documents>, retention: DocumentRetention) {
         if self.0.documents.set(documents).is_err() {
             return;
         }
@@ -70,6 +72,11 @@ impl Control {
                         tracing::error!(%error, "documents can't be looked at");
                     }
                     control.forget_parts().await;
+                    match control.expire_documents(&retention).await {
+                        Ok(0) => {}
+                        Ok(gone) => tracing::info!(gone, "documents were kept long enough, and are removed"),
+                        Err(error) => tracing::error!(%error, "documents can't be removed"),
+                    }
                     next = now.checked_add(CHECK_EVERY).ok();
                 }
                 drop(control);
@@ -247,7 +254,7 @@ impl Control {
         self.0.documents.get().cloned()
     }
 
-    fn documents(&self) -> Result<Arc<Documents>, DocumentError> {
+    pub(super) fn documents(&self) -> Result<Arc<Documents>, DocumentError> {
         self.documents_kept().ok_or(DocumentError::NotKept)
     }
 
@@ -271,7 +278,8 @@ fn expected(state: &State, only: Option<VendorId>) -> Vec<Expected> {
     for (vendor, dossier) in dossiers {
         let Some((_, name, _)) = state.by_id(vendor.0) else { continue };
         for (id, filed) in &dossier.evidence {
-            if let (Some(document), None) = (&filed.evidence.document, &filed.withdrawn) {
+            if let (Some(document), None, None) = (&filed.evidence.document, &filed.withdrawn, &filed.expired)
+            {
                 expected.push(Expected {
                     vendor: *vendor,
                     name: name.to_owned(),

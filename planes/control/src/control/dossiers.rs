@@ -2,6 +2,7 @@
 
 use portcullis_api::dossiers::{DossierAnswer, DossierView, OutlookView, VendorLine};
 use portcullis_assurance::change::Change;
+use portcullis_domain::access::Access;
 use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::event::Event;
 use portcullis_domain::ids::OperatorId;
@@ -11,10 +12,11 @@ use crate::dossiers;
 use crate::error::ExecuteError;
 
 impl Control {
-    /// Every vendor, the worst access first. It looks a year ahead for each: call it from a thread that may.
+    /// Vendors, the worst access first: `limit` of them behind `after`, and whether there are more. It looks a year ahead
+    /// for each: call it from a thread that may.
     #[must_use]
-    pub fn vendor_lines(&self) -> Vec<VendorLine> {
-        dossiers::lines(&self.state(), self.clock().now())
+    pub fn vendor_lines(&self, limit: usize, after: Option<(Access, &str)>) -> (Vec<VendorLine>, bool) {
+        dossiers::lines(&self.state(), self.clock().now(), limit, after)
     }
 
     #[must_use]

@@ -65,9 +65,14 @@ fn admitting(vendor: &str, known: &OwnedKnown) -> Vec<String> {
     }
     let mut commands = Vec::new();
     if dossier.entity.is_empty() {
-        let name = quoted(&known.legal_name);
+        let lacking = [
+            (" --jurisdiction COUNTRY", known.jurisdiction.is_none()),
+            (" --registry-number NUMBER", known.registry_number.is_none()),
+        ];
+        let lacking: String =
+            lacking.into_iter().filter(|(_, lacks)| *lacks).map(|(option, _)| option).collect();
         commands.push(format!(
-            "portcullis vendor vouch {vendor} --legal-name {name} --jurisdiction COUNTRY --registry-number NUMBER --standing active"
+            "portcullis vendor vouch {vendor}{lacking} --standing active --officer 'NAME, ROLE'"
         ));
     }
     if known.contracts.is_empty() {
@@ -83,11 +88,11 @@ fn admitting(vendor: &str, known: &OwnedKnown) -> Vec<String> {
         _ => true,
     });
     let ready = ready.filter(|step| dossier.step(**step) != StepState::Rejected);
-    commands.extend(
-        ready.map(|step| {
-            format!("portcullis vendor assess {vendor} {} --approve --reason 'WHY'", step.name())
-        }),
-    );
+    let ready: Vec<&str> = ready.map(|step| step.name()).collect();
+    if !ready.is_empty() {
+        let steps = if ready.len() == Step::ALL.len() { "all".to_owned() } else { ready.join(" ") };
+        commands.push(format!("portcullis vendor assess {vendor} {steps} --approve --reason 'WHY'"));
+    }
     commands
 }
 

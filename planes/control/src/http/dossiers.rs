@@ -5,7 +5,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use portcullis_api::dossiers::{DossierRequest, StopView, changes};
+use portcullis_api::page::Page;
 use portcullis_assurance::stops::Stop;
+use portcullis_domain::access::Access;
 use portcullis_domain::personal::reveal;
 use portcullis_domain::spec::Kind;
 use serde::Serialize;
@@ -19,10 +21,27 @@ use crate::control::Control;
 const OUTLOOK_DAYS: i64 = 365;
 const OUTLOOK_DAYS_MAX: i64 = 3_650;
 
-pub async fn list(State(control): State<Control>) -> Reply {
-    let lines = tokio::task::spawn_blocking(move || control.vendor_lines()).await;
-    let lines = lines.map_err(|error| failed(500, "the list can't be made", &error))?;
-    Ok(json(StatusCode::OK, &lines))
+pub async fn list(State(control): State<Control>, RawQuery(query): RawQuery) -> Reply {
+    let mut parameters = Parameters::new(query.as_deref())?;
+    let limit = parameters.limit()? as usize;
+    let cursor = parameters.take("cursor");
+    parameters.finish()?;
+    let after = cursor.as_deref().map(place).transpose()?;
+    let look =
+        move || control.vendor_lines(limit, after.as_ref().map(|(access, name)| (*access, name.as_str())));
+    let lines = tokio::task::spawn_blocking(look).await;
+    let (items, more) = lines.map_err(|error| failed(500, "the list can't be made", &error))?;
+    let last = items.last().filter(|_| more);
+    let next = last.map(|last| format!("{}/{}", last.access.as_str(), last.vendor));
+    Ok(json(StatusCode::OK, &Page { items, next }))
+}
+
+/// Where the page before ended. A vendor whose access has changed meanwhile may come twice, or not at all.
+fn place(cursor: &str) -> Result<(Access, String), Refused> {
+    let wrong = || bad_request("`cursor` names no place in the list", "write the `next` of the page before");
+    let (access, name) = cursor.split_once('/').ok_or_else(wrong)?;
+    let access = Access::ALL.into_iter().find(|known| known.as_str() == access).ok_or_else(wrong)?;
+    Ok((access, name.to_owned()))
 }
 
 pub async fn show(State(control): State<Control>, Path(name): Path<String>) -> Reply {

@@ -148,7 +148,17 @@ pub(super) async fn list(server: &Server, out: &Output, arguments: ListArguments
         let mut text = out.table(&table, "there is no evidence of this vendor");
         for filed in &view.evidence {
             if let Some(document) = &filed.evidence.document {
-                text.push_str(&format!("{}  {}  {} bytes\n", document.sha256, document.name, document.bytes));
+                let gone = filed
+                    .removed
+                    .as_ref()
+                    .map(|gone| format!(", removed on {}: {}", gone.at.strftime("%Y-%m-%d"), gone.why));
+                text.push_str(&format!(
+                    "{}  {}  {} bytes{}\n",
+                    document.sha256,
+                    document.name,
+                    document.bytes,
+                    gone.unwrap_or_default()
+                ));
             }
         }
         text

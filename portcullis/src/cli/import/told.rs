@@ -92,6 +92,13 @@ fn style_of(verdict: &Verdict) -> Style {
     }
 }
 
+/// What the admission of an import stands for, and what ends with it.
+fn covered(last: &jiff::civil::Date) -> String {
+    format!(
+        "until then the eight approvals and the clauses of contracts, which no spreadsheet knows, may be missing (stops 13 and 6);\nafter {last} whoever lacks them is blocked: `portcullis vendor assess NAME` goes through them, `vendor outlook NAME` says what ends when\n"
+    )
+}
+
 fn summary(import: &Import, report: &Report<'_>, rejects: Option<&Path>, paint: Paint) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for judged in &import.judgement.rows {
@@ -116,6 +123,7 @@ fn summary(import: &Import, report: &Report<'_>, rejects: Option<&Path>, paint: 
             count("new"),
             report.admitted
         ));
+        text.push_str(&covered(&last));
         let narrowed: Vec<String> = report
             .access
             .iter()
@@ -133,6 +141,7 @@ fn summary(import: &Import, report: &Report<'_>, rejects: Option<&Path>, paint: 
             "would make {} vendors and {contracts} contracts, and admit them provisionally until {last}\n",
             count("new")
         ));
+        text.push_str(&covered(&last));
         text.push_str("nothing was changed: `--apply` takes the good rows\n");
     }
     if !report.finished.is_empty() {

@@ -57,7 +57,7 @@ pub(super) async fn list(server: &Server, out: &Output, arguments: Arguments) ->
         "no vendor has this access"
     };
     let look = async || {
-        let mut lines: Vec<VendorLine> = server.get(&["v1", "dossiers"]).await?;
+        let mut lines: Vec<VendorLine> = server.all(&["v1", "dossiers"]).await?;
         lines.retain(|line| wanted.is_empty() || wanted.contains(&line.access));
         out.rendered(&lines, |_| out.table(&table(&lines, system_clock().now()), none))
     };

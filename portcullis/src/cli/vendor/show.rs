@@ -103,12 +103,24 @@ fn told(view: &DossierView, paint: Paint, now: Timestamp) -> String {
         text.push_str(&format!("  {:<9} {}\n", "by hand", hold.sentence()));
     }
     stops(&mut text, view, paint);
-    for warning in &view.warnings {
-        text.push_str(&format!("  {}\n", paint.paint(&warning.sentence, Style::Warning)));
-    }
+    warnings(&mut text, view, paint);
     tables::all(&mut text, view, paint, now);
     text.push_str(&next(view, paint));
     text
+}
+
+/// Of several that one stop gives at one moment, the first stands for all.
+fn warnings(text: &mut String, view: &DossierView, paint: Paint) {
+    let mut rest = view.warnings.as_slice();
+    while let Some((first, _)) = rest.split_first() {
+        let same = rest.iter().take_while(|other| (other.stop, other.at) == (first.stop, first.at)).count();
+        let more = match same {
+            1 => String::new(),
+            many => format!("; and {} more like it", many - 1),
+        };
+        text.push_str(&format!("  {}\n", paint.paint(&format!("{}{more}", first.sentence), Style::Warning)));
+        rest = rest.get(same..).unwrap_or_default();
+    }
 }
 
 fn stops(text: &mut String, view: &DossierView, paint: Paint) {
@@ -139,13 +151,17 @@ fn stop_told(held: &Held, before: Option<&Held>, paint: Paint) -> String {
     format!("  {number:>2} {name}: {what}\n     hint: {}\n     {}{excepted}\n", held.remedy, held.fact)
 }
 
-/// What one source says, in lines.
-pub(super) fn entity_told(record: &EntityRecord) -> Vec<String> {
-    let source = match &record.source {
+fn source_told(source: &EntitySource) -> String {
+    match source {
         EntitySource::Gleif => "GLEIF".to_owned(),
         EntitySource::Registry { name } => name.clone(),
         EntitySource::Manual { .. } => "vouched for".to_owned(),
-    };
+    }
+}
+
+/// What one source says, in lines.
+pub(super) fn entity_told(record: &EntityRecord) -> Vec<String> {
+    let source = source_told(&record.source);
     let standing = match record.standing {
         EntityStanding::Active => "active",
         EntityStanding::Inactive => "inactive",

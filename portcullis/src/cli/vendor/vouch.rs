@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use jiff::civil::Date;
+use portcullis_api::resource::ResourceView;
 use serde_json::{Map, Value, json};
 
-use super::{say, when};
+use super::{bare, say, when};
 use crate::cli::Outcome;
 use crate::cli::output::Output;
 use crate::cli::server::Server;
@@ -13,9 +14,9 @@ use crate::cli::server::Server;
 pub(in crate::cli) struct Arguments {
     /// Name of the vendor
     name: String,
-    /// As the paper has it, with its legal form
+    /// As the paper has it, with its legal form; without it, and for the next three, what is declared of the vendor
     #[arg(long, value_name = "TEXT")]
-    legal_name: String,
+    legal_name: Option<String>,
     /// Country or subdivision (ISO 3166), such as `DE` or `US-DE`
     #[arg(long, value_name = "CODE")]
     jurisdiction: Option<String>,
@@ -80,7 +81,29 @@ enum LeiStatus {
 
 pub(super) async fn vouch(server: &Server, out: &Output, arguments: Arguments) -> Result<Outcome> {
     let name = arguments.name.clone();
+    let declared: ResourceView = server.get(&["v1", "resources", "vendor", bare(&name)]).await?;
+    let (arguments, taken) = with_declared(arguments, &declared.spec);
+    if !taken.is_empty() {
+        out.note(&format!("note: as it is declared, you vouch for: {}", taken.join(", ")));
+    }
     say(server, out, &name, json!({ "change": "entity_checked", "record": record(arguments) })).await
+}
+
+/// What the paper isn't said to have otherwise is as it was declared; what was taken from there is told.
+fn with_declared(mut arguments: Arguments, spec: &Value) -> (Arguments, Vec<String>) {
+    let mut taken = Vec::new();
+    let mut fill = |name: &str, value: &mut Option<String>| {
+        let declared = spec.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        if let (None, Some(declared)) = (&value, declared) {
+            taken.push(format!("{} `{declared}`", name.replace('_', " ")));
+            *value = Some(declared.to_owned());
+        }
+    };
+    fill("legal_name", &mut arguments.legal_name);
+    fill("jurisdiction", &mut arguments.jurisdiction);
+    fill("registry_number", &mut arguments.registry_number);
+    fill("lei", &mut arguments.lei);
+    (arguments, taken)
 }
 
 fn record(arguments: Arguments) -> Value {
@@ -106,7 +129,7 @@ fn record(arguments: Arguments) -> Value {
         LeiStatus::Duplicate => "duplicate",
         LeiStatus::Pending => "pending",
     });
-    put("legal_name", Some(json!(arguments.legal_name)));
+    put("legal_name", arguments.legal_name.map(Value::from));
     put("jurisdiction", arguments.jurisdiction.map(Value::from));
     put("registry_number", arguments.registry_number.map(Value::from));
     put("lei", arguments.lei.map(Value::from));

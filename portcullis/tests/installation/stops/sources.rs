@@ -40,7 +40,8 @@ impl World {
         let entropy = Arc::new(|bytes: &mut [u8]| aws_lc_rs::rand::fill(bytes).unwrap());
         let folder = self.folder.path().join("documents");
         let documents = Documents::open(&folder, RootKey::new([7; 32]), entropy, Limits::default()).unwrap();
-        self.control.keep_documents(Arc::new(documents));
+        self.control
+            .keep_documents(Arc::new(documents), portcullis_control::control::DocumentRetention::default());
     }
 
     fn keep_file(&self, name: &str, kind: SourceKind, text: &str) -> PathBuf {

@@ -40,7 +40,7 @@ use crate::support::upstream;
 
 /// What is said on paper holds at the gate within this.
 pub const WITHIN: Duration = Duration::from_secs(1);
-const VENDOR: &str = "acme";
+pub const VENDOR: &str = "acme";
 
 /// Runs with the machine's clocks, ahead by as much as the test says.
 #[derive(Clone)]
@@ -303,7 +303,7 @@ impl World {
     }
 }
 
-fn prepared(kind: &str, name: &str, spec: Value) -> Prepared {
+pub fn prepared(kind: &str, name: &str, spec: Value) -> Prepared {
     let declaration = json!({ "kind": kind, "name": name, "spec": spec });
     Prepared { declaration: serde_json::from_value(declaration).unwrap(), keys: Vec::new() }
 }

@@ -70,7 +70,7 @@ async fn a_vendor_goes_from_nothing_to_admitted() {
     assert_eq!((&body["dossier"]["access"], &body["dossier"]["version"]), (&json!("clear"), &json!(10)));
     assert_eq!(body["dossier"]["entity"][0]["officers"][0]["name"], "Jo Doe", "as people read it");
     assert_eq!(say(&world, json!([{ "change": "admitted" }])).await.body["changed"], 0);
-    let line = world.get("/v1/dossiers").await.body[0].clone();
+    let line = world.get("/v1/dossiers").await.body["items"][0].clone();
     assert_eq!(
         (&line["vendor"], &line["access"], &line["approved"]),
         (&json!("acme"), &json!("clear"), &json!(8))
@@ -341,4 +341,94 @@ async fn a_refusal_by_link_is_a_fact_and_a_wrong_or_old_link_is_none() {
     let path = asked(&world).await;
     world.seconds.fetch_add(86_400 * 80, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(relayed(&world, "GET", &path, "", b"").await.0, 404, "14 days after it was due");
+}
+
+#[tokio::test]
+async fn lists_of_dossiers_come_in_pages_the_worst_first() {
+    let world = World::with_integration().await;
+    let vendor = |name: &str| format!("kind: Vendor\nname: {name}\nspec: {{ legal_name: {name} }}\n");
+    let more: Vec<String> = ["a-one", "b-two", "c-three"].map(vendor).to_vec();
+    world.apply(&more.join("---\n")).await.expect(StatusCode::OK);
+    world.apply(&enforced("b-two")).await.expect(StatusCode::OK);
+    let (mut seen, mut path) = (Vec::new(), "/v1/dossiers?limit=3".to_owned());
+    loop {
+        let page = world.get(&path).await;
+        let page = page.expect(StatusCode::OK);
+        seen.extend(
+            page["items"].as_array().unwrap().iter().map(|line| line["vendor"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/dossiers?limit=3&cursor={next}");
+    }
+    assert_eq!(seen, ["b-two", "a-one", "acme", "c-three"]);
+    for wrong in ["x", "clear", "open/acme"] {
+        world.get(&format!("/v1/dossiers?cursor={wrong}")).await.refused(400, "names no place", "");
+    }
+}
+
+#[tokio::test]
+async fn signs_of_shells_are_shown_each_in_a_sentence() {
+    let world = World::with_integration().await;
+    let record = json!({
+        "source": { "from": "registry", "name": "nevada" }, "legal_name": "Acne Widgets LLC", "formed": "2026-12-01",
+        "registered_address": { "lines": ["PMB 7"], "city": "Reno", "country": "US", "shared_by": 412 },
+    });
+    say(&world, json!([{ "change": "entity_checked", "record": record }])).await.expect(StatusCode::OK);
+    let signs = world.get(PATH).await.body["shell_signs"].clone();
+    let signs: Vec<(&str, &str)> = signs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sign| (sign["sign"].as_str().unwrap(), sign["sentence"].as_str().unwrap()))
+        .collect();
+    assert_eq!(signs[0], ("mail_drop", "its registered address is shared by 412 firms"));
+    let names: Vec<&str> = signs.iter().map(|(sign, _)| *sign).collect();
+    assert_eq!(names[..3], ["mail_drop", "no_head_office", "formed_recently"], "{signs:?}");
+    assert!(matches!(names[3], "name_differs" | "form_differs"), "{signs:?}");
+}
+
+#[tokio::test]
+async fn documents_that_were_kept_long_enough_go_and_a_legal_hold_keeps_them() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let world = World::with_integration().await;
+    let folder = world.keep_documents();
+    let retention = |days: u32| crate::control::DocumentRetention {
+        days: [("policy".to_owned(), Some(days)), ("default".to_owned(), None)].into(),
+    };
+    let mut digests = Vec::new();
+    for (kind, text) in [("policy", "a policy"), ("policy", "never filed"), ("other", "for ever")] {
+        let kept = world.send(raw(&format!("/v1/vendors/acme/documents?kind={kind}"), text.as_bytes())).await;
+        digests.push(kept.expect(StatusCode::CREATED)["sha256"].as_str().unwrap().to_owned());
+    }
+    let evidence = json!({ "title": "Policy", "issuer": "acme", "issued": "2026-12-01", "kind": "policy" });
+    let body = json!({ "evidence": evidence, "document": { "sha256": digests[0], "name": "policy.txt" } });
+    world.post("/v1/vendors/acme/evidence", &body).await.expect(StatusCode::CREATED);
+    let there = |digest: &str| {
+        let mut vendors = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        vendors.any(|path| path.join(format!("{digest}.doc")).exists())
+    };
+    // What is in force stays however short its kind's time is; what nobody has filed doesn't.
+    assert_eq!(world.control.expire_documents(&retention(30)).await.unwrap(), 0);
+    world.seconds.fetch_add(86_400 * 30, Relaxed);
+    world.post("/v1/holds", &json!({ "vendor": "acme", "reason": "case" })).await.expect(StatusCode::CREATED);
+    assert_eq!(world.control.expire_documents(&retention(30)).await.unwrap(), 0, "held");
+    world.post("/v1/holds/lift", &json!({ "vendor": "acme", "reason": "over" })).await.expect(StatusCode::OK);
+    assert_eq!(world.control.expire_documents(&retention(30)).await.unwrap(), 1);
+    assert_eq!([0, 1, 2].map(|at| there(&digests[at])), [true, false, true]);
+    // Two years later the policy says nothing any more.
+    world.seconds.fetch_add(86_400 * 720, Relaxed);
+    assert_eq!(world.control.expire_documents(&retention(3_650)).await.unwrap(), 0);
+    assert_eq!(world.control.expire_documents(&retention(30)).await.unwrap(), 1);
+    let view = world.get(PATH).await.body;
+    let why = view["evidence"][0]["removed"]["why"].as_str().unwrap();
+    assert!(why.contains("`policy` are kept 30 days"), "{why}");
+    assert!(!there(&digests[0]) && there(&digests[2]));
+    // It is gone by our own will: nobody is stopped for it, and it is said once.
+    let report = world.send(raw("/v1/documents/check", b"")).await;
+    assert_eq!(report.expect(StatusCode::OK)["checked"], 0);
+    assert_eq!(world.control.expire_documents(&retention(30)).await.unwrap(), 0);
+    for (kind, days) in [("polcy", Some(1)), ("policy", Some(0))] {
+        let wrong = crate::control::DocumentRetention { days: [(kind.to_owned(), days)].into() };
+        assert!(wrong.check().is_err());
+    }
 }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-use crate::control::{Control, Options, token_digest};
+use crate::control::{Control, DocumentRetention, Options, token_digest};
 use crate::keys::MemoryRing;
 use crate::link::GateLink;
 
@@ -106,7 +106,7 @@ impl World {
         let folder = self._directory.path().join("documents");
         let entropy = self.control.entropy().clone();
         let documents = Documents::open(&folder, RootKey::new([7; 32]), entropy, Limits::default()).unwrap();
-        self.control.keep_documents(Arc::new(documents));
+        self.control.keep_documents(Arc::new(documents), DocumentRetention::default());
         folder
     }
 

@@ -8,7 +8,7 @@ use portcullis_assurance::screening::MatchWord;
 use portcullis_assurance::vulnerability::Exploitability;
 
 use super::super::admission::state_of;
-use super::entity_told;
+use super::{entity_told, source_told};
 use crate::cli::output::{Paint, Style, width_max};
 use crate::cli::table::{Cell, Table};
 use crate::cli::time;
@@ -20,6 +20,12 @@ pub(super) fn all(text: &mut String, view: &DossierView, paint: Paint, now: Time
         text.push_str(&paint.paint("\nlegal entity\n", Style::Dim));
         for line in view.entity.iter().flat_map(entity_told) {
             text.push_str(&format!("  {line}\n"));
+        }
+    }
+    if !view.shell_signs.is_empty() {
+        text.push_str(&paint.paint("\nsigns of a shell, each for itself\n", Style::Dim));
+        for known in &view.shell_signs {
+            text.push_str(&format!("  {}  ({})\n", known.sentence, source_told(&known.source)));
         }
     }
     section(text, "evidence", &evidence(view, now), paint);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_assurance::contract::Clause;
 use portcullis_assurance::exposure::Exposed;
+use portcullis_assurance::lei::Lei;
 
 use super::fault;
 use crate::command::Fault;
@@ -26,6 +27,15 @@ pub fn check_vendor(declaration: &Declaration, spec: &VendorSpec, faults: &mut V
                 "keep those that matter",
             );
         }
+    }
+    if let Some(Err(error)) = spec.lei.as_deref().map(Lei::parse) {
+        let error = error.to_string();
+        let message = error.split_once('\n').map_or(error.as_str(), |(first, _)| first).to_owned();
+        add(
+            "/spec/lei",
+            message,
+            "look at the original: a character is mistyped, or two have changed places",
+        );
     }
     for (place, domain) in spec.domains.iter().enumerate().filter(|(_, domain)| !is_domain(domain)) {
         let message = format!("`{domain}` is not a DNS name");
