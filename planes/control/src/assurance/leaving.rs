@@ -97,7 +97,7 @@ impl Control {
         let (kept, shredded) = accounted(&state, id);
         self.change_one(vendor, Change::OffboardingEnded { kept, shredded }, by).await?;
         // Also where stops are only observed: who has left gets nothing.
-        if self.state().access(id, self.clock().now()).level < Access::Blocked {
+        if self.state().held_by_hand(id).level < Access::Blocked {
             let (vendor, reason) = (vendor.to_owned(), REASON.to_owned());
             let hold = Command::HoldVendor { vendor, level: Access::Blocked, by, reason };
             self.execute_at_gates(hold).await?;

@@ -1,6 +1,6 @@
 //! How one source is had: fetched, read from a file or a folder, or asked about each vendor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ const LEIS: usize = 100;
 /// Companies that one register is asked for, one by one.
 const COMPANIES_MAX: usize = 2_000;
 
+/// So often in a row that it is the register that can't answer.
+const FAILURES_IN_A_ROW: u32 = 5;
 /// Behind a company's number.
 const OFFICERS: &str = ".officers.json";
 
@@ -31,6 +33,22 @@ pub(super) struct Had {
     pub remembered: Remembered,
     /// What it couldn't say, though it said the rest.
     pub partly: Option<String>,
+    /// It said so little in the end that the others weren't asked.
+    pub gave_up: bool,
+}
+
+/// Of registers.
+#[derive(Default)]
+struct Answers {
+    records: Vec<EntityRecord>,
+    partly: Option<String>,
+    gave_up: bool,
+}
+
+impl From<Vec<EntityRecord>> for Answers {
+    fn from(records: Vec<EntityRecord>) -> Self {
+        Self { records, ..Self::default() }
+    }
 }
 
 /// Has `source` now; `accept` takes it although it has lost most of its entries.
@@ -45,7 +63,7 @@ pub(super) async fn have(
     match (settings.kind, &settings.url, &settings.file) {
         (SourceKind::Gleif, Some(url), _) => {
             let records = ask_gleif(kept, source, url, state, now).await?;
-            entities(kept, source, (records, None), now).await
+            entities(kept, source, records.into(), now).await
         }
         (SourceKind::Registry, Some(url), _) => {
             let answers = ask_register(kept, source, url, state, now).await?;
@@ -55,7 +73,7 @@ pub(super) async fn have(
             let folder = folder.clone();
             let read = tokio::task::spawn_blocking(move || folder_of_records(&folder, now)).await;
             let records = read.map_err(|error| error.to_string())??;
-            entities(kept, source, (records, None), now).await
+            entities(kept, source, records.into(), now).await
         }
         _ => whole(kept, source, state, now, accept).await,
     }
@@ -65,14 +83,14 @@ pub(super) async fn have(
 async fn entities(
     kept: &Kept,
     source: &Source,
-    (records, partly): (Vec<EntityRecord>, Option<String>),
+    Answers { records, partly, gave_up }: Answers,
     now: Timestamp,
 ) -> Result<Had, String> {
     let remembered = Remembered { place: source.settings.shown(), validator: None, as_of: Some(now) };
     copies::remember(kept, source, &remembered).await?;
     let loaded =
         Loaded { sha256: said(&records)?, content: Content::Entities(Arc::new(records)), as_of: now };
-    Ok(Had { loaded, remembered, partly })
+    Ok(Had { loaded, remembered, partly, gave_up })
 }
 
 /// What they say, whenever they said it.
@@ -108,19 +126,19 @@ async fn whole(
         tokio::task::spawn_blocking(parse).await.map_err(|error| error.to_string())?;
     let content = content.map_err(|error| error.to_string())?;
     if let Content::Entities(records) = content {
-        return entities(kept, source, (records.to_vec(), None), now).await;
+        return entities(kept, source, records.to_vec().into(), now).await;
     }
     check_loss(&before, &content, accept)?;
     let remembered = Remembered { place, validator, as_of: Some(now) };
     copies::lay_down(kept, source, &bytes, &remembered).await?;
-    Ok(Had { loaded: Loaded { content, sha256, as_of: now }, remembered, partly: None })
+    Ok(Had { loaded: Loaded { content, sha256, as_of: now }, remembered, partly: None, gave_up: false })
 }
 
 async fn unchanged(kept: &Kept, source: &Source, before: Status, now: Timestamp) -> Result<Had, String> {
     let loaded = before.loaded.ok_or("it says that nothing is new, and nothing is here")?;
     let remembered = Remembered { as_of: Some(now), ..before.remembered };
     copies::remember(kept, source, &remembered).await?;
-    Ok(Had { loaded: Loaded { as_of: now, ..loaded }, remembered, partly: None })
+    Ok(Had { loaded: Loaded { as_of: now, ..loaded }, remembered, partly: None, gave_up: false })
 }
 
 /// A list that has lost most of its entries was rather cut off than cleared.
@@ -198,7 +216,7 @@ async fn ask_register(
     url: &str,
     state: &State,
     now: Timestamp,
-) -> Result<(Vec<EntityRecord>, Option<String>), String> {
+) -> Result<Answers, String> {
     let before = source.status().loaded.clone();
     let mut before: BTreeMap<String, EntityRecord> = match before.map(|loaded| loaded.content) {
         Some(Content::Entities(records)) => {
@@ -208,25 +226,38 @@ async fn ask_register(
         }
         _ => BTreeMap::new(),
     };
-    let (mut records, mut failed, mut told) = (Vec::new(), None, 0_usize);
+    let (mut answers, mut told, mut in_a_row) = (Answers::default(), 0_usize, 0);
     let numbers = numbers(state, source.settings.jurisdiction.as_deref());
-    for number in numbers.into_iter().take(COMPANIES_MAX) {
+    for number in in_turn(numbers, &before).into_iter().take(COMPANIES_MAX) {
+        answers.gave_up = in_a_row >= FAILURES_IN_A_ROW;
+        if answers.gave_up {
+            answers.records.extend(before.remove(&plain(&number)));
+            continue;
+        }
         match ask_one(kept, source, (url, &number), now).await {
             Ok(record) => {
-                told += 1;
-                records.push(record);
+                (told, in_a_row) = (told + 1, 0);
+                answers.records.push(record);
             }
             Err(error) => {
-                records.extend(before.remove(&plain(&number)));
-                failed.get_or_insert(format!("company `{number}`: {error}"));
+                in_a_row += 1;
+                answers.records.extend(before.remove(&plain(&number)));
+                answers.partly.get_or_insert(format!("company `{number}`: {error}"));
             }
         }
     }
-    match failed {
+    match answers.partly {
         // Nobody could be told of: that is the register, and not the company.
         Some(error) if told == 0 => Err(error),
-        failed => Ok((records, failed)),
+        partly => Ok(Answers { partly, ..answers }),
     }
+}
+
+/// Whoever was never told of first, then whoever that is longest ago: registers count how often they are asked.
+fn in_turn(numbers: BTreeSet<String>, before: &BTreeMap<String, EntityRecord>) -> Vec<String> {
+    let mut numbers: Vec<String> = numbers.into_iter().collect();
+    numbers.sort_by_key(|number| before.get(&plain(number)).map(|record| record.at));
+    numbers
 }
 
 async fn ask_one(
@@ -270,4 +301,20 @@ fn folder_of_records(folder: &Path, now: Timestamp) -> Result<Vec<EntityRecord>,
     }
     records.sort_by(|one, other| one.registry_number.cmp(&other.registry_number));
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_told_of_longest_ago_is_asked_first() {
+        let record = |number: &str, at: &str| {
+            let profile = format!(r#"{{ "company_name": "Acme Ltd", "company_number": "{number}" }}"#);
+            (plain(number), registry_record(profile.as_bytes(), None, at.parse().unwrap()).unwrap())
+        };
+        let before = [record("0001", "2030-01-03T00:00:00Z"), record("0002", "2030-01-02T00:00:00Z")].into();
+        let numbers = ["1", "2", "3"].map(str::to_owned).into();
+        assert_eq!(in_turn(numbers, &before), ["3", "2", "1"]);
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use portcullis_api::sources::SourceView;
 use portcullis_domain::state::State;
 
@@ -17,6 +18,9 @@ use crate::feeds::FetchFile;
 
 /// How often it is looked whose turn it is, and whether vendors have changed.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// After which a register that gave up is asked about the rest.
+const REST: SignedDuration = SignedDuration::from_mins(10);
 
 /// Why a source can't be had now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,19 +143,23 @@ impl Control {
         status.under_way = false;
         status.error_since = troubled.map(|_| status.error_since.unwrap_or(now));
         let seconds = (i64::from(source.settings.refresh_seconds), RETRY_SECONDS);
-        let (outcome, partly) = match had {
-            Ok(Had { loaded, remembered, partly }) => {
+        let (outcome, partly, gave_up) = match had {
+            Ok(Had { loaded, remembered, partly, gave_up }) => {
                 status.loaded = Some(loaded);
                 status.remembered = remembered;
                 status.has_more = has_more;
                 status.asked = asked;
-                (Ok(()), partly)
+                (Ok(()), partly, gave_up)
             }
-            Err(error) => (Err(error), None),
+            Err(error) => (Err(error), None, false),
         };
         status.schedule.tried(outcome, seconds, now, jitter[0]);
         if partly.is_some() {
             status.schedule.error = partly;
+        }
+        if gave_up {
+            let soon = now.checked_add(REST).ok();
+            status.schedule.next = status.schedule.next.min(soon);
         }
     }
 }
