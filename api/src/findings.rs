@@ -92,6 +92,7 @@ codes! {
     WebhookFailing "webhook_failing" "a webhook does not take what it is told";
     SourceUnusable "source_unusable" "the newest content of a register, list or catalogue can't be had or read";
     SourceStale "source_stale" "what is in use of a register, list or catalogue is older than it may become";
+    ClauseBreached "clause_breached" "a clause of a contract that the gate holds was broken: what broke it was refused";
 }
 
 /// One thing that somebody should look at.

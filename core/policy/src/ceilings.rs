@@ -18,6 +18,9 @@ pub struct CeilingFacts {
     pub routes: Option<Vec<RouteId>>,
     /// ISO 3166-1 alpha-2.
     pub countries: Option<Vec<String>>,
+    /// Those that clauses of the contract name. They stand in `countries` too; apart, it is known what a call breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clause_countries: Option<Vec<String>>,
     /// Prefixes, and `AS` with a number.
     pub networks: Option<Vec<String>>,
     /// A clause wants TLS 1.3.
@@ -30,6 +33,7 @@ pub struct CeilingFacts {
 pub struct Ceilings {
     routes: Option<HashSet<RouteId>>,
     countries: Option<HashSet<[u8; 2]>>,
+    clause_countries: Option<HashSet<[u8; 2]>>,
     networks: Option<Vec<NetworkPattern>>,
     tls13: bool,
 }
@@ -48,9 +52,13 @@ impl Ceilings {
     #[must_use]
     pub fn of(facts: &CeilingFacts) -> Self {
         let country = |code: &String| <[u8; 2]>::try_from(code.as_bytes()).ok();
+        let countries = |codes: &Option<Vec<String>>| {
+            codes.as_ref().map(|codes| codes.iter().filter_map(country).collect())
+        };
         Self {
             routes: facts.routes.as_ref().map(|routes| routes.iter().copied().collect()),
-            countries: facts.countries.as_ref().map(|codes| codes.iter().filter_map(country).collect()),
+            countries: countries(&facts.countries),
+            clause_countries: countries(&facts.clause_countries),
             networks: facts
                 .networks
                 .as_ref()
@@ -67,6 +75,11 @@ impl Ceilings {
         let Whence { address, origin, tls13 } = whence;
         if self.tls13 && !tls13 {
             return Err(Reason::ClauseTls);
+        }
+        if let (Some(countries), Known::Is(country)) = (&self.clause_countries, origin.country)
+            && !countries.contains(&country)
+        {
+            return Err(Reason::ClauseCountry);
         }
         if self.routes.as_ref().is_some_and(|routes| !routes.contains(&route)) {
             return Err(Reason::CeilingRoute);
@@ -112,6 +125,7 @@ mod tests {
         let none = CeilingFacts::default;
         let routes = CeilingFacts { routes: Some(vec![route(1)]), ..none() };
         let countries = CeilingFacts { countries: texts(&["DE", "AT"]), ..none() };
+        let clause = CeilingFacts { clause_countries: texts(&["AT"]), ..countries.clone() };
         let prefix = CeilingFacts { networks: texts(&["192.0.2.0/24"]), ..none() };
         let system = CeilingFacts { networks: texts(&["AS64500", "2001:db8::/32"]), ..none() };
         let unreadable = CeilingFacts { networks: texts(&["everything"]), ..none() };
@@ -130,6 +144,11 @@ mod tests {
             (&countries, 2, outside, german, Ok(())),
             (&countries, 2, outside, french, Err(Reason::CeilingCountry)),
             (&countries, 2, outside, unknown, Err(Reason::CeilingCountryUnknown)),
+            // What a clause names is told first, whatever the integration names.
+            (&clause, 2, outside, german, Err(Reason::ClauseCountry)),
+            (&clause, 2, outside, french, Err(Reason::ClauseCountry)),
+            (&clause, 2, outside, origin(Some(b"AT"), None), Ok(())),
+            (&clause, 2, outside, unknown, Err(Reason::CeilingCountryUnknown)),
             (&prefix, 2, inside, unknown, Ok(())),
             (&prefix, 2, outside, unknown, Err(Reason::CeilingNetwork)),
             (&system, 2, outside, origin(None, Some(64_500)), Ok(())),

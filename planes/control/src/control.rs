@@ -37,6 +37,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::assurance::notice::Notice;
 use crate::assurance::sources::Sources;
+use crate::clauses::ClausesSeen;
 use crate::clock_watch::{self, ClockWatch};
 use crate::core::Core;
 pub use crate::core::Entropy;
@@ -104,6 +105,7 @@ struct Shared {
     stopping: AtomicBool,
     seen: SeenKeys,
     risk: RiskSeen,
+    clauses: ClausesSeen,
     issuers: Issuers,
     feeds: Feeds,
     sources: Sources,
@@ -180,6 +182,7 @@ impl Control {
             stopping: AtomicBool::new(false),
             seen: SeenKeys::default(),
             risk: RiskSeen::default(),
+            clauses: ClausesSeen::default(),
             issuers: Issuers::default(),
             feeds: Feeds::default(),
             sources: Sources::default(),
@@ -483,6 +486,7 @@ impl Control {
                 let state = self.state();
                 self.0.metrics.take(&batch);
                 self.0.risk.count(&batch);
+                self.0.clauses.count(&batch);
                 self.0.metrics.tidy(&state, self.clock().now());
                 self.0.decisions.take(batch, &state);
             }

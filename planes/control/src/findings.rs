@@ -4,6 +4,7 @@
 mod access;
 mod ceilings;
 mod checkpoints;
+mod clauses;
 mod client_keys;
 mod clock;
 mod dossiers;
@@ -34,6 +35,7 @@ use portcullis_api::sources::SourceView;
 use portcullis_domain::state::State;
 use uuid::Uuid;
 
+use crate::clauses::Breach;
 use crate::clock_watch::ClockSeen;
 use crate::issuers::Failure;
 use crate::metrics::PromiseStanding;
@@ -57,6 +59,8 @@ pub struct Runtime {
     pub(crate) issuers: BTreeMap<Uuid, Failure>,
     pub(crate) clock: ClockSeen,
     pub(crate) risk: RiskTold,
+    /// What was refused by clauses of contracts.
+    pub(crate) breaches: Vec<Breach>,
     /// Of the decision log.
     pub missing: Vec<MissingSegment>,
     /// Feeds and installed databases.
@@ -77,6 +81,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     terms::find(state, now, &mut found);
     access::find(state, now, &mut found);
     ceilings::find(state, &runtime.feeds, &mut found);
+    clauses::find(state, &runtime.breaches, now, &mut found);
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
     issuers::find(state, runtime, now, &mut found);

@@ -9,6 +9,7 @@ pub mod assurance;
 mod auditors;
 mod book;
 pub mod certificates;
+mod clauses;
 mod clock_watch;
 pub mod control;
 mod core;

@@ -124,16 +124,19 @@ fn ceilings(state: &State, ceilings: &Ceilings, contract: &ContractSpec) -> Ceil
     CeilingFacts {
         records_per_day: ceilings.records_per_day,
         routes: ceilings.routes.as_ref().map(|routes| routes.iter().filter_map(route).collect()),
-        countries: countries(ceilings, contract),
+        countries: common(clause_countries(contract).chain(&ceilings.countries)),
+        clause_countries: common(clause_countries(contract)),
         networks: ceilings.networks.clone(),
         tls13: contract.clauses.iter().any(|clause| clause.tls_min.as_deref() == Some("1.3")),
     }
 }
 
+fn clause_countries(contract: &ContractSpec) -> impl Iterator<Item = &Vec<String>> {
+    contract.clauses.iter().filter_map(|clause| clause.countries.as_ref())
+}
+
 /// Those that everybody who names countries names.
-fn countries(ceilings: &Ceilings, contract: &ContractSpec) -> Option<Vec<String>> {
-    let clauses = contract.clauses.iter().filter_map(|clause| clause.countries.as_ref());
-    let mut lists = clauses.chain(&ceilings.countries);
+fn common<'a>(mut lists: impl Iterator<Item = &'a Vec<String>>) -> Option<Vec<String>> {
     let first = lists.next()?.clone();
     Some(lists.fold(first, |both, list| both.into_iter().filter(|code| list.contains(code)).collect()))
 }

@@ -1,6 +1,8 @@
 //! Each hard stop through a real gate: what is said on paper holds there within a second, and what the clock says also while
 //! control is gone.
 
+#[path = "stops/clauses.rs"]
+mod clauses;
 #[path = "stops/facts.rs"]
 mod facts;
 #[path = "stops/sources.rs"]
@@ -373,6 +375,30 @@ async fn a_stop_that_is_only_observed_limits_nobody_and_is_recorded_with_what_it
             assert!(began.elapsed() < WITHIN, "{stop:?} is not taken back");
         }
     }
+}
+
+#[tokio::test]
+async fn a_token_from_before_a_stop_works_again_after_it_and_dies_in_its_own_time() {
+    use Act::Say;
+    let noon: Timestamp = NOON.parse().unwrap();
+    let world = World::at(noon).await;
+    world.until("before", is_whole).await;
+    let ended = || vec![Say(Change::AdmissionEnded { reason: "anew".to_owned() })];
+    act(&world, ended()).await;
+    let left = Left::Told("the vendor isn't admitted");
+    world.until("stopped", |answer| left.shows(Stop::Admission, answer)).await;
+    // The same token, without asking for another one.
+    act(&world, vec![Say(Change::Admitted)]).await;
+    world.until("again", is_whole).await;
+    // A stop that lasts longer than it leaves nothing of it.
+    act(&world, ended()).await;
+    world.until("stopped again", |answer| left.shows(Stop::Admission, answer)).await;
+    let life = world.token_life();
+    act(&world, vec![Act::Jump(world.clock.now() + life + Duration::from_secs(120))]).await;
+    act(&world, vec![Say(Change::Admitted)]).await;
+    world.until("dead", |answer| (answer.status, answer.reason.as_str()) == (401, "token_expired")).await;
+    world.renew().await;
+    world.until("anew", is_whole).await;
 }
 
 /// What nobody has to do anything about: the clock alone, and nobody to be asked.

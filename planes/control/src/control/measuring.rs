@@ -84,6 +84,7 @@ impl Control {
             issuers: self.0.issuers.failures(),
             clock: self.0.clock_watch.seen(),
             risk: self.0.risk.told(&self.state()),
+            breaches: self.0.clauses.told(&self.state()),
             missing: self.missing_segments(),
             feeds: self.feed_views(),
             sources: self.sources().views(),

@@ -2,7 +2,7 @@
 
 use portcullis_api::feeds::FeedView;
 use portcullis_api::findings::{Finding, FindingCode, Severity};
-use portcullis_domain::spec::{Ceilings, Holds, Kind, Spec};
+use portcullis_domain::spec::{Holds, IntegrationSpec, Kind, Spec};
 use portcullis_domain::state::State;
 
 pub(crate) const BLIND_HINT: &str = "run `make geo`, declare a Feed, or take the ceiling out";
@@ -17,14 +17,19 @@ pub(crate) struct Blind {
 /// Of each sort of ceiling that lacks its data.
 pub(crate) fn blind(state: &State, feeds: &[FeedView]) -> Vec<Blind> {
     let has = |holds: Holds| feeds.iter().any(|feed| feed.holds == holds && feed.in_use);
-    let named = |ceilings: &Ceilings, holds: Holds| match holds {
-        Holds::Country => ceilings.countries.is_some(),
-        _ => ceilings.networks.iter().flatten().any(|network| network.starts_with("AS")),
+    let by_clause = |contract: &str| {
+        let contract = state.resource(Kind::Contract, contract).map(|found| &found.declaration.spec);
+        let Some(Spec::Contract(spec)) = contract else { return false };
+        spec.clauses.iter().any(|clause| clause.countries.is_some())
+    };
+    let named = |spec: &IntegrationSpec, holds: Holds| match holds {
+        Holds::Country => spec.ceilings.countries.is_some() || by_clause(&spec.contract),
+        _ => spec.ceilings.networks.iter().flatten().any(|network| network.starts_with("AS")),
     };
     let of = |(holds, what): (Holds, &'static str)| {
-        let integrations = state.of_kind(Kind::Integration).filter(|(_, found)| {
-            matches!(&found.declaration.spec, Spec::Integration(spec) if named(&spec.ceilings, holds))
-        });
+        let integrations = state.of_kind(Kind::Integration).filter(
+            |(_, found)| matches!(&found.declaration.spec, Spec::Integration(spec) if named(spec, holds)),
+        );
         Blind { what, integrations: integrations.map(|(name, _)| name.to_owned()).collect() }
     };
     let needed = [(Holds::Country, "countries"), (Holds::Asn, "autonomous systems")];

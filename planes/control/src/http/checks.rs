@@ -1,5 +1,7 @@
 //! What the process can see of its surroundings.
 
+mod stops;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -20,6 +22,7 @@ pub async fn list(State(control): State<Control>) -> Reply {
     let views = control.feed_views();
     checks.extend(origins(&views, control.clock().now()));
     checks.extend(ceilings(&control.state(), &views));
+    checks.push(stops::stops(&control.state()));
     Ok(json(StatusCode::OK, &checks))
 }
 

@@ -83,6 +83,8 @@ async fn a_ceiling_holds_from_the_next_request_on_in_every_mode() {
         (CeilingFacts { routes: Some(vec![route_id(2)]), ..none() }, (403, "ceiling_route")),
         (CeilingFacts { countries: texts(&["AT", "DE"]), ..none() }, (200, "")),
         (CeilingFacts { countries: texts(&["AT"]), ..none() }, (403, "ceiling_country")),
+        (CeilingFacts { clause_countries: texts(&["AT"]), ..none() }, (403, "clause_country")),
+        (CeilingFacts { clause_countries: texts(&["DE"]), ..none() }, (200, "")),
         (prefix("127.0.0.0/8"), (200, "")),
         (prefix("AS64500"), (200, "")),
         (prefix("192.0.2.0/24"), (403, "ceiling_network")),

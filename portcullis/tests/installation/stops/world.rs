@@ -20,17 +20,18 @@ use portcullis_domain::ids::OperatorId;
 use portcullis_domain::personal::Personal;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::link::ControlLink;
-use portcullis_gate::{Gate, GateOptions, GateSettings, TlsMaterial};
+use portcullis_gate::{Gate, GateOptions, GateSettings, TlsMaterial, TlsMinimum};
 use portcullis_ledger::note::NoteSigner;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::link::{FromGate, ToGate};
+use portcullis_risk::{Known, Listed, Missing, Origin, OriginSource};
 use portcullis_store::{ReserveFile, SqliteOptions, SqliteStore};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 use portcullis_tokens::thumbprint::Thumbprint;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -79,11 +80,28 @@ pub struct World {
     pub bob: OperatorId,
     url: String,
     machine: reqwest::Client,
+    /// The same that speaks TLS 1.2 only.
+    old_machine: reqwest::Client,
     certificate: rcgen::Certificate,
     token: std::sync::Mutex<String>,
+    /// Of the token, in seconds.
+    token_seconds: AtomicI64,
     link: Vec<JoinHandle<()>>,
     _gate: Gate,
     pub folder: tempfile::TempDir,
+}
+
+/// Says the same of every address.
+struct Everywhere([u8; 2]);
+
+impl OriginSource for Everywhere {
+    fn origin(&self, _: std::net::IpAddr) -> Origin {
+        Origin { country: Known::Is(self.0), ..Origin::UNKNOWN }
+    }
+
+    fn ja4(&self, _: &str) -> Known<Listed> {
+        Known::NoData(Missing::NoDatabase)
+    }
 }
 
 /// How a request went.
@@ -115,8 +133,24 @@ impl World {
         world
     }
 
+    /// The same with a gate that still speaks TLS 1.2, and where every address lies in this country.
+    pub async fn located(now: Timestamp, country: [u8; 2]) -> Self {
+        let origin = Arc::new(Everywhere(country));
+        let settings = GateSettings { tls_minimum: TlsMinimum::Tls12, ..GateSettings::default() };
+        Self::ready(Self::built(now, StopMode::Enforce, settings, origin).await).await
+    }
+
     /// An installation with a route, and no vendor.
     pub async fn founded(now: Timestamp, stops: StopMode) -> Self {
+        Self::built(now, stops, GateSettings::default(), Arc::new(())).await
+    }
+
+    async fn built(
+        now: Timestamp,
+        stops: StopMode,
+        settings: GateSettings,
+        origin: Arc<dyn OriginSource>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = HandClock::starting(now);
         let address = free();
@@ -133,7 +167,7 @@ impl World {
                 chain_pem: served.cert.pem().into_bytes(),
                 key_pem: served.signing_key.serialize_pem().into_bytes(),
             },
-            settings: GateSettings::default(),
+            settings,
             authority_pem: served.cert.pem().into_bytes(),
             identities: folder.path().join("identities"),
             memory: folder.path().join("gate-memory"),
@@ -141,30 +175,33 @@ impl World {
             decision_log: folder.path().join("decisions"),
             decision_log_options: LogOptions::default(),
             clock: clock.clock(),
-            origin: Arc::new(()),
+            origin,
         };
         let gate = Gate::start(options, control_link).unwrap();
         let key = KeyPair::generate().unwrap();
         let own = CertificateParams::new(vec!["machine.example".to_owned()]).unwrap();
         let own = own.self_signed(&key).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(served.cert.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(
-                vec![own.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
-            .unwrap();
-        let machine = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .timeout(Duration::from_secs(20))
-            .http1_only()
-            .build()
-            .unwrap();
+        let machine = |versions: &[&'static SupportedProtocolVersion]| {
+            let mut roots = RootCertStore::empty();
+            roots.add(served.cert.der().clone()).unwrap();
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let config = ClientConfig::builder_with_provider(provider)
+                .with_protocol_versions(versions)
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_client_auth_cert(
+                    vec![own.der().clone()],
+                    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+                )
+                .unwrap();
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(config)
+                .timeout(Duration::from_secs(20))
+                .http1_only()
+                .build()
+                .unwrap()
+        };
+        let machines = (machine(rustls::DEFAULT_VERSIONS), machine(&[&rustls::version::TLS12]));
         let (ann, bob) = (operator(&control, "ann").await, operator(&control, "bob").await);
         let upstream = upstream().await;
         let world = Self {
@@ -173,9 +210,11 @@ impl World {
             ann,
             bob,
             url,
-            machine,
+            machine: machines.0,
+            old_machine: machines.1,
             certificate: own,
             token: std::sync::Mutex::default(),
+            token_seconds: AtomicI64::default(),
             link,
             _gate: gate,
             folder,
@@ -257,7 +296,12 @@ impl World {
     pub async fn renew(&self) {
         let answer = self.ask_token().await;
         assert_eq!(answer.0, 200, "{}", answer.1);
+        self.token_seconds.store(answer.1["expires_in"].as_i64().unwrap(), Ordering::SeqCst);
         *self.token.lock().unwrap() = answer.1["access_token"].as_str().unwrap().to_owned();
+    }
+
+    pub fn token_life(&self) -> Duration {
+        Duration::from_secs(self.token_seconds.load(Ordering::SeqCst).unsigned_abs())
     }
 
     pub async fn ask_token(&self) -> (u16, Value) {
@@ -267,7 +311,15 @@ impl World {
     }
 
     pub async fn request(&self) -> Answer {
-        let response = self.open("/records?records=3").await;
+        Self::answer(self.open("/records?records=3").await).await
+    }
+
+    /// By TLS 1.2.
+    pub async fn old_request(&self) -> Answer {
+        Self::answer(self.get(&self.old_machine, "/records?records=3").await).await
+    }
+
+    async fn answer(response: reqwest::Response) -> Answer {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
@@ -281,8 +333,17 @@ impl World {
     }
 
     pub async fn open(&self, path: &str) -> reqwest::Response {
+        self.get(&self.machine, path).await
+    }
+
+    async fn get(&self, machine: &reqwest::Client, path: &str) -> reqwest::Response {
         let token = self.token.lock().unwrap().clone();
-        self.machine.get(format!("{}{path}", self.url)).bearer_auth(token).send().await.unwrap()
+        let ask = || machine.get(format!("{}{path}", self.url)).bearer_auth(&token).send();
+        match ask().await {
+            // A block resets what it finds open, and the machine may only learn it by its next request.
+            Err(error) if error.is_request() => ask().await.unwrap(),
+            answer => answer.unwrap(),
+        }
     }
 
     /// Asks until an answer is as expected, and says how long that took.
