@@ -32,7 +32,7 @@ pub fn page(report: &Report, made: &str) -> String {
     tiles(&mut to, report);
     to.raw("<div class=\"lead\">");
     for sentence in &report.summary {
-        to.element("<p>", sentence, "</p>");
+        to.raw("<p>").sentence(sentence).raw("</p>");
     }
     to.raw("</div>");
     reasons(&mut to, report);
@@ -112,7 +112,7 @@ fn reason_table(
             .text(reason.code)
             .raw("</code></td><td class=\"n\">");
         if points {
-            to.digits(reason.points);
+            to.sum(reason.points);
         } else {
             to.count(reason.marks);
         }
@@ -185,7 +185,7 @@ fn clients(to: &mut Markup, report: &Report) {
 fn how(to: &mut Markup, report: &Report) {
     to.raw("<h2>How this was judged</h2><ul class=\"plain\">");
     for sentence in &report.assumed {
-        to.element("<li>", sentence, "</li>");
+        to.raw("<li>").sentence(sentence).raw("</li>");
     }
     to.raw("</ul>");
     no_data(to, &report.no_data);
@@ -218,7 +218,7 @@ fn read(to: &mut Markup, read: &Read) {
         .count(read.calls)
         .raw(" requests from ")
         .count(read.files.len() as u64);
-    to.raw(" files</li>");
+    to.raw(if read.files.len() == 1 { " file</li>" } else { " files</li>" });
     for passed in &read.passed_over {
         to.raw("<li>").count(passed.calls).raw(" lines ").text(&passed.name).raw(" and are passed over</li>");
     }

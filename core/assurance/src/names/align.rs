@@ -28,16 +28,34 @@ pub enum How {
 /// The best pairs, no word in two of them; what is heavy and alike goes first.
 #[must_use]
 pub fn align(first: &Name, second: &Name) -> Vec<Pair> {
+    // Of pairs worth the same, their places choose: those must not depend on who is asked about whom.
+    if is_before(first, second) {
+        return chosen(first, second);
+    }
+    let mut pairs = chosen(second, first);
+    for pair in &mut pairs {
+        std::mem::swap(&mut pair.first, &mut pair.second);
+    }
+    sort(&mut pairs, first, second);
+    pairs
+}
+
+/// In an order that is the same for both: of equal ones nothing depends on it.
+fn is_before(first: &Name, second: &Name) -> bool {
+    fn key(token: &super::Token) -> (&str, bool) {
+        (&token.text, token.stopped)
+    }
+    first.tokens().iter().map(key).le(second.tokens().iter().map(key))
+}
+
+fn chosen(first: &Name, second: &Name) -> Vec<Pair> {
     let mut pairs = Vec::new();
     single_words(first, second, &mut pairs);
     joined_words(first, second, false, &mut pairs);
     joined_words(second, first, true, &mut pairs);
     acronyms(first, second, false, &mut pairs);
     acronyms(second, first, true, &mut pairs);
-    let value = |pair: &Pair| {
-        u64::from(pair.alike) * u64::from(first.weight_of(pair.first).min(second.weight_of(pair.second)))
-    };
-    pairs.sort_by_key(|pair| (std::cmp::Reverse(value(pair)), pair.first, pair.second));
+    sort(&mut pairs, first, second);
     let (mut taken_first, mut taken_second) = (0, 0);
     pairs.retain(|pair| {
         let free = taken_first & pair.first == 0 && taken_second & pair.second == 0;
@@ -48,6 +66,13 @@ pub fn align(first: &Name, second: &Name) -> Vec<Pair> {
         free
     });
     pairs
+}
+
+fn sort(pairs: &mut [Pair], first: &Name, second: &Name) {
+    let value = |pair: &Pair| {
+        u64::from(pair.alike) * u64::from(first.weight_of(pair.first).min(second.weight_of(pair.second)))
+    };
+    pairs.sort_by_key(|pair| (std::cmp::Reverse(value(pair)), pair.first, pair.second));
 }
 
 /// How many letters may be wrong in the shorter of two words of such a length. Of short words every letter counts.
@@ -163,4 +188,29 @@ fn pair(first: u64, second: u64, alike: u32, how: How, swapped: bool) -> Pair {
 pub fn covered(total: Weight, parts: impl Iterator<Item = (Weight, u32)>) -> u32 {
     let sum: u64 = parts.map(|(weight, alike)| u64::from(weight) * u64::from(alike)).sum();
     u32::try_from(sum / u64::from(total.max(1))).unwrap_or(1_000).min(1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_pairs_worth_the_same_the_same_ones_are_chosen_in_either_order() {
+        for (one, other) in [
+            // Found by fuzzing.
+            ("1A\0\u{5}1", "A\0\u{5}1\u{7f}A\0\u{5}1A\0"),
+            ("a b c", "ab c a bc"),
+            ("alpha beta alphabeta", "alphabeta alpha"),
+            ("North Sea North", "Northsea Seanorth"),
+        ] {
+            let (one, other) = (Name::of(one), Name::of(other));
+            let mut swapped = align(&other, &one);
+            for pair in &mut swapped {
+                std::mem::swap(&mut pair.first, &mut pair.second);
+            }
+            sort(&mut swapped, &one, &other);
+            assert_eq!(align(&one, &other), swapped);
+            assert_eq!(one.score(&other), other.score(&one));
+        }
+    }
 }

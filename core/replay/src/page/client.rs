@@ -73,30 +73,50 @@ fn marks(to: &mut Markup, client: &Client) {
     to.raw("</ul><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Marks\"><table class=\"cards\">");
     head_of(to, &["Time (UTC)", "Mark", "Why", "Request", "Score", "What weighed"]);
     to.raw("<tbody>");
+    let mut all: Vec<&MarkView> = client.marks.iter().collect();
+    all.sort_by_key(|mark| mark.at_us);
+    let mut shown: Vec<&[&MarkView]> = all.chunk_by(|one, next| is_like(one, next)).collect();
     // Those that something would have been done about come first when not all fit.
-    let mut shown: Vec<&MarkView> = client.marks.iter().collect();
-    shown.sort_by_key(|mark| mark.verdict == "over");
-    let left_out = client.marks_left_out + shown.len().saturating_sub(MARKS_SHOWN_MAX) as u64;
+    shown.sort_by_key(|run| run.first().is_some_and(|mark| mark.verdict == "over"));
+    let left_out: usize = shown.iter().skip(MARKS_SHOWN_MAX).map(|run| run.len()).sum();
     shown.truncate(MARKS_SHOWN_MAX);
-    shown.sort_by_key(|mark| mark.at_us);
-    for mark in shown {
-        mark_row(to, mark);
+    shown.sort_by_key(|run| run.first().map(|mark| mark.at_us));
+    for run in shown {
+        mark_row(to, run);
     }
     to.raw("</tbody></table></div>");
+    let left_out = client.marks_left_out + left_out as u64;
     if left_out > 0 {
         to.raw("<p class=\"small soft\">").count(left_out).raw(" more marks are only counted.</p>");
     }
 }
 
-fn mark_row(to: &mut Markup, mark: &MarkView) {
-    to.raw("<tr><td class=\"t\" data-label=\"Time\"><span>")
-        .text(&mark.at.replace('T', " ").replace('Z', ""));
+/// Marks that follow each other and tell the same are one row: only their scores differ.
+fn is_like(one: &MarkView, next: &MarkView) -> bool {
+    let tells = |mark: &'_ MarkView| (mark.verdict, mark.cause, mark.at_end);
+    tells(one) == tells(next)
+        && one.why == next.why
+        && one.endpoint == next.endpoint
+        && one.address == next.address
+}
+
+/// The first of a run, and how many like it there are.
+fn mark_row(to: &mut Markup, run: &[&MarkView]) {
+    let Some(mark) = run.first() else { return };
+    let clock = |mark: &MarkView| mark.at.replace('T', " ").replace('Z', "");
+    to.raw("<tr><td class=\"t\" data-label=\"Time\"><span>").text(&clock(mark));
+    if let [_, .., last] = run {
+        to.raw("<br><span class=\"small soft\">to ").text(&clock(last)).raw("</span>");
+    }
     to.raw("</span></td><td data-label=\"Mark\"><span>");
     tag(to, mark.verdict);
+    if run.len() > 1 {
+        to.raw(" <span class=\"small soft whole\">").count(run.len() as u64).raw(" times</span>");
+    }
     if mark.at_end {
         to.raw(" <span class=\"small soft\">by its answer</span>");
     }
-    to.raw("</span></td><td class=\"x\" data-label=\"Why\"><span>").text(&mark.why);
+    to.raw("</span></td><td class=\"x\" data-label=\"Why\"><span>").sentence(&mark.why);
     to.raw("<br><code class=\"soft\">").text(mark.cause).raw("</code></span></td>");
     to.raw("<td class=\"w\" data-label=\"Request\"><span>").name(&mark.endpoint);
     if !mark.address.is_empty() {

@@ -27,6 +27,19 @@ impl Markup {
         self
     }
 
+    /// A sentence, in which what stands between backticks is what was written there, and looks so.
+    pub fn sentence(&mut self, text: &str) -> &mut Self {
+        let pairs = text.matches('`').count() / 2;
+        let mut rest = text;
+        for _ in 0..pairs {
+            let Some((before, quoted)) = rest.split_once('`') else { break };
+            let Some((quoted, behind)) = quoted.split_once('`') else { break };
+            self.text(before).raw("<code>").name(quoted).raw("</code>");
+            rest = behind;
+        }
+        self.text(rest)
+    }
+
     /// A path, an address or a name of a file: it may break behind what parts it, before it must within a word.
     pub fn name(&mut self, name: &str) -> &mut Self {
         let parts = |letter| matches!(letter, '/' | '_' | '.' | ':' | '-' | '?' | '=' | '@');
@@ -68,6 +81,11 @@ impl Markup {
         self.raw(open).text(text).raw(close)
     }
 
+    /// A sum: of large ones nobody asks for tenths.
+    pub fn sum(&mut self, value: f64) -> &mut Self {
+        if (1_000.0..1e15).contains(&value) { self.count(value.round() as u64) } else { self.digits(value) }
+    }
+
     pub fn finish(self) -> String {
         self.0
     }
@@ -82,6 +100,32 @@ mod tests {
         let mut markup = Markup::default();
         markup.name("a/<b>.log:7").name("").name("plain");
         assert_eq!(markup.finish(), "a/<wbr>&lt;b&gt;.<wbr>log:<wbr>7plain");
+    }
+
+    #[test]
+    fn what_is_quoted_looks_so_and_stays_text() {
+        let check = |text: &str, expect: &str| {
+            let mut markup = Markup::default();
+            markup.sentence(text);
+            assert_eq!(markup.finish(), expect, "{text}");
+        };
+        check("look at `robot` first", "look at <code>robot</code> first");
+        check("`<b>` instead of `a`", "<code>&lt;b&gt;</code> instead of <code>a</code>");
+        check("one ` alone <", "one ` alone &lt;");
+        check("`a` and ` alone", "<code>a</code> and ` alone");
+    }
+
+    #[test]
+    fn large_sums_are_grouped() {
+        let check = |sum: f64, expect: &str| {
+            let mut markup = Markup::default();
+            markup.sum(sum);
+            assert_eq!(markup.finish(), expect);
+        };
+        check(999.96, "1000");
+        check(275.62, "275.6");
+        check(179_103.5, &crate::report::grouped(179_104));
+        check(f64::INFINITY, "0");
     }
 
     #[test]
