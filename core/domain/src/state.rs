@@ -15,6 +15,7 @@ mod enrolment;
 mod issuers;
 pub mod judging;
 pub mod posture;
+mod registry;
 mod resources;
 mod severing;
 pub mod signing_keys;
@@ -44,6 +45,7 @@ use crate::target::{Target, TargetName};
 pub use client_keys::{ClientKey, KeyEnd, KeySource, KeyTerm, Keyring, ROTATION_SECONDS};
 pub use enrolment::{Enrolment, RECOVERIES_MAX};
 pub use posture::KnownPosture;
+pub use registry::{Place, Registry};
 use signing_keys::{FormerKey, PublishedKey};
 
 pub use issuers::{IssuerKeys, KeysOrigin};
@@ -54,7 +56,8 @@ pub struct State {
     /// Number of events that it was folded from.
     pub size: u64,
     pub installation: Option<Installation>,
-    pub resources: BTreeMap<(Kind, String), Resource>,
+    /// Shared by all states until something is declared: what becomes known of a vendor leaves it as it is.
+    pub resources: Arc<Registry>,
     pub operators: BTreeMap<OperatorId, Operator>,
     /// Those that tokens verify with.
     pub signing_keys: Vec<PublishedKey>,
@@ -169,23 +172,17 @@ impl Standing<'_> {
 impl State {
     #[must_use]
     pub fn resource(&self, kind: Kind, name: &str) -> Option<&Resource> {
-        self.resources.get(&(kind, name.to_owned()))
+        self.resources.get(kind, name)
     }
 
     /// Resources of one kind, by name.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&str, &Resource)> {
-        self.resources
-            .range((kind, String::new())..)
-            .take_while(move |((found, _), _)| *found == kind)
-            .map(|((_, name), resource)| (name.as_str(), resource))
+        self.resources.of_kind(kind)
     }
 
     #[must_use]
     pub fn by_id(&self, id: Uuid) -> Option<(Kind, &str, &Resource)> {
-        self.resources
-            .iter()
-            .find(|(_, resource)| resource.id == id)
-            .map(|((kind, name), resource)| (*kind, name.as_str(), resource))
+        self.resources.by_id(id)
     }
 
     /// The last moment whose tokens from elsewhere are dead, if there is one.

@@ -79,7 +79,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     checkpoints::find(runtime, &mut found);
     segments::find(&runtime.missing, &mut found);
     terms::find(state, now, &mut found);
-    access::find(state, now, &mut found);
+    access::find(state, &mut found);
     ceilings::find(state, &runtime.feeds, &mut found);
     clauses::find(state, &runtime.breaches, now, &mut found);
     client_keys::find(state, now, &mut found);

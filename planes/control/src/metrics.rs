@@ -127,7 +127,7 @@ struct Existing(HashSet<Uuid>);
 
 impl Existing {
     fn of(state: &State) -> Self {
-        Self(state.resources.values().map(|resource| resource.id).collect())
+        Self(state.resources.iter().map(|(_, resource)| resource.id).collect())
     }
 
     fn has(&self, key: &Key) -> bool {

@@ -28,25 +28,23 @@ impl State {
                 for personal in declaration.spec.clone().personal_mut() {
                     self.hold(personal);
                 }
-                self.resources.insert(
-                    (declaration.spec.kind(), declaration.name.clone()),
-                    Resource {
-                        id: *id,
-                        declaration: declaration.clone(),
-                        keys: keys.clone(),
-                        version: self.size,
-                    },
-                );
+                Arc::make_mut(&mut self.resources).insert(Resource {
+                    id: *id,
+                    declaration: declaration.clone(),
+                    keys: keys.clone(),
+                    version: self.size,
+                });
                 if declaration.spec.kind() == Kind::Client {
                     self.apply_declared_keys(ClientId(*id), &declaration.name, keys, *time);
                 }
             }
             Event::ResourceRemoved { id, kind, name } => {
                 self.issuer_keys.remove(id);
-                if let Some(Resource { declaration, .. }) = self.resources.remove(&(*kind, name.clone()))
-                    && let Spec::Vendor(spec) = declaration.spec
+                let gone = Arc::make_mut(&mut self.resources).remove(*kind, name);
+                if let Some(gone) = gone
+                    && let Spec::Vendor(spec) = &gone.declaration.spec
                 {
-                    let spec = VendorSpec { contacts: Vec::new(), ..spec };
+                    let spec = VendorSpec { contacts: Vec::new(), ..spec.clone() };
                     self.gone_vendors.insert(VendorId(*id), Arc::new(spec));
                 }
                 self.forget_keyring(ClientId(*id));
@@ -100,7 +98,7 @@ impl State {
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
-                for resource in self.resources.values_mut() {
+                for resource in Arc::make_mut(&mut self.resources).values_mut() {
                     for personal in resource.declaration.spec.personal_mut() {
                         personal.erase(*subject);
                     }

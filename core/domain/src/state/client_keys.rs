@@ -1,6 +1,8 @@
 //! The life of a client's keys: registered, warned of, replaced, lapsed; each counts from its first
 //! registration, whatever is declared later.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -380,7 +382,8 @@ impl State {
         let keys = ring.keys.iter().filter(|key| !key.end.as_ref().is_some_and(over));
         let keys: Vec<RegisteredKey> = keys.map(ClientKey::registered).collect();
         let place = (Kind::Client, ring.name.clone());
-        if let Some(resource) = self.resources.get_mut(&place).filter(|found| found.id == client.0) {
+        let resources = Arc::make_mut(&mut self.resources);
+        if let Some(resource) = resources.get_mut(&place).filter(|found| found.id == client.0) {
             resource.keys = keys;
             resource.version = self.size;
         }

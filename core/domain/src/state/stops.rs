@@ -14,8 +14,7 @@ use crate::ids::VendorId;
 use crate::spec::{ContractSpec, Impact, IntegrationSpec, Kind, PolicySpec, Spec};
 use crate::state::{Resource, State};
 
-/// The contracts and integrations of vendors, gathered in one pass over the registry: looking for those of each of ten
-/// thousand vendors anew would take as many passes.
+/// The contracts and integrations of vendors, by what hangs on whom, and what counts for all.
 pub struct Papers<'a> {
     state: &'a State,
     policies: Vec<&'a PolicySpec>,
@@ -62,25 +61,13 @@ impl State {
 
     /// Of all vendors, or of one.
     #[must_use]
-    pub fn papers(&self, only: Option<&str>) -> Papers<'_> {
-        let wanted = |vendor: &str| only.is_none_or(|only| only == vendor);
-        let mut of_vendors: HashMap<&str, OfVendor<'_>> = HashMap::new();
-        let mut vendors: HashMap<&str, &str> = HashMap::new();
-        for (name, contract) in self.of_kind(Kind::Contract) {
-            let Spec::Contract(spec) = &contract.declaration.spec else { continue };
-            if wanted(&spec.vendor) {
-                vendors.insert(name, &spec.vendor);
-                let of_vendor = of_vendors.entry(&spec.vendor).or_default();
-                of_vendor.contracts.push((name, spec));
-                of_vendor.versions.push(contract.version);
-            }
-        }
-        for (_, integration) in self.of_kind(Kind::Integration) {
-            let Spec::Integration(spec) = &integration.declaration.spec else { continue };
-            let of_vendor = vendors.get(spec.contract.as_str()).and_then(|vendor| of_vendors.get_mut(vendor));
-            if let Some(of_vendor) = of_vendor {
-                of_vendor.integrations.push(spec);
-                of_vendor.versions.push(integration.version);
+    pub fn papers<'a>(&'a self, only: Option<&'a str>) -> Papers<'a> {
+        let mut of_vendors = HashMap::new();
+        match only {
+            Some(vendor) => drop(of_vendors.insert(vendor, self.of_vendor(vendor))),
+            None => {
+                let vendors = self.of_kind(Kind::Vendor);
+                of_vendors.extend(vendors.map(|(vendor, _)| (vendor, self.of_vendor(vendor))));
             }
         }
         let mut hasher = DefaultHasher::new();
@@ -98,6 +85,25 @@ impl State {
         Papers { state: self, policies, of_vendors, shared: hasher.finish() }
     }
 
+    fn of_vendor(&self, vendor: &str) -> OfVendor<'_> {
+        let mut own = OfVendor::default();
+        for name in self.resources.under(Kind::Vendor, vendor) {
+            let Some(contract) = self.resource(Kind::Contract, name) else { continue };
+            if let Spec::Contract(spec) = &contract.declaration.spec {
+                own.contracts.push((name, spec));
+                own.versions.push(contract.version);
+            }
+            for integration in self.resources.under(Kind::Contract, name) {
+                let Some(integration) = self.resource(Kind::Integration, integration) else { continue };
+                if let Spec::Integration(spec) = &integration.declaration.spec {
+                    own.integrations.push(spec);
+                    own.versions.push(integration.version);
+                }
+            }
+        }
+        own
+    }
+
     /// What the hard stops do for a vendor, by name: each mode from the most specific policy that has it.
     #[must_use]
     pub fn stop_rules(&self, vendor: &str) -> StopRules {
@@ -107,11 +113,10 @@ impl State {
     /// The contracts of a vendor, by name, with their terms as moments. One whose term can't be told is none.
     #[must_use]
     pub fn contracts_known(&self, vendor: &str) -> Vec<ContractKnown> {
-        self.of_kind(Kind::Contract)
-            .filter_map(|(name, contract)| match &contract.declaration.spec {
-                Spec::Contract(spec) if spec.vendor == vendor => contract_known(name, spec),
-                _ => None,
-            })
+        self.of_vendor(vendor)
+            .contracts
+            .into_iter()
+            .filter_map(|(name, spec)| contract_known(name, spec))
             .collect()
     }
 

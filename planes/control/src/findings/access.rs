@@ -1,6 +1,5 @@
 //! Vendors that somebody has said may not have all that their contracts say; stops have findings of their own.
 
-use jiff::Timestamp;
 use portcullis_api::findings::{Finding, FindingCode, Severity};
 use portcullis_domain::access::Access;
 use portcullis_domain::ids::VendorId;
@@ -8,10 +7,9 @@ use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 
 /// One for each vendor, with the worst of its reasons.
-pub(super) fn find(state: &State, now: Timestamp, found: &mut Vec<Finding>) {
+pub(super) fn find(state: &State, found: &mut Vec<Finding>) {
     for (name, vendor) in state.of_kind(Kind::Vendor) {
-        let access = state.access(VendorId(vendor.id), now);
-        let by_hand: Vec<_> = access.reasons.iter().filter(|reason| reason.stop().is_none()).collect();
+        let by_hand = state.held_by_hand(VendorId(vendor.id)).reasons;
         let Some(worst) = by_hand.first() else { continue };
         let (severity, what) = match worst.level {
             Access::Clear => continue,

@@ -10,13 +10,13 @@ use portcullis_assurance::evidence::Severity as Weight;
 use portcullis_assurance::request::RequestState;
 use portcullis_assurance::stops::{self, Held, StopMode};
 use portcullis_domain::access::Access;
-use portcullis_domain::ids::VendorId;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
 
 pub(super) fn find(state: &State, now: Timestamp, found: &mut Vec<Finding>) {
+    let papers = state.papers(None);
     for (name, vendor) in state.of_kind(Kind::Vendor) {
-        let Some(known) = state.known(VendorId(vendor.id)) else { continue };
+        let Some(known) = papers.known(name, vendor) else { continue };
         let held = stops::at(&known.known(), now);
         let enforced = held.iter().any(|held| held.mode == StopMode::Enforce);
         // Where nothing is enforced and nobody has begun a dossier, there is nothing to be told of yet.
