@@ -280,18 +280,24 @@ impl Faults for Snapshots {
 }
 
 fn copy(directory: &Path) -> tempfile::TempDir {
-    let names = || {
-        let mut names: Vec<_> =
-            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
+    let files = || {
+        let file = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.unwrap();
+            // What is gone meanwhile has no length, and another listing won't have it.
+            let found = entry.metadata().ok().map(|found| (found.len(), found.modified().unwrap()));
+            (entry.file_name(), found)
+        };
+        let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(file).collect();
+        files.sort();
+        files
     };
     loop {
         let copy = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let before = names();
-        let copied = before.iter().all(|name| fs::copy(directory.join(name), copy.path().join(name)).is_ok());
+        let before = files();
+        let copied =
+            before.iter().all(|(name, _)| fs::copy(directory.join(name), copy.path().join(name)).is_ok());
         // Another thread may have been in the middle of a step; at its next one it waits.
-        if copied && before == names() {
+        if copied && before == files() {
             return copy;
         }
     }
