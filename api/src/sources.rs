@@ -134,6 +134,10 @@ pub struct CheckRequest {
     /// The register's answer about officers, where it gives that apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub officers: Option<String>,
+    /// GLEIF's answers about relationships: who owns the vendor, directly and in the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub relationships: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -145,4 +149,7 @@ pub struct CheckAnswer {
     pub unchanged: bool,
     /// Signs of a shell, each in a sentence; they are never added up.
     pub signs: Vec<String>,
+    /// Owners that own themselves through others, each circle in a sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub circles: Vec<String>,
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use portcullis_archive::{Archive, FileName, Gathered, Hour, LateOutcome};
 use portcullis_domain::archive::{Content, SealedFiles};
-use portcullis_domain::decision::Verdict;
+use portcullis_domain::decision::{PAYLOAD_VERSION, Verdict};
 
 use crate::generate::{self, Random};
 use crate::{cpu_ns, now_ns};
@@ -28,9 +28,9 @@ pub fn measure(folder: &Path, count: usize) {
     let (mut gathered, mut bytes, mut files) = (Gathered::default(), 0, SealedFiles::new());
     let mut payloads = payloads.iter().peekable();
     while let Some((id, vendor, decided, ended)) = payloads.next() {
-        gathered.decision(*id, *vendor, decided);
+        gathered.decision(*id, *vendor, PAYLOAD_VERSION, decided);
         if let Some(ended) = ended {
-            gathered.outcome(*id, *vendor, ended);
+            gathered.outcome(*id, *vendor, PAYLOAD_VERSION, ended);
         }
         if !gathered.is_full() && payloads.peek().is_some() {
             continue;

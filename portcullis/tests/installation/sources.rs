@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::support::{Installation, PATIENCE, must, portcullis};
 
 const LEI: &str = "9845ACME0000TEST0032";
+/// Of its parent.
+const PARENT: &str = "529900T8BM49AURSDO55";
 const NUMBER: &str = "09999901";
 
 /// A server that gives what is laid down in it; what isn't, it answers with 503.
@@ -297,6 +299,25 @@ async fn registers_are_asked_about_each_vendor_and_only_what_changes_is_recorded
         when(view, holds)
     });
     assert_eq!(dossier(&directory, "harrowfield")["version"], both["version"]);
+    // Who owns it comes by hand, stays when the register is asked again, and may go round.
+    let file = |name: &str, value: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, value.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let owned = |child: &str, parent: &str| {
+        json!({ "attributes": { "relationship": { "startNode": { "id": child }, "endNode": { "id": parent },
+            "type": "IS_DIRECTLY_CONSOLIDATED_BY", "status": "ACTIVE" } } })
+    };
+    let (answer, parent) =
+        (file("gleif.json", &gleif("ISSUED")), file("parent.json", &json!({ "data": owned(LEI, PARENT) })));
+    let above = file("above.json", &json!({ "data": owned(PARENT, LEI) }));
+    let check = ["vendor", "check", "harrowfield", "--gleif", &answer, "--relationships", &parent];
+    let told = must(&directory, &check);
+    assert_eq!((&told["record"]["parent"], told.get("circles")), (&PARENT.into(), None), "{told}");
+    let (code, text) = portcullis(&directory, &[&check[..], &["--relationships", &above]].concat());
+    assert!(code == Some(0) && text.contains(&format!("owned by {PARENT}")), "{text}");
+    assert!(text.contains("owned in a circle, and so by nobody"), "{text}");
     // A change is one.
     site.gives(&format!("/company/{NUMBER}"), company("dissolved"));
     site.gives("/lei", gleif("LAPSED"));
@@ -307,6 +328,9 @@ async fn registers_are_asked_about_each_vendor_and_only_what_changes_is_recorded
         let has = |member: &str, word: &str| records.iter().any(|record| record[member] == word);
         has("standing", "dissolved") && has("lei_status", "lapsed")
     });
+    let by_gleif =
+        changed["entity"].as_array().unwrap().iter().find(|record| record["lei_status"] == "lapsed");
+    assert_eq!(by_gleif.unwrap()["parent"], PARENT, "{changed}");
     let stops: Vec<&Value> = changed["stops"].as_array().unwrap().iter().map(|held| &held["stop"]).collect();
     assert!(stops.iter().any(|stop| **stop == "entity"), "{changed}");
     // People are named in the ledger, under their keys, and nowhere beside it.

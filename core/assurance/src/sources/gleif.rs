@@ -105,6 +105,19 @@ pub fn enter_parents(records: &mut [EntityRecord], relationships: &[Relationship
     }
 }
 
+/// What says nothing of parents leaves those that are known.
+#[must_use]
+pub fn with_parents_of(record: EntityRecord, known: Option<&EntityRecord>) -> EntityRecord {
+    match known {
+        Some(known) if record.parent.is_none() && record.ultimate_parent.is_none() => EntityRecord {
+            parent: known.parent.clone(),
+            ultimate_parent: known.ultimate_parent.clone(),
+            ..record
+        },
+        _ => record,
+    }
+}
+
 /// Firms that own themselves through others: each circle once, beginning with its smallest LEI. Nobody owns them, as
 /// far as the register says, and somebody has to look.
 #[must_use]

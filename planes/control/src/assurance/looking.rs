@@ -12,7 +12,7 @@ use portcullis_assurance::lei::Lei;
 use portcullis_assurance::order::Order;
 use portcullis_assurance::screening::OWN_LIST;
 use portcullis_assurance::shell;
-use portcullis_assurance::sources::SourceError;
+use portcullis_assurance::sources::{SourceError, gleif};
 use portcullis_domain::command::Command;
 use portcullis_domain::ids::OperatorId;
 use portcullis_domain::state::State;
@@ -25,6 +25,8 @@ use crate::error::ExecuteError;
 
 /// Matches of one report.
 const FOUND_MAX: usize = 5_000;
+/// Answers about relationships in one request.
+const RELATIONSHIPS_MAX: usize = 16;
 
 /// Why nothing was looked up.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,10 @@ pub(crate) enum LookError {
     Kind(SourceKind),
     #[error("no record in it is about vendor `{vendor}`: {why}\nhint: {hint}")]
     Nobody { vendor: String, why: String, hint: &'static str },
+    #[error(
+        "more than {RELATIONSHIPS_MAX} answers about relationships\nhint: give those of this vendor: about its parent, and about the last of them"
+    )]
+    Relationships,
     #[error("it was ended\nhint: try again")]
     Ended,
     #[error(transparent)]
@@ -115,20 +121,27 @@ impl Control {
         let (state, now) = (self.state(), self.clock().now());
         let found = vendors(&state).find(|(known, ..)| *known == name);
         let (_, id, spec) = found.ok_or_else(|| LookError::Vendor(name.to_owned()))?;
-        let CheckRequest { kind, text, officers } = request;
+        let CheckRequest { kind, text, officers, relationships } = request;
+        if relationships.len() > RELATIONSHIPS_MAX {
+            return Err(LookError::Relationships);
+        }
+        let relationships = relationships.iter().map(|text| gleif::relationships(text.as_bytes()));
+        let relationships = relationships.collect::<Result<Vec<_>, _>>()?.concat();
         let own: BTreeSet<Lei> =
             spec.lei.as_deref().and_then(|lei| Lei::parse(lei).ok()).into_iter().collect();
-        let records = match kind {
+        let mut records = match kind {
             SourceKind::Gleif => gleif_records(text.as_bytes(), &own, now)?,
             SourceKind::Registry => {
                 vec![registry_record(text.as_bytes(), officers.as_deref().map(str::as_bytes), now)?]
             }
             other => return Err(LookError::Kind(other)),
         };
+        gleif::enter_parents(&mut records, &relationships);
         let said = records.first().map(|record| record.legal_name.clone());
         let Some(record) = records.into_iter().find(|record| is_about(record, spec)) else {
             return Err(nobody(name, kind, &spec.lei, &spec.registry_number, said));
         };
+        let record = gleif::with_parents_of(record.clone(), state.dossier(id).entity.get(&record.source));
         let change = Change::EntityChecked { record: Box::new(record.clone()) };
         let order = Order { change, by: Some(by) };
         let executed = self.execute(Command::ChangeDossiers(vec![(name.to_owned(), order)])).await?;
@@ -138,9 +151,16 @@ impl Control {
             vendor: name.to_owned(),
             unchanged: executed.events.is_empty(),
             signs: signs.iter().map(ToString::to_string).collect(),
+            circles: gleif::circles(&relationships).iter().map(|circle| round(circle)).collect(),
             record,
         })
     }
+}
+
+/// A circle of owners in a sentence.
+fn round(circle: &[Lei]) -> String {
+    let again = circle.iter().chain(circle.first()).map(Lei::as_str);
+    format!("owned in a circle, and so by nobody: {}", again.collect::<Vec<_>>().join(" by "))
 }
 
 fn nobody(

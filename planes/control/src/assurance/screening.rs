@@ -12,6 +12,7 @@ use portcullis_assurance::order::Order;
 use portcullis_assurance::screening::identifier::{Identifier, IdentifierKind};
 use portcullis_assurance::screening::index::{Index, ListEntry, Subject};
 use portcullis_assurance::screening::{OWN_LIST, Screening};
+use portcullis_assurance::sources::gleif;
 use portcullis_documents::Documents;
 use portcullis_domain::command::Command;
 use portcullis_domain::ids::VendorId;
@@ -146,9 +147,11 @@ impl Screener {
                         let newer = about.filter(|record| {
                             dossier.entity.get(&record.source).is_none_or(|known| known.at <= record.at)
                         });
-                        changes.extend(
-                            newer.map(|record| Change::EntityChecked { record: Box::new(record.clone()) }),
-                        );
+                        changes.extend(newer.map(|record| {
+                            let known = dossier.entity.get(&record.source);
+                            let record = gleif::with_parents_of(record.clone(), known);
+                            Change::EntityChecked { record: Box::new(record) }
+                        }));
                     }
                     _ => {}
                 }

@@ -24,16 +24,20 @@ pub(in crate::cli) struct Arguments {
     /// The register's answer about officers, where it gives that apart
     #[arg(long, value_name = "FILE", requires = "registry")]
     officers: Option<PathBuf>,
+    /// GLEIF's answers about its parents: direct, ultimate
+    #[arg(long, value_name = "FILE", requires = "gleif")]
+    relationships: Vec<PathBuf>,
 }
 
 pub(super) async fn check(server: &Server, out: &Output, arguments: Arguments) -> Result<Outcome> {
-    let Arguments { name, gleif, registry, officers } = arguments;
+    let Arguments { name, gleif, registry, officers, relationships } = arguments;
     let (kind, path) = match (gleif, registry) {
         (Some(path), _) => (SourceKind::Gleif, path),
         (None, path) => (SourceKind::Registry, path.unwrap_or_default()),
     };
     let officers = officers.map(|path| screen::text(&path)).transpose()?;
-    let request = CheckRequest { kind, text: screen::text(&path)?, officers };
+    let relationships = relationships.iter().map(|path| screen::text(path)).collect::<Result<_>>()?;
+    let request = CheckRequest { kind, text: screen::text(&path)?, officers, relationships };
     let answer: CheckAnswer = server.post_long(&["v1", "vendors", bare(&name), "check"], &request).await?;
     out.show(&answer, |paint| told(&answer, paint))?;
     Ok(Outcome::Done)
@@ -47,6 +51,9 @@ fn told(answer: &CheckAnswer, paint: Paint) -> String {
     }
     for sign in &answer.signs {
         text.push_str(&format!("  {} {sign}\n", paint.paint("sign", Style::Warning)));
+    }
+    for circle in &answer.circles {
+        text.push_str(&format!("  {} {circle}\n", paint.paint("circle", Style::Warning)));
     }
     if answer.signs.is_empty() {
         text.push_str("  no sign of a shell\n");

@@ -191,6 +191,13 @@ pub(super) fn entity_told(record: &EntityRecord) -> Vec<String> {
             .collect();
         lines.push(format!("  officers: {}", officers.join("; ")));
     }
+    match (&record.parent, &record.ultimate_parent) {
+        (Some(parent), Some(last)) if parent != last => {
+            lines.push(format!("  owned by {parent}, in the end by {last}"));
+        }
+        (Some(parent), _) | (None, Some(parent)) => lines.push(format!("  owned by {parent}")),
+        (None, None) => {}
+    }
     lines.retain(|line| !line.trim().is_empty());
     lines
 }
