@@ -28,6 +28,8 @@ mod dossiers;
 mod evidence;
 #[path = "installation/feeds.rs"]
 mod feeds;
+#[path = "installation/https.rs"]
+mod https;
 #[path = "installation/import.rs"]
 mod import;
 #[path = "installation/keys.rs"]

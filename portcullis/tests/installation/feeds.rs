@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::https::serve;
 use super::support::{Installation, PATIENCE, must, portcullis};
 
 /// A server whose every answer is the one that is set.
@@ -19,36 +20,17 @@ struct Site {
 
 impl Site {
     fn open() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let url = format!("https://localhost:{}/exits", listener.local_addr().unwrap().port());
-        let site = Self { url, authority: made.cert.pem(), answer: Arc::default(), asked: Arc::default() };
-        let (answer, asked) = (Arc::clone(&site.answer), Arc::clone(&site.asked));
-        // Beside the test, which waits for commands.
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
-                    let mut request = [0; 4_096];
-                    let length = stream.read(&mut request).await.unwrap_or_default();
-                    asked.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).to_lowercase());
-                    let answer = answer.lock().unwrap().clone();
-                    let _ = stream.write_all(answer.as_bytes()).await;
-                    let _ = stream.shutdown().await;
-                }
-            });
+        let (answer, asked) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (set, seen) = (Arc::clone(&answer), Arc::clone(&asked));
+        let served = serve(async move |stream| {
+            let mut request = [0; 4_096];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            seen.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).to_lowercase());
+            let answer = set.lock().unwrap().clone();
+            let _ = stream.write_all(answer.as_bytes()).await;
         });
-        site
+        let url = format!("https://localhost:{}/exits", served.port);
+        Self { url, authority: served.authority, answer, asked }
     }
 
     fn answers(&self, answer: String) {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::https::serve;
 use super::support::{Installation, PATIENCE, must, portcullis};
 
 const LEI: &str = "9845ACME0000TEST0032";
@@ -25,49 +26,30 @@ struct Site {
 
 impl Site {
     fn open() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        let site = Self { url, authority: made.cert.pem(), files: Arc::default(), asked: Arc::default() };
-        let (files, asked) = (Arc::clone(&site.files), Arc::clone(&site.asked));
-        // Beside the test, which waits for commands.
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
-                    let mut request = [0; 8_192];
-                    let length = stream.read(&mut request).await.unwrap_or_default();
-                    let request = String::from_utf8_lossy(&request[..length]).into_owned();
-                    let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                    asked.lock().unwrap().push(target.clone());
-                    let path = target.split('?').next().unwrap_or_default();
-                    // The register of companies wants to know who asks.
-                    let may = !path.starts_with("/company")
-                        || request.contains("authorization: Basic c2VjcmV0Og==");
-                    let body = files.lock().unwrap().get(path).cloned().filter(|_| may);
-                    let head = |status: &str, length: usize| {
-                        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
-                    };
-                    let answer = match body {
-                        Some(body) => head("200 OK", body.len()) + &body,
-                        None => head("503 Service Unavailable", 0),
-                    };
-                    let _ = stream.write_all(answer.as_bytes()).await;
-                    let _ = stream.shutdown().await;
-                }
-            });
+        let (files, asked) =
+            (Arc::<Mutex<BTreeMap<String, String>>>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (laid_down, seen) = (Arc::clone(&files), Arc::clone(&asked));
+        let served = serve(async move |stream| {
+            let mut request = [0; 8_192];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            seen.lock().unwrap().push(target.clone());
+            let path = target.split('?').next().unwrap_or_default();
+            // The register of companies wants to know who asks.
+            let may = !path.starts_with("/company") || request.contains("authorization: Basic c2VjcmV0Og==");
+            let body = laid_down.lock().unwrap().get(path).cloned().filter(|_| may);
+            let head = |status: &str, length: usize| {
+                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+            };
+            let answer = match body {
+                Some(body) => head("200 OK", body.len()) + &body,
+                None => head("503 Service Unavailable", 0),
+            };
+            let _ = stream.write_all(answer.as_bytes()).await;
         });
-        site
+        let url = format!("https://localhost:{}", served.port);
+        Self { url, authority: served.authority, files, asked }
     }
 
     fn gives(&self, path: &str, body: impl ToString) {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::https::serve;
 use super::support::{Installation, PATIENCE, must, portcullis, vendor};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -54,44 +55,18 @@ impl Taken {
 
 impl Place {
     fn open() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let place = Self {
-            port,
-            authority: made.cert.pem(),
-            status: Arc::new(Mutex::new(204)),
-            taken: Arc::default(),
-        };
-        let (status, taken) = (Arc::clone(&place.status), Arc::clone(&place.taken));
-        // Beside the test, which waits for commands.
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
-                    let Some(told) = read(&mut stream).await else { continue };
-                    let status = *status.lock().unwrap();
-                    if status < 300 {
-                        taken.lock().unwrap().push(told);
-                    }
-                    let answer =
-                        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                    let _ = stream.write_all(answer.as_bytes()).await;
-                    let _ = stream.shutdown().await;
-                }
-            });
+        let (status, taken) = (Arc::new(Mutex::new(204)), Arc::<Mutex<Vec<Taken>>>::default());
+        let (answered, told) = (Arc::clone(&status), Arc::clone(&taken));
+        let served = serve(async move |stream| {
+            let Some(one) = read(stream).await else { return };
+            let status = *answered.lock().unwrap();
+            if status < 300 {
+                told.lock().unwrap().push(one);
+            }
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
         });
-        place
+        Self { port: served.port, authority: served.authority, status, taken }
     }
 
     fn answers(&self, status: u16) {

@@ -16,9 +16,10 @@ use portcullis_assurance::sources::{SourceError, gleif};
 use portcullis_domain::command::Command;
 use portcullis_domain::ids::OperatorId;
 use portcullis_domain::state::State;
+use portcullis_proof::digest;
 
 use super::screening::{Keys, beside_own, own_list, subject};
-use super::sources::{Content, ReadError, digest, gleif_records, is_about, list_of, registry_record};
+use super::sources::{Content, ReadError, gleif_records, is_about, list_of, registry_record};
 use super::work::vendors;
 use crate::control::Control;
 use crate::error::ExecuteError;

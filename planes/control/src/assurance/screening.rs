@@ -19,8 +19,9 @@ use portcullis_domain::ids::VendorId;
 use portcullis_domain::spec::VendorSpec;
 use portcullis_domain::state::State;
 use portcullis_domain::target::Target;
+use portcullis_proof::digest;
 
-use super::sources::{Content, Loaded, digest, is_about};
+use super::sources::{Content, Loaded, is_about};
 use super::weaknesses;
 use super::work::vendors;
 use crate::control::Control;

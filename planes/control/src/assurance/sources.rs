@@ -142,8 +142,3 @@ fn view(source: &Source) -> SourceView {
         next: schedule.next,
     }
 }
-
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -25,7 +25,7 @@ pub(super) fn digest_of(dossier: &Dossier, loaded: &BTreeMap<String, Loaded>) ->
     let catalogues: Vec<String> =
         catalogues.map(|(name, loaded)| format!("{name} {}", loaded.sha256)).collect();
     (!bills.is_empty() && !catalogues.is_empty())
-        .then(|| super::sources::digest(format!("{bills:?} {catalogues:?}").as_bytes()))
+        .then(|| portcullis_proof::digest(format!("{bills:?} {catalogues:?}").as_bytes()))
 }
 
 /// The changes that the bills of a vendor come to. **Blocks.**

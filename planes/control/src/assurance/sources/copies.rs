@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::ToSpan;
 use portcullis_assurance::lei::Lei;
+use portcullis_proof::digest;
 
 use super::read::content;
-use super::{Kept, Loaded, Remembered, Source, digest};
+use super::{Kept, Loaded, Remembered, Source};
 
 /// Where a fetch writes before it is read.
 pub(super) fn fetched(kept: &Kept, source: &Source) -> PathBuf {

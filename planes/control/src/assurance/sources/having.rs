@@ -9,10 +9,11 @@ use portcullis_api::sources::SourceKind;
 use portcullis_assurance::entity::EntityRecord;
 use portcullis_assurance::lei::Lei;
 use portcullis_domain::state::State;
+use portcullis_proof::digest;
 
 use super::read::{content, gleif_records, registry_record};
 use super::wanted::{leis, numbers};
-use super::{Content, Kept, Loaded, Remembered, Source, Status, copies, digest};
+use super::{Content, Kept, Loaded, Remembered, Source, Status, copies};
 use crate::feeds::{FetchedFile, Validator, WantedFile};
 
 /// Of a copy: lists are tens of megabytes, catalogues of packages some more.
