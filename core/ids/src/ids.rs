@@ -67,6 +67,16 @@ ids! {
     TaskId,
     /// A firm whose signatures over documents count.
     AuditorId,
+    /// An encrypted link to one vendor's network, or to one of its people's machines.
+    TunnelId,
+    /// Something that happened, and is being dealt with.
+    IncidentId,
+    /// A vendor's word on its own breach.
+    NoticeId,
+    /// A scenario that is rehearsed.
+    ExerciseId,
+    /// Somebody is called, until somebody answers.
+    PageId,
 }
 
 impl IssuerId {
