@@ -9,6 +9,7 @@
 //! - the tree is that of RFC 6962 §2.1 ([`tree`]);
 //! - checkpoints are C2SP `tlog-checkpoint`s in C2SP `signed-note`s
 //!   ([`checkpoint`], [`note`]);
+//! - rows of others are proved by what they leave out of a tree ([`ranges`]);
 //! - an export is C2SP `tlog-tiles`, a single proof a C2SP `tlog-proof` ([`tiles`], [`proof`]).
 
 pub mod canonical;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod leaf;
 pub mod note;
 pub mod proof;
+pub mod ranges;
 pub mod tiles;
 pub mod tree;
 

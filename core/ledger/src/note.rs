@@ -8,6 +8,7 @@
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
+use crate::checkpoint::Checkpoint;
 use crate::{LedgerError, sha256_of};
 
 /// The most bytes of a note that is read.
@@ -81,6 +82,19 @@ impl NoteSigner {
         signature.extend_from_slice(self.key_pair.sign(text.as_bytes()).as_ref());
         let encoded = BASE64_STANDARD.encode(signature);
         Ok(format!("{text}\n{SIGNATURE_PREFIX}{} {encoded}\n", self.name))
+    }
+}
+
+impl NoteSigner {
+    /// As [`Self::sign`], but never what could be read as a checkpoint: for statements that this key makes beside the log.
+    ///
+    /// # Errors
+    /// Those of [`Self::sign`], and [`LedgerError::Note`] for the text of a checkpoint.
+    pub fn sign_statement(&self, text: &str) -> Result<String, LedgerError> {
+        if Checkpoint::parse(text).is_ok() {
+            return Err(LedgerError::Note { what: "the text is that of a checkpoint" });
+        }
+        self.sign(text)
     }
 }
 
@@ -250,6 +264,15 @@ mod tests {
         assert_eq!(again.verifier(), signer().verifier());
         assert!(matches!(NoteSigner::from_pkcs8("x", b"no key"), Err(LedgerError::Key)));
         assert!(!format!("{:?}", signer()).contains("PRIVATE") && format!("{:?}", signer()).contains("****"));
+    }
+
+    #[test]
+    fn no_statement_is_a_checkpoint() {
+        let checkpoint = Checkpoint { origin: "PeterNeumann".to_owned(), size: 7, root: [1; 32] };
+        let text = checkpoint.text().unwrap();
+        assert!(matches!(signer().sign_statement(&text), Err(LedgerError::Note { .. })));
+        assert!(signer().sign_statement(&format!("{text}an extension\n")).is_err());
+        assert_eq!(signer().sign_statement(TEXT).unwrap(), signer().sign(TEXT).unwrap());
     }
 
     #[test]

@@ -200,7 +200,7 @@ fn range_roots<E>(
 }
 
 /// The largest power of two below `leaves`, which is at least 2.
-fn split(leaves: u64) -> u64 {
+pub(crate) fn split(leaves: u64) -> u64 {
     1 << (u64::BITS - 1 - (leaves - 1).leading_zeros())
 }
 

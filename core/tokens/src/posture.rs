@@ -6,11 +6,13 @@ use portcullis_domain::posture::{KeyStorage, Program, Statement};
 use portcullis_domain::spec::posture::{NAMED_MAX, is_digest, is_fact_name, is_software_name};
 use serde_json::{Map, Value};
 
-use crate::assertion::{RegisteredKey, signer};
-use crate::claims::{self, CLAIM_BYTES_MAX, ClaimError, Mismatch};
-use crate::json::{self, Member, shown};
-use crate::jws::{Algorithm, Compact, JwsError};
+use crate::assertion::RegisteredKey;
+use crate::claims::{ClaimError, Mismatch};
+use crate::json::shown;
+use crate::jws::JwsError;
 use crate::signing::{SigningError, SigningKey};
+pub use crate::statement::Expected as ExpectedPosture;
+use crate::statement::{self, Fault, Kind, Parties, Signed};
 use crate::thumbprint::Thumbprint;
 
 pub const TYPE: &str = "portcullis-posture+jwt";
@@ -23,19 +25,12 @@ pub const FRESH_SECONDS: i64 = 300;
 /// The longest version, and the longest word on where a key is kept.
 const WORD_BYTES_MAX: usize = 256;
 
-const PERMITTED: [Algorithm; 4] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256];
-
-/// Whose word a statement must be.
-#[derive(Clone, Debug)]
-pub struct ExpectedPosture<'a> {
-    pub client_id: &'a str,
-    /// The issuer.
-    pub audience: &'a str,
-    /// Seconds since the Unix epoch.
-    pub now: i64,
-    /// By how much the client's clock may be ahead.
-    pub leeway_seconds: i64,
-}
+const KIND: Kind = Kind {
+    typ: TYPE,
+    bytes_max: STATEMENT_BYTES_MAX,
+    lifetime_seconds_max: LIFETIME_SECONDS_MAX,
+    fresh_seconds: Some(FRESH_SECONDS),
+};
 
 /// A statement whose signature was good.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,9 +74,26 @@ pub enum PostureError {
     Signature,
 }
 
+impl From<Fault> for PostureError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Jws(error) => Self::Jws(error),
+            Fault::Type { found } => Self::Type { found },
+            Fault::EmbeddedKey => Self::EmbeddedKey,
+            Fault::Claim(error) => Self::Claim(error),
+            Fault::Mismatch(error) => Self::Mismatch(error),
+            Fault::Expired { seconds } => Self::Expired { seconds },
+            Fault::Old { seconds } => Self::Old { seconds },
+            Fault::LivesTooLong { seconds } => Self::LivesTooLong { seconds },
+            Fault::IssuedInFuture { seconds } => Self::IssuedInFuture { seconds },
+            Fault::Signature => Self::Signature,
+        }
+    }
+}
+
 /// A statement that was read. Nothing in it is believed yet.
 #[derive(Clone)]
-pub struct SignedPosture<'a>(Compact<'a>);
+pub struct SignedPosture<'a>(Signed<'a>);
 
 impl<'a> SignedPosture<'a> {
     /// Takes a statement apart, so that its client can be looked up. Time and memory are bounded.
@@ -89,12 +101,7 @@ impl<'a> SignedPosture<'a> {
     /// # Errors
     /// [`PostureError`]: not a JWS of this type.
     pub fn parse(text: &'a str) -> Result<Self, PostureError> {
-        let compact = Compact::parse(text, STATEMENT_BYTES_MAX, &PERMITTED)?;
-        compact.is_typed(TYPE).map_err(|found| PostureError::Type { found })?;
-        if compact.header.jwk.is_some() {
-            return Err(PostureError::EmbeddedKey);
-        }
-        Ok(Self(compact))
+        Ok(Self(Signed::parse(text, &KIND)?))
     }
 
     /// `sub`, to find the client by.
@@ -102,8 +109,7 @@ impl<'a> SignedPosture<'a> {
     /// # Errors
     /// [`PostureError::Claim`], or not strict JSON.
     pub fn subject(&self) -> Result<String, PostureError> {
-        let [sub] = self.named(["sub"])?;
-        Ok(claims::text(sub.as_ref(), "sub", CLAIM_BYTES_MAX)?.to_owned())
+        Ok(self.0.subject()?)
     }
 
     /// Checks that it is the client's word, for us, of now, signed by a key in `keys`; and reads it.
@@ -115,45 +121,15 @@ impl<'a> SignedPosture<'a> {
         keys: &[RegisteredKey],
         expected: &ExpectedPosture<'_>,
     ) -> Result<VerifiedPosture, PostureError> {
-        let [iss, sub, aud, jti, iat, exp] = self.named(["iss", "sub", "aud", "jti", "iat", "exp"])?;
-        claims::same::<PostureError>(iss.as_ref(), "iss", expected.client_id)?;
-        claims::same::<PostureError>(sub.as_ref(), "sub", expected.client_id)?;
-        claims::same::<PostureError>(aud.as_ref(), "aud", expected.audience)?;
-        let token_id = claims::text(jti.as_ref(), "jti", CLAIM_BYTES_MAX)?.to_owned();
-        let issued_at = claims::date(iat.as_ref(), "iat")?;
-        let expires_at = claims::date(exp.as_ref(), "exp")?;
-        check_times(issued_at, expires_at, expected)?;
-        let key = signer(&self.0, keys).map_err(|_| PostureError::Signature)?;
-        let statement = read(&self.0.claims()?)?;
-        Ok(VerifiedPosture { key, token_id, issued_at, expires_at, statement })
+        let verified = self.0.verify(keys, expected, &KIND)?;
+        Ok(VerifiedPosture {
+            statement: read(&verified.said)?,
+            key: verified.key,
+            token_id: verified.token_id,
+            issued_at: verified.issued_at,
+            expires_at: verified.expires_at,
+        })
     }
-
-    fn named<const COUNT: usize>(
-        &self,
-        names: [&'static str; COUNT],
-    ) -> Result<[Option<Member<'_>>; COUNT], PostureError> {
-        let found = json::named(&self.0.payload, names);
-        Ok(found.map_err(|reason| JwsError::Json { part: "payload", reason })?)
-    }
-}
-
-fn check_times(issued_at: i64, expires_at: i64, expected: &ExpectedPosture<'_>) -> Result<(), PostureError> {
-    let age = expected.now.saturating_sub(issued_at);
-    if age < expected.leeway_seconds.saturating_neg() {
-        return Err(PostureError::IssuedInFuture { seconds: age.saturating_neg() });
-    }
-    let left = expires_at.saturating_sub(expected.now);
-    if left <= 0 {
-        return Err(PostureError::Expired { seconds: left.saturating_neg() });
-    }
-    if age > FRESH_SECONDS {
-        return Err(PostureError::Old { seconds: age });
-    }
-    let seconds = expires_at.saturating_sub(issued_at);
-    if seconds > LIFETIME_SECONDS_MAX {
-        return Err(PostureError::LivesTooLong { seconds });
-    }
-    Ok(())
 }
 
 /// What claims say of a machine: `software`, `hardening`, `patched_days` and `key`, each of which may be missing.
@@ -268,14 +244,14 @@ pub struct NewPosture<'a> {
 /// # Errors
 /// [`SigningError::Library`].
 pub fn create(key: &SigningKey, new: &NewPosture<'_>) -> Result<String, SigningError> {
-    let header = Map::from_iter([("typ".to_owned(), Value::from(TYPE))]);
-    key.sign(&header, Value::Object(claims_of(new)).to_string().as_bytes())
+    statement::sign(key, TYPE, claims_of(new))
 }
 
 /// The claims of a new statement, as they are signed.
 #[must_use]
 pub fn claims_of(new: &NewPosture<'_>) -> Map<String, Value> {
-    let Statement { software, hardening, patched_days, key } = new.statement;
+    let &NewPosture { client_id, audience, token_id, issued_at, expires_at, statement } = new;
+    let Statement { software, hardening, patched_days, key } = statement;
     let programs = software.iter().map(|program| {
         let known = [("version", &program.version), ("sha256", &program.sha256)];
         let known =
@@ -284,13 +260,9 @@ pub fn claims_of(new: &NewPosture<'_>) -> Map<String, Value> {
     });
     let unknown = || Value::from("unknown");
     let facts = hardening.iter().map(|(name, known)| (name.clone(), known.map_or_else(unknown, Value::from)));
-    let mut claims = Map::from_iter([
-        ("iss".to_owned(), Value::from(new.client_id)),
-        ("sub".to_owned(), Value::from(new.client_id)),
-        ("aud".to_owned(), Value::from(new.audience)),
-        ("jti".to_owned(), Value::from(new.token_id)),
-        ("iat".to_owned(), Value::from(new.issued_at)),
-        ("exp".to_owned(), Value::from(new.expires_at)),
+    let parties = Parties { client_id, audience, token_id, issued_at, expires_at };
+    let mut claims = Map::from_iter(parties.claims());
+    claims.extend([
         ("software".to_owned(), programs.collect()),
         ("hardening".to_owned(), Value::Object(facts.collect())),
         ("patched_days".to_owned(), patched_days.map_or_else(unknown, Value::from)),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::jws::Algorithm;
 
 const ISSUER: &str = "https://gate.example";
 const NOW: i64 = 1_800_000_000;
