@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis_assurance::stops::Held;
 use portcullis_domain::archive::SealedFile;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord, Verdict};
-use portcullis_domain::ids::VendorId;
+use portcullis_domain::ids::{TunnelId, VendorId};
 use portcullis_domain::reason::{Fixer, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub struct DecisionView {
     /// What hard stops that are only observed would have made of it; absent where that is nothing worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_stop: Option<WouldStopView>,
+    /// The tunnel that the connection came through; absent where it came through none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<TunnelId>,
     /// What an analyst has said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<JudgementView>,
@@ -53,6 +56,9 @@ pub struct NamesView {
     pub client: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// With the first digits of the person's id behind a slash, where it is for people and one of them has the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<String>,
 }
 
 /// A line of the table of reasons.
@@ -95,6 +101,7 @@ impl DecisionView {
             why_ended,
             risk,
             would_stop: record.would_stop.map(WouldStopView::from),
+            tunnel: record.tunnel,
             judgement: None,
             stops: Vec::new(),
             record,
@@ -265,6 +272,8 @@ pub struct DecisionQuery {
     pub reason: Option<Reason>,
     /// Only those of which enforcing would have made something worse.
     pub would: Option<Would>,
+    /// Name of the tunnel that it came through.
+    pub tunnel: Option<String>,
     /// Not older than this RFC 3339 instant.
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
@@ -299,7 +308,17 @@ impl DecisionQuery {
             && self.verdict.is_none_or(|verdict| verdict == record.verdict)
             && self.reason.is_none_or(|reason| reason == record.reason || Some(reason) == outcome)
             && self.would.is_none_or(|Would::Stop| decision.would_stop.is_some())
+            && self
+                .tunnel
+                .as_ref()
+                .is_none_or(|wanted| is_of_tunnel(decision.names.tunnel.as_deref(), wanted))
             && self.since.is_none_or(|since| record.time >= since)
             && self.until.is_none_or(|until| record.time < until)
     }
+}
+
+/// Whether `name` is the tunnel `wanted`, or one of its people's.
+fn is_of_tunnel(name: Option<&str>, wanted: &str) -> bool {
+    name.and_then(|name| name.strip_prefix(wanted))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

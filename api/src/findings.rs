@@ -90,9 +90,25 @@ codes! {
     VendorHeld "vendor_held" "a vendor is held, blocked or limited";
     CeilingWithoutData "ceiling_without_data" "a ceiling of countries or networks refuses what needs it, as no database says them";
     WebhookFailing "webhook_failing" "a webhook does not take what it is told";
+    OnCallFailing "on_call_failing" "somebody who is called can not be reached";
+    ContactUntold "contact_untold" "somebody at a vendor can not be told by mail of what was closed or opened";
+    PageUnanswered "page_unanswered" "nobody has answered a page";
     SourceUnusable "source_unusable" "the newest content of a register, list or catalogue can't be had or read";
     SourceStale "source_stale" "what is in use of a register, list or catalogue is older than it may become";
+    EnforcerLost "enforcer_lost" "the enforcer is not linked: tunnels and networks can't be cut";
+    NetworkNotEnforced "network_not_enforced" "an arm of the enforcer can't put the network plan into force";
+    PathNotClosed "path_not_closed" "a path of something severed is not verified to be closed";
+    BreakGlassOpened "break_glass_opened" "a sealed credential for emergencies was used";
+    PacketsOutside "packets_outside" "packets from a vendor's networks were dropped: outside the network plan, or while it is closed";
+    KillDrillFailed "kill_drill_failed" "the newest kill drill has failed: a path of the canary did not close, or was not verified";
+    KillDrillMissed "kill_drill_missed" "there is a canary, and no kill drill has run for two days";
     ClauseBreached "clause_breached" "a clause of a contract that the gate holds was broken: what broke it was refused";
+    IncidentClock "incident_clock" "a clock of an open incident is nearly over, or was missed";
+    IncidentUnled "incident_unled" "an open incident has nobody who leads it";
+    TunnelWithoutContract "tunnel_without_contract" "a tunnel is up though it is closed";
+    TunnelIdentityShared "tunnel_identity_shared" "two machines are connected to a tunnel with the same credentials";
+    TunnelCredentialsEnd "tunnel_credentials_end" "the credentials of an open tunnel end";
+    ClockFile "clock_file" "a file of clocks can't be used";
 }
 
 /// One thing that somebody should look at.

@@ -29,7 +29,7 @@ pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub const DOCUMENTS_MAX: usize = 10_000;
 
 /// Kinds that manifests will have, and that this version can't do anything with.
-const KINDS_TO_COME: [&str; 3] = ["Tunnel", "Exercise", "Exception"];
+const KINDS_TO_COME: [&str; 1] = ["Exception"];
 const FIELDS: [&str; 4] = ["kind", "name", "labels", "spec"];
 /// Names, without underscores and hyphens, under which people try to hand over a secret.
 const SECRETS: [&str; 9] = [
@@ -270,6 +270,8 @@ fn read_spec(tree: &Node, kind: Kind) -> Result<Spec, ReadError> {
         Kind::TrustDomain => Spec::TrustDomain(required(tree, "spec")?),
         Kind::Policy => Spec::Policy(required(tree, "spec")?),
         Kind::Feed => Spec::Feed(required(tree, "spec")?),
+        Kind::Tunnel => Spec::Tunnel(required(tree, "spec")?),
+        Kind::Exercise => Spec::Exercise(required(tree, "spec")?),
     })
 }
 

@@ -1,8 +1,8 @@
 //! JSON Schema (2020-12) of manifests: what editors complete from, served at `/schemas/KIND.json`.
 
 use portcullis_domain::spec::{
-    ClientSpec, ContractSpec, FeedSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec, RouteSpec,
-    TrustDomainSpec, UpstreamSpec, VendorSpec,
+    ClientSpec, ContractSpec, ExerciseSpec, FeedSpec, IntegrationSpec, IssuerSpec, Kind, PolicySpec,
+    RouteSpec, TrustDomainSpec, TunnelSpec, UpstreamSpec, VendorSpec,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub fn schema(kind: Kind) -> Value {
         Kind::TrustDomain => manifest::<TrustDomainSpec>(kind),
         Kind::Policy => manifest::<PolicySpec>(kind),
         Kind::Feed => manifest::<FeedSpec>(kind),
+        Kind::Tunnel => manifest::<TunnelSpec>(kind),
+        Kind::Exercise => manifest::<ExerciseSpec>(kind),
     }
 }
 

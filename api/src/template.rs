@@ -11,18 +11,14 @@ pub use issuer::{ISSUER_TEMPLATES, issuer_template};
 pub use policy::policy_template;
 
 /// The templates of integrations that can be written.
-pub const TEMPLATES: [&str; 2] = ["read-api", "push"];
+pub const TEMPLATES: [&str; 3] = ["read-api", "push", "tunnel"];
 
 /// The longest ending that a template gives to a name.
 const ENDING_MAX: usize = "-upstream".len();
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TemplateError {
-    #[error(
-        "tunnels are not built yet in this version\nhint: `--template read-api` or `--template push` begins an integration over HTTPS"
-    )]
-    TunnelNotBuilt,
-    #[error("`{0}` is not a template\nhint: choose `read-api` or `push`")]
+    #[error("`{0}` is not a template\nhint: choose `read-api`, `push` or `tunnel`")]
     Unknown(String),
     #[error(
         "it isn't said what the vendor's issuer is\nhint: `--template` takes `keycloak`, `entra`, `okta` or `spiffe`"
@@ -43,19 +39,23 @@ pub enum TemplateError {
 /// # Errors
 /// When there is no such template, or `name` can't be one.
 pub fn integration_template(which: &str, name: &str, today: Date) -> Result<String, TemplateError> {
+    let with_tunnel = READ_API.replace("{FOOT}", TUNNEL);
     let template = match which {
         "read-api" => READ_API,
         "push" => PUSH,
-        "tunnel" => return Err(TemplateError::TunnelNotBuilt),
+        "tunnel" => &*with_tunnel,
         other => return Err(TemplateError::Unknown(other.chars().take(40).collect())),
     };
     if !is_name(name) || name.len() > 63 - ENDING_MAX {
         return Err(TemplateError::Name(name.chars().take(80).collect()));
     }
+    // As much of it as the name of an interface holds.
+    let short: String = name.chars().take(12).collect();
     let ends = today.checked_add(1.year()).and_then(|next| next.checked_sub(1.day())).unwrap_or(today);
     Ok(template
         .replace("{HEAD}", HEAD)
         .replace("{FOOT}", FOOT)
+        .replace("{SHORT}", &short)
         .replace("{NAME}", name)
         .replace("{STARTS}", &today.to_string())
         .replace("{ENDS}", &ends.to_string()))
@@ -199,6 +199,33 @@ spec:
 {FOOT}#   portcullis call POST /{NAME}/PATH --client {NAME}-1 --key KEY_FOLDER/{NAME}-1.pem -d @FILE
 ";
 
+/// Behind what the integration needs anyway: the gate decides about each request that comes out of it.
+const TUNNEL: &str = r"---
+kind: Tunnel
+name: {NAME}-tunnel
+spec:
+  integration: {NAME}
+  # At our side: the gate's address inside, and nothing else.
+  local_networks: [10.20.0.5/32]
+  # At the vendor's side: what may come through it. No part of it is another tunnel's.
+  remote_networks: [10.30.0.0/28]
+  ipsec:
+    # The vendor's address outside, no other vendor's.
+    peer_address: 192.0.2.7
+    local_identity: gate.example.com
+    peer_identity: vpn.{NAME}.example
+    # certificate, of our authority, or psk, a key of 256 random bits.
+    authentication: certificate
+  # Or by WireGuard, with an interface of its own:
+  # wireguard:
+  #   interface: pc-{SHORT}
+  #   listen_port: 51820
+  #   peer_public_key: what `wg pubkey` printed at the vendor
+{FOOT}# The tunnel opens when it has credentials:
+#   portcullis tunnel credentials {NAME}-tunnel
+#   portcullis tunnel render {NAME}-tunnel --with-secrets --out FOLDER
+";
+
 const FOOT: &str = r"
 # The vendor gets nothing until it is admitted: `portcullis vendor show {NAME}` says what is missing.
 # The vendor's machine comes by command, with its public key; secrets can't be registered:
@@ -222,7 +249,9 @@ mod tests {
             for name in ["acme".to_owned(), "a".repeat(63 - ENDING_MAX)] {
                 let text = integration_template(which, &name, date(2028, 2, 29)).unwrap();
                 assert!(!text.contains("{NAME}") && !text.contains("{HEAD}"), "{text}");
-                assert_eq!(applied(&[&text]), ["Vendor", "Contract", "Upstream", "Route", "Integration"]);
+                let mut kinds = vec!["Vendor", "Contract", "Upstream", "Route", "Integration"];
+                kinds.extend((which == "tunnel").then_some("Tunnel"));
+                assert_eq!(applied(&[&text]), kinds);
             }
         }
     }
@@ -258,8 +287,7 @@ mod tests {
     #[test]
     fn what_is_no_template_says_what_is() {
         for (which, name, expect) in [
-            ("tunnel", "a", "tunnels are not built yet in this version\nhint: "),
-            ("pull", "a", "`pull` is not a template\nhint: choose `read-api` or `push`"),
+            ("pull", "a", "`pull` is not a template\nhint: choose `read-api`, `push` or `tunnel`"),
             ("push", "A", "`A` can't name an integration\nhint: use at most 54 "),
             ("push", &"a".repeat(55), "can't name an integration"),
         ] {

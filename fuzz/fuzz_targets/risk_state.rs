@@ -65,6 +65,7 @@ fn exchange(risk: &mut ClientRisk, at_us: i64, endpoint: u32) {
         },
         posture: Known::Is(Posture::Good),
         vendor: Known::NoData(Missing::NotAssessed),
+        outside: None,
         stakes: Stakes { money: 20_000, critical: false },
         fresh_nonce: false,
         answer: Answered::Ahead,

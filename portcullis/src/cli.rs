@@ -5,6 +5,7 @@ mod attest;
 mod auditor;
 mod backtest;
 mod backup;
+mod break_glass;
 mod calendar;
 mod call;
 mod certificate;
@@ -13,9 +14,11 @@ mod client;
 mod decisions;
 mod describe;
 mod doctor;
+mod enforcer;
 mod enroll;
 mod evidence;
 mod examples;
+mod exercise;
 mod explain;
 pub(crate) mod failure;
 mod feed;
@@ -24,16 +27,21 @@ mod follow;
 mod get;
 mod hold;
 mod import;
+mod incident;
 mod key;
 mod keys;
 mod ledger;
 mod local;
 mod metrics;
+mod network;
 mod notify;
 mod operators;
 mod output;
+mod pack;
+mod page;
 mod posture;
 mod questionnaire;
+mod receipt;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -47,7 +55,9 @@ mod sign_out;
 mod source;
 mod table;
 mod task;
+mod telling;
 mod time;
+mod tunnels;
 mod vendor;
 
 use std::path::PathBuf;
@@ -172,6 +182,15 @@ enum Verb {
     /// List what is severed, and what is proposed to be restored
     #[command(after_help = examples::SEVERANCES)]
     Severances(output::Watch),
+    /// Print the signed receipts of a severance, or verify one
+    #[command(after_help = examples::RECEIPT)]
+    Receipt(receipt::Arguments),
+    /// Make, list and remove sealed credentials for when nobody can sign in
+    #[command(subcommand)]
+    BreakGlass(break_glass::Verb),
+    /// Run the small process that cuts tunnels and networks, beside `up`
+    #[command(after_help = examples::ENFORCER)]
+    Enforcer(enforcer::Arguments),
     /// Add, list and remove the people who may command
     #[command(subcommand)]
     Operator(operators::Verb),
@@ -193,6 +212,9 @@ enum Verb {
     /// Look at the certificates of the built-in authority, issue, renew and revoke them
     #[command(subcommand)]
     Certificate(certificates::Verb),
+    /// Look at the tunnels to vendors, issue their credentials, and write both sides' configuration
+    #[command(subcommand)]
+    Tunnel(tunnels::Verb),
     /// Back an installation up, encrypted, and bring it back
     #[command(subcommand)]
     Backup(backup::Verb),
@@ -214,6 +236,9 @@ enum Verb {
     /// Look at who is told of what happens, and whether it arrives
     #[command(subcommand)]
     Notify(notify::Verb),
+    /// Keep vendors' networks to the gate's doors, look at the rules, and at what passes by them
+    #[command(subcommand)]
+    Network(network::Verb),
     /// Look at registers, lists of sanctions and catalogues of vulnerabilities, and have them anew
     #[command(subcommand)]
     Source(source::Verb),
@@ -235,9 +260,21 @@ enum Verb {
     /// File, ask for, list and check documents that support what is said of a vendor
     #[command(subcommand)]
     Evidence(evidence::Verb),
+    /// List who is called for what, answer a page, and try whether calls arrive
+    #[command(subcommand)]
+    Page(page::Verb),
+    /// Say what a vendor read in a window, as one signed archive for auditors, regulators and lawyers
+    #[command(after_help = examples::PACK)]
+    Pack(pack::Arguments),
+    /// Look after what went wrong: clocks of law and contract, roles, notes, decisions, tasks, notices
+    #[command(subcommand)]
+    Incident(incident::Verb),
     /// Register the auditors whose signatures over documents count, list and remove them
     #[command(subcommand)]
     Auditor(auditor::Verb),
+    /// Rehearse what may happen to a vendor and to you, and see whether it gets better
+    #[command(subcommand)]
+    Exercise(exercise::Verb),
     /// Look at what scores are made of
     #[command(subcommand)]
     Risk(risk::Verb),
@@ -341,6 +378,9 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Sever(arguments) => sever::sever(&place, &out, arguments).await,
         Verb::Restore(arguments) => restore::restore(&place, &out, arguments).await,
         Verb::Severances(watch) => restore::severances(&place, &out, watch).await,
+        Verb::Receipt(arguments) => receipt::receipt(&place, &out, arguments).await,
+        Verb::BreakGlass(verb) => break_glass::break_glass(&place, &out, verb).await,
+        Verb::Enforcer(arguments) => enforcer::enforcer(arguments).await,
         Verb::Operator(verb) => operators::operator(&place, &out, verb).await,
         Verb::Erase(arguments) => operators::erase(&place, &out, arguments).await,
         Verb::New(new) => local::new(&out, new),
@@ -348,12 +388,14 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Reasons(arguments) => local::reasons(&out, &arguments),
         Verb::Keys(verb) => keys::keys(&place, &out, verb).await,
         Verb::Certificate(verb) => certificates::certificate(&place, &out, verb).await,
+        Verb::Tunnel(verb) => tunnels::tunnel(&place, &out, verb).await,
         Verb::Backup(verb) => backup::backup(&place, &out, verb).await,
         Verb::Ledger(verb) => ledger::ledger(&place, &out, verb).await,
         Verb::Metrics(arguments) => metrics::metrics(&place, &out, arguments).await,
         Verb::Findings(watch) => findings::findings(&place, &out, watch).await,
         Verb::Task(verb) => task::task(&place, &out, verb).await,
         Verb::Calendar(verb) => calendar::calendar(&place, &out, verb).await,
+        Verb::Network(verb) => network::network(&place, &out, verb).await,
         Verb::Notify(verb) => notify::notify(&place, &out, verb).await,
         Verb::Source(verb) => source::source(&place, &out, verb).await,
         Verb::Screen(arguments) => screen::screen(&place, &out, arguments).await,
@@ -362,7 +404,11 @@ async fn run(globals: Globals, verb: Verb) -> Result<Outcome> {
         Verb::Backtest(arguments) => backtest::backtest(&place, &out, arguments).await,
         Verb::Replay(arguments) => replay::replay(&place, &out, &arguments),
         Verb::Evidence(verb) => evidence::evidence(&place, &out, verb).await,
+        Verb::Page(verb) => page::page(&place, &out, verb).await,
+        Verb::Pack(arguments) => pack::pack(&place, &out, arguments).await,
+        Verb::Incident(verb) => incident::incident(&place, &out, verb).await,
         Verb::Auditor(verb) => auditor::auditor(&place, &out, verb).await,
+        Verb::Exercise(verb) => exercise::exercise(&place, &out, verb).await,
         Verb::Risk(verb) => risk::risk(&out, &verb),
         Verb::Reload => reload::reload(&place, &out).await,
         Verb::Doctor(arguments) => doctor::doctor(&place, &out, arguments).await,
@@ -429,6 +475,9 @@ mod tests {
             "portcullis hold list",
             "portcullis sever vendor/acme --reason leak",
             "portcullis sever vendor/acme --dry-run",
+            "portcullis receipt 00000000-0000-0000-0000-000000000001",
+            "portcullis break-glass seal safe",
+            "portcullis enforcer --socket S --state D --group g --user u --vici V",
             "portcullis restore vendor/acme --confirm 00000000-0000-0000-0000-000000000001",
             "portcullis new integration --template push acme",
             "portcullis completion bash",
@@ -437,6 +486,11 @@ mod tests {
             "portcullis certificate renew gate",
             "portcullis certificate revoke 4a1b --reason leak",
             "portcullis certificate crl clients",
+            "portcullis tunnel list",
+            "portcullis tunnel credentials acme-main --csr F --days 90",
+            "portcullis tunnel render acme-main --with-secrets --out D --side vendor",
+            "portcullis tunnel person add acme-people Jo --days 30",
+            "portcullis tunnel person revoke acme-people Jo --reason left",
             "portcullis keys rotate --now",
             "portcullis keys withdraw KID --reason leak",
             // A thumbprint may begin with hyphens.
@@ -453,8 +507,19 @@ mod tests {
             "portcullis evidence verify F --signature S --key K --key L --roots R --at 2026-06-01T00:00:00Z",
             "portcullis auditor add Redfern --key K --key L --root R",
             "portcullis auditor remove Redfern --reason over",
+            "portcullis network show",
+            "portcullis network render -o json",
+            "portcullis network apply --off",
+            "portcullis network apply --dry-run",
+            "portcullis network diff",
             "portcullis reload --dir D",
             "portcullis replay --format cloudtrail A B --report F.html --assume fail -o json",
+            "portcullis page list --all",
+            "portcullis page ack 7k2m-9qxd",
+            "portcullis pack --incident 3",
+            "portcullis incident export 3 --rows",
+            "portcullis pack acme --from 24h --to 2026-12-31T18:00:00Z --out F --rows --files --seal",
+            "portcullis pack verify F --key example.com/l+1866dc86+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs -o json",
             "portcullis backtest --since 7d -f P -o json --client a --until 1d",
             "portcullis replay - --map client=user --map endpoint=channel --since 2015-09-12T00:00:00Z",
         ] {
@@ -464,9 +529,11 @@ mod tests {
             "portcullis",
             "portcullis apply",
             "portcullis get",
-            "portcullis get tunnels",
+            "portcullis get lamps",
             "portcullis get vendors -o xml",
             "portcullis sever vendor/acme",
+            "portcullis receipt",
+            "portcullis receipt --verify F",
             "portcullis sever acme --reason leak",
             "portcullis sever vendor/ --reason leak",
             "portcullis restore vendor/acme --confirm 7",
@@ -497,8 +564,13 @@ mod tests {
             "portcullis certificate issue acme-robot",
             "portcullis certificate revoke 4a1b",
             "portcullis certificate crl servers",
+            "portcullis tunnel render acme-main --side theirs",
+            "portcullis tunnel person revoke acme-people Jo",
             "portcullis keys withdraw KID",
             "portcullis auditor add Redfern",
+            "portcullis pack acme",
+            "portcullis pack verify",
+            "portcullis pack verify F --key x",
         ] {
             check(line, false);
         }

@@ -55,6 +55,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         cores: None,
         stops: Stops::Enforce,
         master_key_file: None,
+        enforcer: None,
         files: Vec::new(),
     };
     // The mark first: what breaks off can be replaced, too.

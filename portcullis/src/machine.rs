@@ -8,6 +8,7 @@ mod answer;
 mod error;
 pub(crate) mod identity;
 mod keys;
+mod notice;
 mod posture;
 mod request;
 mod token;
@@ -60,6 +61,47 @@ pub struct Options {
     pub clock: Clock,
 }
 
+/// Who gives nonces. A question of the gate's is answered by the nonce that came with it: one that comes with a new token
+/// meanwhile must not take its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Giver {
+    TokenEndpoint,
+    Routes,
+}
+
+impl Giver {
+    /// A proof that goes with an access token is for a route.
+    fn of(access_token: Option<&str>) -> Self {
+        if access_token.is_some() { Self::Routes } else { Self::TokenEndpoint }
+    }
+}
+
+/// The newest nonce of each giver.
+#[derive(Clone, Default)]
+struct Nonces {
+    token_endpoint: Option<String>,
+    routes: Option<String>,
+}
+
+impl Nonces {
+    /// The giver's own; the other's before it has given any, which saves a round.
+    fn best(&self, giver: Giver) -> Option<&str> {
+        let (own, other) = match giver {
+            Giver::TokenEndpoint => (&self.token_endpoint, &self.routes),
+            Giver::Routes => (&self.routes, &self.token_endpoint),
+        };
+        own.as_deref().or(other.as_deref())
+    }
+
+    fn keep(&mut self, giver: Giver, nonce: &str) {
+        let kept = match giver {
+            Giver::TokenEndpoint => &mut self.token_endpoint,
+            Giver::Routes => &mut self.routes,
+        };
+        *kept = Some(nonce.to_owned());
+    }
+}
+
 /// A machine at work. Can be used by many tasks at once.
 pub struct Machine {
     options: Options,
@@ -68,8 +110,7 @@ pub struct Machine {
     metadata: OnceCell<Metadata>,
     /// Held while a token is asked for, so that many requests ask for one token only.
     token: AsyncMutex<Option<Arc<Token>>>,
-    /// The newest nonce that the gate gave.
-    nonce: Mutex<Option<String>>,
+    nonces: Mutex<Nonces>,
 }
 
 impl Machine {
@@ -85,7 +126,7 @@ impl Machine {
             http,
             metadata: OnceCell::new(),
             token: AsyncMutex::new(None),
-            nonce: Mutex::new(None),
+            nonces: Mutex::default(),
         })
     }
 
@@ -116,23 +157,24 @@ impl Machine {
         let mut bare = url.clone();
         bare.set_query(None);
         bare.set_fragment(None);
-        let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let nonce = nonces.best(Giver::of(access_token));
         let proof = NewProof {
             method,
             url: bare.as_str(),
             issued_at: self.options.clock.now().as_second(),
             token_id: &unique(),
             access_token,
-            nonce: nonce.as_deref(),
+            nonce,
         };
         dpop::create(key, &proof).map(Some).map_err(MachineError::Sign)
     }
 
-    /// Keeps the nonce of an answer for the next proof; says whether there was one.
-    fn keep_nonce(&self, response: &reqwest::Response) -> bool {
+    /// Keeps the nonce of an answer for the next proof to the same giver; says whether there was one.
+    fn keep_nonce(&self, giver: Giver, response: &reqwest::Response) -> bool {
         let nonce = response.headers().get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
         let Some(nonce) = nonce else { return false };
-        *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.to_owned());
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner).keep(giver, nonce);
         true
     }
 }
@@ -156,4 +198,21 @@ fn unique() -> String {
     let mut bytes = [0; 16];
     entropy()(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_of_the_token_endpoint_takes_no_questions_place() {
+        let mut nonces = Nonces::default();
+        assert_eq!(nonces.best(Giver::Routes), None);
+        nonces.keep(Giver::TokenEndpoint, "first");
+        assert_eq!(nonces.best(Giver::Routes), Some("first"));
+        nonces.keep(Giver::Routes, "question");
+        nonces.keep(Giver::TokenEndpoint, "with the next token");
+        assert_eq!(nonces.best(Giver::Routes), Some("question"));
+        assert_eq!(nonces.best(Giver::TokenEndpoint), Some("with the next token"));
+    }
 }

@@ -3,6 +3,7 @@
 mod allocator;
 mod attest;
 mod backup;
+mod canary;
 mod cli;
 mod clock;
 mod demo;

@@ -12,6 +12,7 @@ use portcullis_ledger::note::{NoteSigner, NoteVerifier};
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::signing::SigningKey;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
+use uuid::Uuid;
 
 use crate::clock::entropy;
 use crate::settings::write_whole;
@@ -27,6 +28,8 @@ pub use subjects::SubjectKeysWrapper;
 
 /// The servers of an installation.
 pub const SERVERS: [&str; 2] = ["gate", "control"];
+/// Below the folder of keys: credentials of tunnels.
+pub const TUNNELS: &str = "tunnels";
 
 /// The folder `keys` of a data directory.
 #[derive(Clone)]
@@ -141,6 +144,27 @@ impl Keys {
         let bytes = self.vault.read(&path)?;
         let key = <[u8; 32]>::try_from(bytes.as_slice());
         Ok(RootKey::new(key.map_err(|_| anyhow!("`{}` is no key of 32 bytes", path.display()))?))
+    }
+
+    /// Seals credentials of a tunnel.
+    pub fn keep_tunnel(&self, id: Uuid, secret: &[u8]) -> Result<()> {
+        let folder = self.path(TUNNELS);
+        fs::create_dir_all(&folder).with_context(|| format!("can't make `{}`", folder.display()))?;
+        self.vault.write(&folder.join(format!("{id}.key")), secret)
+    }
+
+    /// Credentials of a tunnel, if there are some.
+    pub fn kept_tunnel(&self, id: Uuid) -> Result<Option<Vec<u8>>> {
+        let path = self.path(TUNNELS).join(format!("{id}.key"));
+        if path.exists() { self.vault.read(&path).map(Some) } else { Ok(None) }
+    }
+
+    pub fn forget_tunnel(&self, id: Uuid) -> Result<()> {
+        let path = self.path(TUNNELS).join(format!("{id}.key"));
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("can't remove `{}`", path.display()))?;
+        }
+        Ok(())
     }
 
     /// The signer of checkpoints, whose verifier takes those of lost keys, too.

@@ -5,19 +5,21 @@ use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
 use portcullis_control::assurance::sources::SourceSettings;
 use portcullis_control::control::DocumentRetention;
+use portcullis_control::incidents::IncidentSettings;
 use portcullis_control::sealing::SealingSettings;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_gate::GateSettings;
+use portcullis_incident::telling::OurContact;
 use serde::{Deserialize, Serialize};
 
-use crate::up::{CheckpointSettings, WebhookSettings};
+use crate::up::{CheckpointSettings, OnCallStep, SmtpSettings, WebhookSettings};
 
 /// `settings.json` of a data directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -48,9 +50,30 @@ pub struct Settings {
     /// Who is told of what happens.
     #[serde(default, skip_serializing_if = "is_default")]
     pub webhooks: Vec<WebhookSettings>,
+    /// Socket of the enforcer, which cuts tunnels and networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcer: Option<PathBuf>,
+    /// Who is called, step by step, until somebody answers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_call: Vec<OnCallStep>,
+    /// The server that takes mail.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub smtp: Option<SmtpSettings>,
+    /// Whether vendors' contacts are told by mail of what was closed and opened of theirs.
+    #[serde(default = "yes", skip_serializing_if = "bool::clone")]
+    pub tell_vendors: bool,
+    /// Whom vendors call.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub contact: Option<OurContact>,
     /// Registers, lists and catalogues that vendors are looked up in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sources: Vec<SourceSettings>,
+    /// When the kill drill runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kill_drill: crate::canary::DrillSettings,
+    /// Whose clocks run in incidents.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub incidents: IncidentSettings,
     /// How long documents of evidence are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub documents: DocumentRetention,
@@ -150,6 +173,10 @@ impl KeySettings {
             publish_ahead: SignedDuration::from_secs(i64::from(*publish_ahead_seconds)),
         })
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn is_default<T: Default + PartialEq>(settings: &T) -> bool {

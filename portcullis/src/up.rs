@@ -3,11 +3,14 @@
 mod authority;
 mod checks;
 mod endpoints;
+mod enforcer;
 mod fetch;
 pub mod intel;
+mod on_call;
 mod posting;
 mod reload;
 mod serve;
+mod telling;
 mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -19,10 +22,13 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_api::apply::{ApplyReport, ManifestText};
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_assurance::stops::StopMode;
+use portcullis_control::arms::PlanOf;
 use portcullis_control::assurance::calendar::CalendarKey;
 use portcullis_control::control::DocumentRetention;
 use portcullis_control::control::{Control, Options};
+use portcullis_control::incidents::IncidentSettings;
 use portcullis_control::link::GateLink;
+use portcullis_control::network::{self, Site};
 use portcullis_control::process::MetricsAccess;
 use portcullis_control::sealing::{Sealing, SealingSettings};
 use portcullis_decision_log::Options as LogOptions;
@@ -39,9 +45,12 @@ use portcullis_store::{DataDirectory, EventStore as _, ReserveFile, SqliteOption
 use tokio::sync::mpsc;
 
 pub use endpoints::Endpoints;
+use on_call::OnCall;
+pub use on_call::{OnCallStep, SmtpSettings};
 pub use posting::CheckpointSettings;
 use posting::Postings;
 use reload::Reloader;
+use telling::Telling;
 pub use webhooks::WebhookSettings;
 use webhooks::Webhooks;
 
@@ -88,6 +97,9 @@ pub struct Arguments {
     /// What hard stops do where no policy says so; of the first start, and kept from then on
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     pub stops: Stops,
+    /// Socket of `portcullis enforcer`, which cuts tunnels and networks; without it the setting `enforcer`
+    #[arg(long, value_name = "PATH")]
+    pub enforcer: Option<PathBuf>,
     /// Manifests to apply when it is up
     #[arg(short = 'f', long = "file", value_name = "MANIFEST")]
     pub files: Vec<PathBuf>,
@@ -121,6 +133,7 @@ pub struct Installation {
     serving: serve::Serving,
     sealing: Sealing,
     looking: intel::Looking,
+    telling: Telling,
     store: Arc<SqliteStore>,
     drain: DrainSettings,
     // Held last: while anything runs, nobody else may open the directory.
@@ -148,6 +161,16 @@ impl Installation {
         let serving = serve::Serving::bind(settings.listen_control, &keys.server("control")?)?;
         let feeds = intel::folder(directory.path());
         let reader = intel::Reader::start(feeds.clone(), clock.clone()).await;
+        control.sign_receipts_with(keys.checkpoint_signer(&settings.ledger_origin)?);
+        let site = Arc::new(Site {
+            doors: vec![settings.listen_gate],
+            balancers: settings.gate.proxy_protocol.clone(),
+        });
+        control.stand_at(Arc::clone(&site));
+        let tunnels = Arc::new(authority::TunnelFiles::new(keys.clone()));
+        if let Some(socket) = arguments.enforcer.clone().or_else(|| settings.enforcer.clone()) {
+            enforcer::link(&control, socket, network_plan(&site, &tunnels, &clock));
+        }
         let (to_gate, from_control) = mpsc::channel(LINK_MESSAGES_MAX);
         let (to_control, from_gate) = mpsc::channel(LINK_MESSAGES_MAX);
         let name = "gate".to_owned();
@@ -165,6 +188,7 @@ impl Installation {
         let settings_path = directory.join("settings.json");
         let held = Settings::read(&settings_path)?.unwrap_or_else(|| settings.clone());
         let ca = std::path::absolute(keys.path("ca.crt"))?;
+        let keys_ca = ca.clone();
         let surroundings = checks::Surroundings {
             authority_pem: keys.authority_pem()?,
             identities: directory.join("identities"),
@@ -174,6 +198,7 @@ impl Installation {
         let reloader =
             Arc::new(Reloader::new(settings_path, held, keys.clone(), reloads, serving.tls(), hosts)?);
         let authority = authority::BuiltIn {
+            tunnels,
             keys,
             reloader: Arc::clone(&reloader),
             identities: directory.join("identities"),
@@ -184,16 +209,29 @@ impl Installation {
         let postings = Arc::new(Postings::start(&settings.checkpoints, &store, control.clock())?);
         let head = store.watch();
         let webhooks = Webhooks::start(&settings.webhooks, &directory.join("webhooks"), &control, &head)?;
+        let on_call = OnCall::start(
+            &settings.on_call,
+            settings.smtp.as_ref(),
+            directory.join("on-call.json"),
+            webhooks,
+            &control,
+        )?;
+        let telling = Telling::start(&settings, &control)?;
         let calendar_key = calendar_key(&directory)?;
         control.serve_with(reload::process(
             Arc::clone(&reloader),
             gate.strangers(),
             (metrics_access, calendar_key),
-            (postings, Arc::new(webhooks)),
+            (postings, Arc::new(on_call)),
             surroundings,
             authority,
             Arc::<intel::Reader>::clone(&reader),
         ));
+        for fault in control.use_clocks(directory.join("clocks"), settings.incidents.clone()) {
+            tracing::error!("a file of clocks isn't used: {fault}");
+        }
+        control.keep_incidents();
+        start_canary(&control, &settings, &keys_ca)?;
         control.keep_reminding();
         control.keep_sources(settings.sources.clone(), directory.join("sources"), fetch::fetch_file())?;
         let looking = reader.watch();
@@ -216,6 +254,7 @@ impl Installation {
             serving,
             sealing,
             looking,
+            telling,
             store,
             drain,
             _directory: directory,
@@ -286,7 +325,9 @@ impl Installation {
 
     /// Reads settings, certificates and identities anew; connections that stand are not touched.
     pub async fn reload(&self) -> Result<ReloadAnswer> {
-        self.reloader.reload().await
+        let mut answer = self.reloader.reload().await?;
+        answer.notes.extend(self.control.reload_clocks());
+        Ok(answer)
     }
 
     /// Renews the certificates that have less than a third of their life left.
@@ -311,6 +352,7 @@ impl Installation {
             serving,
             sealing,
             looking,
+            telling,
             control,
             endpoints,
             store,
@@ -319,6 +361,7 @@ impl Installation {
             _directory,
         } = self;
         drop(looking);
+        drop(telling);
         control.announce_stop();
         let _ = std::fs::remove_file(endpoints.path());
         let drained = tokio::task::spawn_blocking(move || gate.drain(drain.limit()));
@@ -330,6 +373,16 @@ impl Installation {
         // What is queued is written, and the ledger is one file again, that can be copied.
         store.close().await;
     }
+}
+
+/// The vendor that exercises and the kill drill cut, with its machines in this process.
+fn start_canary(control: &Control, settings: &Settings, authority: &std::path::Path) -> Result<()> {
+    let pem = std::fs::read(authority).with_context(|| format!("can't read `{}`", authority.display()))?;
+    let roots = crate::machine::authorities(&pem)?;
+    let canary = crate::canary::Canary::new(control.weak(), settings.public_url.clone(), roots);
+    control.rehearse_with(Arc::new(canary.clone()));
+    crate::canary::keep_drilling(canary, control, settings.kill_drill.clone());
+    Ok(())
 }
 
 /// Runs an installation until it is told to stop.
@@ -436,11 +489,24 @@ fn settle(arguments: &Arguments, directory: &DataDirectory) -> Result<Settings> 
         drain: DrainSettings::default(),
         sealing: SealingSettings::default(),
         webhooks: Vec::new(),
+        on_call: Vec::new(),
+        smtp: None,
+        tell_vendors: true,
+        contact: None,
+        enforcer: None,
         sources: Vec::new(),
+        kill_drill: crate::canary::DrillSettings::default(),
+        incidents: IncidentSettings::default(),
         documents: DocumentRetention::default(),
     };
     settings.write(&path)?;
     Ok(settings)
+}
+
+/// What the enforcer keeps in force, of what is known.
+fn network_plan(site: &Arc<Site>, vault: &Arc<authority::TunnelFiles>, clock: &Clock) -> PlanOf {
+    let (site, vault, clock) = (Arc::clone(site), Arc::clone(vault), clock.clone());
+    Arc::new(move |state| network::plan(state, &site, Some(&*vault), clock.now()))
 }
 
 /// `host[:port]` of a public address, which must be an origin.

@@ -29,7 +29,8 @@ pub use rewrap::rewrap;
 pub const OWN_MASTER: &str = "master.key";
 /// The longest file that is read.
 const BYTES_MAX: u64 = 1024 * 1024;
-const FILES_MAX: usize = 4_096;
+/// Of each folder: more tunnels and people than any installation has.
+const FILES_MAX: usize = 100_000;
 
 /// Whoever wraps data keys: a key in a file or in the environment here, a key management service
 /// behind the same three calls.
@@ -221,7 +222,9 @@ fn any_sealed(folder: &Path) -> Result<bool> {
 /// The files that hold secrets, in a stable order; not those that an operator brought.
 fn secrets(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for folder in [folder.to_owned(), folder.join("signing"), folder.join("authorities")] {
+    for folder in
+        [folder.to_owned(), folder.join("signing"), folder.join("authorities"), folder.join("tunnels")]
+    {
         if !folder.is_dir() {
             continue;
         }

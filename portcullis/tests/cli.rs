@@ -278,9 +278,9 @@ fn what_is_wrong_has_its_place_and_its_code() {
     world.run(&["apply", "-f", "no-such-file.yaml"]).refused(&["can't read `no-such-file.yaml`"]);
     world.run(&["get", "vendor", "nobody"]).refused(&["there is no Vendor `nobody`"]);
     world.run(&["delete", "vendor", "acme"]).refused(&["is still used by", "hint: "]);
-    world.run(&["get", "tunnels"]).ended(2);
+    world.run(&["get", "lamps"]).ended(2);
     world.run(&["sever", "acme", "--reason", "x"]).ended(2);
-    world.run(&["new", "integration", "--template", "tunnel"]).ended(2);
+    world.run(&["new", "integration", "--template", "pigeon"]).ended(2);
     for (template, by) in [("keycloak", "issuer/acme-keycloak"), ("spiffe", "trustdomain/acme-spiffe")] {
         let manifests = world.run(&["new", "issuer", "acme", "--template", template]).good();
         world.write("issuer.yaml", &manifests);

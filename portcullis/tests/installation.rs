@@ -26,16 +26,24 @@ mod disk;
 mod dossiers;
 #[path = "installation/evidence.rs"]
 mod evidence;
+#[path = "installation/exercises.rs"]
+mod exercises;
 #[path = "installation/feeds.rs"]
 mod feeds;
 #[path = "installation/https.rs"]
 mod https;
 #[path = "installation/import.rs"]
 mod import;
+#[path = "installation/incidents.rs"]
+mod incidents;
 #[path = "installation/keys.rs"]
 mod keys;
 #[path = "installation/ledger.rs"]
 mod ledger;
+#[path = "installation/mail.rs"]
+mod mail;
+#[path = "installation/on_call.rs"]
+mod on_call;
 #[path = "installation/posture.rs"]
 mod posture;
 #[path = "installation/reload.rs"]
@@ -52,6 +60,10 @@ mod start;
 mod stops;
 #[path = "installation/support.rs"]
 mod support;
+#[path = "installation/telling.rs"]
+mod telling;
+#[path = "installation/tunnels.rs"]
+mod tunnels;
 #[path = "installation/upstreams.rs"]
 mod upstreams;
 #[path = "installation/vault.rs"]

@@ -57,7 +57,11 @@ impl Archive {
         Ok(Some(Proof { file: sealed.clone(), index, leaf: proven, path }))
     }
 
-    fn leaves(&self, sealed: &SealedFile, take: &mut dyn FnMut(&[u8])) -> Result<(), ArchiveError> {
+    pub(crate) fn leaves(
+        &self,
+        sealed: &SealedFile,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ArchiveError> {
         let mut leaf = Vec::new();
         let failed = |error: ArchiveError| error.to_string();
         self.open(sealed)?.visit(None, None, &mut |_, batch| {

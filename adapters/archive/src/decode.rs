@@ -11,7 +11,7 @@ use portcullis_domain::access::Access;
 use portcullis_domain::decision::{
     DecisionId, DecisionRecord, Ending, OutcomeRecord, Stop, StopSet, Verdict, WouldStop,
 };
-use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, VendorId};
+use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, TunnelId, VendorId};
 use portcullis_domain::reason::Reason;
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
     let risk = columns.bytes("risk")?;
     let would_access = columns.later_texts("would_access")?;
     let would_stops = columns.later_texts("would_stops")?;
+    let tunnel = columns.later_uuids("tunnel")?;
     let ends = Ends::of(&columns)?;
     (0..batch.num_rows())
         .map(|at| {
@@ -79,6 +80,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Fault> {
                     would_access.and_then(|column| optional(column, at)),
                     would_stops.and_then(|column| optional(column, at)),
                 )?,
+                tunnel: later_uuid(tunnel, at)?.map(TunnelId),
             };
             Ok(Row { record, outcome: ends.at(id, at)? })
         })
@@ -154,6 +156,12 @@ impl<'a> Columns<'a> {
         column.as_string_opt().map(Some).ok_or_else(|| wrong(name))
     }
 
+    /// Likewise.
+    pub fn later_uuids(&self, name: &str) -> Result<Option<&'a FixedSizeBinaryArray>, Fault> {
+        let Some(column) = self.0.column_by_name(name) else { return Ok(None) };
+        column.as_fixed_size_binary_opt().map(Some).ok_or_else(|| wrong(name))
+    }
+
     pub fn numbers<T: ArrowPrimitiveType>(
         &self,
         name: &str,
@@ -197,6 +205,10 @@ pub(crate) fn uuid(column: &FixedSizeBinaryArray, at: usize) -> Result<Option<Uu
         return Ok(None);
     }
     Uuid::from_slice(column.value(at)).map(Some).map_err(|_| "an id has not 16 bytes".to_owned())
+}
+
+pub(crate) fn later_uuid(column: Option<&FixedSizeBinaryArray>, at: usize) -> Result<Option<Uuid>, Fault> {
+    column.map_or(Ok(None), |column| uuid(column, at))
 }
 
 pub(crate) fn number<T: ArrowPrimitiveType>(

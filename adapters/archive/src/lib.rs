@@ -18,6 +18,7 @@ pub use query::{Filter, Found, Unreadable, chain};
 pub use row::{LateOutcome, Row};
 pub use schema::{SCHEMA_VERSION, message};
 pub use summary::{Counts, VendorCounts};
+pub use vendor::Sealed;
 pub use write::Sealable;
 
 mod archive;
@@ -34,6 +35,7 @@ mod risk;
 mod row;
 mod schema;
 mod summary;
+mod vendor;
 mod visit;
 mod write;
 

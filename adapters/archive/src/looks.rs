@@ -31,6 +31,7 @@ impl<'a> Looks<'a> {
             (filter.reason.is_some(), "reason"),
             (filter.reason.is_some(), "outcome_reason"),
             (filter.would_stop, "would_stops"),
+            (filter.tunnel.is_some(), "tunnel"),
             (cut(filter.since) || cut(filter.until), "time"),
         ] {
             if wanted {
@@ -66,6 +67,10 @@ impl<'a> Looks<'a> {
         if filter.would_stop {
             let column = columns.later_texts("would_stops")?;
             keep(&mut |at| column.is_some_and(|column| decode::optional(column, at).is_some()));
+        }
+        if let Some(tunnel) = filter.tunnel {
+            let column = columns.later_uuids("tunnel")?;
+            keep(&mut |at| decode::later_uuid(column, at) == Ok(Some(tunnel.0)));
         }
         if let Some(session) = &filter.session {
             let column = columns.texts("session")?;

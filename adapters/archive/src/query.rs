@@ -11,7 +11,7 @@ use arrow_array::types::TimestampMicrosecondType;
 use jiff::Timestamp;
 use portcullis_domain::archive::{Content, SealedFile, SealedFiles};
 use portcullis_domain::decision::{DecisionId, DecisionText, OutcomeRecord, Verdict};
-use portcullis_domain::ids::{ClientId, VendorId};
+use portcullis_domain::ids::{ClientId, TunnelId, VendorId};
 use portcullis_domain::reason::Reason;
 
 use crate::archive::by_hour;
@@ -34,6 +34,8 @@ pub struct Filter {
     pub reason: Option<Reason>,
     /// Only those of which observed stops would have made something worse.
     pub would_stop: bool,
+    /// Only those that came through it.
+    pub tunnel: Option<TunnelId>,
     /// Key × context × network, as the decisions name it.
     pub session: Option<String>,
     /// From then on.

@@ -42,7 +42,7 @@ impl Row {
 
     /// Canonical JSON (RFC 8785) of `{"decision": …, "outcome": …}`, each as the API shows it; a `risk` in either is base64url of
     /// the bytes of its column, and no member where there is none; nor is `would_stop` one where no observed stop would have done
-    /// anything.
+    /// anything, or `tunnel` where it came through none.
     ///
     /// # Errors
     /// None that is known: every text and number has a form.
@@ -74,7 +74,7 @@ impl Row {
         text(to, &record.protocol)?;
         member(to, "reason");
         plain(to, record.reason.code());
-        risk_member(to, record.risk.as_ref());
+        risk_member(to, record.risk.as_ref().map(risk::bytes_of));
         member(to, "route");
         id(to, record.route.map(|id| id.0));
         member(to, "scope");
@@ -89,6 +89,11 @@ impl Row {
         number(to, record.snapshot);
         member(to, "time");
         plain(to, record.time);
+        if let Some(tunnel) = record.tunnel {
+            // Rows of the first three schemas have none, and hash as they did.
+            member(to, "tunnel");
+            plain(to, tunnel);
+        }
         member(to, "vendor");
         id(to, record.vendor.map(|id| id.0));
         member(to, "verdict");
@@ -176,7 +181,7 @@ fn outcome_object(to: &mut Vec<u8>, outcome: &OutcomeRecord) {
     number(to, outcome.request_bytes);
     member(to, "response_bytes");
     number(to, outcome.response_bytes);
-    risk_member(to, outcome.risk.as_ref());
+    risk_member(to, outcome.risk.as_ref().map(risk::bytes_of_outcome));
     member(to, "status");
     number(to, u64::from(outcome.status));
     member(to, "time");
@@ -185,10 +190,10 @@ fn outcome_object(to: &mut Vec<u8>, outcome: &OutcomeRecord) {
 }
 
 /// Rows of the first schema have none, and hash as they did.
-fn risk_member<T: serde::Serialize>(to: &mut Vec<u8>, risk: Option<&T>) {
+fn risk_member(to: &mut Vec<u8>, risk: Option<Vec<u8>>) {
     if let Some(risk) = risk {
         member(to, "risk");
-        plain(to, URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+        plain(to, URL_SAFE_NO_PAD.encode(risk));
     }
 }
 
@@ -257,7 +262,7 @@ pub(crate) mod tests {
     use super::*;
     use portcullis_domain::access::Access;
     use portcullis_domain::decision::{DecisionId, Stop, Verdict};
-    use portcullis_domain::ids::{ClientId, IntegrationId, RouteId};
+    use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, TunnelId};
     use portcullis_domain::reason::Reason;
     use proptest::prelude::*;
     use serde_json::json;
@@ -304,7 +309,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn decision() -> impl Strategy<Value = DecisionRecord> {
-        let ids = (uuid(), uuid(), uuid(), uuid());
+        let ids = (uuid(), uuid(), uuid(), uuid(), uuid());
         let texts = proptest::collection::vec(any::<String>(), 5);
         let optional = proptest::collection::vec(proptest::option::of(any::<String>()), 5);
         let scope = proptest::collection::vec("[ -~]{0,8}", 0..3);
@@ -334,6 +339,7 @@ pub(crate) mod tests {
                 scope,
                 risk: snapshot.is_multiple_of(2).then(portcullis_risk::example_record),
                 would_stop: would_stop(snapshot),
+                tunnel: ids.4.map(TunnelId),
             }
         })
     }
@@ -356,8 +362,11 @@ pub(crate) mod tests {
             if let Some(would_stop) = &row.record.would_stop {
                 expect["decision"]["would_stop"] = json!(would_stop);
             }
+            if let Some(tunnel) = &row.record.tunnel {
+                expect["decision"]["tunnel"] = json!(tunnel);
+            }
             if let Some(risk) = row.outcome.as_ref().and_then(|outcome| outcome.risk.as_ref()) {
-                expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+                expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of_outcome(risk)));
             }
             let expect = canonical::to_bytes(&expect).unwrap();
             prop_assert_eq!(String::from_utf8(leaf).unwrap(), String::from_utf8(expect).unwrap());
@@ -367,7 +376,7 @@ pub(crate) mod tests {
                 late.leaf(&mut leaf).unwrap();
                 let mut expect = json!({ "outcome": late.outcome, "vendor": late.vendor });
                 if let Some(risk) = &late.outcome.risk {
-                    expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of(risk)));
+                    expect["outcome"]["risk"] = json!(URL_SAFE_NO_PAD.encode(risk::bytes_of_outcome(risk)));
                 }
                 let expect = canonical::to_bytes(&expect).unwrap();
                 prop_assert_eq!(leaf, expect);

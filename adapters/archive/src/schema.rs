@@ -16,8 +16,9 @@ use crate::risk;
 use crate::row::{LateOutcome, Row, ending, stops_text};
 
 /// Version of both schemas that are written; it stands in each file's metadata and in its event.
-pub const SCHEMA_VERSION: u16 = 3;
-/// The oldest one that is read: without risk, and otherwise as the second, which has not what observed stops would have done.
+pub const SCHEMA_VERSION: u16 = 4;
+/// The oldest one that is read: without risk, and otherwise as the second, which has not what observed stops would have done, as
+/// the third has no tunnels.
 const SCHEMA_OLDEST: u16 = 1;
 
 const DECISIONS: &str = "message decisions {
@@ -57,6 +58,7 @@ const DECISIONS: &str = "message decisions {
   optional binary outcome_risk;
   optional binary would_access (STRING);
   optional binary would_stops (STRING);
+  optional fixed_len_byte_array(16) tunnel (UUID);
 }";
 
 const OUTCOMES: &str = "message outcomes {
@@ -171,7 +173,8 @@ pub(crate) fn decisions(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         texts(would().map(|would| Some(would?.access.as_str()))),
         texts(would().map(|would| Some(stops_text(would?.stops)))),
     ];
-    let columns = columns.chain([outcome_risks(&ends)]).chain(stops).collect();
+    let tunnels = uuids(rows.iter().map(|row| row.record.tunnel.map(|id| id.0)))?;
+    let columns = columns.chain([outcome_risks(&ends)]).chain(stops).chain([tunnels]).collect();
     RecordBatch::try_new(arrow(Content::Decisions), columns)
 }
 
@@ -202,7 +205,7 @@ fn ending_columns(ends: &[Option<OutcomeRecord>]) -> [ArrayRef; 8] {
 }
 
 fn outcome_risks(ends: &[Option<OutcomeRecord>]) -> ArrayRef {
-    binaries(ends.iter().map(|end| end.as_ref()?.risk.as_ref().map(risk::bytes_of)))
+    binaries(ends.iter().map(|end| end.as_ref()?.risk.as_ref().map(risk::bytes_of_outcome)))
 }
 
 fn binaries(all: impl Iterator<Item = Option<Vec<u8>>>) -> ArrayRef {
@@ -252,7 +255,7 @@ mod tests {
 
     #[test]
     fn both_schemas_are_what_parquet_reads() {
-        for (content, columns) in [(Content::Decisions, 36), (Content::Outcomes, 11)] {
+        for (content, columns) in [(Content::Decisions, 37), (Content::Outcomes, 11)] {
             let descriptor = descriptor(content).unwrap();
             assert_eq!(descriptor.num_columns(), columns);
             let names: Vec<_> = descriptor.columns().iter().map(|column| column.name().to_owned()).collect();

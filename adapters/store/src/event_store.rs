@@ -74,6 +74,12 @@ pub trait EventStore: Send + Sync {
     /// The public key that its checkpoints verify with.
     fn verifier(&self) -> &NoteVerifier;
 
+    /// A C2SP signed note of a text that is no checkpoint, by the key of the checkpoints.
+    ///
+    /// # Errors
+    /// [`StoreError::Ledger`] for a text that no note may have, or that could be read as a checkpoint.
+    fn sign_statement(&self, text: &str) -> Result<String, StoreError>;
+
     /// The proof that event `sequence` is in the tree of `size` events.
     ///
     /// # Errors

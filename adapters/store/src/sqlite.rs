@@ -67,6 +67,7 @@ pub struct SqliteOptions {
 /// queued; [`Self::close`] waits for that.
 pub struct SqliteStore {
     ledger: PathBuf,
+    signer: Arc<NoteSigner>,
     verifier: NoteVerifier,
     requests: mpsc::Sender<Request>,
     readers: SqlitePool,
@@ -101,18 +102,20 @@ impl SqliteStore {
             let source = portcullis_ledger::LedgerError::Origin { found, expected: origin.clone() };
             return Err(StoreError::ForeignSigner { file: ledger, origin, source });
         }
+        let signer = Arc::new(signer);
         let verifier = signer.verifier();
         let keys = Arc::new(SubjectKeys::open(&subject_keys, wrapper).await?);
         let commits = Arc::new(AtomicU64::new(0));
         let (writer, head) =
-            Writer::open(ledger.clone(), signer, Arc::clone(&keys), Arc::clone(&commits)).await?;
+            Writer::open(ledger.clone(), Arc::clone(&signer), Arc::clone(&keys), Arc::clone(&commits))
+                .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_WAIT)
             .connect_lazy_with(file::reading(&ledger));
         let (requests, queue) = mpsc::channel(QUEUE_APPENDS_MAX);
         tokio::spawn(writer.run(queue));
-        Ok(Self { ledger, verifier, requests, readers, keys, head, commits })
+        Ok(Self { ledger, signer, verifier, requests, readers, keys, head, commits })
     }
 
     /// How many transactions the writer has committed since it was opened.
@@ -190,6 +193,10 @@ impl EventStore for SqliteStore {
 
     fn verifier(&self) -> &NoteVerifier {
         &self.verifier
+    }
+
+    fn sign_statement(&self, text: &str) -> Result<String, StoreError> {
+        Ok(self.signer.sign_statement(text)?)
     }
 
     fn prove_inclusion(&self, sequence: u64, size: u64) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {

@@ -17,8 +17,7 @@ fn check(text: &str, expect: &[&str]) {
     assert_eq!(found, expect, "{text}");
 }
 
-const KINDS: &str =
-    "known kinds: Vendor, Contract, Upstream, Route, Integration, Client, Issuer, TrustDomain, Policy, Feed";
+const KINDS: &str = "known kinds: Vendor, Contract, Upstream, Route, Integration, Client, Issuer, TrustDomain, Policy, Feed, Tunnel, Exercise";
 const SECRET: &str = "secrets and API keys can't be registered | register a public key (`jwks`) or a certificate (`certificates`); `portcullis client enroll NAME --generate DIR` makes one";
 
 #[test]
@@ -34,7 +33,7 @@ fn a_misspelt_field_is_pointed_at_with_the_nearest_one() {
     check(
         "kind: Vendor\nname: ä\nspec: {legal_name: äöü, fo: 1}\n",
         &[
-            "3:25: unknown field `fo` | known fields: `legal_name`, `jurisdiction`, `registry_number`, `lei`, `purpose`, `records_max`, `decisions_days`, `business_unit`, `owner`, `domains`, `tier_raised`, `aliases`, `risk`, `contacts`",
+            "3:25: unknown field `fo` | known fields: `legal_name`, `jurisdiction`, `registry_number`, `lei`, `purpose`, `records_max`, `decisions_days`, `business_unit`, `owner`, `domains`, `tier_raised`, `aliases`, `risk`, `canary`, `contacts`",
         ],
     );
     check(

@@ -1,10 +1,12 @@
 //! The table of control's routes. The router serves exactly these; a test of control compares them.
 
+use portcullis_incident::notice::Acknowledgement;
 use schemars::{Schema, SchemaGenerator};
 
 use crate::access::{HoldVendorRequest, ReleaseVendorRequest, VendorAccessAnswer};
 use crate::apply::{ApplyReport, ApplyRequest};
 use crate::auditors::{AuditorAdded, AuditorRemoved, AuditorRequest, AuditorView};
+use crate::break_glass::{BreakGlassRemoved, BreakGlassRequest, BreakGlassSealed, BreakGlassView};
 use crate::certificates::{
     CertificatesView, IssueAnswer, IssueRequest, RenewRequest, RevokeCertificateAnswer,
     RevokeCertificateRequest,
@@ -22,25 +24,41 @@ use crate::documents::{
     DocumentKept, DocumentsReport, EvidenceAnswer, EvidenceAsked, EvidenceRequest, RequestMade,
 };
 use crate::dossiers::{DossierAnswer, DossierRequest, DossierView, OutlookView, StopView, VendorLine};
+use crate::enforcer::EnforcerView;
 use crate::enroll::{EnrollAnswer, EnrollRequest};
+use crate::exercises::{
+    CanaryRequest, ExerciseLine, LiveOutcome, LiveRequest, PaperRequest, ProgressLine, RunView,
+};
 use crate::feeds::{FeedView, OriginView, RefreshRequest};
 use crate::findings::Finding;
+use crate::incidents::{
+    IncidentChangeRequest, IncidentLine, IncidentRequest, IncidentView, NoticeRequest, RegimesView,
+};
 use crate::keys::{KeysView, RotateAnswer, RotateRequest, WithdrawAnswer, WithdrawRequest};
 use crate::leaving::{LeaveReport, LeaveRequest};
 use crate::ledger::{EventView, LedgerConsistency, LedgerEntries, LedgerHead, LedgerProof, LedgerReport};
 use crate::metrics::VendorMetrics;
+use crate::network::{DifferencesView, NetworkView, RulesView, SegmentationAnswer, SegmentationRequest};
 use crate::notify::{WebhookTestAnswer, WebhookTestRequest, WebhookView};
 use crate::operators::{
     EraseAnswer, EraseRequest, OperatorAdded, OperatorRemoved, OperatorRequest, OperatorView,
 };
+use crate::packs::PackRequest;
 use crate::page::Page;
+use crate::pages::{PageAckRequest, PageAnswer, PageTryRequest, PageView};
 use crate::posture::{PostureAnswer, PostureRequest, PostureView};
 use crate::reload::ReloadAnswer;
 use crate::resource::ResourceView;
 use crate::risk::{ClientRiskView, InForceView, JudgeRequest, JudgementView};
-use crate::severing::{Receipt, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView};
+use crate::severing::{
+    Receipt, ReceiptsView, RestoreAnswer, RestoreRequest, SeverOutcome, SeverRequest, SeverancesView,
+};
 use crate::sources::{
     CheckAnswer, CheckRequest, ScreenReport, ScreenRequest, SourceRefreshRequest, SourceView,
+};
+use crate::tunnels::{
+    TunnelCredentialsRequest, TunnelPersonRequest, TunnelPersonRevokeRequest, TunnelRenderAnswer,
+    TunnelRenderRequest, TunnelView, TunnelsView,
 };
 use crate::work::{CalendarLink, TaskAnswer, TaskDoneRequest, TaskRequest, WorkView};
 
@@ -89,12 +107,15 @@ const WOULD: (&str, &str, &str) = (
     "`stop`: only those that hard stops in mode `observe` would have refused or narrowed.",
     "would",
 );
+const TUNNEL: (&str, &str, &str) = ("tunnel", "Name of the tunnel that it came through.", "text");
 const SINCE: (&str, &str, &str) = ("since", "Not older than this instant.", "instant");
 const UNTIL: (&str, &str, &str) = ("until", "Older than this instant.", "instant");
 const FILTERS: &[(&str, &str, &str)] =
-    &[VENDOR, CLIENT, VERDICT, REASON, WOULD, SINCE, UNTIL, PAGE[0], PAGE[1]];
+    &[VENDOR, CLIENT, VERDICT, REASON, WOULD, TUNNEL, SINCE, UNTIL, PAGE[0], PAGE[1]];
 const WINDOW: &[(&str, &str, &str)] =
     &[("window", "`1m`, `5m`, `1h`, `6h`, `24h` or `30d`; `1h` without a word.", "text")];
+const INCIDENTS: &[(&str, &str, &str)] =
+    &[("vendor", "Only of this vendor.", "text"), ("open", "`true`: only open ones.", "text")];
 const WORK: &[(&str, &str, &str)] = &[
     ("vendor", "Only of this vendor.", "text"),
     ("owner", "Only what is this one's, or of vendors that it answers for.", "text"),
@@ -116,11 +137,16 @@ const ENTRIES: &[(&str, &str, &str)] = &[
 ];
 const DOCUMENT: &[(&str, &str, &str)] =
     &[("kind", "Kind of evidence, by which it is retained; `other` without a word.", "text")];
+const PAGES: &[(&str, &str, &str)] = &[("all", "Those that were answered, too.", "boolean")];
 const CHECKED: &[(&str, &str, &str)] = &[("vendor", "Only of this vendor.", "text")];
 const STOPS: &[(&str, &str, &str)] =
     &[("vendor", "Their modes for this vendor; without it, for those that no policy names.", "text")];
 const OUTLOOK: &[(&str, &str, &str)] =
     &[("days", "How many days ahead, 1 to 3650; 365 without a word.", "number")];
+const RUNS: &[(&str, &str, &str)] = &[
+    ("exercise", "Only of this exercise.", "text"),
+    ("limit", "How many at most; 100 without a word.", "limit"),
+];
 const CONSISTENCY: &[(&str, &str, &str)] = &[("from", "Number of events of the older ledger.", "number")];
 const STREAM: &str = "Server-sent events as they happen, with a comment every 15 seconds while nothing does. `Last-Event-ID` is ignored: what was missed while away is in the list. A reader that is too slow gets an event `missed` with how many it did not get.";
 
@@ -131,8 +157,10 @@ pub fn routes() -> Vec<Route> {
     routes.extend(people());
     routes.extend(dossiers());
     routes.extend(certificates());
+    routes.extend(tunnels());
     routes.extend(keys());
     routes.extend(observing());
+    routes.extend(exercises());
     routes.extend(public());
     routes
 }
@@ -203,6 +231,19 @@ fn people() -> Vec<Route> {
             .answers_nothing(204, "Dead, as each gate has confirmed."),
         read("/v1/severances", "list_severances", "What is closed, and what is proposed to be opened")
             .answers::<SeverancesView>(200, "All of them."),
+        read("/v1/severances/{id}/receipts", "show_receipts", "The signed receipts of a severance")
+            .about("C2SP signed notes of the ledger's key: whoever has its verifier key can verify them.")
+            .answers::<ReceiptsView>(200, "The first one, and those of what was closed later."),
+        read("/v1/enforcer", "show_enforcer", "How the enforcer stands, and what its arms can't do")
+            .answers::<EnforcerView>(200, "As it is now."),
+        read("/v1/break-glass", "list_break_glass", "Sealed credentials for when nobody can sign in")
+            .answers::<Vec<BreakGlassView>>(200, "All of them."),
+        command("/v1/break-glass", "seal_break_glass", "Make a credential to be sealed away: it severs and looks, and does nothing else")
+            .takes::<BreakGlassRequest>()
+            .answers::<BreakGlassSealed>(201, "The credential, said once."),
+        command("/v1/break-glass/{name}", "remove_break_glass", "Remove a sealed credential; it is dead at once")
+            .by("delete")
+            .answers::<BreakGlassRemoved>(200, "Removed."),
         command("/v1/restore", "restore", "Propose to open a target again, or confirm a proposal")
             .takes::<RestoreRequest>()
             .answers::<RestoreAnswer>(200, "Proposed, or restored."),
@@ -240,6 +281,17 @@ fn people() -> Vec<Route> {
             .by("delete")
             .query(&[("reason", "Why, for those who read it later.", "text")])
             .answers::<AuditorRemoved>(200, "Removed."),
+        read("/v1/network", "get_network", "What vendors' networks may reach, whether that is enforced, and what was dropped")
+            .answers::<NetworkView>(200, "How it stands."),
+        read("/v1/network/rules", "get_network_rules", "The packet filter's rules, as the enforcer loads them")
+            .answers::<RulesView>(200, "As text that `nft -f` reads, and table by table."),
+        read("/v1/network/differences", "get_network_differences", "What differs between plan and kernel, and what passes by the gate")
+            .about("The enforcer looks at the host: rules of others, listeners, forwarding, and tunnels that nobody declared.")
+            .answers::<DifferencesView>(200, "What was found; nothing where the plan is in force and nothing passes by it."),
+        command("/v1/network/segmentation", "segment_network", "Keep vendors' networks to the gate's doors, or no longer")
+            .about("What is closed stays closed either way.")
+            .takes::<SegmentationRequest>()
+            .answers::<SegmentationAnswer>(200, "Whether it is in force."),
         command("/v1/erase", "erase", "Forget a person: destroy the key of the subject's data")
             .takes::<EraseRequest>()
             .answers::<EraseAnswer>(200, "Erased; the ledger's proofs still verify."),
@@ -303,6 +355,37 @@ fn dossiers() -> Vec<Route> {
         )
         .query(OUTLOOK)
         .answers::<OutlookView>(200, "From now on."),
+    ]
+}
+
+fn tunnels() -> Vec<Route> {
+    vec![
+        read("/v1/tunnels", "list_tunnels", "Every tunnel: whether it is open, its credentials, what flows")
+            .answers::<TunnelsView>(200, "By name."),
+        read("/v1/tunnels/{name}", "tunnel", "One tunnel, with its people")
+            .answers::<TunnelView>(200, "Those who were shut out, too."),
+        command(
+            "/v1/tunnels/{name}/credentials",
+            "issue_tunnel_credentials",
+            "Issue a tunnel's credentials anew",
+        )
+        .about("Those before are void from that moment on. The answer names them; `render` shows them, once.")
+        .takes::<TunnelCredentialsRequest>()
+        .answers::<TunnelView>(201, "The tunnel with them."),
+        command("/v1/tunnels/{name}/people", "add_tunnel_person", "Let one of a vendor's people in")
+            .takes::<TunnelPersonRequest>()
+            .answers::<TunnelView>(201, "The tunnel with its people."),
+        command(
+            "/v1/tunnels/{name}/people/revoke",
+            "revoke_tunnel_person",
+            "Shut one of a vendor's people out",
+        )
+        .takes::<TunnelPersonRevokeRequest>()
+        .answers::<TunnelView>(200, "The tunnel with its people; again changes nothing."),
+        command("/v1/tunnels/{name}/render", "render_tunnel", "The configuration of both sides")
+            .about("With secrets it is answered once for each credentials.")
+            .takes::<TunnelRenderRequest>()
+            .answers::<TunnelRenderAnswer>(200, "Files of strongSwan or WireGuard."),
     ]
 }
 
@@ -382,6 +465,19 @@ fn observing() -> Vec<Route> {
             "Seal all decisions that are made, without waiting for the hour",
         )
         .answers::<SealAnswer>(200, "What was sealed."),
+        read("/v1/pages", "list_pages", "Who is called, and for what")
+            .query(PAGES)
+            .answers::<Vec<PageView>>(200, "Those that nobody has answered, the oldest first; with `all` the newest first."),
+        command("/v1/pages", "try_page", "Call whoever is on call, to see whether calls arrive")
+            .takes::<PageTryRequest>()
+            .answers::<Vec<PageView>>(201, "The page."),
+        command("/v1/pages/ack", "acknowledge_page", "Answer a page: nobody else is called")
+            .takes::<PageAckRequest>()
+            .answers::<PageAnswer>(200, "The page, and who has answered it."),
+        command("/v1/packs", "make_pack", "Make an evidence pack: what a vendor read in a window, as one signed archive")
+            .about("It comes while it is made, one at a time; no `Idempotency-Key` is needed. A pack that can't be finished ends with a member `FAILED.txt`, and verifies as nothing.")
+            .takes::<PackRequest>()
+            .answers_as_text(200, "The archive: see `docs/reference/evidence-pack.md`.", "application/x-tar"),
         command(
             "/v1/decisions/missing/acknowledge",
             "acknowledge_missing_segments",
@@ -457,6 +553,26 @@ fn observing() -> Vec<Route> {
         command("/v1/webhooks/{name}/test", "test_webhook", "Send a word that tells of nothing, once")
             .takes::<WebhookTestRequest>()
             .answers::<WebhookTestAnswer>(200, "Whether it was taken."),
+        read("/v1/incidents", "list_incidents", "Incidents, the newest first, each with its next clock")
+            .query(INCIDENTS)
+            .answers::<Vec<IncidentLine>>(200, "At most 500."),
+        command("/v1/incidents", "open_incident", "Open an incident")
+            .about("Its clocks run from the moments that are given; `we_aware` is now unless it is said otherwise.")
+            .takes::<IncidentRequest>()
+            .answers::<IncidentView>(201, "It is in the ledger."),
+        read("/v1/incidents/clocks", "list_clocks", "The laws and contracts whose clocks run, and what is wrong with files of them")
+            .answers::<RegimesView>(200, "As they are in use now; an incident keeps those of its opening."),
+        command("/v1/incidents/notices", "take_notice", "Take a vendor's notice of its breach that came by voice, letter or mail")
+            .about("A signed one proves itself, whoever carries it.")
+            .takes::<NoticeRequest>()
+            .answers::<Acknowledgement>(201, "It is in the ledger, and belongs to that incident."),
+        read("/v1/incidents/{id}", "get_incident", "One incident, by number or id")
+            .about("With its clocks, and with what its vendor read, minute by minute, until it was cut.")
+            .answers::<IncidentView>(200, "It, as it stands now."),
+        command("/v1/incidents/{id}/changes", "change_incident", "Say something of an incident: roles, notes, decisions, tasks, moments, clocks")
+            .about("All of it or nothing. Nothing pauses a clock; one that doesn't bind us is set aside, and goes on.")
+            .takes::<IncidentChangeRequest>()
+            .answers::<IncidentView>(200, "It, as it stands then."),
         read("/v1/vendors/{name}/leaving", "get_leaving", "Where a vendor's exit stands, and what comes next")
             .answers::<LeaveReport>(200, "How far it is; without a plan it hasn't begun."),
         command("/v1/vendors/{name}/leaving", "leave", "Take the next step of a vendor's exit")
@@ -481,6 +597,45 @@ fn observing() -> Vec<Route> {
             .answers::<FeedView>(200, "How it stands with it; `error` and `fetch_error` say what failed."),
         read("/v1/origins/{address}", "get_origin", "What is known of an address, and by which feeds")
             .answers::<OriginView>(200, "What is known; `no_data` says what isn't, and why."),
+    ]
+}
+
+fn exercises() -> Vec<Route> {
+    vec![
+        read("/v1/exercises", "list_exercises", "What can be rehearsed, and how it went last").answers::<Vec<
+            ExerciseLine,
+        >>(
+            200,
+            "All that are declared, and the kill drill once it has run.",
+        ),
+        read("/v1/exercise-runs", "list_exercise_runs", "Runs of exercises, the newest first")
+            .about("The newest hundred of each exercise; the ledger keeps them all.")
+            .query(RUNS)
+            .answers::<Vec<RunView>>(200, "Each with its whole result."),
+        command(
+            "/v1/exercises/{name}/paper",
+            "run_paper_exercise",
+            "Grade and record a walk through an exercise",
+        )
+        .about("The server walks through the scenario with the answers, and grades them itself.")
+        .takes::<PaperRequest>()
+        .answers::<RunView>(201, "It is in the ledger."),
+        command("/v1/exercises/{name}/live", "run_live_exercise", "Run an exercise live, on the canary")
+            .about("It answers when it is over; `exercise_progress` tells how far it is.")
+            .takes::<LiveRequest>()
+            .answers::<LiveOutcome>(200, "The whole result, which is in the ledger; or what would be done."),
+        command("/v1/kill-drill", "run_kill_drill", "Run the kill drill now")
+            .takes::<LiveRequest>()
+            .answers::<LiveOutcome>(200, "The whole result, which is in the ledger; or what would be done."),
+        read(
+            "/v1/exercise-progress",
+            "exercise_progress",
+            "How far the live run is that is under way, or was the last one",
+        )
+        .answers::<Vec<ProgressLine>>(200, "A line or two for each step."),
+        command("/v1/canary", "make_canary", "Make the canary, or give it new keys")
+            .takes::<CanaryRequest>()
+            .answers::<ApplyReport>(200, "What was declared."),
     ]
 }
 

@@ -112,6 +112,7 @@ fn request(numbers: &mut Numbers, at_us: i64) -> Before {
         },
         posture: Known::Is(Posture::Good),
         vendor: Known::NoData(Missing::NotAssessed),
+        outside: Some(Known::NoData(Missing::NotAsked)),
         stakes: Stakes { money: 20_000, critical: false },
         fresh_nonce: false,
         answer: Answered::No,

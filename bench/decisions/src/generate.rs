@@ -88,6 +88,7 @@ pub fn decision(random: &mut Random, vendor_number: u64, at_ms: u64) -> Decision
         scope: vec!["parcels:read".into(), "labels:read".into()],
         risk: None,
         would_stop: None,
+        tunnel: None,
     }
 }
 

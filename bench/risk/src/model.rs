@@ -93,6 +93,7 @@ impl Driven {
             },
             posture: Known::NoData(Missing::NotAsked),
             vendor: Known::NoData(Missing::NotAssessed),
+            outside: Some(Known::NoData(Missing::NotInLog)),
             stakes: Stakes { money: self.money, critical: false },
             fresh_nonce: false,
             answer,

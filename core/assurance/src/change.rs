@@ -113,6 +113,9 @@ pub enum Change {
         aware: Timestamp,
         noticed: Timestamp,
         what: String,
+        /// Hours that the contract gives, where those are fewer than 24.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window_hours: Option<u32>,
     },
     BreachClosed {
         id: FindingId,

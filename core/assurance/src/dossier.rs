@@ -136,6 +136,8 @@ pub struct Breach {
     pub aware: Timestamp,
     pub noticed: Timestamp,
     pub what: String,
+    /// Hours that the contract gives, where those are fewer than 24.
+    pub window_hours: Option<u32>,
     pub closed: Option<Ended>,
 }
 

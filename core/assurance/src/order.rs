@@ -164,8 +164,11 @@ fn settle(change: &mut Change, moment: &mut Moment<'_>) {
 /// A breach of contract and a broken document are findings of their own, which outlive the stop.
 fn finding_of(dossier: &Dossier, change: &Change, moment: &mut Moment<'_>) -> Option<Change> {
     let (title, severity) = match change {
-        Change::BreachNoticed { aware, noticed, what, .. } if crate::stops::is_late(*aware, *noticed) => {
-            (format!("breach of contract: told later than 24 hours of: {what}"), Severity::High)
+        Change::BreachNoticed { aware, noticed, what, window_hours, .. }
+            if crate::stops::is_late(*aware, *noticed, *window_hours) =>
+        {
+            let hours = crate::stops::window(*window_hours);
+            (format!("breach of contract: told later than {hours} hours of: {what}"), Severity::High)
         }
         Change::DocumentChanged { evidence, .. } => {
             let filed = dossier.evidence.get(evidence)?;

@@ -21,6 +21,7 @@ use crate::days::date_of;
 use crate::dossier::StopException;
 
 pub(crate) use facts::is_late;
+pub use facts::window;
 pub use known::{Known, OwnedKnown, StopRules};
 pub use outlook::outlook;
 pub use set::StopSet;

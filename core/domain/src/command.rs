@@ -4,6 +4,12 @@ use jiff::Timestamp;
 use portcullis_assurance::change::Change;
 use portcullis_assurance::order::{DossierRefusal, Order};
 use portcullis_assurance::stops::StopMode;
+use portcullis_incident::Severity as IncidentSeverity;
+use portcullis_incident::change::Origin;
+use portcullis_incident::moment::MomentName;
+use portcullis_incident::notice::Notice;
+use portcullis_incident::order::IncidentRefusal;
+use portcullis_incident::regime::Taken;
 use portcullis_risk::Judgement;
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,15 +17,20 @@ use uuid::Uuid;
 use crate::access::{Access, VendorAccess};
 use crate::archive::{Expiry, SealedFile};
 use crate::auditor::AuditorRefusal;
+use crate::break_glass::BreakGlassRefusal;
 use crate::decision::DecisionId;
 use crate::event::{ExternalKeys, IssuedCertificate, PublicKey, RegisteredKey};
-use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
+use crate::exercise::{ExerciseRefusal, SeveredBy};
+use crate::ids::{ClientId, IncidentId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::personal::Personal;
 use crate::posture::{Judged, PushedWord};
 use crate::reason::Reason;
 use crate::spec::{ClientSpec, Declaration, Kind};
 use crate::state::KeysOrigin;
+use crate::state::tunnels::{NewCredentials, NewPerson};
 use crate::target::{Target, TargetName};
+use crate::telling::TellingOutcome;
+use crate::tunnel::SeenTunnel;
 
 /// A command with all that `decide` needs; what a person typed is parsed before.
 #[derive(Clone, Debug)]
@@ -78,8 +89,10 @@ pub enum Command {
     },
     Sever {
         target: TargetName,
-        by: OperatorId,
+        by: SeveredBy,
         reason: String,
+        /// What the vendor is told of it, by an operator.
+        tell: Option<String>,
         seen: Seen,
     },
     /// What a gate has closed by itself already: the client's registered key first, then those bound to its token.
@@ -103,6 +116,13 @@ pub enum Command {
         proposal: RestoreId,
         target: TargetName,
         by: OperatorId,
+    },
+    /// Says no to a proposal, one's own too.
+    RefuseRestore {
+        proposal: RestoreId,
+        target: TargetName,
+        by: OperatorId,
+        reason: String,
     },
     EraseSubject {
         subject: SubjectId,
@@ -253,12 +273,129 @@ pub enum Command {
         stored_at: Timestamp,
         reason: String,
     },
+    /// Whether packets of vendors' networks outside the network plan are dropped.
+    SetSegmentation {
+        on: bool,
+        by: OperatorId,
+    },
     RemoveAuditor {
         name: String,
         by: OperatorId,
         /// May be empty.
         reason: String,
     },
+    /// Opens an incident, or finds that one is open already for the same.
+    OpenIncident(Box<NewIncident>),
+    /// All of it or nothing, and nothing where the incident isn't at `version` any more.
+    ChangeIncident(Box<IncidentChanges>),
+    /// A vendor's notice, verified where it came in: it opens an incident, or belongs to an open one.
+    ReceiveNotice(Box<NewNotice>),
+    /// It was signed already.
+    RecordReceipt {
+        severance: SeveranceId,
+        note: String,
+    },
+    SealBreakGlass {
+        name: String,
+        token_sha256: String,
+        by: OperatorId,
+    },
+    OpenBreakGlass {
+        id: OperatorId,
+    },
+    RemoveBreakGlass {
+        name: String,
+        by: OperatorId,
+    },
+    /// They are made and kept already; they count when this is recorded.
+    IssueTunnelCredentials {
+        tunnel: String,
+        credentials: NewCredentials,
+        by: OperatorId,
+    },
+    AddTunnelPerson {
+        tunnel: String,
+        person: Box<NewPerson>,
+        by: OperatorId,
+    },
+    /// The person's id or name.
+    RevokeTunnelPerson {
+        tunnel: String,
+        person: String,
+        by: OperatorId,
+        reason: String,
+    },
+    /// What the enforcer has measured; what is no news is no event.
+    ObserveTunnels {
+        seen: Vec<SeenTunnel>,
+    },
+    /// What exercises have cut of the canary of this name, and nothing that a person has.
+    RestoreCanary {
+        vendor: String,
+        run: Uuid,
+        by: Option<OperatorId>,
+    },
+    /// The whole result of an exercise that was run.
+    RecordRun {
+        run: Box<portcullis_exercise::run::Run>,
+        by: Option<OperatorId>,
+    },
+    /// Calls somebody, once for each cause.
+    RaisePage(Box<portcullis_incident::page::Raising>),
+    /// Nobody else is called.
+    AcknowledgePage {
+        /// Id or code.
+        page: String,
+        by: OperatorId,
+    },
+    /// One of a vendor's people was told, or is told no more.
+    RecordTold {
+        /// Of the severance or the restoration.
+        matter: Uuid,
+        contact: SubjectId,
+        outcome: TellingOutcome,
+    },
+}
+
+/// An incident as somebody, or the program, opens it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewIncident {
+    /// By name.
+    pub vendor: Option<String>,
+    pub title: String,
+    pub severity: IncidentSeverity,
+    pub origin: Origin,
+    /// The exercise that it belongs to.
+    pub exercise: Option<String>,
+    /// What is known that clocks count from, with why.
+    pub moments: Vec<(MomentName, Timestamp, String)>,
+    /// The texts whose clocks are to run.
+    pub regimes: Vec<Taken>,
+    /// Where days are counted that no text names a zone for.
+    pub zone: String,
+    /// None where the program does it by itself.
+    pub by: Option<OperatorId>,
+}
+
+/// What is said of an incident.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IncidentChanges {
+    pub incident: IncidentId,
+    pub changes: Vec<portcullis_incident::change::Change>,
+    pub by: Option<OperatorId>,
+    pub version: Option<u64>,
+    pub zone: String,
+}
+
+/// A notice with the vendor that it came from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewNotice {
+    pub vendor: VendorId,
+    pub notice: Notice,
+    pub regimes: Vec<Taken>,
+    pub zone: String,
+    /// Who took it down, where it came by voice or letter.
+    pub by: Option<OperatorId>,
 }
 
 /// A decision, and what of it a word on it is about.
@@ -417,10 +554,60 @@ pub enum Refusal {
     Dossier { vendor: String, refused: DossierRefusal },
     #[error(transparent)]
     Auditor(#[from] AuditorRefusal),
+    #[error("incident {number}: {refused}")]
+    Incident { number: u32, refused: IncidentRefusal },
+    #[error("{0}")]
+    IncidentInvalid(IncidentRefusal),
+    #[error(
+        "incident {number} has version {version}\nhint: somebody else has changed it meanwhile; look at it again with `portcullis incident show {number}`"
+    )]
+    IncidentMoved { number: u32, version: u64 },
+    #[error("the notice was received already, at {0}\nhint: say what is new in a further notice")]
+    NoticeReplayed(Timestamp),
+    #[error(
+        "{most} pages wait for an answer, which is the most\nhint: acknowledge them: `portcullis page list`"
+    )]
+    PagesMany { most: usize },
+    #[error("{most} {what} are open, which is the most\nhint: close those that are over")]
+    IncidentsMany { what: &'static str, most: usize },
+    #[error(transparent)]
+    BreakGlass(#[from] BreakGlassRefusal),
+    #[error(transparent)]
+    Exercise(#[from] ExerciseRefusal),
     #[error(
         "the dossier of vendor `{vendor}` has version {version}\nhint: somebody else has changed it meanwhile; look at it again with `portcullis vendor show {vendor}`"
     )]
     DossierMoved { vendor: String, version: u64 },
+    #[error(
+        "tunnel `{tunnel}` is severed, by severance {severance}\nhint: two people restore it first; credentials are issued after that, and open it"
+    )]
+    TunnelSevered { tunnel: String, severance: SeveranceId },
+    #[error(
+        "vendor `{vendor}` is {}, and gets no credentials: {}\nhint: `portcullis describe vendor {vendor}` says what it needs",
+        access.level.as_str(),
+        access.why()
+    )]
+    TunnelHeld { vendor: String, access: Box<VendorAccess> },
+    #[error("tunnel `{0}` is for people\nhint: `portcullis tunnel person add {0}` gives each a certificate")]
+    TunnelForPeople(String),
+    #[error("tunnel `{0}` is for a gateway, not for people\nhint: declare one with `people: true`")]
+    TunnelNotForPeople(String),
+    #[error(
+        "the {what} is or was another one's\nhint: each tunnel and each person has its own; make a new one"
+    )]
+    CredentialTaken { what: &'static str },
+    #[error("a person needs a name of 1 to {most} bytes")]
+    PersonUnnamed { most: usize },
+    #[error(
+        "tunnel `{tunnel}` has a person of this name already\nhint: `portcullis tunnel person revoke` takes the former certificate away"
+    )]
+    PersonKnown { tunnel: String },
+    #[error("tunnel `{tunnel}` has had {most} people, which is all\nhint: declare another tunnel")]
+    PeopleMany { tunnel: String, most: usize },
+    #[error(
+        "no address of tunnel `{0}` is free\nhint: nobody gets another one's; add a network to `remote_networks`"
+    )]
+    AddressesTaken(String),
 }
 
 /// Why a client can't put another key in the place of one.

@@ -18,7 +18,7 @@ pub use self::payload::{
     is_payload_version,
 };
 pub use self::would_stop::WouldStop;
-use crate::ids::{ClientId, IntegrationId, RouteId, VendorId};
+use crate::ids::{ClientId, IntegrationId, RouteId, TunnelId, VendorId};
 use crate::reason::Reason;
 
 /// What was decided. Compared, the worse is greater; as they stand here is how payloads number them.
@@ -120,6 +120,10 @@ pub struct DecisionRecord {
     /// payloads before version 3. In JSON it is told apart, in words.
     #[serde(skip)]
     pub would_stop: Option<WouldStop>,
+    /// The tunnel that the connection came through, whose ever it is: by the address of its socket, which no balancer's word
+    /// changes. None in payloads before version 5. In JSON it is told apart.
+    #[serde(skip)]
+    pub tunnel: Option<TunnelId>,
 }
 
 /// How an exchange that was allowed came to its end.

@@ -12,14 +12,18 @@ use uuid::Uuid;
 use crate::access::{VendorHold, VendorRelease};
 use crate::archive::{Expiry, HoldLift, LegalHold, SealedFile};
 use crate::auditor::{AuditorRegistration, AuditorRemoval};
+use crate::break_glass::{BreakGlassOpening, BreakGlassRemoval, BreakGlassSeal};
 use crate::decision::DecisionId;
-use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
+use crate::exercise::{CanaryRestoration, ExerciseRun};
+use crate::ids::{ClientId, IncidentId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
 use crate::judgement::DecisionJudgement;
 use crate::personal::Personal;
 use crate::posture::PushedWord;
 use crate::reason::Reason;
 use crate::spec::{Declaration, Kind};
 use crate::target::Target;
+use crate::telling::VendorTelling;
+use crate::tunnel::{TunnelCredentials, TunnelObservation, TunnelPerson, TunnelPersonRevocation};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -171,6 +175,40 @@ pub enum Event {
     /// Signatures by these keys, and under these roots, count from now on.
     AuditorRegistered(AuditorRegistration),
     AuditorRemoved(AuditorRemoval),
+    /// Something went wrong, or may have: people look after it together, and clocks run.
+    IncidentOpened(Box<portcullis_incident::change::Opening>),
+    /// Something became known of an incident, was decided or done.
+    IncidentChanged(Box<IncidentChange>),
+    /// What was closed by a severance, and how that was verified, as a signed text.
+    ReceiptSigned(SignedReceipt),
+    BreakGlassSealed(BreakGlassSeal),
+    BreakGlassOpened(BreakGlassOpening),
+    BreakGlassRemoved(BreakGlassRemoval),
+    /// Credentials of a tunnel were made anew.
+    TunnelCredentialsIssued(TunnelCredentials),
+    /// One of a vendor's people may come in through a tunnel.
+    TunnelPersonAdded(TunnelPerson),
+    TunnelPersonRevoked(TunnelPersonRevocation),
+    /// An exercise, or the kill drill, was run to its end or broken off.
+    ExerciseRun(Box<ExerciseRun>),
+    /// What exercises had cut of the canary is open again, to new keys.
+    CanaryRestored(CanaryRestoration),
+    /// From now on, packets of vendors' networks outside the network plan are dropped, or no longer.
+    SegmentationChanged {
+        on: bool,
+        by: OperatorId,
+        time: Timestamp,
+    },
+    /// Somebody is called.
+    PageRaised(Box<portcullis_incident::page::Page>),
+    /// Somebody has answered a page.
+    PageAcknowledged(portcullis_incident::page::Acknowledgement),
+    /// A proposal to restore is over: somebody has looked at it, and said no.
+    RestoreRefused(RestoreRefusal),
+    /// One of a vendor's people was told of a severance or a restoration, or could not be.
+    VendorTold(VendorTelling),
+    /// A tunnel went up or down, or is still up; with what it has carried.
+    TunnelObserved(TunnelObservation),
 }
 
 impl Event {
@@ -178,7 +216,7 @@ impl Event {
     pub const VERSION: u16 = 1;
 
     /// Every kind that this code knows.
-    pub const KINDS: [&'static str; 35] = [
+    pub const KINDS: [&'static str; 52] = [
         "installation_founded",
         "resource_defined",
         "resource_removed",
@@ -214,6 +252,23 @@ impl Event {
         "vendor_released",
         "auditor_registered",
         "auditor_removed",
+        "incident_opened",
+        "incident_changed",
+        "receipt_signed",
+        "break_glass_sealed",
+        "break_glass_opened",
+        "break_glass_removed",
+        "tunnel_credentials_issued",
+        "tunnel_person_added",
+        "tunnel_person_revoked",
+        "exercise_run",
+        "canary_restored",
+        "segmentation_changed",
+        "page_raised",
+        "page_acknowledged",
+        "restore_refused",
+        "vendor_told",
+        "tunnel_observed",
     ];
 
     /// Name of the kind, as the ledger's envelope holds it.
@@ -255,6 +310,23 @@ impl Event {
             Self::VendorReleased(_) => "vendor_released",
             Self::AuditorRegistered(_) => "auditor_registered",
             Self::AuditorRemoved(_) => "auditor_removed",
+            Self::IncidentOpened(_) => "incident_opened",
+            Self::IncidentChanged(_) => "incident_changed",
+            Self::ReceiptSigned(_) => "receipt_signed",
+            Self::BreakGlassSealed(_) => "break_glass_sealed",
+            Self::BreakGlassOpened(_) => "break_glass_opened",
+            Self::BreakGlassRemoved(_) => "break_glass_removed",
+            Self::TunnelCredentialsIssued(_) => "tunnel_credentials_issued",
+            Self::TunnelPersonAdded(_) => "tunnel_person_added",
+            Self::TunnelPersonRevoked(_) => "tunnel_person_revoked",
+            Self::ExerciseRun(_) => "exercise_run",
+            Self::CanaryRestored(_) => "canary_restored",
+            Self::SegmentationChanged { .. } => "segmentation_changed",
+            Self::PageRaised(_) => "page_raised",
+            Self::PageAcknowledged(_) => "page_acknowledged",
+            Self::RestoreRefused(_) => "restore_refused",
+            Self::VendorTold(_) => "vendor_told",
+            Self::TunnelObserved(_) => "tunnel_observed",
         }
     }
 
@@ -297,6 +369,24 @@ impl Event {
             Self::VendorReleased(release) => release.vendor.0,
             Self::AuditorRegistered(registration) => registration.id.0,
             Self::AuditorRemoved(removal) => removal.id.0,
+            Self::IncidentOpened(opening) => opening.id.0,
+            Self::IncidentChanged(change) => change.incident.0,
+            Self::ReceiptSigned(receipt) => receipt.severance.0,
+            Self::BreakGlassSealed(seal) => seal.id.0,
+            Self::BreakGlassOpened(opening) => opening.id.0,
+            Self::BreakGlassRemoved(removal) => removal.id.0,
+            Self::TunnelCredentialsIssued(issued) => issued.tunnel.0,
+            Self::TunnelPersonAdded(person) => person.tunnel.0,
+            Self::TunnelPersonRevoked(revocation) => revocation.tunnel.0,
+            Self::ExerciseRun(done) => done.run.id,
+            Self::CanaryRestored(restoration) => restoration.vendor.0,
+            // It is about the installation.
+            Self::SegmentationChanged { .. } => Uuid::nil(),
+            Self::PageRaised(page) => page.id.0,
+            Self::PageAcknowledged(acknowledgement) => acknowledgement.page.0,
+            Self::RestoreRefused(refusal) => refusal.id.0,
+            Self::VendorTold(telling) => telling.matter,
+            Self::TunnelObserved(observed) => observed.tunnel.0,
         }
     }
 }
@@ -307,6 +397,14 @@ pub struct DossierChange {
     pub vendor: VendorId,
     #[serde(flatten)]
     pub entry: portcullis_assurance::change::Entry,
+}
+
+/// What happened to an incident.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct IncidentChange {
+    pub incident: IncidentId,
+    #[serde(flatten)]
+    pub entry: portcullis_incident::change::Entry,
 }
 
 /// Somebody has said of a client's machine what nobody had said before.
@@ -366,6 +464,8 @@ pub enum CertificateUse {
     Clients,
     /// The gate, towards upstreams.
     Upstreams,
+    /// Both ends of a vendor's tunnel.
+    Tunnels,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -422,16 +522,14 @@ pub enum Cause {
     Operator {
         operator: OperatorId,
         reason: String,
+        /// What the vendor may know of it, in the operator's words; nothing of the reason is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tell: Option<String>,
     },
     /// A response passed the records limit.
-    RecordLimit {
-        decision: DecisionId,
-    },
+    RecordLimit { decision: DecisionId },
     /// An operator has revoked keys: no restoration opens them again.
-    Revoked {
-        operator: OperatorId,
-        reason: String,
-    },
+    Revoked { operator: OperatorId, reason: String },
     /// A key that had been replaced tried to register another one: two hold it. The keys stay refused
     /// when the client is restored.
     KeyTheft {
@@ -447,9 +545,14 @@ pub enum Cause {
         version: u64,
     },
     /// A gate closed a context by itself, after a challenge that failed or on evidence alone.
-    Risk {
-        decision: DecisionId,
-        reason: Reason,
+    Risk { decision: DecisionId, reason: Reason },
+    /// An exercise has cut the canary, by the call that operators make.
+    Exercise {
+        run: Uuid,
+        /// None where the drill did it at its time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operator: Option<OperatorId>,
+        reason: String,
     },
 }
 
@@ -461,6 +564,15 @@ impl Cause {
     }
 }
 
+/// The receipt of a severance, as it was handed out. What was closed only later has another one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SignedReceipt {
+    pub severance: SeveranceId,
+    /// A C2SP signed note of the ledger's key, whose text is the receipt.
+    pub note: String,
+    pub time: Timestamp,
+}
+
 /// Somebody wants a target open again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RestoreProposal {
@@ -470,6 +582,17 @@ pub struct RestoreProposal {
     pub severances: Vec<SeveranceId>,
     pub proposed_by: OperatorId,
     pub expires_at: Timestamp,
+}
+
+/// Somebody has said no to a proposal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RestoreRefusal {
+    /// Of the proposal.
+    pub id: RestoreId,
+    pub target: Target,
+    pub by: OperatorId,
+    pub reason: String,
+    pub time: Timestamp,
 }
 
 /// Severances were lifted.

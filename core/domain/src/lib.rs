@@ -8,9 +8,11 @@
 pub mod access;
 pub mod archive;
 pub mod auditor;
+pub mod break_glass;
 pub mod command;
 pub mod decision;
 pub mod event;
+pub mod exercise;
 pub mod ja4_pattern;
 pub mod judgement;
 pub mod moment;
@@ -20,5 +22,7 @@ pub mod reason;
 pub mod spec;
 pub mod state;
 pub mod target;
+pub mod telling;
+pub mod tunnel;
 
 pub use portcullis_ids::{ids, personal};

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod posture;
 pub mod route;
 pub mod trust_domain;
+pub mod tunnel;
 pub mod upstream;
 pub mod vendor;
 
@@ -17,6 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::personal::Personal;
+
+pub use portcullis_exercise::spec::ExerciseSpec;
 
 pub use ceilings::Ceilings;
 pub use client::{AssertionAudience, Authentication, CertificateSubject, ClientSpec, ClientTls};
@@ -28,6 +31,7 @@ pub use policy::{MoneySpec, PolicySpec, StopModes};
 pub use posture::PostureRules;
 pub use route::{Impact, RouteSpec, UnboundTokens};
 pub use trust_domain::{TrustDomainSpec, WorkloadMapping};
+pub use tunnel::{IpsecSpec, TunnelAuthentication, TunnelSpec, WireguardSpec};
 pub use upstream::{UpstreamProtocol, UpstreamSpec, UpstreamTls};
 pub use vendor::{Contact, VendorSpec};
 
@@ -44,11 +48,13 @@ pub enum Kind {
     TrustDomain,
     Policy,
     Feed,
+    Tunnel,
+    Exercise,
 }
 
 impl Kind {
     /// In the order in which one may refer to those before it.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Vendor,
         Self::Contract,
         Self::Upstream,
@@ -59,6 +65,8 @@ impl Kind {
         Self::TrustDomain,
         Self::Policy,
         Self::Feed,
+        Self::Tunnel,
+        Self::Exercise,
     ];
 
     #[must_use]
@@ -74,6 +82,8 @@ impl Kind {
             Self::TrustDomain => "TrustDomain",
             Self::Policy => "Policy",
             Self::Feed => "Feed",
+            Self::Tunnel => "Tunnel",
+            Self::Exercise => "Exercise",
         }
     }
 
@@ -109,6 +119,8 @@ pub enum Spec {
     TrustDomain(Box<TrustDomainSpec>),
     Policy(Box<PolicySpec>),
     Feed(Box<FeedSpec>),
+    Tunnel(Box<TunnelSpec>),
+    Exercise(Box<ExerciseSpec>),
 }
 
 impl Spec {
@@ -125,6 +137,8 @@ impl Spec {
             Self::TrustDomain(_) => Kind::TrustDomain,
             Self::Policy(_) => Kind::Policy,
             Self::Feed(_) => Kind::Feed,
+            Self::Tunnel(_) => Kind::Tunnel,
+            Self::Exercise(_) => Kind::Exercise,
         }
     }
 

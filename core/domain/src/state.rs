@@ -7,19 +7,26 @@ pub mod access;
 mod apply;
 mod archive;
 mod auditors;
+mod break_glass;
 pub mod certificates;
 mod client_keys;
 mod decide;
 mod dossiers;
 mod enrolment;
+pub mod exercises;
+pub mod incidents;
 mod issuers;
 pub mod judging;
+pub mod network;
+pub mod pages;
 pub mod posture;
 mod registry;
 mod resources;
 mod severing;
 pub mod signing_keys;
 pub mod stops;
+pub mod telling;
+pub mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,16 +34,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_assurance::Dossier;
 use portcullis_assurance::stops::StopMode;
+use portcullis_incident::Incident;
 use serde::Serialize;
 use uuid::Uuid;
 
 use self::certificates::KnownCertificate;
+use self::exercises::Runs;
 use self::judging::Judgements;
 use crate::access::VendorHold;
 use crate::archive::{LegalHold, SealedFiles};
 use crate::auditor::Auditor;
+use crate::break_glass::BreakGlass;
 use crate::event::{FromBackup, RegisteredKey, RestoreProposal, Severance};
-use crate::ids::{ClientId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId};
+use crate::ids::{
+    ClientId, IncidentId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
+};
 use crate::personal::Personal;
 use crate::spec::{
     ClientSpec, ContractSpec, Declaration, IntegrationSpec, Kind, RouteSpec, Spec, UpstreamSpec, VendorSpec,
@@ -111,6 +123,22 @@ pub struct State {
     pub vendor_holds: BTreeMap<VendorId, VendorHold>,
     /// Whose signatures over documents count, by name.
     pub auditors: BTreeMap<String, Auditor>,
+    /// Closed ones too.
+    pub incidents: BTreeMap<IncidentId, Arc<Incident>>,
+    /// Signed receipts of severances, the first one first.
+    pub receipts: BTreeMap<SeveranceId, Vec<Arc<str>>>,
+    /// Sealed credentials for when nobody can sign in. They are no operators.
+    pub break_glass: BTreeMap<OperatorId, BreakGlass>,
+    /// Credentials and people of tunnels, and what their peers are or were known by.
+    pub tunnels: tunnels::Tunnels,
+    /// The newest runs of each exercise, and of the kill drill.
+    pub exercise_runs: Runs,
+    /// Whether packets outside the network plan are dropped; none where nobody has ever said.
+    pub segmentation: Option<network::Segmentation>,
+    /// Who was called for what, and whether somebody has answered.
+    pub pages: pages::Pages,
+    /// What vendors' people are to be told, and who was.
+    pub tellings: telling::Tellings,
     /// The backup that this ledger was brought back from last.
     pub from_backup: Option<FromBackup>,
 }

@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "events_v1/tunnels.rs"]
+mod tunnels;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -15,14 +18,17 @@ use portcullis_assurance::stops::StopMode;
 use portcullis_domain::access::{Access, VendorHold, VendorRelease};
 use portcullis_domain::archive::{Content, Expiry, HoldLift, LegalHold, SealedFile};
 use portcullis_domain::auditor::{AuditorRegistration, AuditorRemoval};
+use portcullis_domain::break_glass::{BreakGlassOpening, BreakGlassRemoval, BreakGlassSeal};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{
     Cause, CertificateRevocation, CertificateUse, DossierChange, Event, ExternalKeys, FromBackup,
-    IssuedCertificate, IssuerKeysChange, KeyForm, PostureChange, PostureWord, PublicKey, RegisteredKey,
-    Restoration, RestoreProposal, Severance,
+    IncidentChange, IssuedCertificate, IssuerKeysChange, KeyForm, PostureChange, PostureWord, PublicKey,
+    RegisteredKey, Restoration, RestoreProposal, RestoreRefusal, Severance, SignedReceipt,
 };
+use portcullis_domain::exercise::{CanaryRestoration, ExerciseRun};
 use portcullis_domain::ids::{
-    AuditorId, ClientId, EvidenceId, IntegrationId, OperatorId, RestoreId, SeveranceId, SubjectId, VendorId,
+    AuditorId, ClientId, EvidenceId, IncidentId, IntegrationId, OperatorId, PageId, RestoreId, SeveranceId,
+    SubjectId, VendorId,
 };
 use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::personal::Personal;
@@ -30,6 +36,7 @@ use portcullis_domain::posture::PushedWord;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::Target;
+use portcullis_domain::telling::{TellingOutcome, VendorTelling};
 use portcullis_risk::{Context, Judgement, Known, Missing};
 use serde_json::json;
 use uuid::Uuid;
@@ -91,7 +98,7 @@ fn one_of_each() -> Vec<Event> {
         })
     };
     let operator = OperatorId(id(3));
-    let by_operator = || Cause::Operator { operator, reason: "stolen laptop".into() };
+    let by_operator = || Cause::Operator { operator, reason: "stolen laptop".into(), tell: None };
     let client = ClientId(id(6));
     let public = |thumbprint: &str, form, public| PublicKey { thumbprint: thumbprint.into(), form, public };
     vec![
@@ -422,7 +429,42 @@ fn one_of_each() -> Vec<Event> {
     .into_iter()
     .chain(dossiers(time, operator, subject))
     .chain(auditors(time, operator))
+    .chain(incidents(time, operator, subject))
+    .chain(receipts_and_break_glass(time, operator))
+    .chain(tunnels::tunnels(time, operator, subject))
+    .chain(exercises(time, operator, subject))
+    .chain([Event::SegmentationChanged { on: true, by: operator, time }])
+    .chain(pages(time, operator))
+    .chain([Event::RestoreRefused(RestoreRefusal {
+        id: RestoreId(id(9)),
+        target: Target::Vendor { id: VendorId(id(4)) },
+        by: operator,
+        reason: "still looking".into(),
+        time,
+    })])
+    .chain(telling(time, operator, subject))
+    .chain(tunnels::observed(time))
     .collect()
+}
+
+fn telling(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Event> {
+    let tell = Some("call us".to_owned());
+    let told = |outcome| {
+        let (matter, vendor) = (id(8), VendorId(id(4)));
+        Event::VendorTold(VendorTelling { matter, vendor, contact: subject, outcome, time })
+    };
+    vec![
+        Event::Severed(Severance {
+            id: SeveranceId(id(8)),
+            target: Target::Vendor { id: VendorId(id(4)) },
+            epoch: 2,
+            keys: vec![],
+            cause: Cause::Operator { operator, reason: "stolen laptop".into(), tell },
+            time,
+        }),
+        told(TellingOutcome::Told),
+        told(TellingOutcome::GivenUp),
+    ]
 }
 
 fn dossiers(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Event> {
@@ -457,6 +499,26 @@ fn dossiers(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Ev
     changes.into_iter().map(event).collect()
 }
 
+fn receipts_and_break_glass(time: Timestamp, by: OperatorId) -> [Event; 4] {
+    let of = OperatorId(id(18));
+    [
+        Event::ReceiptSigned(SignedReceipt {
+            severance: SeveranceId(id(8)),
+            note: "receipt\n\n\u{2014} gate.example/ledger AAAA\n".into(),
+            time,
+        }),
+        Event::BreakGlassSealed(BreakGlassSeal {
+            id: of,
+            name: "safe".into(),
+            token_sha256: "ab".repeat(32),
+            by,
+            time,
+        }),
+        Event::BreakGlassOpened(BreakGlassOpening { id: of, time }),
+        Event::BreakGlassRemoved(BreakGlassRemoval { id: of, by, time }),
+    ]
+}
+
 fn auditors(time: Timestamp, by: OperatorId) -> [Event; 3] {
     let key = |thumbprint: &str, form, public| PublicKey { thumbprint: thumbprint.into(), form, public };
     let keys = vec![
@@ -470,6 +532,162 @@ fn auditors(time: Timestamp, by: OperatorId) -> [Event; 3] {
         Event::AuditorRemoved(removal.clone()),
         Event::AuditorRemoved(AuditorRemoval { reason: String::new(), ..removal }),
     ]
+}
+
+fn incidents(time: Timestamp, by: OperatorId, subject: SubjectId) -> Vec<Event> {
+    let regime = json!({
+        "id": "own-rule", "title": "Our own rule", "in_force": "2026-01-01", "until": "2027-12-31", "applies_to": "us",
+        "basis": { "kind": "policy", "citation": "Handbook 4", "source": "Handbook" }, "zone": "Europe/Berlin",
+        "holidays": { "name": "ours", "listed_until": "2026-12-31", "days": ["2026-12-24"] },
+        "stages": [
+            { "id": "first", "title": "Call", "recipient": "the board", "starts": "vendor_aware", "within": { "hours": 2 },
+              "at_most": { "after": "we_aware", "within": { "days": 1 } }, "met_by": ["vendor_notified"],
+              "contract_shortens": true, "obliged": "vendor" },
+            { "id": "second", "title": "Report", "recipient": "the board", "follows": "first",
+              "within": { "business_days": 3 }, "by": "12:00:00" },
+        ],
+        "notes": ["by telephone"],
+    });
+    let taken = json!({ "regime": regime, "sha256": "ab".repeat(32) });
+    let opening = |origin: serde_json::Value, regimes: serde_json::Value| {
+        let opening = json!({
+            "id": id(24), "number": 1, "vendor": id(4), "title": "a mailbox was read", "severity": "high",
+            "origin": origin, "exercise": "kill-drill", "regimes": regimes, "by": by, "time": time,
+        });
+        Event::IncidentOpened(Box::new(serde_json::from_value(opening).unwrap()))
+    };
+    let person = |text: &str| Personal::Held { subject, text: text.into() };
+    let notice = |way: serde_json::Value| {
+        json!({ "change": "notice_received", "notice": {
+            "id": id(25), "reference": "NG-7", "aware": time, "received": time, "what": "a mailbox was read",
+            "severity": "critical", "contact": person("Jane Doe"), "affected_records": 12, "data": ["payroll"],
+            "way": way, "sha256": "ab".repeat(32), "signed": person("e30.e30.AAAA"),
+        } })
+    };
+    let changes = [
+        json!({ "change": "role_given", "role": "commander", "person": person("Jane Doe") }),
+        json!({ "change": "noted", "text": "called them", "at": time }),
+        json!({ "change": "decided", "what": "stay severed", "why": "nobody answers" }),
+        json!({ "change": "task_opened", "id": id(26), "title": "call", "owner": "ops", "due": time }),
+        json!({ "change": "task_done", "id": id(26) }),
+        json!({ "change": "severity_changed", "severity": "low", "reason": "an error" }),
+        json!({ "change": "moment_recorded", "moment": "we_aware", "at": time, "why": "by telephone" }),
+        json!({ "change": "regime_taken", "taken": taken }),
+        json!({ "change": "clock_started", "clock": "own-rule/first", "from": time, "due": time, "zone": "Europe/Berlin",
+            "within": { "hours": 2 } }),
+        json!({ "change": "clock_met", "clock": "own-rule/first", "at": time, "reference": "AZ 12/26" }),
+        json!({ "change": "clock_missed", "clock": "own-rule/first", "due": time }),
+        json!({ "change": "clock_set_aside", "clock": "own-rule/first", "reason": "not ours" }),
+        json!({ "change": "clock_taken_up", "clock": "own-rule/first", "reason": "ours after all" }),
+        notice(json!({ "way": "client", "client": id(6), "key": "key-1", "severed": true })),
+        notice(json!({ "way": "signed", "client": id(6), "key": "key-1", "severed": false })),
+        notice(json!({ "way": "hand" })),
+        json!({ "change": "severance_linked", "severance": id(8) }),
+        json!({ "change": "told", "what": "clock own-rule/first is nearly over" }),
+        json!({ "change": "closed", "summary": "nothing was read" }),
+        json!({ "change": "reopened", "reason": "something was read" }),
+    ];
+    let change = |change| {
+        let change = serde_json::from_value(change).unwrap();
+        let entry = portcullis_incident::change::Entry { change, by: Some(by), time };
+        Event::IncidentChanged(Box::new(IncidentChange { incident: IncidentId(id(24)), entry }))
+    };
+    let openings = [
+        opening(json!({ "opened_by": "hand" }), json!([taken])),
+        opening(json!({ "opened_by": "notice" }), json!([])),
+        opening(json!({ "opened_by": "severance", "severance": id(8) }), json!([])),
+        opening(json!({ "opened_by": "drift", "client": id(6) }), json!([])),
+    ];
+    openings.into_iter().chain(changes.into_iter().map(change)).collect()
+}
+
+fn exercises(time: Timestamp, operator: OperatorId, subject: SubjectId) -> Vec<Event> {
+    let paper = json!({
+        "id": id(30), "exercise": "stolen-token", "title": "A token is stolen", "mode": "paper", "started_at": time,
+        "finished_at": time, "passed": false, "grade": "F", "points": 40,
+        "measures": [{ "milestone": "detect", "took_us": 90_000_000, "target": "10m" }, { "milestone": "sever" }],
+        "failures": ["`sever` was not done"],
+        "actions": [{ "id": "see", "action": "Look", "by": ["on-call"], "within": "5m", "outcome": "in_time",
+            "who": "on-call", "said": { "$personal": { "subject": subject, "text": "I look" } }, "took_us": 90_000_000,
+            "points": 1 },
+            { "id": "sever", "action": "Sever", "within": "5m", "outcome": "missed", "points": 3, "must": true }],
+        "others": [{ "who": "legal", "said": { "$personal": { "subject": subject, "text": "I wait" } }, "at_us": 5,
+            "wrong": "Records leave", "points": 2 }],
+    });
+    let drill = json!({
+        "id": id(31), "exercise": "kill-drill", "title": "Kill drill", "mode": "drill", "started_at": time,
+        "finished_at": time, "passed": true, "grade": "A", "points": 100,
+        "measures": [{ "milestone": "verify", "took_us": 1_000, "target": "1s" }],
+        "steps": [{ "what": "sever", "note": "severed", "good": true, "began_us": 1, "took_us": 2 }],
+        "paths": [{ "path": "http/1.1 request", "closed": true, "how": "refused" },
+            { "path": "event stream", "closed": true, "how": "reset", "bytes_after": 3 }],
+        "severance": id(8),
+    });
+    let run =
+        |run, by| Event::ExerciseRun(Box::new(ExerciseRun { run: serde_json::from_value(run).unwrap(), by }));
+    let canary = VendorId(id(32));
+    let cause = |operator| Cause::Exercise { run: id(31), operator, reason: "kill drill".into() };
+    let severed = |operator| {
+        Event::Severed(Severance {
+            id: SeveranceId(id(8)),
+            target: Target::Vendor { id: canary },
+            epoch: 2,
+            keys: vec!["key-7".into()],
+            cause: cause(operator),
+            time,
+        })
+    };
+    let severances = vec![SeveranceId(id(8))];
+    let restored = CanaryRestoration { vendor: canary, run: id(31), severances, epoch: 3, by: None, time };
+    let defined = |declaration| Event::ResourceDefined {
+        id: id(33),
+        declaration: serde_json::from_value(declaration).unwrap(),
+        keys: vec![],
+        time: Some(time),
+    };
+    vec![
+        defined(
+            json!({ "name": "canary", "kind": "Vendor", "spec": { "legal_name": "Nobody", "canary": true } }),
+        ),
+        defined(json!({ "name": "stolen-token", "kind": "Exercise", "spec": {
+            "title": "A token is stolen", "story": "It begins.", "scope": "All of it.", "canary": "bird",
+            "roles": ["on-call"], "targets": { "live": { "sever": "250ms" }, "paper": { "detect": "10m" } },
+            "injects": [{ "id": "page", "at": "0s", "text": "The page." },
+                { "id": "call", "at": "2h", "after": "page", "to": "on-call", "text": "The call." }],
+            "expect": [{ "id": "see", "action": "Look", "by": ["on-call"], "after": "page", "within": "5m",
+                "recognise": ["look"], "milestone": "detect", "points": 2, "must": true }],
+            "wrong": [{ "recognise": ["wait"], "why": "Records leave", "points": 2 }], "grades": { "A": 80 },
+            "live": { "steps": [{ "do": "work", "requests": 5 },
+                { "do": "pull", "tell": "It pulls", "records": 900, "who": "thief", "expect": "stopped", "detects": true },
+                { "do": "sever" }, { "do": "verify" }], "leave": "severed" } } })),
+        run(paper, Some(operator)),
+        run(drill, None),
+        severed(Some(operator)),
+        severed(None),
+        Event::CanaryRestored(restored.clone()),
+        Event::CanaryRestored(CanaryRestoration { by: Some(operator), ..restored }),
+    ]
+}
+
+fn pages(time: Timestamp, by: OperatorId) -> Vec<Event> {
+    use portcullis_incident::page::{Acknowledgement, Page, PageCause};
+    let (incident, severance) = (IncidentId(id(24)), SeveranceId(id(8)));
+    let causes = [
+        PageCause::IncidentOpened { incident },
+        PageCause::ClockNear { incident, clock: "own-rule/first".into() },
+        PageCause::ClockMissed { incident, clock: "own-rule/first".into() },
+        PageCause::KillDrillFailed { drill: "2026-11-21".into() },
+        PageCause::ArmFailed { severance, arm: "tunnels".into() },
+        PageCause::Tried { at: time },
+    ];
+    let raised = |cause| {
+        let (title, text) = ("acme: an incident was opened".into(), "what to do\n".into());
+        let vendor = Some(VendorId(id(4)));
+        let page = Page { id: PageId(id(30)), code: "7K2M-9QXD".into(), cause, vendor, title, text, time };
+        Event::PageRaised(Box::new(page))
+    };
+    let answered = Event::PageAcknowledged(Acknowledgement { page: PageId(id(30)), by, time });
+    causes.into_iter().map(raised).chain([answered]).collect()
 }
 
 fn held(level: Access, epoch: Option<u64>, time: Timestamp, by: OperatorId) -> Event {

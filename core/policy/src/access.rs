@@ -160,6 +160,7 @@ mod tests {
             serde_json::from_value::<VendorFacts>(facts).unwrap()
         };
         assert_eq!(read(json!(null)).access, []);
+        assert_eq!(read(json!(null)).outside, crate::outside::OutsideFacts::default());
         assert_eq!(read(json!("clear")).access, []);
         assert_eq!(read(json!("held")).access, [AccessFrom::always(Access::Held)]);
         let now = VendorFacts {
@@ -174,6 +175,7 @@ mod tests {
                     stops: [Stop::Exit, Stop::Admission].into_iter().collect(),
                 }),
             }],
+            outside: crate::outside::OutsideFacts { counted: true, last_us: Some(9), told_us: 10 },
             ..read(json!(null))
         };
         assert_eq!(serde_json::from_value::<VendorFacts>(json!(now)).unwrap(), now);

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::ExternalKeys;
-use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, RouteId, UpstreamId, VendorId};
+use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, RouteId, TunnelId, UpstreamId, VendorId};
 use portcullis_domain::spec::{
     AllowUnbound, Impact, Limits, ScopeClaim, TokenAlgorithm, UnboundTokens, UpstreamProtocol, UpstreamTls,
 };
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::access::{AccessFrom, line_or_level};
 use crate::ceilings::CeilingFacts;
+use crate::outside::OutsideFacts;
 use crate::policies::PolicyFacts;
 use crate::posture::PostureFacts;
 
@@ -55,6 +57,18 @@ pub struct SnapshotFacts {
     /// The newest of each client, in the ledger's order.
     #[serde(default)]
     pub judgements: Vec<JudgementFacts>,
+    /// All that are declared, closed ones too: their networks stay one vendor's.
+    #[serde(default)]
+    pub tunnels: Vec<TunnelFacts>,
+}
+
+/// A vendor's tunnel, as it is known by where a connection comes from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TunnelFacts {
+    pub id: TunnelId,
+    pub vendor: VendorId,
+    /// Behind it at the vendor's side; no part of them is another tunnel's.
+    pub networks: Vec<IpNet>,
 }
 
 /// An analyst's word on a decision.
@@ -150,6 +164,9 @@ pub struct VendorFacts {
     /// What it was assessed as.
     #[serde(default)]
     pub risk: Option<Grade>,
+    /// What is dropped of its networks.
+    #[serde(default)]
+    pub outside: OutsideFacts,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

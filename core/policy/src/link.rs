@@ -10,7 +10,9 @@ use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::SnapshotFacts;
+use crate::outside::OutsideFacts;
 use crate::posture::{Attested, PostureFacts};
+use crate::tunnels::Through;
 
 mod batch;
 mod risk;
@@ -50,6 +52,10 @@ pub enum ToGate {
         client: ClientId,
         facts: PostureFacts,
         attested: Option<Attested>,
+    },
+    /// What was dropped of vendors' networks, of those of whom something is new; later snapshots say so too.
+    PacketsOutside {
+        vendors: Vec<(VendorId, OutsideFacts)>,
     },
 }
 
@@ -171,6 +177,9 @@ pub struct RelayRequest {
     /// The network that it counts to, as sessions name it, where the gate knows more than its address says.
     #[serde(default)]
     pub network: Option<String>,
+    /// The tunnel that the connection came through, and whose it is.
+    #[serde(default)]
+    pub through: Option<Box<Through>>,
     /// Thumbprint of the key of a DPoP proof that the gate has verified for this very request.
     pub proof_key: Option<String>,
 }

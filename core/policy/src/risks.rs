@@ -13,6 +13,8 @@ use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_risk::{Aside, ClientRisk, Context, Peers, Rules, Ticket};
 use serde::{Deserialize, Serialize};
 
+use crate::outside::OutsideCell;
+
 /// Calls without a decision that wait to be kept: further ones of the same second are gaps in a replay.
 const ASIDES_MAX: usize = 1_000;
 /// Exchanges of a client that are under way at once in most cases: more of them cost an allocation.
@@ -281,6 +283,7 @@ pub struct Risks {
     // Locked only where a snapshot is compiled, or states are kept.
     by_client: Mutex<HashMap<ClientId, Arc<RiskCell>>>,
     peers: Mutex<HashMap<VendorId, Arc<PeersCell>>>,
+    outside: Mutex<HashMap<VendorId, Arc<OutsideCell>>>,
 }
 
 impl Risks {
@@ -299,6 +302,12 @@ impl Risks {
     pub fn peers(&self, vendor: VendorId) -> Arc<PeersCell> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(peers.entry(vendor).or_default())
+    }
+
+    /// What is known of packets of a vendor's networks that were dropped.
+    pub fn outside(&self, vendor: VendorId) -> Arc<OutsideCell> {
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(outside.entry(vendor).or_default())
     }
 
     /// Every cell, for whoever keeps them.

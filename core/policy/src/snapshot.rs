@@ -14,9 +14,11 @@ use crate::ceilings::Ceilings;
 use crate::facts::{IntegrationFacts, JudgementFacts, RouteFacts, SnapshotFacts, UpstreamFacts};
 use crate::liveness::{Lifeline, Liveness, RefusedNames};
 use crate::meters::{Meter, Meters, RecordWindows};
+use crate::outside::OutsideCell;
 use crate::policies::{RiskRules, Subject, in_force};
 use crate::posture::PostureCell;
 use crate::risks::{PeersCell, RiskCell, Risks};
+use crate::tunnels::Tunnels;
 
 /// What the gate decides by.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct Snapshot {
     routes: HashMap<RouteId, Arc<Route>>,
     upstreams: HashMap<UpstreamId, Arc<UpstreamFacts>>,
     paths: matchit::Router<PathEntry>,
+    pub tunnels: Tunnels,
 }
 
 /// A client with all that a decision about it needs.
@@ -68,6 +71,8 @@ pub struct Integration {
     pub ceilings: Ceilings,
     /// What its vendor was assessed as, in points.
     pub vendor_risk: Known<Points>,
+    /// What is dropped of its vendor's networks.
+    pub outside: Arc<OutsideCell>,
     /// Of each granted route.
     risk: HashMap<RouteId, RiskRules>,
 }
@@ -149,7 +154,11 @@ impl Snapshot {
         let clients = compile_clients(&facts, &routes, (liveness, meters, risks))?;
         // Only now, when nothing can fail any more, does liveness change.
         update_liveness(&facts, liveness, now_seconds);
+        for vendor in &facts.vendors {
+            risks.outside(vendor.id).take_over(&vendor.outside);
+        }
         Ok(Self {
+            tunnels: Tunnels::of(&facts.tunnels),
             version: facts.version,
             issuer: facts.issuer,
             public_origins: facts.public_origins,
@@ -264,6 +273,7 @@ fn compile_clients(
             vendor_records_max: vendor.records_max,
             ceilings: Ceilings::of(&integration.ceilings),
             vendor_risk: Grade::prior(vendor.risk),
+            outside: risks.outside(vendor.id),
             risk: compile_rules(facts, integration, routes),
         });
         let records = &integration.limits.records;

@@ -70,6 +70,7 @@ impl<'a> Facts<'a> {
             },
             posture: Known::NoData(NOT_IN_LOG),
             vendor: Known::NoData(Missing::NotAssessed),
+            outside: Some(Known::NoData(NOT_IN_LOG)),
             stakes: self.stakes,
             fresh_nonce: false,
             answer,

@@ -1,14 +1,15 @@
 //! The report as one HTML file: no script, nothing from elsewhere, readable on paper, on a phone and by a screen reader.
 
 mod client;
-mod markup;
+pub mod markup;
 mod plots;
 
 use markup::Markup;
 
 use crate::report::{NoData, Read, ReasonView, Report};
 
-const STYLE: &str = include_str!("page/style.css");
+/// Light, dark, on paper and on a phone; other reports look the same.
+pub const STYLE: &str = include_str!("page/style.css");
 /// Rows of the table of clients.
 const CLIENTS_MAX: usize = 500;
 

@@ -10,8 +10,8 @@ use portcullis_domain::reason::Reason;
 use portcullis_replay::redecide::{Change, Decided, Redecider};
 use portcullis_risk::{
     Action, After, Answered, Aside, Assessment, Before, Binding, ClientRisk, Context, Endpoint, Identity,
-    IssuedIn, Judgement, Known, Missing, Mode, Origin, OutcomeRisk, PeerCounts, Peers, RiskRecord, Rules,
-    Stakes, Ticket, Tls,
+    IssuedIn, Judgement, Known, Missing, Mode, Origin, OutcomeRisk, Outside, PeerCounts, Peers, RiskRecord,
+    Rules, Stakes, Ticket, Tls,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -45,6 +45,8 @@ fn before(at_us: i64, endpoint: u32, network: u64, answer: Answered) -> Before {
         },
         posture: Known::NoData(missing),
         vendor: Known::NoData(missing),
+        // Some is dropped now and then.
+        outside: Some(Known::Is(Outside::since(Some(at_us.rem_euclid(7_000) * 1_000_000)))),
         stakes: Stakes { money: 10_000, critical: false },
         fresh_nonce: false,
         answer,
@@ -118,6 +120,7 @@ fn decision(id: DecisionId, client: u128, risk: RiskRecord) -> DecisionRecord {
         scope: Vec::new(),
         risk: Some(risk),
         would_stop: None,
+        tunnel: None,
     }
 }
 

@@ -162,6 +162,10 @@ constants! {
     MOVEMENT_KM: f64 = 500.0, "km", Judgement, "nearer is the same place, as databases know places";
     MOVEMENT_KM_PER_HOUR: f64 = 1_000.0, "km/h", Judgement, "faster than aeroplanes";
     MOVEMENT_DAYS: u8 = 3, "days", Judgement, "a client that did so on as many days does so";
+    POINTS_OUTSIDE: i32 = 4_000, "thousandths of a point", Judgement, "packets of the vendor's networks were dropped lately: anybody can forge them, so no more than a rough place counts";
+    POINTS_OUTSIDE_WANING: i32 = 2_000, "thousandths of a point", Judgement, "packets of the vendor's networks were dropped some time ago";
+    OUTSIDE_LATELY_US: i64 = 600_000_000, "µs", Judgement, "since the last dropped packet: they are counted every ten seconds, and a slow scan waits minutes";
+    OUTSIDE_WANING_US: i64 = 3_600_000_000, "µs", Judgement, "since the last dropped packet, before it counts for nothing: a vendor that was quiet for an hour begins anew";
     POINTS_JA4_LISTED: i32 = 5_000, "thousandths of a point", Judgement, "fingerprints are shared by many";
     POINTS_JA4_MISFIT: i32 = 4_000, "thousandths of a point", Judgement, "declared to be another kind of client";
     POINTS_ALPN: i32 = 1_000, "thousandths of a point", Judgement, "odd, and often harmless";

@@ -86,6 +86,7 @@ fn before() -> Before {
         },
         posture: Known::NoData(Missing::NotAsked),
         vendor: Known::NoData(Missing::NotAssessed),
+        outside: None,
         stakes: Stakes { money: 10_000, critical: false },
         fresh_nonce: false,
         answer: Answered::default(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::constants::{OUTSIDE_LATELY_US, OUTSIDE_WANING_US};
 use crate::origin::{Listed, Origin};
 use crate::points::Points;
 
@@ -64,6 +65,10 @@ pub struct Before {
     pub posture: Known<Posture>,
     /// Of the vendor's assessment.
     pub vendor: Known<Points>,
+    /// Whether its vendor's networks send what the network plan drops; nothing in records of before anybody looked, where
+    /// nothing is said of it. It stands behind the record, so that those stay as they are.
+    #[serde(skip)]
+    pub outside: Option<Known<Outside>>,
     pub stakes: Stakes,
     /// The proof that came with this very request was made over a nonce given for it alone.
     pub fresh_nonce: bool,
@@ -161,6 +166,28 @@ pub enum Posture {
     /// Good, and said a moment ago, from the very network that the request comes from, by the very key that it is made
     /// with, which is declared not to be exportable: who holds it is the machine itself, so a new context is admitted.
     Attested,
+}
+
+/// How lately a packet of a vendor's networks was dropped: outside the network plan, or while it was closed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Outside {
+    /// None was, or none for long.
+    Quiet,
+    /// Some time ago.
+    Waning,
+    Lately,
+}
+
+impl Outside {
+    /// Of so many microseconds since the last one; of nothing where there was none.
+    #[must_use]
+    pub fn since(elapsed_us: Option<i64>) -> Self {
+        match elapsed_us {
+            Some(elapsed) if elapsed < OUTSIDE_LATELY_US => Self::Lately,
+            Some(elapsed) if elapsed < OUTSIDE_WANING_US => Self::Waning,
+            _ => Self::Quiet,
+        }
+    }
 }
 
 /// What could be lost before the next decision.

@@ -62,8 +62,8 @@ pub use example::{example_outcome, example_record};
 pub use gossip::{OpenWindows, Segment, TOLD_MAX, Told, ToldExchange};
 pub use grade::Grade;
 pub use input::{
-    After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Posture, Stakes,
-    Tls,
+    After, Answered, Before, Binding, Context, Endpoint, Identity, IssuedIn, Known, Missing, Outside,
+    Posture, Stakes, Tls,
 };
 pub use origin::{Listed, Origin, OriginSource};
 pub use peers::{PeerCounts, Peers};

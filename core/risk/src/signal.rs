@@ -103,6 +103,7 @@ signals! {
     Split "context_split" Identity "two contexts of this client are at work at the same time";
     ClockBack "clock_backwards" Behaviour "the clock stands before an earlier exchange: it counts as that moment";
     Proved "evidence_proved" Behaviour "the request was proved afresh: it counts only against a stolen key";
+    Outside "packets_outside" Origin "packets from the vendor's networks were dropped: outside the network plan, or while it was closed";
 }
 
 impl Signal {

@@ -76,6 +76,7 @@ fn payloads(number: u64) -> (Vec<u8>, Vec<u8>) {
         scope: vec!["parcels.read".into()],
         risk: None,
         would_stop: None,
+        tunnel: None,
     };
     let outcome = OutcomeRecord {
         id: decision.id,

@@ -54,6 +54,8 @@ fn main() {
         tell: Arc::new(|_| Box::pin(std::future::ready(()))),
         fetched: Arc::new(|_| None),
         documents: Arc::default(),
+        regimes: Arc::default(),
+        new_id: Arc::new(Uuid::nil),
     })
     .unwrap();
     let mut number = 0;
@@ -150,6 +152,7 @@ fn request(body: &str, certificates: &[Vec<u8>]) -> RelayRequest {
         ja4_context: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".to_owned()),
         address: "192.0.2.7".to_owned(),
         network: None,
+        through: None,
         proof_key: None,
     }
 }

@@ -18,7 +18,7 @@ use crate::control::Control;
 use crate::error::ExecuteError;
 use crate::process::{Authority, Order};
 
-const DAYS_MAX: u32 = 397;
+pub(crate) const DAYS_MAX: u32 = 397;
 
 /// Why nothing was issued or revoked.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ impl Control {
         let certificate = view(&KnownCertificate { issued: issued.clone(), revoked: None });
         self.execute(Command::IssueCertificate(issued)).await?;
         let reloaded = match order.usage {
-            CertificateUse::Clients => None,
+            CertificateUse::Clients | CertificateUse::Tunnels => None,
             CertificateUse::Upstreams => {
                 Some(authority.install(&order.name, &signed).await.map_err(CertificateError::Problem)?)
             }
@@ -133,7 +133,7 @@ impl Control {
                     Err(error) => return Err(error.into()),
                 }
             }
-            CertificateUse::Upstreams => None,
+            CertificateUse::Upstreams | CertificateUse::Tunnels => None,
         };
         self.execute(Command::RevokeCertificate { serial: serial.clone(), by, reason }).await?;
         let state = self.state();
@@ -179,6 +179,12 @@ fn checked(request: IssueRequest, days: u32) -> Result<Order, Box<Problem>> {
             "names are lower-case letters, digits and `-`, 63 at most",
         );
     }
+    if usage == CertificateUse::Tunnels {
+        return refused(
+            "certificates of tunnels come with their tunnels".to_owned(),
+            "`portcullis tunnel credentials NAME`",
+        );
+    }
     if usage == CertificateUse::Upstreams && request.is_some() {
         return refused(
             "an identity's key is made here".to_owned(),
@@ -202,7 +208,7 @@ fn view(known: &KnownCertificate) -> CertificateView {
     CertificateView {
         kind: match usage {
             CertificateUse::Clients => CertificateKind::Client,
-            CertificateUse::Upstreams => CertificateKind::Upstream,
+            CertificateUse::Upstreams | CertificateUse::Tunnels => CertificateKind::Upstream,
         },
         name: name.clone(),
         serial: serial.clone(),

@@ -23,18 +23,25 @@ use portcullis_api::apply::ApplyReport;
 use portcullis_api::decisions::{DecisionQuery, DecisionView};
 use portcullis_api::ledger::EventView;
 use portcullis_assurance::stops::StopMode;
+use portcullis_domain::break_glass::{BreakGlass, BreakGlassSeal};
 use portcullis_domain::command::{Command, Prepared};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
+use portcullis_domain::ids::ClientId;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::signing_keys::SigningPlan;
 use portcullis_domain::state::{Operator, State};
+use portcullis_ledger::note::NoteSigner;
+use portcullis_network::order::{FromEnforcer, ToEnforcer};
+use portcullis_network::plan::NetworkPlan;
 use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
-use portcullis_policy::link::{FromGate, ToGate};
+use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::time::timeout;
 
+use crate::arms::{Enforcer, EnforcerLink, EnforcerStanding};
 use crate::assurance::notice::Notice;
 use crate::assurance::sources::Sources;
 use crate::clauses::ClausesSeen;
@@ -44,16 +51,20 @@ pub use crate::core::Entropy;
 use crate::decisions::{Decisions, FoundDecisions};
 use crate::error::{DecisionsError, ExecuteError, StartError};
 use crate::execute::{Executed, Job, Writer};
+use crate::exercises::Rehearsing;
 use crate::feeds::Feeds;
+use crate::incidents::Regimes;
 use crate::issuers::Issuers;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::Metrics;
+use crate::network::NetworkSeen;
 use crate::posture::Postures;
 use crate::process::{Process, Started};
 use crate::projection::access::AccessLines;
 use crate::risk::RiskSeen;
 use crate::severing::SeenKeys;
+use crate::telling::Tellers;
 use crate::{apply, projection};
 pub use retention::DocumentRetention;
 pub use sealed::ProvedDecision;
@@ -64,6 +75,9 @@ const JOBS_MAX: usize = 256;
 const PAGES_MAX: usize = 1_024;
 /// How long `apply` waits for gates to decide by what was applied.
 const APPLY_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the first use of a sealed credential waits to be recorded.
+const OPENING_WAIT: Duration = Duration::from_millis(500);
 
 /// What control stands on.
 pub struct Options {
@@ -98,6 +112,9 @@ struct Shared {
     core: Arc<Core>,
     jobs: mpsc::Sender<Job>,
     gates: Arc<Gates>,
+    enforcer: Arc<Enforcer>,
+    receipt_signer: OnceLock<NoteSigner>,
+    tellers: Tellers,
     decisions: Arc<Decisions>,
     metrics: Arc<Metrics>,
     clock_watch: Arc<ClockWatch>,
@@ -111,6 +128,8 @@ struct Shared {
     sources: Sources,
     postures: Arc<Postures>,
     access_lines: AccessLines,
+    /// Texts whose clocks run in incidents.
+    regimes: Arc<Regimes>,
     /// Of evidence, where they are kept.
     documents: crate::oauth::evidence::Place,
     /// Set once, at the start: the server holds its way back to control.
@@ -118,6 +137,7 @@ struct Shared {
     /// The thread that seals, where there is one.
     sealing: OnceLock<sealed::SealingThread>,
     process: Started,
+    network: NetworkSeen,
     issuer: String,
     public_origins: Vec<String>,
     signing_keys: Arc<SigningKeys>,
@@ -127,6 +147,10 @@ struct Shared {
     key_turn: tokio::sync::Mutex<()>,
     /// What gates page somebody for.
     pages: broadcast::Sender<Notice>,
+    /// Evidence packs are made one at a time.
+    packing: Arc<Semaphore>,
+    /// Whoever drives live exercises; none where the gate runs elsewhere.
+    rehearsing: OnceLock<Arc<dyn Rehearsing>>,
 }
 
 impl Control {
@@ -176,6 +200,10 @@ impl Control {
             core,
             jobs,
             gates: Arc::default(),
+            enforcer: Arc::default(),
+            rehearsing: OnceLock::new(),
+            receipt_signer: OnceLock::new(),
+            tellers: Tellers::default(),
             decisions,
             metrics,
             clock_watch: Arc::clone(&clock_watch),
@@ -188,10 +216,12 @@ impl Control {
             sources: Sources::default(),
             postures,
             access_lines: AccessLines::default(),
+            regimes: Arc::default(),
             documents: Arc::default(),
             relay: OnceLock::new(),
             sealing: OnceLock::new(),
             process: Started::new(),
+            network: NetworkSeen::default(),
             issuer,
             public_origins,
             signing_keys: Arc::new(SigningKeys::new(held)),
@@ -199,6 +229,7 @@ impl Control {
             signing_plan,
             key_turn: tokio::sync::Mutex::default(),
             pages: broadcast::Sender::new(PAGES_MAX),
+            packing: Arc::new(Semaphore::new(1)),
         }));
         let server = Arc::new(control.authorization_server()?);
         control.0.relay.get_or_init(|| {
@@ -237,6 +268,49 @@ impl Control {
         });
     }
 
+    /// Serves the enforcer's link until it ends; it is sent all that is severed, and the network plan.
+    pub fn attach_enforcer(&self, link: EnforcerLink) {
+        let control = self.weak();
+        let later = Arc::new(move |severance, report| {
+            if let Some(control) = control.upgrade() {
+                control.closed_later(severance, report);
+            }
+        });
+        tokio::spawn(crate::network::measure(self.weak(), Arc::clone(&self.0.enforcer)));
+        self.0.enforcer.attach(Arc::clone(&self.0.core), link, later);
+    }
+
+    /// Asks the enforcer something that changes nothing; `question` is given the number that its answer has.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask_enforcer(
+        &self,
+        question: impl FnOnce(u64) -> ToEnforcer,
+    ) -> Result<FromEnforcer, String> {
+        self.0.enforcer.ask(question).await
+    }
+
+    /// What the enforcer is told to keep in force; none without one.
+    #[must_use]
+    pub fn network_plan(&self) -> Option<Arc<NetworkPlan>> {
+        self.0.enforcer.plan(&self.state())
+    }
+
+    /// How the enforcer stands.
+    #[must_use]
+    pub fn enforcer_standing(&self) -> EnforcerStanding {
+        self.0.enforcer.standing()
+    }
+
+    pub(crate) fn receipt_signer(&self) -> &OnceLock<NoteSigner> {
+        &self.0.receipt_signer
+    }
+
+    pub(crate) fn tellers(&self) -> &Tellers {
+        &self.0.tellers
+    }
+
     /// Says by `/readyz` that nothing new should be sent here; all is served as before.
     pub fn announce_stop(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
@@ -249,6 +323,24 @@ impl Control {
     /// Tells control what its process can do. Once: a second word changes nothing.
     pub fn serve_with(&self, process: Process) {
         let _ = self.0.process.set(Arc::new(process));
+    }
+
+    pub(crate) fn network_seen(&self) -> &NetworkSeen {
+        &self.0.network
+    }
+
+    /// Tells those who are paged; nobody may listen.
+    pub(crate) fn page(&self, notice: Notice) {
+        let _ = self.0.pages.send(notice);
+    }
+
+    /// Tells control who drives live exercises. Once: a second word changes nothing.
+    pub fn rehearse_with(&self, rehearsing: Arc<dyn Rehearsing>) {
+        let _ = self.0.rehearsing.set(rehearsing);
+    }
+
+    pub(crate) fn rehearsing(&self) -> Option<Arc<dyn Rehearsing>> {
+        self.0.rehearsing.get().cloned()
     }
 
     pub(crate) fn process(&self) -> Option<Arc<Process>> {
@@ -384,16 +476,33 @@ impl Control {
     pub fn operator_by_token(&self, token: &str) -> Option<Operator> {
         let digest = token_digest(token);
         let state = self.state();
-        let equal = |operator: &&Operator| {
-            aws_lc_rs::constant_time::verify_slices_are_equal(
-                operator.token_sha256.as_bytes(),
-                digest.as_bytes(),
-            )
-            .is_ok()
-        };
         // To the end, so that the place in the list doesn't show in time.
-        let found: Vec<_> = state.operators.values().filter(equal).collect();
+        let found: Vec<_> =
+            state.operators.values().filter(|known| is_digest(&known.token_sha256, &digest)).collect();
         found.first().map(|operator| (*operator).clone())
+    }
+
+    /// Likewise of the sealed credentials, those that are over too.
+    #[must_use]
+    pub fn break_glass_by_token(&self, token: &str) -> Option<BreakGlass> {
+        let digest = token_digest(token);
+        let state = self.state();
+        let sealed = state.break_glass.values();
+        let found: Vec<_> = sealed.filter(|known| is_digest(&known.seal.token_sha256, &digest)).collect();
+        found.first().map(|known| (*known).clone())
+    }
+
+    /// Records the first use of a sealed credential. It holds up nothing for longer than a moment.
+    pub(crate) async fn open_break_glass(&self, known: &BreakGlass) {
+        if known.opened_at.is_some() {
+            return;
+        }
+        let BreakGlassSeal { id, name, .. } = &known.seal;
+        tracing::error!(name, "a break-glass credential is used");
+        let recorded = timeout(OPENING_WAIT, self.execute(Command::OpenBreakGlass { id: *id })).await;
+        if !matches!(recorded, Ok(Ok(_))) {
+            tracing::error!(name, "the use of a break-glass credential is not recorded");
+        }
     }
 
     async fn execute_whole(&self, command: Command) -> Result<(Executed, Reports), ExecuteError> {
@@ -427,10 +536,7 @@ impl Control {
 
     /// As a gate would have it answered.
     #[cfg(test)]
-    pub(crate) async fn relayed(
-        &self,
-        request: portcullis_policy::link::RelayRequest,
-    ) -> portcullis_policy::link::RelayAnswer {
+    pub(crate) async fn relayed(&self, request: RelayRequest) -> RelayAnswer {
         let relay = self.0.relay.get().cloned();
         relay.expect("control has started")(request).await
     }
@@ -443,6 +549,22 @@ impl Control {
         &self.0.feeds
     }
 
+    pub(crate) fn regimes(&self) -> &Regimes {
+        &self.0.regimes
+    }
+
+    /// Clients whose drift has raised an alarm.
+    pub(crate) fn drifting(&self) -> Vec<ClientId> {
+        let told = self.0.risk.told(&self.state());
+        told.standings.iter().filter(|one| one.progress.drift_alarm).map(|one| one.client).collect()
+    }
+
+    /// Has the authorization server answer what somebody carried here.
+    pub(crate) async fn answer_carried(&self, request: RelayRequest) -> Option<RelayAnswer> {
+        let relay = self.0.relay.get().cloned()?;
+        Some(relay(request).await)
+    }
+
     pub(crate) fn sources(&self) -> &Sources {
         &self.0.sources
     }
@@ -452,7 +574,8 @@ impl Control {
     }
 
     /// A handle that keeps nothing alive.
-    pub(crate) fn weak(&self) -> WeakControl {
+    #[must_use]
+    pub fn weak(&self) -> WeakControl {
         WeakControl(Arc::downgrade(&self.0))
     }
 
@@ -469,6 +592,9 @@ impl Control {
             if let Some(standing) = state.standing(&client.name) {
                 client.posture = self.0.postures.facts(state, &standing);
             }
+        }
+        for vendor in &mut facts.vendors {
+            vendor.outside = self.0.network.outside(vendor.id);
         }
         facts
     }
@@ -539,12 +665,17 @@ impl Control {
 
 /// Control, if it is still there.
 #[derive(Clone)]
-pub(crate) struct WeakControl(std::sync::Weak<Shared>);
+pub struct WeakControl(std::sync::Weak<Shared>);
 
 impl WeakControl {
+    #[must_use]
     pub fn upgrade(&self) -> Option<Control> {
         self.0.upgrade().map(Control)
     }
+}
+
+fn is_digest(known: &str, digest: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), digest.as_bytes()).is_ok()
 }
 
 /// How the ledger keeps a token: lower-case hex of its SHA-256.

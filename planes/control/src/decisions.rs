@@ -3,6 +3,7 @@
 //! What reads the disk **blocks**: call it from a thread that may.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use portcullis_decision_log::{Frame, Reader};
 use portcullis_domain::decision::{
     DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, Verdict, is_payload_version,
 };
-use portcullis_domain::ids::{ClientId, VendorId};
+use portcullis_domain::ids::{ClientId, TunnelId, VendorId};
 use portcullis_domain::judgement::DecisionJudgement;
 use portcullis_domain::spec::Kind;
 use portcullis_domain::state::State;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 use crate::control::risk::judgement_view;
 use crate::error::DecisionsError;
+use crate::network::tunnels::short;
 
 mod recent;
 
@@ -254,9 +256,11 @@ impl Decisions {
             None => Some(None),
         };
         // Nobody has this name any more, so nothing is listed under it.
-        let (Some(vendor), Some(client)) =
-            (id_of(Kind::Vendor, &query.vendor), id_of(Kind::Client, &query.client))
-        else {
+        let (Some(vendor), Some(client), Some(tunnel)) = (
+            id_of(Kind::Vendor, &query.vendor),
+            id_of(Kind::Client, &query.client),
+            id_of(Kind::Tunnel, &query.tunnel),
+        ) else {
             return FoundDecisions::default();
         };
         let filter = Filter {
@@ -265,6 +269,7 @@ impl Decisions {
             verdict: query.verdict,
             reason: query.reason,
             would_stop: query.would == Some(Would::Stop),
+            tunnel: tunnel.map(TunnelId),
             session: None,
             since: query.since,
             until: query.until,
@@ -420,9 +425,20 @@ impl Names {
             integration: name(record.integration.map(|id| id.0)),
             client: name(record.client.map(|id| id.0)),
             route: name(record.route.map(|id| id.0)),
+            tunnel: self.tunnel(&record),
         };
         let judgement = self.judged.get(&record.id).map(|word| judgement_view(&self.state, word));
         DecisionView { judgement, ..DecisionView::new(record, outcome, names) }
+    }
+
+    /// With the person's part where it is one for people: an address inside is one person's for good.
+    fn tunnel(&self, record: &DecisionRecord) -> Option<String> {
+        let tunnel = record.tunnel?;
+        let name = self.by_id.get(&tunnel.0)?;
+        let people = self.state.tunnels.people.get(&tunnel).into_iter().flat_map(|people| people.values());
+        let peer = record.peer.parse::<SocketAddr>().map(|peer| peer.ip().to_canonical());
+        let person = people.map(|person| &person.added).find(|added| peer == Ok(added.address));
+        Some(person.map_or_else(|| name.clone(), |added| format!("{name}/{}", short(added.id))))
     }
 }
 

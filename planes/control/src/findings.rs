@@ -8,15 +8,22 @@ mod clauses;
 mod client_keys;
 mod clock;
 mod dossiers;
+mod drills;
+mod enforcer;
 mod feeds;
+mod incidents;
 mod issuers;
+mod network;
+mod pages;
 mod people;
 mod risk;
 mod segments;
 mod service_levels;
 mod severances;
 mod sources;
+mod telling;
 mod terms;
+mod tunnels;
 mod webhooks;
 
 #[cfg(test)]
@@ -35,13 +42,17 @@ use portcullis_api::sources::SourceView;
 use portcullis_domain::state::State;
 use uuid::Uuid;
 
+use crate::arms::EnforcerStanding;
 use crate::clauses::Breach;
 use crate::clock_watch::ClockSeen;
 use crate::issuers::Failure;
 use crate::metrics::PromiseStanding;
+use crate::network::Dropped;
+use crate::telling::TellingSeen;
 
 pub(crate) use ceilings::{BLIND_HINT, Blind, blind};
 pub use risk::RiskTold;
+pub use webhooks::ON_CALL;
 
 const DAY_SECONDS: i64 = 86_400;
 /// How long before its end a thing is told of.
@@ -69,6 +80,15 @@ pub struct Runtime {
     pub sources: Vec<SourceView>,
     /// How telling places outside goes.
     pub webhooks: Vec<WebhookView>,
+    /// Packets of vendors' networks that were dropped.
+    pub dropped: Vec<Dropped>,
+    pub enforcer: EnforcerStanding,
+    /// What flows through tunnels.
+    pub measures: std::sync::Arc<portcullis_network::order::Measures>,
+    /// What is wrong with files of clocks.
+    pub clock_faults: Vec<String>,
+    /// How telling vendors' people goes.
+    pub(crate) telling: TellingSeen,
 }
 
 /// Everything that somebody should look at, the most pressing first.
@@ -84,13 +104,21 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     clauses::find(state, &runtime.breaches, now, &mut found);
     client_keys::find(state, now, &mut found);
     severances::find(state, now, &mut found);
+    enforcer::find(state, &runtime.enforcer, &mut found);
+    enforcer::find_opened(state, &mut found);
+    tunnels::find(state, &runtime.measures, now, &mut found);
     issuers::find(state, runtime, now, &mut found);
     risk::find(state, &runtime.risk, now, &mut found);
     clock::find(&runtime.clock, now, &mut found);
     feeds::find(&runtime.feeds, now, &mut found);
     sources::find(&runtime.sources, now, &mut found);
     dossiers::find(state, now, &mut found);
+    drills::find(state, now, &mut found);
+    incidents::find(state, &runtime.clock_faults, now, &mut found);
+    network::find(state, &runtime.dropped, now, &mut found);
     webhooks::find(&runtime.webhooks, &mut found);
+    telling::find(state, &runtime.telling, now, &mut found);
+    pages::find(state, now, &mut found);
     service_levels::find(&runtime.promises, &mut found);
     found.sort_by(|one, other| {
         let key = |finding: &Finding| {

@@ -6,6 +6,7 @@ mod access;
 mod archive;
 mod auditors;
 mod authorize;
+mod break_glass;
 mod certificates;
 mod checks;
 mod client_keys;
@@ -13,15 +14,20 @@ mod closing;
 mod decisions;
 mod documents;
 mod dossiers;
+mod exercises;
 mod feeds;
 mod findings;
+mod incidents;
 mod keys;
 mod leaving;
 mod ledger;
 mod metrics;
+mod network;
 mod notify;
 mod once;
 mod operators;
+mod packs;
+mod pages;
 mod posture;
 pub mod prepare;
 mod read;
@@ -33,6 +39,7 @@ mod severing;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod view;
 mod work;
 
@@ -64,17 +71,31 @@ pub fn router(control: Control) -> Router {
         .route("/v1/global-token-revocation", post(closing::global_token_revocation))
         .route("/v1/sever", post(severing::sever))
         .route("/v1/severances", get(severing::list))
+        .route("/v1/severances/{id}/receipts", get(severing::receipts))
         .route("/v1/restore", post(severing::restore))
+        .route("/v1/enforcer", get(severing::enforcer))
+        .route("/v1/break-glass", get(break_glass::list).post(break_glass::seal))
+        .route("/v1/break-glass/{name}", delete(break_glass::remove))
         .route("/v1/operators", get(operators::list).post(operators::add))
         .route("/v1/operators/{name}", delete(operators::remove))
         .route("/v1/auditors", get(auditors::list).post(auditors::add))
         .route("/v1/auditors/{name}", delete(auditors::remove))
+        .route("/v1/network", get(network::show))
+        .route("/v1/network/rules", get(network::rules))
+        .route("/v1/network/differences", get(network::differences))
+        .route("/v1/network/segmentation", post(network::segment))
         .route("/v1/erase", post(operators::erase))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/certificates", get(certificates::list).post(certificates::issue))
         .route("/v1/certificates/renew", post(certificates::renew))
         .route("/v1/certificates/revoke", post(certificates::revoke))
         .route("/v1/certificates/crl/{use}", get(certificates::crl))
+        .route("/v1/tunnels", get(tunnels::list))
+        .route("/v1/tunnels/{name}", get(tunnels::show))
+        .route("/v1/tunnels/{name}/credentials", post(tunnels::credentials))
+        .route("/v1/tunnels/{name}/people", post(tunnels::add_person))
+        .route("/v1/tunnels/{name}/people/revoke", post(tunnels::revoke_person))
+        .route("/v1/tunnels/{name}/render", post(tunnels::render))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/rotate", post(keys::rotate))
         .route("/v1/keys/withdraw", post(keys::withdraw))
@@ -83,6 +104,9 @@ pub fn router(control: Control) -> Router {
         .route("/v1/decisions/verify", post(archive::verify))
         .route("/v1/decisions/seal", post(archive::seal))
         .route("/v1/decisions/missing/acknowledge", post(archive::acknowledge_missing))
+        .route("/v1/pages", get(pages::list).post(pages::raise_try))
+        .route("/v1/pages/ack", post(pages::acknowledge))
+        .route("/v1/packs", post(packs::make))
         .route("/v1/holds", get(archive::holds).post(archive::place_hold))
         .route("/v1/holds/lift", post(archive::lift_hold))
         .route("/v1/decisions/stream", get(decisions::follow))
@@ -116,11 +140,23 @@ pub fn router(control: Control) -> Router {
         .route("/v1/calendar/link", post(work::calendar_link))
         .route("/v1/webhooks", get(notify::list))
         .route("/v1/webhooks/{name}/test", post(notify::test))
+        .route("/v1/incidents", get(incidents::list).post(incidents::open))
+        .route("/v1/incidents/clocks", get(incidents::clocks))
+        .route("/v1/incidents/notices", post(incidents::notice))
+        .route("/v1/incidents/{id}", get(incidents::show))
+        .route("/v1/incidents/{id}/changes", post(incidents::change))
         .route("/v1/vendors/{name}/leaving", get(leaving::show).post(leaving::leave))
         .route("/v1/vendors/{name}/check", post(sources::check))
         .route("/v1/sources", get(sources::list))
         .route("/v1/sources/{name}/refresh", post(sources::refresh))
         .route("/v1/screen", post(sources::screen))
+        .route("/v1/exercises", get(exercises::list))
+        .route("/v1/exercise-runs", get(exercises::runs))
+        .route("/v1/exercises/{name}/paper", post(exercises::paper))
+        .route("/v1/exercises/{name}/live", post(exercises::live))
+        .route("/v1/kill-drill", post(exercises::drill))
+        .route("/v1/exercise-progress", get(exercises::progress))
+        .route("/v1/canary", post(exercises::make_canary))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{name}/refresh", post(feeds::refresh))
         .route("/v1/origins/{address}", get(feeds::origin))

@@ -5,6 +5,7 @@
 //! is in force before it is committed.
 
 mod apply;
+pub mod arms;
 pub mod assurance;
 mod auditors;
 mod book;
@@ -17,26 +18,35 @@ mod decisions;
 mod dossiers;
 pub mod error;
 mod execute;
+pub mod exercises;
 pub mod feeds;
 pub mod findings;
 pub mod http;
+pub mod incidents;
 pub mod issuers;
 pub mod keys;
 pub mod link;
 pub mod metrics;
 pub mod missing;
+pub mod network;
 pub mod oauth;
+pub mod packing;
+pub mod pages;
 pub mod pem;
 pub mod posture;
 pub mod process;
 pub mod projection;
+pub mod receipts;
 mod record;
 mod restoring;
 mod risk;
 mod schedule;
 pub mod sealing;
 pub mod severing;
+pub mod telling;
+pub mod tunnels;
 
+pub use arms::{EnforcerLink, EnforcerStanding};
 pub use control::{Control, Entropy, Options};
 pub use error::{DecisionsError, ExecuteError, FoldError, StartError};
 pub use execute::Executed;

@@ -17,11 +17,13 @@ mod client_keys;
 mod distinguished_name;
 pub(crate) mod evidence;
 mod form;
+pub(crate) mod incident;
 mod issued;
 mod metadata;
 mod posture;
 mod register;
 mod resource;
+mod signed;
 mod standing;
 mod token;
 mod used_assertions;
@@ -49,6 +51,7 @@ use register::Registering;
 use used_assertions::UsedAssertions;
 use vendor_rates::VendorRates;
 
+use crate::incidents::Regimes;
 use crate::keys::SigningKeys;
 use crate::posture::Postures;
 pub(crate) use register::code_digest;
@@ -62,6 +65,7 @@ pub const KEYS_PATH: &str = "/oauth/keys";
 pub const ENROLMENT_PATH: &str = "/oauth/enroll";
 pub const EVIDENCE_PATH: &str = "/oauth/evidence";
 pub const POSTURE_PATH: &str = "/oauth/posture";
+pub const INCIDENT_PATH: &str = "/oauth/incident";
 
 /// The state that decides now.
 pub type CurrentState = Arc<dyn Fn() -> Arc<State> + Send + Sync>;
@@ -101,6 +105,9 @@ pub struct Options {
     pub fetched: Fetched,
     /// Where documents of evidence are kept.
     pub documents: evidence::Place,
+    /// Whose clocks run when a vendor tells of a breach.
+    pub regimes: Arc<Regimes>,
+    pub new_id: incident::NewId,
 }
 
 pub struct Server {
@@ -127,6 +134,9 @@ pub struct Server {
     /// Of requests for evidence.
     answers: VendorRates,
     answering: evidence::Answering,
+    notices: VendorRates,
+    regimes: Arc<Regimes>,
+    new_id: incident::NewId,
     /// The first whole second of which no earlier process has seen anything.
     started_seconds: i64,
 }
@@ -167,6 +177,8 @@ impl Server {
             tell,
             fetched,
             documents,
+            regimes,
+            new_id,
         } = options;
         let started_seconds = first_whole_second(clock.now());
         let nobodys = SigningKey::generate(Algorithm::ES256)?;
@@ -194,6 +206,9 @@ impl Server {
             documents,
             answers: VendorRates::new(vendor_rates::ANSWERS),
             answering: evidence::Answering::default(),
+            notices: VendorRates::new(vendor_rates::NOTICES),
+            regimes,
+            new_id,
             started_seconds,
         })
     }
@@ -203,6 +218,9 @@ impl Server {
         let code = request.path.strip_prefix(EVIDENCE_PATH).and_then(|rest| rest.strip_prefix('/'));
         if let Some(code) = code {
             return self.evidence(request, code).await.relayed(request);
+        }
+        if request.path == INCIDENT_PATH {
+            return self.incident(request).await.relayed(request);
         }
         let answer = match self.decide(request) {
             Ok(Outcome::Answer(answer)) => answer,

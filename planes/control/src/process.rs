@@ -12,6 +12,7 @@ use portcullis_api::problem::Problem;
 use portcullis_api::reload::ReloadAnswer;
 use portcullis_domain::event::CertificateUse;
 use portcullis_policy::facts::SnapshotFacts;
+use uuid::Uuid;
 
 use crate::assurance::calendar::CalendarKey;
 use crate::feeds::Intel;
@@ -81,6 +82,38 @@ pub trait Authority: Send + Sync {
 
     /// How long certificates are good, unless another time is asked for.
     fn days(&self) -> u32;
+
+    /// Where credentials of tunnels are kept sealed; none where nobody keeps them.
+    fn tunnel_vault(&self) -> Option<Arc<dyn TunnelVault>> {
+        None
+    }
+
+    /// PEM of the authority that signs for tunnels, and for nothing else.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn tunnel_authority(&self) -> Result<String, Box<Problem>> {
+        Err(Box::new(Problem::new(503, "no authority", "this process signs nothing for tunnels")))
+    }
+}
+
+/// Credentials of tunnels, each under its id. What is put is sealed before it lies on a disk.
+pub trait TunnelVault: Send + Sync {
+    /// # Errors
+    /// It can't be written.
+    fn put(&self, id: Uuid, secret: &[u8]) -> Result<(), Box<Problem>>;
+
+    /// None where there is none of this id.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn get(&self, id: Uuid) -> Result<Option<Arc<Vec<u8>>>, Box<Problem>>;
+
+    /// Of what is gone nothing is left to read.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    fn remove(&self, id: Uuid) -> Result<(), Box<Problem>>;
 }
 
 /// A certificate that is to be signed.
@@ -100,6 +133,8 @@ pub struct Signed {
     /// Lower-case hex.
     pub serial: String,
     pub thumbprint: String,
+    /// SHA-256 of its SubjectPublicKeyInfo, lower-case hex: the same for every certificate of one key.
+    pub key_sha256: String,
     pub not_after: Timestamp,
     /// The certificate, then its intermediate.
     pub chain_pem: String,

@@ -14,8 +14,9 @@ use portcullis_policy::access::AccessFrom;
 use portcullis_policy::ceilings::CeilingFacts;
 use portcullis_policy::facts::{
     ClientFacts, ClientKeyFacts, IntegrationFacts, RouteFacts, SeveredFacts, SigningKeyFacts, SnapshotFacts,
-    UpstreamFacts, VendorFacts,
+    TunnelFacts, UpstreamFacts, VendorFacts,
 };
+use portcullis_policy::outside::OutsideFacts;
 use portcullis_policy::posture::PostureFacts;
 use uuid::Uuid;
 
@@ -75,6 +76,14 @@ pub fn facts(
         trust_domains: issuers::trust_domains(state, fetched),
         policies: policies::policies(state),
         judgements: policies::judgements(state),
+        tunnels: state
+            .tunnel_standings()
+            .map(|standing| TunnelFacts {
+                id: standing.id(),
+                vendor: standing.vendor_id(),
+                networks: standing.spec.remote(),
+            })
+            .collect(),
     }
 }
 
@@ -93,6 +102,7 @@ fn vendor(state: &State, name: &str, resource: &Resource, access: Vec<AccessFrom
         records_max: spec.records_max.unwrap_or(VENDOR_RECORDS_MAX),
         access,
         risk: spec.risk,
+        outside: OutsideFacts::default(),
     })
 }
 
@@ -142,7 +152,7 @@ fn common<'a>(mut lists: impl Iterator<Item = &'a Vec<String>>) -> Option<Vec<St
 }
 
 /// In the contract's zone, and never after the contract.
-fn grant_ends(spec: &IntegrationSpec, contract: &ContractSpec, contract_ends: Timestamp) -> i64 {
+pub(crate) fn grant_ends(spec: &IntegrationSpec, contract: &ContractSpec, contract_ends: Timestamp) -> i64 {
     let Some(ends) = spec.ends else { return contract_ends.as_microsecond() };
     let ends = portcullis_domain::moment::zone(&contract.time_zone).and_then(|zone| ends.end_in(&zone));
     // An end that can't be computed is over already.

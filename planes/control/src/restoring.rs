@@ -3,6 +3,7 @@
 use portcullis_api::severing::RestoreAnswer;
 use portcullis_domain::event::{Event, Restoration, RestoreProposal};
 use portcullis_domain::state::State;
+use portcullis_domain::target::Target;
 
 use crate::severing::operator_name;
 
@@ -10,6 +11,12 @@ use crate::severing::operator_name;
 pub(crate) fn answer(state: &State, events: &[Event], behind: &[String]) -> Option<RestoreAnswer> {
     events.iter().find_map(|event| match event {
         Event::RestoreProposed(proposal) => Some(proposed(state, proposal)),
+        Event::RestoreRefused(refusal) => Some(RestoreAnswer::Refused {
+            id: refusal.id,
+            target: state.name_of(&refusal.target),
+            by: operator_name(state, refusal.by),
+            reason: refusal.reason.clone(),
+        }),
         Event::Restored(restoration) => Some(restored(state, restoration, behind)),
         _ => None,
     })
@@ -33,12 +40,28 @@ fn proposed(state: &State, proposal: &RestoreProposal) -> RestoreAnswer {
     }
 }
 
+/// Names of the tunnels that a severance of the target took down.
+pub(crate) fn tunnels_under(state: &State, target: &Target) -> Vec<String> {
+    let under = state.tunnel_standings().filter(|standing| match target {
+        Target::Vendor { id } => standing.vendor_id() == *id,
+        Target::Integration { id } => standing.integration_id() == *id,
+        Target::Client { .. } | Target::Key { .. } | Target::Session { .. } => false,
+    });
+    under.map(|standing| standing.tunnel.declaration.name.clone()).collect()
+}
+
 fn restored(state: &State, restoration: &Restoration, behind: &[String]) -> RestoreAnswer {
     let mut next_steps = Vec::new();
     if restoration.target.needs_two() {
         next_steps.push(
             "register new keys for its clients with `portcullis apply`: the old ones stay refused".to_owned(),
         );
+        // Each path opens by itself, when its own credentials are new.
+        for tunnel in tunnels_under(state, &restoration.target) {
+            next_steps.push(format!(
+                "tunnel `{tunnel}` stays down until it has new credentials: `portcullis tunnel credentials {tunnel}`"
+            ));
+        }
     }
     next_steps.push("tokens from before stay dead: clients must fetch new ones".to_owned());
     for gate in behind {

@@ -179,6 +179,7 @@ fn facts<B>(
             now_us.div_euclid(1_000_000),
         ),
         vendor: permit.client().integration.vendor_risk,
+        outside: Some(permit.client().integration.outside.read(now_us)),
         stakes: Stakes { money, critical },
         fresh_nonce: match Form::of(token) {
             Form::Nonce(_) if critical => caller.proven.is_single,

@@ -15,11 +15,13 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use portcullis_domain::decision::DecisionId;
-use portcullis_domain::ids::{ClientId, IntegrationId, UpstreamId, VendorId};
+use portcullis_domain::ids::{ClientId, IntegrationId, TunnelId, UpstreamId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 use portcullis_policy::liveness::Lifeline;
+use portcullis_policy::snapshot::Snapshot;
+use portcullis_policy::tunnels::Through;
 use portcullis_risk::Known;
 use portcullis_tokens::thumbprint::Thumbprint;
 use rustls::pki_types::CertificateDer;
@@ -77,6 +79,8 @@ pub struct Connection {
     peer_text: OnceCell<String>,
     /// The balancer that it came through.
     via: Cell<Option<IpAddr>>,
+    /// The tunnel that it came through, and the version of the snapshot that says so.
+    through: Cell<Option<(u64, Option<Through>)>>,
     descriptor: RawFd,
     pub valve: Rc<Valve>,
     greeting: OnceCell<Greeting>,
@@ -126,6 +130,7 @@ impl Connection {
             peer: Cell::new(peer),
             peer_text: OnceCell::new(),
             via: Cell::new(None),
+            through: Cell::new(None),
             place: RefCell::new(None),
             descriptor,
             valve: Rc::default(),
@@ -160,6 +165,26 @@ impl Connection {
     pub fn came_through(&self, via: IpAddr, source: Option<SocketAddr>) {
         self.via.set(Some(via));
         self.peer.set(source.unwrap_or(self.peer.get()));
+    }
+
+    /// The tunnel that it came through, by what `snapshot` knows of them. It is the socket's own address that is looked for, and
+    /// not what a balancer says: behind one a connection came through none, as far as is seen from here. Looked for once by
+    /// each snapshot.
+    pub fn through(&self, snapshot: &Snapshot) -> Option<Through> {
+        match self.through.get() {
+            Some((version, through)) if version == snapshot.version => through,
+            _ => {
+                let address = self.via.get().unwrap_or(self.peer.get().ip());
+                let through = snapshot.tunnels.behind(address);
+                self.through.set(Some((snapshot.version, through)));
+                through
+            }
+        }
+    }
+
+    /// The same, as it was seen last.
+    pub fn tunnel(&self) -> Option<TunnelId> {
+        self.through.get().and_then(|(_, through)| through).map(|through| through.tunnel)
     }
 
     /// The peer's address as the decision log writes it.

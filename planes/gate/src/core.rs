@@ -12,6 +12,7 @@ use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
+use portcullis_policy::clock::micros;
 use portcullis_policy::day::DAY_SECONDS;
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder};
 use portcullis_policy::meters::Now as MeterNow;
@@ -235,6 +236,6 @@ impl Core {
     }
 
     fn monotonic_us(&self) -> u64 {
-        u64::try_from(self.shared.clock.monotonic().as_micros()).unwrap_or(u64::MAX)
+        micros(self.shared.clock.monotonic())
     }
 }

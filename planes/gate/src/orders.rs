@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::clock::Clock;
+use portcullis_policy::clock::{Clock, micros};
 use portcullis_policy::link::{CutConnection, FromGate, SeverOrder, SeverReport, ToGate};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -68,6 +68,11 @@ impl Orders {
                 ToGate::Posture { client, facts, attested } => {
                     self.shared.liveness.set_posture(client, &facts, attested.as_ref());
                 }
+                ToGate::PacketsOutside { vendors } => {
+                    for (vendor, facts) in vendors {
+                        self.shared.risks.outside(vendor).take_over(&facts);
+                    }
+                }
                 ToGate::RelayAnswer(answer) => self.shared.relays.answer(answer),
             }
         }
@@ -121,5 +126,5 @@ impl Orders {
 }
 
 fn monotonic_us(clock: &Clock) -> u64 {
-    u64::try_from(clock.monotonic().as_micros()).unwrap_or(u64::MAX)
+    micros(clock.monotonic())
 }

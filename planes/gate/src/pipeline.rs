@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use portcullis_decision_log::AppendError;
 use portcullis_domain::access::Access;
 use portcullis_domain::decision::{DecisionDraft, DecisionId, Verdict};
+use portcullis_domain::ids::VendorId;
 use portcullis_domain::reason::Reason;
 use portcullis_policy::access::{AccessFrom, Observed};
 use portcullis_policy::ceilings::Whence;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
+use portcullis_policy::tunnels::Through;
 use portcullis_risk::Origin;
 use portcullis_wire::http_rules::HeadFault;
 
@@ -90,6 +92,9 @@ pub fn refuse_head(core: &Core, connection: &Connection, fault: HeadFault) -> Re
         _ => Reason::HeadAmbiguous,
     };
     let refusal = Refusal::with_detail(reason, fault.to_string()).and_close();
+    if let Some(ready) = core.shared.ready.load_full() {
+        connection.through(&ready.snapshot);
+    }
     refuse(core, connection, core.decision_id(), &Learnt::default(), ("", false), &refusal)
 }
 
@@ -117,6 +122,8 @@ fn judge(
     // One snapshot for the whole exchange; liveness is looked at apart, again and again.
     let ready = core.shared.ready.load_full().ok_or(Reason::NotReady)?;
     learnt.snapshot = ready.snapshot.version;
+    // For whatever is recorded of it.
+    connection.through(&ready.snapshot);
     check_head(request)?;
     if is_reserved(request.uri().path()) {
         return Ok(Decided::Relay(ready));
@@ -277,6 +284,7 @@ fn authorize(
     let now_us = core.now_us();
     let permit = evaluate(&ready.snapshot, &core.shared.liveness, &facts, route, path, now_us);
     let under_ceilings = permit.and_then(|permit| {
+        check_tunnel(connection.through(&ready.snapshot), permit.client().integration.vendor)?;
         let origin = connection.greeting().map_or(&Origin::UNKNOWN, |greeting| &greeting.place.origin);
         let ceilings = &permit.client().integration.ceilings;
         let tls13 = connection.greeting().is_some_and(|greeting| greeting.tls13);
@@ -299,6 +307,14 @@ fn authorize(
             _ => refusal,
         }
     })
+}
+
+/// What comes out of a vendor's tunnel is that vendor's: who comes so with another's credentials has them from somebody else.
+fn check_tunnel(through: Option<Through>, vendor: VendorId) -> Result<(), Reason> {
+    match through {
+        Some(through) if through.vendor != vendor => Err(Reason::TunnelForeign),
+        _ => Ok(()),
+    }
 }
 
 /// Why the vendor has less than it was granted: what it may know goes into the answer, all of it into the record.

@@ -144,6 +144,7 @@ pub fn decision<'a>(
         scope: &[],
         risk: None,
         would_stop: None,
+        tunnel: connection.tunnel(),
     }
 }
 

@@ -91,6 +91,7 @@ pub async fn relay(
         ja4_context: greeting.and_then(|greeting| greeting.ja4_context.clone()),
         address: connection.peer().ip().to_string(),
         network: greeting.map(|greeting| greeting.place.network.clone()),
+        through: connection.through(&ready.snapshot).map(Box::new),
         proof_key: proof_key.map(|key| key.to_string()),
     };
     let sent = core.shared.to_control.try_send(FromGate::Relay(message)).is_ok();
@@ -197,6 +198,7 @@ impl Told {
             "/oauth/keys",
             "/oauth/enroll",
             "/oauth/posture",
+            "/oauth/incident",
         ];
         let path = known.into_iter().find(|known| *known == path).unwrap_or_default();
         // Of these stops narrow nothing: a tenth of the records is for requests.

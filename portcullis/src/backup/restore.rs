@@ -16,6 +16,8 @@ use crate::settings::write_whole;
 const MEMORY: &str = "gate-memory";
 /// Marks of vendors whose documents were shredded: the next start takes away what the backup brought back of them.
 const SHREDDED: &str = "documents/shredded";
+/// Credentials of tunnels, a file each.
+const TUNNELS: &str = "keys/tunnels";
 const SUBJECT_KEYS: &str = "subject_keys.sqlite";
 
 /// What was restored.
@@ -98,8 +100,8 @@ pub async fn restore(
     Ok(Restored { manifest, before })
 }
 
-/// What the place knows better than a backup: what its gate remembers, and whose texts were erased and documents
-/// shredded. Keys are only added and destroyed, so those that are here hold all that the backup may still open.
+/// What the place knows better than a backup: what its gate remembers, whose texts were erased and documents
+/// shredded, and which credentials of tunnels are void. Keys are only added and destroyed, so those that are here hold all that the backup may still open.
 fn keep(directory: &Path, part: &Path) -> Result<()> {
     for folder in [MEMORY, SHREDDED] {
         keep_files(&directory.join(folder), &part.join(folder))?;
@@ -108,6 +110,22 @@ fn keep(directory: &Path, part: &Path) -> Result<()> {
     if keys.exists() {
         fs::copy(&keys, part.join(SUBJECT_KEYS))
             .with_context(|| format!("can't keep `{}`", keys.display()))?;
+    }
+    forget_void(&directory.join(TUNNELS), &part.join(TUNNELS))
+}
+
+/// A file that is gone from here was taken away: others were issued since, or the person has left. A tunnel without its
+/// file is closed, and opens by credentials issued anew.
+fn forget_void(here: &Path, restored: &Path) -> Result<()> {
+    if !here.is_dir() || !restored.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(restored)? {
+        let path = entry?.path();
+        let known = path.file_name().is_some_and(|name| here.join(name).exists());
+        if !known {
+            fs::remove_file(&path).with_context(|| format!("can't remove `{}`", path.display()))?;
+        }
     }
     Ok(())
 }
@@ -178,5 +196,21 @@ mod tests {
             assert!(part.path().join(SHREDDED).join(mark).exists(), "{mark}");
         }
         keep(&here.path().join("nothing"), part.path()).unwrap();
+    }
+
+    #[test]
+    fn credentials_of_tunnels_that_were_taken_away_here_do_not_come_back() {
+        let (here, part) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let tunnels = |folder: &tempfile::TempDir, names: &[&str]| {
+            make_folder(&folder.path().join(TUNNELS)).unwrap();
+            names.iter().for_each(|name| fs::write(folder.path().join(TUNNELS).join(name), name).unwrap());
+        };
+        tunnels(&part, &["revoked.key", "same.key"]);
+        keep(here.path(), part.path()).unwrap();
+        let there = |name: &str| part.path().join(TUNNELS).join(name).exists();
+        assert!(there("revoked.key") && there("same.key"), "nothing is known where there were never any");
+        tunnels(&here, &["same.key", "later.key"]);
+        keep(here.path(), part.path()).unwrap();
+        assert_eq!(["revoked.key", "same.key", "later.key"].map(there), [false, true, false]);
     }
 }

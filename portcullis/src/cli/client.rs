@@ -243,7 +243,9 @@ pub(super) async fn revoke(place: &Place, out: &Output, arguments: RevokeArgumen
     out.show(&receipt, |paint| sever::revoked_told(&receipt, &name, paint))?;
     Ok(match receipt.answer {
         SeverAnswer::Severed | SeverAnswer::SeveredReserved => Outcome::Done,
-        SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed => Outcome::Refused,
+        SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed | SeverAnswer::NotEverywhere => {
+            Outcome::Refused
+        }
     })
 }
 

@@ -59,6 +59,9 @@ struct Wanted {
     /// Only those of which enforcing would have made something worse: `stop`, of hard stops that are only observed
     #[arg(long, value_parser = ["stop"])]
     would: Option<String>,
+    /// Only those that came through this tunnel
+    #[arg(long)]
+    tunnel: Option<String>,
     /// Only those since then: `90s`, `15m`, `2h`, `7d`, or an instant such as `2026-12-31T18:00:00Z`
     #[arg(long)]
     since: Option<Since>,
@@ -121,6 +124,7 @@ fn filters(arguments: &Wanted) -> Vec<(&'static str, String)> {
     filters.extend(arguments.verdict.map(|verdict| ("verdict", verdict.as_str().to_owned())));
     filters.extend(arguments.reason.clone().map(|reason| ("reason", reason)));
     filters.extend(arguments.would.clone().map(|would| ("would", would)));
+    filters.extend(arguments.tunnel.clone().map(|tunnel| ("tunnel", tunnel)));
     filters
 }
 
@@ -320,6 +324,7 @@ pub(super) mod tests {
             scope: vec!["parcels.read".into()],
             risk: None,
             would_stop: None,
+            tunnel: None,
         };
         let outcome = ended.map(|(ending, reason)| OutcomeRecord {
             id,

@@ -94,12 +94,14 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             let contracts = among(Kind::Contract, "vendor", &own);
             let integrations = among(Kind::Integration, "contract", &names(&contracts));
             let clients = among(Kind::Client, "integration", &names(&integrations));
+            let tunnels = among(Kind::Tunnel, "integration", &names(&integrations));
             let (issuers, domains) =
                 (among(Kind::Issuer, "vendor", &own), among(Kind::TrustDomain, "vendor", &own));
             vec![
                 (Kind::Contract, contracts),
                 (Kind::Integration, integrations),
                 (Kind::Client, clients),
+                (Kind::Tunnel, tunnels),
                 (Kind::Issuer, issuers),
                 (Kind::TrustDomain, domains),
                 (Kind::Policy, naming("vendors")),
@@ -117,11 +119,12 @@ fn hanging<'a>(world: &'a World, view: &ResourceView) -> Vec<(Kind, Vec<&'a Reso
             vec![
                 (Kind::Route, routes),
                 (Kind::Client, among(Kind::Client, "integration", &own)),
+                (Kind::Tunnel, among(Kind::Tunnel, "integration", &own)),
                 (Kind::Policy, naming("integrations")),
             ]
         }
         Kind::Upstream => vec![(Kind::Route, among(Kind::Route, "upstream", &own))],
-        Kind::Feed => Vec::new(),
+        Kind::Feed | Kind::Tunnel | Kind::Exercise => Vec::new(),
         Kind::Route => {
             let granted = |spec: &Value| texts_of(spec, "routes").contains(&view.name);
             vec![(Kind::Integration, find(Kind::Integration, &granted)), (Kind::Policy, naming("routes"))]
@@ -403,6 +406,7 @@ mod tests {
             keys: Vec::new(),
             cause: CauseView::Operator { operator: "jo".into(), reason: "leak".into() },
             time: "2026-11-21T02:00:00Z".parse().unwrap(),
+            told: None,
         }];
         World { of, open, health: None, dossier: None, posture: None, risk: risk::Risk::default() }
     }
@@ -430,6 +434,9 @@ mod tests {
         clients
           NAME    INTEGRATION  PROVES ITSELF BY  STATE
           acme-1  acme                           open
+
+        tunnels
+          none
 
         severances
           TARGET       SINCE (UTC)     CAUSE

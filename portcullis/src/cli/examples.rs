@@ -1,5 +1,10 @@
 //! What stands under the help of each verb: lines that can be typed as they are. A test reads them.
 
+mod packs;
+pub(super) mod tunnels;
+
+pub(super) use packs::{INCIDENT_EXPORT, PACK, PACK_VERIFY, PAGE_ACK, PAGE_LIST, PAGE_TRY};
+
 pub(super) const ABOUT: &str = "\
 One gate and one book between a company and its vendors
 
@@ -332,6 +337,20 @@ pub(super) const SEVERANCES: &str = "\
 Examples:
   portcullis severances --watch";
 
+pub(super) const RECEIPT: &str = "\
+Examples:
+  portcullis receipt 1f0c2f0e-6f0b-4a53-8a57-5f3a6f3c9b11 > receipt.txt
+
+Whoever has the ledger's key (ledger key prints it) verifies it by --verify FILE --key KEY, without any server.";
+
+pub(super) const ENFORCER: &str = "\
+Examples:
+  portcullis enforcer --user portcullis-enforcer --group portcullis
+  portcullis up --enforcer /run/portcullis/enforcer.sock
+
+Start it as root, or with CAP_NET_ADMIN: it keeps that right and drops all others. What it
+has cut stays cut when it ends, and is cut again when it starts.";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   portcullis doctor
@@ -379,7 +398,8 @@ Examples:
 
 pub(super) const NOTIFY_TEST: &str = "\
 Examples:
-  portcullis notify test desk";
+  portcullis notify test desk
+  portcullis notify test on-call";
 
 pub(super) const SOURCE_LIST: &str = "\
 Examples:
@@ -577,6 +597,114 @@ pub(super) const AUDITOR_REMOVE: &str = "\
 Examples:
   portcullis auditor remove 'Redfern Labs' --reason 'their key was stolen'";
 
+pub(super) const INCIDENT_OPEN: &str = "\
+Examples:
+  portcullis incident open acme --title 'their mailbox was read' --vendor-aware 20h --why 'it was in the papers'
+  portcullis incident open acme --title 'odd exports' --severity critical --aware 2026-11-22T02:00:00Z
+  portcullis incident open --title 'our backup was lost' --text gdpr-33";
+
+pub(super) const INCIDENT_NOTICE: &str = "\
+Examples:
+  portcullis incident notice acme --reference 'call of Ada' --aware 5h --what 'a mailbox was read' --contact 'Ada, +44 20 7946 0000'
+  portcullis incident notice --signed notice.jws";
+
+pub(super) const INCIDENT_LIST: &str = "\
+Examples:
+  portcullis incident list --open
+  portcullis incident list --open --watch";
+
+pub(super) const INCIDENT_SHOW: &str = "\
+Examples:
+  portcullis incident show 3
+  portcullis incident show 3 -o json";
+
+pub(super) const INCIDENT_ROLE: &str = "\
+Examples:
+  portcullis incident role 3 commander 'Mara Lindt'
+  portcullis incident role 3 vendor_contact 'Ada, +44 20 7946 0000'";
+
+pub(super) const INCIDENT_NOTE: &str = "\
+Examples:
+  portcullis incident note 3 'their status page says nothing'
+  portcullis incident note 3 'the first odd export' --at 2026-11-22T01:12:00Z";
+
+pub(super) const INCIDENT_TASK: &str = "\
+Examples:
+  portcullis incident task 3 'ask for their logs' --owner ops
+  portcullis incident task 3 --done 241531a3-66a6-4bdf-a818-0898e2b44e04";
+
+pub(super) const INCIDENT_DECIDE: &str = "\
+Examples:
+  portcullis incident decide 3 'stay severed over the weekend' --why 'nobody there can say what was read'";
+
+pub(super) const INCIDENT_CLASSIFY: &str = "\
+Examples:
+  portcullis incident classify 3 we_aware --at 2h --why 'the export of 01:12 is certain'
+  portcullis incident classify 3 classified_major --why 'payroll stands still'
+  portcullis incident classify 3 determined_material --why 'the committee of 14:00'
+  portcullis incident classify 3 --severity low --why 'test data only'";
+
+pub(super) const INCIDENT_CLOCK: &str = "\
+Examples:
+  portcullis incident clock 3 gdpr-33/authority met --reference 'BfDI 26-1234'
+  portcullis incident clock 3 sec-8k/form-8k set-aside --reason 'we file no reports there'
+  portcullis incident clock 3 nis2-23 add
+
+Nothing pauses a clock. One that is set aside goes on, and is where it always was when it is taken up.";
+
+pub(super) const INCIDENT_CLOCKS: &str = "\
+Examples:
+  portcullis incident clocks
+  portcullis incident clocks -o yaml";
+
+pub(super) const INCIDENT_CLOSE: &str = "\
+Examples:
+  portcullis incident close 3 --summary 'one mailbox, no data of ours; keys were replaced'";
+
+pub(super) const INCIDENT_REOPEN: &str = "\
+Examples:
+  portcullis incident reopen 3 --reason 'they found a second mailbox'";
+
+pub(super) const INCIDENT_TELL: &str = "\
+Examples:
+  portcullis incident tell acme-1 --key keys/acme-1.pem --gate https://gate.example --reference NG-7 --aware 3h --what 'a mailbox was read'
+  portcullis incident tell acme-1 --key keys/acme-1.pem --gate https://gate.example --reference NG-7 --aware 3h --what 'more of it' --sign-only
+
+It works for a vendor that is held or severed, too. The signature proves the notice, whoever carries it.";
+pub(super) const EXERCISE_LIST: &str = "\
+Examples:
+  portcullis exercise list --shipped
+  portcullis exercise list";
+
+pub(super) const EXERCISE_RUN: &str = "\
+Examples:
+  portcullis exercise run stolen-token --live
+  portcullis exercise run stolen-token --live --dry-run
+  portcullis exercise run sunday-notice --paper
+  portcullis exercise run sunday-notice --paper --answers answers.yaml
+
+Exit status: 0 passed, 1 failed";
+
+pub(super) const EXERCISE_REPORT: &str = "\
+Examples:
+  portcullis exercise report
+  portcullis exercise report sunday-notice
+  portcullis exercise report --html exercises.html";
+
+pub(super) const EXERCISE_CANARY: &str = "\
+Examples:
+  portcullis exercise canary";
+
+pub(super) const EXERCISE_DRILL: &str = "\
+Examples:
+  portcullis exercise drill
+  portcullis exercise drill --dry-run";
+
+pub(super) const NEW_EXERCISE: &str = "\
+Examples:
+  portcullis new exercise stolen-token > stolen-token.yaml
+  portcullis new exercise stolen-token | portcullis apply -f -";
+
 pub(super) const EVIDENCE_LIST: &str = "\
 Examples:
   portcullis evidence list acme";
@@ -616,72 +744,4 @@ Examples:
   portcullis completion zsh > ~/.zfunc/_portcullis";
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::Cli;
-    use clap::{CommandFactory as _, Parser as _};
-
-    /// Every command with its words behind `portcullis`.
-    pub(in super::super) fn commands() -> Vec<(String, clap::Command)> {
-        fn under(path: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
-            for verb in command.get_subcommands() {
-                let path = format!("{path} {}", verb.get_name()).trim().to_owned();
-                under(&path, verb, found);
-                found.push((path, verb.clone()));
-            }
-        }
-        let mut found = Vec::new();
-        let mut whole = Cli::command();
-        whole.build();
-        under("", &whole, &mut found);
-        found
-    }
-
-    /// What stands between single quotes is one word.
-    fn words(line: &str) -> Vec<String> {
-        let parts = line.split('\'').enumerate();
-        parts
-            .flat_map(|(at, part)| match at % 2 {
-                0 => part.split_whitespace().map(str::to_owned).collect(),
-                _ => vec![part.to_owned()],
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_example_is_understood_by_the_verb_that_shows_it() {
-        let mut shown = 0;
-        let whole = [(String::new(), Cli::command())];
-        for (path, command) in commands().into_iter().chain(whole) {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            for line in help.lines().filter_map(|line| line.strip_prefix("  portcullis ")) {
-                // What the shell does with it, and words beside it, are no arguments.
-                let line = line.split("   ").next().unwrap().split(" > ").next().unwrap();
-                for command in line.split(" | ") {
-                    let command = command.strip_prefix("portcullis ").unwrap_or(command);
-                    let parsed =
-                        Cli::try_parse_from(std::iter::once("portcullis".to_owned()).chain(words(command)));
-                    assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
-                }
-                assert!(line.contains(&path), "`{path}` shows: {line}");
-                shown += 1;
-            }
-        }
-        assert!(shown > 30, "{shown}");
-    }
-
-    #[test]
-    fn every_verb_and_every_argument_says_what_it_is() {
-        for (path, command) in commands() {
-            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            assert!(!about.is_empty() && !about.ends_with('.'), "`{path}`: {about:?}");
-            for argument in command.get_arguments() {
-                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                assert!(
-                    !help.is_empty() && !help.ends_with('.'),
-                    "`{path}`, `{}`: {help:?}",
-                    argument.get_id()
-                );
-            }
-        }
-    }
-}
+pub(super) mod tests;

@@ -34,7 +34,7 @@ pub(super) async fn explain(place: &Place, out: &Output, arguments: Arguments) -
 fn told(decision: &DecisionView, paint: Paint) -> String {
     let record = &decision.record;
     let mut text = format!("{}  {}\n", record.id, decisions::verdict_line(decision, paint));
-    text.push_str(&format!("{} from {}\n", decisions::request(decision), record.peer));
+    text.push_str(&format!("{} from {}{}\n", decisions::request(decision), record.peer, through(decision)));
     reason(&mut text, "decided", &decision.why, paint);
     if let Some(why) = &decision.why_ended {
         reason(&mut text, "ended", why, paint);
@@ -63,6 +63,7 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     fact("integration", named(&decision.names.integration, record.integration.map(|id| id.to_string())));
     fact("client", named(&decision.names.client, record.client.map(|id| id.to_string())));
     fact("route", named(&decision.names.route, record.route.map(|id| id.to_string())));
+    fact("tunnel", named(&decision.names.tunnel, decision.tunnel.map(|id| id.to_string())));
     fact("scope", record.scope.join(" "));
     fact("key", record.client_key.clone().unwrap_or_default());
     fact("session", record.session.clone().unwrap_or_default());
@@ -91,6 +92,12 @@ fn told(decision: &DecisionView, paint: Paint) -> String {
     }
     text.push_str(&next(decision, paint));
     text
+}
+
+/// The tunnel that it came through, if any.
+fn through(decision: &DecisionView) -> String {
+    let name = decision.names.tunnel.clone().or_else(|| decision.tunnel.map(|id| id.to_string()));
+    name.map(|name| format!(" through tunnel {name}")).unwrap_or_default()
 }
 
 /// What stood against the vendor, and what enforcing would have refused.
@@ -171,8 +178,10 @@ mod tests {
     use portcullis_api::risk::RiskView;
     use portcullis_assurance::Access;
     use portcullis_assurance::stops::Held;
+    use portcullis_domain::ids::TunnelId;
     use portcullis_domain::reason::Reason;
     use portcullis_risk::{example_outcome, example_record};
+    use uuid::Uuid;
 
     #[test]
     fn a_cut_is_explained_from_both_sides() {
@@ -199,6 +208,22 @@ mod tests {
           outcome      cut by the gate, status 200, after 12 ms
           body         0 bytes in, 123456 bytes and 500 records out
         ");
+    }
+
+    #[test]
+    fn the_tunnel_is_told_also_when_it_is_gone() {
+        let mut found = decision(Reason::TunnelForeign, None);
+        assert!(!told(&found, Paint { on: false }).contains("tunnel  "));
+        found.tunnel = Some(TunnelId(Uuid::from_u128(9)));
+        let text = told(&found, Paint { on: false });
+        let id = "00000000-0000-0000-0000-000000000009";
+        for line in [&format!(" through tunnel {id}\n"), &format!("\n  tunnel       {id} (gone)\n")] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        found.names.tunnel = Some("acme-people/1a2b3c4d".to_owned());
+        let text = told(&found, Paint { on: false });
+        assert!(text.contains(" from 192.0.2.1:4711 through tunnel acme-people/1a2b3c4d\n"), "{text}");
+        assert!(text.contains(&format!("\n  tunnel       acme-people/1a2b3c4d ({id})\n")), "{text}");
     }
 
     #[test]

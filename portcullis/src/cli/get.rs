@@ -158,6 +158,27 @@ pub(super) fn table_of(kind: Kind, views: &[ResourceView], now: jiff::Timestamp)
         Kind::Policy => rows(["NAME", "~ABOUT", "MODE", "~SAYS ALSO"], views, |view| {
             [policy_about(&view.spec).into(), mode(&view.spec), policy_says(&view.spec).into()]
         }),
+        Kind::Tunnel => rows(["NAME", "~INTEGRATION", "KIND", "~REMOTE NETWORKS", "STATE"], views, |view| {
+            let kind = if view.spec.get("wireguard").is_some() { "wireguard" } else { "ipsec" };
+            let remote = texts_of(&view.spec, "remote_networks").join(", ");
+            [text_of(&view.spec, "integration").into(), kind.into(), remote.into(), state(view, now)]
+        }),
+        Kind::Exercise => rows(["NAME", "~TITLE", "~CANARY", "INJECTS", "LIVE STEPS"], views, |view| {
+            let count = |pointer: &str| {
+                let list = view.spec.pointer(pointer).and_then(Value::as_array);
+                list.map_or(0, Vec::len).to_string()
+            };
+            let canary = match text_of(&view.spec, "canary") {
+                "" => portcullis_exercise::spec::CANARY,
+                named => named,
+            };
+            [
+                text_of(&view.spec, "title").into(),
+                canary.into(),
+                count("/injects").into(),
+                count("/live/steps").into(),
+            ]
+        }),
         Kind::Feed => rows(["NAME", "HOLDS", "~SOURCE"], views, |view| {
             let source = ["url", "file"].map(|name| text_of(&view.spec, name)).into_iter().max();
             [text_of(&view.spec, "holds").into(), source.unwrap_or_default().into()]
@@ -374,8 +395,8 @@ mod tests {
             assert!(kind(word).is_ok(), "{word}");
         }
         assert_eq!(
-            kind("tunnel").unwrap_err(),
-            "the kinds are vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy, feed"
+            kind("lamp").unwrap_err(),
+            "the kinds are vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy, feed, tunnel, exercise"
         );
     }
 }

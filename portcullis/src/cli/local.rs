@@ -43,11 +43,17 @@ pub(super) enum New {
         #[arg(default_value = "acme")]
         name: String,
     },
+    /// Print a scenario that comes with the program, to be changed and applied
+    #[command(after_help = examples::NEW_EXERCISE)]
+    Exercise {
+        /// Which one, as `portcullis exercise list --shipped` lists them
+        name: String,
+    },
 }
 
 #[derive(clap::Args)]
 pub(super) struct SchemaArguments {
-    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain or policy
+    /// vendor, contract, upstream, route, integration, client, issuer, trustdomain, policy, feed or exercise
     #[arg(value_parser = get::kind)]
     kind: Kind,
 }
@@ -67,6 +73,10 @@ pub(super) struct CompletionArguments {
 
 pub(super) fn new(out: &Output, new: New) -> Result<Outcome> {
     let text = match new {
+        New::Exercise { name } => {
+            out.text(super::exercise::manifest(&name)?)?;
+            return Ok(Outcome::Done);
+        }
         New::Integration { template, name } => {
             let today = system_clock().now().to_zoned(jiff::tz::TimeZone::UTC).date();
             integration_template(&template, &name, today)

@@ -8,7 +8,7 @@ use super::examples::tests::commands;
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/cli.md");
 
 /// Options that a section names because another verb has them.
-const OF_OTHERS: [(&str, &str); 1] = [("diff", "--dry-run")];
+const OF_OTHERS: [(&str, &str); 2] = [("diff", "--dry-run"), ("enforcer", "--enforcer")];
 
 /// What the page says about each verb, or about all of them, by heading.
 fn sections() -> BTreeMap<String, String> {

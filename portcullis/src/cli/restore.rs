@@ -7,7 +7,7 @@ use portcullis_domain::ids::RestoreId;
 use super::output::{Output, Paint, Style, Watch};
 use super::server::Server;
 use super::table::Table;
-use super::{Outcome, Place, sever, time};
+use super::{Outcome, Place, sever, telling, time};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -17,6 +17,12 @@ pub(super) struct Arguments {
     /// Confirm this proposal, as another operator than its proposer
     #[arg(long, value_name = "ID", value_parser = proposal)]
     confirm: Option<RestoreId>,
+    /// Say no to this proposal: it is over, and everything stays closed
+    #[arg(long, value_name = "ID", value_parser = proposal, conflicts_with = "confirm", requires = "reason")]
+    refuse: Option<RestoreId>,
+    /// Why it is refused
+    #[arg(long, requires = "refuse")]
+    reason: Option<String>,
 }
 
 fn proposal(text: &str) -> Result<RestoreId, String> {
@@ -24,8 +30,8 @@ fn proposal(text: &str) -> Result<RestoreId, String> {
 }
 
 pub(super) async fn restore(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
-    let Arguments { target, confirm } = arguments;
-    let request = RestoreRequest { target, confirm };
+    let Arguments { target, confirm, refuse, reason } = arguments;
+    let request = RestoreRequest { target, confirm, refuse, reason: reason.unwrap_or_default() };
     let (_, answer): (_, RestoreAnswer) = Server::find(place)?.post(&["v1", "restore"], &request).await?;
     out.show(&answer, |paint| told(&answer, paint))?;
     Ok(Outcome::Done)
@@ -51,6 +57,10 @@ fn told(answer: &RestoreAnswer, paint: Paint) -> String {
             text.push_str(&format!("next{who}\n  {token}portcullis restore {target} --confirm {id}\n"));
             text
         }
+        RestoreAnswer::Refused { id, target, by, reason } => format!(
+            "{} proposal {id}; {target} stays closed\n\n  by         {by}\n  reason     {reason}\n",
+            paint.paint("REFUSED", Style::Warning)
+        ),
         RestoreAnswer::Restored {
             id,
             target,
@@ -97,11 +107,12 @@ pub(super) async fn severances(place: &Place, out: &Output, watch: Watch) -> Res
 }
 
 fn listed(out: &Output, view: &SeverancesView) -> String {
-    let mut table = Table::new(["TARGET", "SINCE (UTC)", "~CAUSE"]);
+    let mut table = Table::new(["TARGET", "SINCE (UTC)", "TOLD", "~CAUSE"]);
     for severance in &view.open {
         table.row([
             severance.target.as_str().into(),
             time::short(severance.time).into(),
+            severance.told.map(telling::count).unwrap_or_default().into(),
             cause(&severance.cause).into(),
         ]);
     }
@@ -130,6 +141,10 @@ pub(super) fn cause(cause: &CauseView) -> String {
         CauseView::Risk { decision, reason } => format!("{reason} {decision}"),
         CauseView::Revoked { operator, reason } => format!("{operator}, for good: {reason}"),
         CauseView::GateMemory { gate, .. } => format!("remembered by gate `{gate}`, unknown to the ledger"),
+        CauseView::Exercise { run, operator, reason } => match operator {
+            Some(operator) => format!("{operator}, exercise {run}: {reason}"),
+            None => format!("exercise {run}: {reason}"),
+        },
         CauseView::KeyTheft { .. } => "theft of a key suspected".to_owned(),
     }
 }

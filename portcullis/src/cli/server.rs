@@ -146,6 +146,11 @@ impl Server {
         Ok(self.answer(self.request(Method::POST, path)?.json(body)).await?.1)
     }
 
+    /// An answer that is long, and comes while it is made; its head is checked, its body the caller's.
+    pub(super) async fn post_for_stream(&self, path: &[&str], body: &impl Serialize) -> Result<Response> {
+        checked(self.send(self.request(Method::POST, path)?.json(body)).await?).await
+    }
+
     /// Only if what it is about still has this version.
     pub(super) async fn post_if<T: DeserializeOwned>(
         &self,

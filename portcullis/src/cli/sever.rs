@@ -1,12 +1,14 @@
 //! `sever`: the receipt as a person at two in the morning wants to read it.
 
 use anyhow::Result;
-use portcullis_api::severing::{Receipt, SeverAnswer, SeverOutcome, SeverPreview, SeverRequest};
+use portcullis_api::severing::{
+    ArmVerdict, Receipt, SeverAnswer, SeverOutcome, SeverPreview, SeverRequest, SharedAddress,
+};
 use portcullis_domain::target::TargetName;
 
 use super::output::{Output, Paint, Style};
 use super::server::Server;
-use super::{Outcome, Place, restore, time};
+use super::{Outcome, Place, restore, telling, time};
 
 /// Connections that are listed; of more, their number says enough.
 const CONNECTIONS_SHOWN: usize = 20;
@@ -19,6 +21,9 @@ pub(super) struct Arguments {
     /// Why, for those who read it later
     #[arg(long, required_unless_present = "dry_run")]
     reason: Option<String>,
+    /// What the vendor's contacts are told of it; nothing of the reason is
+    #[arg(long, value_name = "TEXT")]
+    tell: Option<String>,
     /// Say what would stop, and stop nothing
     #[arg(long)]
     dry_run: bool,
@@ -35,8 +40,8 @@ pub(super) fn target(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn sever(place: &Place, out: &Output, arguments: Arguments) -> Result<Outcome> {
-    let Arguments { target, reason, dry_run } = arguments;
-    let request = SeverRequest { target, reason: reason.unwrap_or_default(), dry_run };
+    let Arguments { target, reason, tell, dry_run } = arguments;
+    let request = SeverRequest { target, reason: reason.unwrap_or_default(), tell, dry_run };
     let (_, outcome): (_, SeverOutcome) = Server::find(place)?.post(&["v1", "sever"], &request).await?;
     match outcome {
         SeverOutcome::Preview(preview) => {
@@ -47,13 +52,15 @@ pub(super) async fn sever(place: &Place, out: &Output, arguments: Arguments) -> 
             out.show(&receipt, |paint| receipt_told(&receipt, paint))?;
             Ok(match receipt.answer {
                 SeverAnswer::Severed | SeverAnswer::SeveredReserved => Outcome::Done,
-                SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed => Outcome::Refused,
+                SeverAnswer::CutNotRecorded
+                | SeverAnswer::RecordedNotConfirmed
+                | SeverAnswer::NotEverywhere => Outcome::Refused,
             })
         }
     }
 }
 
-fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
+pub(super) fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
     let (verdict, style, meaning) = match receipt.answer {
         SeverAnswer::Severed => ("SEVERED", Style::Good, "closed at every gate, and in the ledger"),
         SeverAnswer::SeveredReserved => (
@@ -71,10 +78,16 @@ fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
             Style::Bad,
             "recorded, but a gate has not confirmed: PATHS MAY BE OPEN THERE",
         ),
+        SeverAnswer::NotEverywhere => (
+            "SEVERED, NOT EVERYWHERE",
+            Style::Bad,
+            "closed at every gate, but A TUNNEL OR A NETWORK MAY BE OPEN; it is tried on",
+        ),
     };
     let took = time::milliseconds(receipt.took_us);
     let mut text = format!("{} {} in {took}\n{meaning}\n\n", paint.paint(verdict, style), receipt.target);
     gates_told(&mut text, receipt, paint);
+    arms_told(&mut text, receipt, paint);
     text.push_str(&format!("\n  reason     {}\n", receipt.reason));
     text.push_str(&format!("  by         {} at {}\n", receipt.by, time::instant(receipt.requested_at)));
     let place = receipt.recorded.ledger_sequence.map(|place| format!(", ledger event {place}"));
@@ -82,10 +95,16 @@ fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
     let keys = receipt.keys_refused.len();
     text.push_str(&format!("  keys       {keys} refused from now on, wherever they turn up\n"));
     absent(&mut text, receipt.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
+    if let Some(told) = &receipt.told {
+        telling::told(&mut text, told, false, paint);
+    }
     notes(&mut text, &receipt.notes);
     text.push_str("\nnext\n");
     if receipt.answer == SeverAnswer::CutNotRecorded {
         text.push_str("  make room for the ledger, and do not restart; then look: portcullis severances\n");
+    }
+    if receipt.answer == SeverAnswer::NotEverywhere {
+        text.push_str("  close by hand what is not verified, then look: portcullis findings\n");
     }
     if receipt.answer == SeverAnswer::RecordedNotConfirmed {
         text.push_str("  stop the silent gates, or take them off the network\n");
@@ -105,6 +124,7 @@ pub(super) fn revoked_told(receipt: &Receipt, client: &str, paint: Paint) -> Str
         SeverAnswer::SeveredReserved => ("REVOKED, RESERVED", Style::Warning),
         SeverAnswer::CutNotRecorded => ("REVOKED, NOT RECORDED", Style::Bad),
         SeverAnswer::RecordedNotConfirmed => ("RECORDED, NOT CONFIRMED", Style::Bad),
+        SeverAnswer::NotEverywhere => ("REVOKED, NOT EVERYWHERE", Style::Bad),
     };
     let took = time::milliseconds(receipt.took_us);
     let keys = counted(receipt.keys_refused.len(), "key");
@@ -119,6 +139,9 @@ pub(super) fn revoked_told(receipt: &Receipt, client: &str, paint: Paint) -> Str
     text.push_str(&format!("  by         {} at {}\n", receipt.by, time::instant(receipt.requested_at)));
     let place = receipt.recorded.ledger_sequence.map(|place| format!(", ledger event {place}"));
     text.push_str(&format!("  severance  {}{}\n", receipt.severance, place.unwrap_or_default()));
+    if let Some(told) = &receipt.told {
+        telling::told(&mut text, told, false, paint);
+    }
     notes(&mut text, &receipt.notes);
     text.push_str(&format!(
         "\nnext\n  portcullis client keys {client}\n  portcullis client enroll {client} --recover\n"
@@ -155,6 +178,39 @@ fn gates_told(text: &mut String, receipt: &Receipt, paint: Paint) {
     }
 }
 
+/// Tunnels, packets and sockets: each path, when it was closed, and what was looked at to know.
+fn arms_told(text: &mut String, receipt: &Receipt, paint: Paint) {
+    for arm in receipt.arms.iter().filter(|arm| arm.outcome != ArmVerdict::Nothing) {
+        let took = time::milliseconds(arm.took_us);
+        match &arm.why {
+            Some(why) => {
+                let failed = paint.paint(&format!("{}: NOT VERIFIED", arm.arm), Style::Bad);
+                text.push_str(&format!("  {failed} after {took}: {}\n", why.lines().next().unwrap_or(why)));
+            }
+            None => {
+                let paths = counted(arm.paths.len(), "path");
+                text.push_str(&format!("  by {}: {paths} closed and verified in {took}\n", arm.arm));
+            }
+        }
+        for path in arm.paths.iter().take(CONNECTIONS_SHOWN) {
+            let after = path.verified_us.map_or_else(|| "not verified".to_owned(), time::milliseconds);
+            let was = if path.was_open { "was open" } else { "was closed" };
+            text.push_str(&format!("    {}  {was}  {after}  {}\n", path.path, path.how));
+        }
+        if let Some(more) = arm.paths.len().checked_sub(CONNECTIONS_SHOWN).filter(|more| *more > 0) {
+            text.push_str(&format!("    and {more} more (all of them with `-o json`)\n"));
+        }
+    }
+    shared_told(text, &receipt.shared_addresses, paint);
+}
+
+fn shared_told(text: &mut String, shared: &[SharedAddress], paint: Paint) {
+    for address in shared {
+        let only = paint.paint("shared address: gate only", Style::Warning);
+        text.push_str(&format!("  {only}  {}, which {} has, too\n", address.network, address.with));
+    }
+}
+
 fn preview_told(preview: &SeverPreview, paint: Paint) -> String {
     let mut text = format!(
         "{} {} would be closed; nothing was closed now\n\n",
@@ -167,6 +223,19 @@ fn preview_told(preview: &SeverPreview, paint: Paint) -> String {
     };
     list("clients that stop", &preview.clients);
     list("routes without them", &preview.routes);
+    if !preview.paths.is_empty() {
+        list("tunnels and networks", &preview.paths);
+    }
+    if !preview.services.is_empty() {
+        text.push_str("\nservices that stop\n");
+    }
+    for service in &preview.services {
+        let whose = [&service.business_unit, &service.owner].into_iter().flatten();
+        let whose: Vec<&str> = whose.map(String::as_str).collect();
+        let whose = if whose.is_empty() { String::new() } else { format!("  ({})", whose.join(", ")) };
+        text.push_str(&format!("  {}  {}{whose}\n", service.integration, service.purpose));
+    }
+    shared_told(&mut text, &preview.shared_addresses, paint);
     if !preview.open.is_empty() {
         text.push_str("\nclosed already by\n");
         for severance in &preview.open {
@@ -175,6 +244,9 @@ fn preview_told(preview: &SeverPreview, paint: Paint) -> String {
         }
     }
     absent(&mut text, preview.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
+    if let Some(told) = &preview.told {
+        telling::told(&mut text, told, true, paint);
+    }
     let people = if preview.restore_needs_two { "two people, and new client keys" } else { "one person" };
     text.push_str(&format!("\nto restore it takes {people}\n"));
     notes(&mut text, &preview.notes);
@@ -213,7 +285,9 @@ fn counted(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_api::severing::{AbsentArm, CutConnectionView, GateReceipt, Recorded};
+    use portcullis_api::severing::{
+        AbsentArm, ArmReceipt, CutConnectionView, GateReceipt, PathReceipt, Recorded, StoppedService,
+    };
     use portcullis_domain::decision::DecisionId;
     use portcullis_domain::ids::{ClientId, SeveranceId, VendorId};
     use portcullis_domain::target::Target;
@@ -238,7 +312,9 @@ mod tests {
             requested_at: "2026-11-21T02:00:00.5Z".parse().unwrap(),
             finished_at: "2026-11-21T02:00:00.6Z".parse().unwrap(),
             took_us: 7_420,
-            recorded: Recorded { ledger_sequence: Some(41) },
+            gates_took_us: 5_000,
+            recorded_took_us: 6_000,
+            recorded: Recorded { ledger_sequence: Some(41), receipt_sequence: Some(42) },
             gates: vec![GateReceipt {
                 gate: "gate".into(),
                 cores: 2,
@@ -249,8 +325,11 @@ mod tests {
             connections_total: 1,
             exchanges_total: 2,
             keys_refused: vec!["k".into()],
+            arms: Vec::new(),
+            shared_addresses: Vec::new(),
             absent_arms: vec![AbsentArm { arm: "tunnels".into(), why: "not built yet".into() }],
             single_operator: true,
+            told: None,
             notes: vec!["there is one operator only".into()],
         }
     }
@@ -281,6 +360,38 @@ mod tests {
     }
 
     #[test]
+    fn each_path_is_told_with_how_it_was_verified_and_what_failed_is_shouted() {
+        let path = |path: &str, verified_us| PathReceipt {
+            path: path.into(),
+            was_open: true,
+            closed_us: Some(2_000),
+            verified_us,
+            how: "list-sas shows none".into(),
+        };
+        let arm = |arm: &str, outcome, why: Option<&str>, paths| ArmReceipt {
+            arm: arm.into(),
+            outcome,
+            why: why.map(str::to_owned),
+            paths,
+            attempts: 1,
+            took_us: 4_000,
+        };
+        let receipt = Receipt {
+            arms: vec![
+                arm("ipsec", ArmVerdict::Closed, None, vec![path("tunnel/acme", Some(3_000))]),
+                arm("wireguard", ArmVerdict::Nothing, None, Vec::new()),
+                arm("packets", ArmVerdict::Failed, Some("no nft\nhint: install it"), Vec::new()),
+            ],
+            ..receipt(SeverAnswer::NotEverywhere)
+        };
+        let text = receipt_told(&receipt, Paint { on: false });
+        assert!(text.starts_with("SEVERED, NOT EVERYWHERE vendor/acme"), "{text}");
+        let told = "  by ipsec: 1 path closed and verified in 4.00 ms\n    tunnel/acme  was open  3.00 ms  list-sas shows none\n  packets: NOT VERIFIED after 4.00 ms: no nft\n";
+        assert!(text.contains(told) && !text.contains("wireguard"), "{text}");
+        assert!(text.contains("close by hand what is not verified"), "{text}");
+    }
+
+    #[test]
     fn what_may_be_open_is_shouted() {
         let mut silent = receipt(SeverAnswer::RecordedNotConfirmed);
         silent.gates_silent.push("east".into());
@@ -299,10 +410,22 @@ mod tests {
             target_id: Target::Vendor { id: VendorId(Uuid::from_u128(1)) },
             clients: vec!["acme-1".into(), "acme-2".into()],
             routes: Vec::new(),
+            services: vec![StoppedService {
+                integration: "acme-feed".into(),
+                purpose: "tracking pages".into(),
+                business_unit: Some("Logistics".into()),
+                owner: None,
+            }],
+            paths: vec!["tunnel/acme".into(), "network/192.0.2.0/28".into()],
+            shared_addresses: vec![SharedAddress {
+                network: "198.51.100.7/32".into(),
+                with: "vendor/b".into(),
+            }],
             open: Vec::new(),
             absent_arms: Vec::new(),
             restore_needs_two: true,
             single_operator: false,
+            told: None,
             notes: vec!["sessions stay".into()],
         };
         insta::assert_snapshot!(preview_told(&preview, Paint { on: false }), @r"
@@ -310,6 +433,11 @@ mod tests {
 
           clients that stop      acme-1, acme-2
           routes without them    none
+          tunnels and networks   tunnel/acme, network/192.0.2.0/28
+
+        services that stop
+          acme-feed  tracking pages  (Logistics)
+          shared address: gate only  198.51.100.7/32, which vendor/b has, too
 
         to restore it takes two people, and new client keys
 

@@ -204,6 +204,7 @@ mod tests {
             },
             posture: Known::NoData(Missing::NotAsked),
             vendor: Known::NoData(Missing::NotAssessed),
+            outside: None,
             stakes: Stakes { money, critical },
             fresh_nonce: false,
             answer: Answered::No,

@@ -82,6 +82,14 @@ impl Answer {
         }
     }
 
+    /// The connection itself, once the answer has changed its protocol (RFC 9110 §7.8).
+    ///
+    /// # Errors
+    /// The answer has changed none.
+    pub async fn upgraded(self) -> Result<reqwest::Upgraded, reqwest::Error> {
+        self.response.upgrade().await
+    }
+
     /// The whole body, of which at most `bytes_max` are kept.
     ///
     /// # Errors

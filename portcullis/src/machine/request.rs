@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method};
 use reqwest::{Response, StatusCode, Url};
 
-use super::{Answer, Machine, MachineError, Token};
+use super::{Answer, Giver, Machine, MachineError, Token};
 
 /// A nonce may go out of use, and a token be superseded, while a request is on its way.
 const TRIES_MAX: usize = 4;
@@ -45,7 +45,7 @@ impl Machine {
         loop {
             let token = self.token().await?;
             let response = self.send(&url, call, &token).await?;
-            let nonce_given = self.keep_nonce(&response);
+            let nonce_given = self.keep_nonce(Giver::Routes, &response);
             match wish(&response) {
                 Wish::Nonce if nonce_given && tries < TRIES_MAX => {}
                 Wish::Token if !renewed && tries < TRIES_MAX => {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::NoToken;
-use super::{Machine, MachineError, unique};
+use super::{Giver, Machine, MachineError, unique};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ASSERTION_SECONDS: i64 = 60;
@@ -29,6 +29,8 @@ pub struct Token {
     pub token_type: String,
     pub scope: String,
     pub expires_at: Timestamp,
+    /// From then on a new one is asked for.
+    pub renew_at: Timestamp,
 }
 
 impl fmt::Debug for Token {
@@ -49,6 +51,8 @@ pub(super) struct Metadata {
     pub(super) enrolment_endpoint: Option<String>,
     #[serde(rename = "portcullis_posture_endpoint")]
     pub(super) posture_endpoint: Option<String>,
+    #[serde(rename = "portcullis_incident_endpoint")]
+    pub(super) incident_endpoint: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -77,6 +81,12 @@ struct Denied {
     detail: String,
 }
 
+/// How long before its end a token is renewed. One that lives for a moment, as its contract ends, is used for half of it:
+/// to ask for another with each request would be a flood.
+fn margin(lifetime: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(LEFT_SECONDS_MIN).min(lifetime / 2)
+}
+
 impl Machine {
     /// The token in use, or a new one.
     ///
@@ -84,11 +94,8 @@ impl Machine {
     /// [`MachineError::NoToken`] with what the token endpoint said; others when it isn't reached.
     pub async fn token(&self) -> Result<Arc<Token>, MachineError> {
         let mut kept = self.token.lock().await;
-        let usable = |token: &Arc<Token>| {
-            let left = token.expires_at.duration_since(self.options.clock.now());
-            left > SignedDuration::from_secs(LEFT_SECONDS_MIN)
-        };
-        if let Some(token) = kept.as_ref().filter(|token| usable(token)) {
+        let now = self.options.clock.now();
+        if let Some(token) = kept.as_ref().filter(|token| now < token.renew_at) {
             return Ok(Arc::clone(token));
         }
         *kept = None;
@@ -103,8 +110,8 @@ impl Machine {
     /// As [`Self::token`].
     pub async fn adopt(&self, other: &Self) -> Result<(), MachineError> {
         *self.token.lock().await = Some(other.token().await?);
-        let nonce = other.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = nonce;
+        let nonces = other.nonces.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.nonces.lock().unwrap_or_else(PoisonError::into_inner) = nonces;
         Ok(())
     }
 
@@ -122,7 +129,7 @@ impl Machine {
         let mut tries = 1;
         loop {
             let response = self.ask_token_once(&endpoint, &metadata.issuer).await?;
-            let nonce_given = self.keep_nonce(&response);
+            let nonce_given = self.keep_nonce(Giver::TokenEndpoint, &response);
             if response.status() == StatusCode::OK {
                 return self.granted(response).await;
             }
@@ -176,12 +183,15 @@ impl Machine {
     async fn granted(&self, response: Response) -> Result<Token, MachineError> {
         let granted: Granted = response.json().await.map_err(|error| self.misshapen(&error.to_string()))?;
         let lifetime = SignedDuration::from_secs(granted.expires_in.clamp(0, 86_400));
-        let expires_at = self.options.clock.now().checked_add(lifetime);
+        let now = self.options.clock.now();
+        let expires_at = now.checked_add(lifetime);
+        let renew_at = now.checked_add(lifetime - margin(lifetime));
         Ok(Token {
             access_token: granted.access_token,
             token_type: granted.token_type,
             scope: granted.scope,
             expires_at: expires_at.unwrap_or(Timestamp::MAX),
+            renew_at: renew_at.unwrap_or(Timestamp::MAX),
         })
     }
 
@@ -279,12 +289,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_renewed_before_its_end_and_one_of_a_moment_is_used_at_all() {
+        let check = |lifetime: i64, expect: SignedDuration| {
+            assert_eq!(margin(SignedDuration::from_secs(lifetime)), expect, "{lifetime}");
+        };
+        check(300, SignedDuration::from_secs(5));
+        check(10, SignedDuration::from_secs(5));
+        check(4, SignedDuration::from_secs(2));
+        check(0, SignedDuration::ZERO);
+    }
+
+    #[test]
     fn a_token_does_not_show_itself() {
         let token = Token {
             access_token: "geheim".into(),
             token_type: "DPoP".into(),
             scope: String::new(),
             expires_at: Timestamp::UNIX_EPOCH,
+            renew_at: Timestamp::UNIX_EPOCH,
         };
         assert!(!format!("{token:?}").contains("geheim"));
     }

@@ -36,20 +36,29 @@ pub enum Intermediate {
 }
 
 impl Intermediate {
-    pub const ALL: [Self; 3] =
-        [Self::Servers, Self::Issues(CertificateUse::Clients), Self::Issues(CertificateUse::Upstreams)];
+    pub const ALL: [Self; 4] = [
+        Self::Servers,
+        Self::Issues(CertificateUse::Clients),
+        Self::Issues(CertificateUse::Upstreams),
+        Self::Issues(CertificateUse::Tunnels),
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Servers => "servers",
             Self::Issues(CertificateUse::Clients) => "clients",
             Self::Issues(CertificateUse::Upstreams) => "upstreams",
+            Self::Issues(CertificateUse::Tunnels) => "tunnels",
         }
     }
 
     fn purpose(self) -> ExtendedKeyUsagePurpose {
         match self {
             Self::Servers => ExtendedKeyUsagePurpose::ServerAuth,
+            // id-kp-ipsecIKE (RFC 4945, section 5.1.3.12): no server over TLS takes it for a client.
+            Self::Issues(CertificateUse::Tunnels) => {
+                ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 17])
+            }
             Self::Issues(_) => ExtendedKeyUsagePurpose::ClientAuth,
         }
     }
@@ -95,10 +104,8 @@ impl Keys {
     pub fn sign(&self, order: &Order, now: Timestamp) -> Result<Signed> {
         let Order { usage, name, request, days } = order;
         let mut parameters = leaf_parameters(name, *days, now)?;
-        let uri = format!("urn:portcullis:{}:{name}", Intermediate::Issues(*usage).name());
-        parameters.subject_alt_names =
-            vec![SanType::URI(uri.try_into().map_err(|_| anyhow!("`{name}` can't stand in a certificate"))?)];
-        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        parameters.subject_alt_names = vec![subject(*usage, name)?];
+        parameters.extended_key_usages = vec![Intermediate::Issues(*usage).purpose()];
         let mut serial = [0; 16];
         entropy()(&mut serial);
         // Positive (RFC 5280, section 4.1.2.2), and never of fewer bytes.
@@ -116,6 +123,7 @@ impl Keys {
         Ok(Signed {
             serial: serial.iter().map(|byte| format!("{byte:02x}")).collect(),
             thumbprint: Thumbprint::of_certificate(certificate.der()).to_string(),
+            key_sha256: key_digest(certificate.der())?,
             not_after,
             chain_pem: format!("{}{chain}", certificate.pem()),
             key_pem,
@@ -189,6 +197,24 @@ impl Keys {
         self.vault.write(&path.with_extension("key"), key.serialize_pem().as_bytes())?;
         write_whole(&path, certificate.pem().as_bytes(), 0o644)
     }
+}
+
+/// A machine's name, or what a peer calls itself in IKE (RFC 4945, section 3.1): that has to stand in its certificate.
+fn subject(usage: CertificateUse, name: &str) -> Result<SanType> {
+    let wrong = || anyhow!("`{name}` can't stand in a certificate");
+    if usage != CertificateUse::Tunnels {
+        let uri = format!("urn:portcullis:{}:{name}", Intermediate::Issues(usage).name());
+        return Ok(SanType::URI(uri.try_into().map_err(|_| wrong())?));
+    }
+    let text = name.try_into().map_err(|_| wrong())?;
+    Ok(if name.contains('@') { SanType::Rfc822Name(text) } else { SanType::DnsName(text) })
+}
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo, in hex.
+fn key_digest(der: &[u8]) -> Result<String> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der)?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.public_key().raw);
+    Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The key of a PKCS#10 request (RFC 2986), which its signature proves to be held.

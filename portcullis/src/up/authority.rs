@@ -1,18 +1,20 @@
 //! What control asks of the built-in authority, whose keys lie in this process's folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use portcullis_api::certificates::{CertificateKind, CertificateView};
 use portcullis_api::problem::Problem;
-use portcullis_control::process::{Authority, Order, Reloading, Signed};
+use portcullis_control::process::{Authority, Order, Reloading, Signed, TunnelVault};
 use portcullis_domain::event::CertificateUse;
 use portcullis_policy::clock::Clock;
 use portcullis_tokens::thumbprint::Thumbprint;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use uuid::Uuid;
 
 use super::reload::{Reloader, problem};
 use crate::pki::{Intermediate, Keys, SERVERS};
@@ -24,6 +26,7 @@ pub struct BuiltIn {
     pub identities: PathBuf,
     pub clock: Clock,
     pub days: u32,
+    pub tunnels: Arc<TunnelFiles>,
 }
 
 impl BuiltIn {
@@ -84,6 +87,63 @@ impl Authority for BuiltIn {
 
     fn days(&self) -> u32 {
         self.days
+    }
+
+    fn tunnel_vault(&self) -> Option<Arc<dyn TunnelVault>> {
+        Some(Arc::clone(&self.tunnels) as Arc<dyn TunnelVault>)
+    }
+
+    fn tunnel_authority(&self) -> Result<String, Box<Problem>> {
+        let path = self.keys.intermediate_path(Intermediate::Issues(CertificateUse::Tunnels));
+        let read = std::fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()));
+        read.map_err(|error| Box::new(problem("the authority of tunnels can't be read", &error)))
+    }
+}
+
+/// Credentials of tunnels: sealed files of the folder `keys/tunnels`, read once.
+pub struct TunnelFiles {
+    keys: Keys,
+    /// Those that were read: the plan is made again at each change.
+    read: Mutex<BTreeMap<Uuid, Arc<Vec<u8>>>>,
+}
+
+impl TunnelFiles {
+    pub fn new(keys: Keys) -> Self {
+        Self { keys, read: Mutex::default() }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<Uuid, Arc<Vec<u8>>>> {
+        self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl TunnelVault for TunnelFiles {
+    fn put(&self, id: Uuid, secret: &[u8]) -> Result<(), Box<Problem>> {
+        let kept = self.keys.keep_tunnel(id, secret);
+        kept.map_err(|error| Box::new(problem("the credentials can't be kept", &error)))?;
+        self.known().insert(id, Arc::new(secret.to_vec()));
+        Ok(())
+    }
+
+    fn get(&self, id: Uuid) -> Result<Option<Arc<Vec<u8>>>, Box<Problem>> {
+        if let Some(known) = self.known().get(&id) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let read = self
+            .keys
+            .kept_tunnel(id)
+            .map_err(|error| Box::new(problem("credentials can't be read", &error)))?;
+        let read = read.map(Arc::new);
+        if let Some(read) = &read {
+            self.known().insert(id, Arc::clone(read));
+        }
+        Ok(read)
+    }
+
+    fn remove(&self, id: Uuid) -> Result<(), Box<Problem>> {
+        self.known().remove(&id);
+        let removed = self.keys.forget_tunnel(id);
+        removed.map_err(|error| Box::new(problem("credentials can't be removed", &error)))
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use portcullis_api::notify::{WebhookTestAnswer, WebhookView};
 use portcullis_control::Control;
 use portcullis_control::assurance::notice::Notice;
@@ -93,6 +94,19 @@ impl Webhooks {
             webhooks.tasks.push(tokio::spawn(teller.run()));
         }
         Ok(webhooks)
+    }
+}
+
+impl Webhooks {
+    pub fn is_named(&self, name: &str) -> bool {
+        self.places.iter().any(|told| told.place.name == name)
+    }
+
+    /// Tells one place something beside the ledger's events, once.
+    pub async fn send_to(&self, name: &str, notice: &Notice, now: Timestamp) -> Result<()> {
+        let told = self.places.iter().find(|told| told.place.name == name);
+        let told = told.ok_or_else(|| anyhow::anyhow!("there is no webhook `{name}`"))?;
+        told.place.send(notice, now.as_second()).await
     }
 }
 

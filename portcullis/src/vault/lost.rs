@@ -71,7 +71,7 @@ pub fn replace_lost(directory: &Path, given: Option<&Path>, aside: &str) -> Resu
     let name_of = |path: &PathBuf| path.strip_prefix(&folder).unwrap_or(path).display().to_string();
     let names: Vec<String> = lost.iter().map(name_of).collect();
     let aside = folder.join(aside);
-    for folder in ["signing", "authorities"] {
+    for folder in ["signing", "authorities", "tunnels"] {
         fs::create_dir_all(aside.join(folder))
             .with_context(|| format!("can't make `{}`", aside.display()))?;
     }

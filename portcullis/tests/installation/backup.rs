@@ -181,6 +181,68 @@ async fn what_was_severed_after_the_backup_stays_severed_where_the_gate_remember
     assert_eq!(head(&directory)["size"].as_u64().unwrap(), size);
 }
 
+fn tunnel(name: &str, ipsec: Value) -> String {
+    let remote = if name == "main" { "10.30.0.0/28" } else { "10.32.0.0/28" };
+    let spec = serde_json::json!({
+        "integration": "acme-read", "local_networks": ["10.20.0.5/32"], "remote_networks": [remote], "ipsec": ipsec,
+    });
+    serde_json::json!({ "kind": "Tunnel", "name": name, "spec": spec }).to_string()
+}
+
+fn json_of(directory: &Path, words: &[&str]) -> Value {
+    serde_json::from_str(&must(directory, &[words, &["-o", "json"]].concat())).unwrap()
+}
+
+#[tokio::test]
+async fn a_backup_holds_credentials_of_tunnels_and_envelopes_and_revives_no_person_who_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    let (installation, operator, _) = populated(&directory).await;
+    let gateway = serde_json::json!({
+        "peer_address": "198.51.100.7", "local_identity": "gate.example.com", "peer_identity": "vpn.acme.example",
+        "authentication": "psk",
+    });
+    let people = serde_json::json!({ "local_identity": "gate.example.com", "people": true });
+    operator.must_apply(&[tunnel("main", gateway), tunnel("people", people)].join("\n---\n")).await;
+    must(&directory, &["tunnel", "credentials", "main"]);
+    for person in ["Jo Doe", "Kim Roe"] {
+        must(&directory, &["tunnel", "person", "add", "people", person, "--days", "7"]);
+    }
+    let envelope = must(&directory, &["break-glass", "seal", "night-shift"]).trim().to_owned();
+    let render = |to: &str| {
+        let out = folder.path().join(to);
+        must(
+            &directory,
+            &["tunnel", "render", "main", "--with-secrets", "--side", "vendor", "--out", path(&out)],
+        );
+        std::fs::read_to_string(out.join("vendor/conf.d/main.conf")).unwrap()
+    };
+    let (identity, recipient) = key(folder.path());
+    let file = folder.path().join("monday.backup");
+    must(&directory, &["backup", "create", path(&file), "--recipient", &recipient]);
+    let secret = render("before");
+    must(&directory, &["tunnel", "person", "revoke", "people", "Jo Doe", "--reason", "left"]);
+    installation.kill();
+    must(&directory, &["backup", "restore", path(&file), "--identity", &identity, "--force-over"]);
+    hand_over_token(&directory.with_extension("before-restore"), &directory);
+    let _again = Installation::start(&directory);
+    let main = json_of(&directory, &["tunnel", "show", "main"]);
+    assert_eq!((&main["open"], render("after")), (&Value::from(true), secret), "{main}");
+    let people = json_of(&directory, &["tunnel", "show", "people"]);
+    let open: Vec<_> = people["people"].as_array().unwrap().iter().map(|of| of["open"].as_bool()).collect();
+    assert_eq!(open.iter().filter(|open| **open == Some(true)).count(), 1, "Jo has left: {people}");
+    // The envelope that lies in a safe opens the restored installation, too.
+    let severed = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["sever", "vendor/acme", "--reason", "theft", "--dir"])
+        .arg(&directory)
+        .env("PORTCULLIS_TOKEN", &envelope)
+        .output()
+        .unwrap();
+    assert!(severed.status.success(), "{}", String::from_utf8_lossy(&severed.stderr));
+    let main = json_of(&directory, &["tunnel", "show", "main"]);
+    assert_eq!(main["closed_by"], "severance", "{main}");
+}
+
 #[test]
 fn a_backup_says_which_master_key_it_needs_and_whether_it_holds_it() {
     let folder = tempfile::tempdir().unwrap();

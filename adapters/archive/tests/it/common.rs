@@ -7,7 +7,7 @@ use portcullis_domain::archive::{Content, SealedFile, SealedFiles};
 use portcullis_domain::decision::{
     DecisionId, DecisionRecord, Ending, OutcomeRecord, PAYLOAD_VERSION, Stop, Verdict, WouldStop,
 };
-use portcullis_domain::ids::{ClientId, VendorId};
+use portcullis_domain::ids::{ClientId, TunnelId, VendorId};
 use portcullis_domain::reason::Reason;
 use uuid::Uuid;
 
@@ -20,6 +20,10 @@ pub fn vendor(number: u8) -> VendorId {
 
 pub fn client(number: u8) -> ClientId {
     ClientId(Uuid::from_u128(u128::from(number) << 64 | 7))
+}
+
+pub fn tunnel(number: u8) -> TunnelId {
+    TunnelId(Uuid::from_u128(u128::from(number) << 64 | 9))
 }
 
 /// A decision of vendor and client `who` (none for 0) in the millisecond `at`; `number` tells it apart.
@@ -53,6 +57,7 @@ pub fn decision(at_ms: u64, number: u32, who: u8) -> DecisionRecord {
             access: if number.is_multiple_of(2) { Access::Blocked } else { Access::Limited },
             stops: [Stop::Admission, Stop::Exit].into_iter().collect(),
         }),
+        tunnel: number.is_multiple_of(6).then(|| tunnel(who)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Files that programs before this one have written: by the first schema, which had no columns for risk, and by the second, which
-//! had none for what observed stops would have done.
+//! Files that programs before this one have written: by the first schema, which had no columns for risk, by the second, which
+//! had none for what observed stops would have done, and by the third, which had none for tunnels.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,10 +20,10 @@ use portcullis_domain::decision::DecisionRecord;
 use portcullis_domain::reason::Reason;
 use portcullis_ledger::{Sha256, hex};
 
-use crate::common::{World, decision, outcome, some};
+use crate::common::{World, decision, outcome, some, tunnel};
 
-/// What the second and the third schema added.
-const ADDED: [(u16, &str); 8] = [
+/// What the later schemas added.
+const ADDED: [(u16, &str); 9] = [
     (2, "score_milli"),
     (2, "would"),
     (2, "cause"),
@@ -32,6 +32,7 @@ const ADDED: [(u16, &str); 8] = [
     (2, "outcome_risk"),
     (3, "would_access"),
     (3, "would_stops"),
+    (4, "tunnel"),
 ];
 
 fn is_added(name: &str, version: u16) -> bool {
@@ -97,14 +98,22 @@ fn write_as_old(path: &Path, sealed: &SealedFile, version: u16) -> SealedFile {
 
 #[test]
 fn what_the_first_schema_holds_is_found_verified_proven_and_taken_over() {
-    check(1, 28 + 2, |record| DecisionRecord { would_stop: None, ..record });
+    check(1, 28 + 2, |record| DecisionRecord { would_stop: None, tunnel: None, ..record });
 }
 
 #[test]
 fn what_the_second_schema_holds_is_found_verified_proven_and_taken_over() {
     check(2, 34 + 2, |record| {
         let risk = record.client.map(|_| portcullis_risk::example_record());
-        DecisionRecord { risk, would_stop: None, ..record }
+        DecisionRecord { risk, would_stop: None, tunnel: None, ..record }
+    });
+}
+
+#[test]
+fn what_the_third_schema_holds_is_found_verified_proven_and_taken_over() {
+    check(3, 36 + 2, |record| {
+        let risk = record.client.map(|_| portcullis_risk::example_record());
+        DecisionRecord { risk, tunnel: None, ..record }
     });
 }
 
@@ -139,7 +148,12 @@ fn check(version: u16, lines: usize, as_it_was: impl Fn(DecisionRecord) -> Decis
     }
     let observed = Filter { would_stop: true, ..Filter::default() };
     let observed = world.archive.newest(&world.files, &observed, 1_000);
-    assert_eq!((observed.rows.len(), observed.unreadable), (0, Vec::new()));
+    let would_stop = decided.iter().filter(|record| record.would_stop.is_some()).count();
+    assert_eq!((observed.rows.len(), observed.unreadable), (would_stop, Vec::new()));
+    assert_eq!(would_stop > 0, version >= 3);
+    let through = Filter { tunnel: Some(tunnel(1)), ..Filter::default() };
+    let through = world.archive.newest(&world.files, &through, 1_000);
+    assert_eq!((through.rows.len(), through.unreadable), (0, Vec::new()));
     // What is counted of each hour.
     let mut briefs = Vec::new();
     for hour in old.iter().map(|sealed| sealed.hour).collect::<std::collections::BTreeSet<_>>() {
@@ -155,6 +169,6 @@ fn check(version: u16, lines: usize, as_it_was: impl Fn(DecisionRecord) -> Decis
         assert_eq!(&adopted, sealed);
     }
     // A label alone makes no older file.
-    let lying = SealedFile { schema: 4, ..old[0].clone() };
+    let lying = SealedFile { schema: 5, ..old[0].clone() };
     assert!(world.archive.check(&lying).is_err());
 }

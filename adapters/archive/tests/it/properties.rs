@@ -7,7 +7,7 @@ use portcullis_domain::archive::Content;
 use portcullis_domain::decision::{
     DecisionId, DecisionRecord, Ending, OutcomeRecord, Stop, Verdict, WouldStop,
 };
-use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, VendorId};
+use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, TunnelId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_risk::{RiskRecord, example_outcome, example_record};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn uuid() -> impl Strategy<Value = Option<Uuid>> {
 }
 
 fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
-    let ids = (uuid(), uuid(), uuid(), uuid());
+    let ids = (uuid(), uuid(), uuid(), uuid(), uuid());
     let texts = proptest::collection::vec(any::<String>(), 5);
     let optional = proptest::collection::vec(proptest::option::of(any::<String>()), 5);
     let words = (0..Verdict::ALL.len(), 0..Reason::ALL.len(), 0..4_usize, 0..Reason::ALL.len());
@@ -58,6 +58,7 @@ fn row() -> impl Strategy<Value = (Row, Option<VendorId>)> {
                     access: Access::ALL[numbers.1 as usize % 4],
                     stops: Stop::ALL.into_iter().filter(|stop| numbers.2 & 1 << stop.number() != 0).collect(),
                 }),
+                tunnel: ids.4.map(TunnelId),
             };
             let outcome = OutcomeRecord {
                 id,

@@ -2,7 +2,7 @@ use portcullis_archive::{Filter, Row};
 use portcullis_domain::decision::{DecisionRecord, OutcomeRecord, Verdict};
 use portcullis_domain::reason::Reason;
 
-use crate::common::{NINE_MS, World, client, outcome, some, vendor};
+use crate::common::{NINE_MS, World, client, outcome, some, tunnel, vendor};
 
 /// What a filter takes, the plain way.
 fn takes(filter: &Filter, record: &DecisionRecord, end: Option<&OutcomeRecord>) -> bool {
@@ -13,6 +13,7 @@ fn takes(filter: &Filter, record: &DecisionRecord, end: Option<&OutcomeRecord>) 
             .reason
             .is_none_or(|reason| record.reason == reason || end.is_some_and(|end| end.reason == reason))
         && (!filter.would_stop || record.would_stop.is_some())
+        && filter.tunnel.is_none_or(|tunnel| record.tunnel == Some(tunnel))
         && filter.session.as_ref().is_none_or(|session| record.session.as_ref() == Some(session))
         && filter.since.is_none_or(|since| record.time >= since)
         && filter.until.is_none_or(|until| record.time < until)
@@ -48,6 +49,8 @@ fn every_filter_finds_what_a_plain_look_finds() {
         Filter { reason: Some(Reason::RecordsCut), ..base.clone() },
         Filter { reason: Some(Reason::VendorSevered), ..base.clone() },
         Filter { would_stop: true, ..base.clone() },
+        Filter { tunnel: Some(tunnel(0)), ..base.clone() },
+        Filter { tunnel: Some(tunnel(2)), vendor: Some(vendor(2)), ..base.clone() },
         Filter { would_stop: true, vendor: Some(vendor(2)), ..base.clone() },
         Filter { session: Some("session-3".into()), vendor: Some(vendor(1)), ..base.clone() },
         Filter { since: at(7_100_000), until: at(10_700_000), ..base.clone() },

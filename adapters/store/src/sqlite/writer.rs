@@ -104,7 +104,7 @@ struct Row {
 
 pub(super) struct Writer {
     ledger: PathBuf,
-    signer: NoteSigner,
+    signer: Arc<NoteSigner>,
     verifier: NoteVerifier,
     keys: Arc<SubjectKeys>,
     /// `None` after a failure that even a reload didn't survive.
@@ -118,7 +118,7 @@ pub(super) struct Writer {
 impl Writer {
     pub async fn open(
         ledger: PathBuf,
-        signer: NoteSigner,
+        signer: Arc<NoteSigner>,
         keys: Arc<SubjectKeys>,
         commits: Arc<AtomicU64>,
     ) -> Result<(Self, watch::Receiver<Head>), StoreError> {

@@ -260,8 +260,14 @@ impl Dossier {
                     known.closed = Some(ended(entry, reason, *proof));
                 }
             }
-            Change::BreachNoticed { id, aware, noticed, what } => {
-                let breach = Breach { aware: *aware, noticed: *noticed, what: what.clone(), closed: None };
+            Change::BreachNoticed { id, aware, noticed, what, window_hours } => {
+                let breach = Breach {
+                    aware: *aware,
+                    noticed: *noticed,
+                    what: what.clone(),
+                    window_hours: *window_hours,
+                    closed: None,
+                };
                 self.breaches.insert(*id, breach);
             }
             Change::BreachClosed { id, reason } => {

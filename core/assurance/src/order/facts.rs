@@ -31,7 +31,7 @@ impl Case<'_> {
                     Ok(known.closed.is_none())
                 })
             }
-            Change::BreachNoticed { id, aware, noticed, what } => match self.dossier.breaches.get(id) {
+            Change::BreachNoticed { id, aware, noticed, what, .. } => match self.dossier.breaches.get(id) {
                 Some(Breach { aware: known, noticed: told, what: known_what, .. }) => {
                     let same = (known, told, known_what) == (aware, noticed, what);
                     if same { Ok(false) } else { Err(taken("breach", id)) }

@@ -7,22 +7,32 @@ use crate::access::Access;
 use crate::days::beyond;
 use crate::dossier::{Breach, UndeclaredData};
 
-const NOTICE: SignedDuration = SignedDuration::from_hours(24);
+/// Hours within which a vendor tells of its breach; a contract may give it fewer.
+const NOTICE_HOURS: u32 = 24;
 const MASKED: SignedDuration = SignedDuration::from_hours(24);
 
+/// Hours that a vendor has, where its contract gives it `hours`, or says nothing of them.
+#[must_use]
+pub fn window(hours: Option<u32>) -> u32 {
+    hours.map_or(NOTICE_HOURS, |hours| hours.min(NOTICE_HOURS))
+}
+
 /// Whether the vendor told us later than it may.
-pub(crate) fn is_late(aware: Timestamp, noticed: Timestamp) -> bool {
-    noticed.duration_since(aware) > NOTICE
+pub(crate) fn is_late(aware: Timestamp, noticed: Timestamp, window_hours: Option<u32>) -> bool {
+    noticed.duration_since(aware) > SignedDuration::from_hours(i64::from(window(window_hours)))
 }
 
 pub(super) fn breach_notice(known: &Known<'_>, _now: Timestamp) -> Vec<Fact> {
-    let late = |breach: &&Breach| breach.closed.is_none() && is_late(breach.aware, breach.noticed);
+    let late = |breach: &&Breach| {
+        breach.closed.is_none() && is_late(breach.aware, breach.noticed, breach.window_hours)
+    };
     let breaches = known.dossier.breaches.iter().filter(|(_, breach)| late(breach));
     breaches
         .map(|(id, breach)| {
             let hours = breach.noticed.duration_since(breach.aware).as_hours();
             let fact = format!(
-                "breach noticed {hours} hours after the vendor knew of it, 24 are agreed: {}",
+                "breach noticed {hours} hours after the vendor knew of it, {} are agreed: {}",
+                window(breach.window_hours),
                 breach.what
             );
             let remedy = "settle the breach of contract with the vendor, and close it with what was agreed";

@@ -306,6 +306,26 @@ fn opinions_count_at_tier_one_until_a_newer_report() {
 }
 
 #[test]
+fn a_contract_may_give_a_vendor_fewer_hours_for_its_notice_and_no_more() {
+    let held = |window_hours, hours: i64| {
+        let mut world = World::clear();
+        let noticed = time("2026-05-31T00:00:00Z");
+        let aware = noticed - jiff::SignedDuration::from_hours(hours);
+        let id = FindingId(Uuid::from_u128(5));
+        world.does(Change::BreachNoticed {
+            id,
+            aware,
+            noticed,
+            what: "mail box opened".into(),
+            window_hours,
+        });
+        !world.dossier.findings.is_empty()
+    };
+    assert!(!held(Some(12), 12) && held(Some(12), 13));
+    assert!(!held(Some(72), 24) && held(Some(72), 25), "more than 24 hours nobody has");
+}
+
+#[test]
 fn a_notice_is_late_after_24_hours_and_holds_until_it_is_closed() {
     for (noticed, access) in [("2026-05-31T00:00:00Z", Clear), ("2026-05-31T00:00:00.000001Z", Held)] {
         let mut world = World::clear();
@@ -316,6 +336,7 @@ fn a_notice_is_late_after_24_hours_and_holds_until_it_is_closed() {
             aware,
             noticed: time(noticed),
             what: "mail box opened".into(),
+            window_hours: None,
         });
         check(
             &world,

@@ -31,12 +31,19 @@ fn dates_that_cannot_be_are_refused_with_a_hint() {
     }
     let (aware, noticed) = (time("2026-05-02T00:00:00Z"), time("2026-05-01T00:00:00Z"));
     let id = FindingId(Uuid::from_u128(1));
-    World::clear().refuses(Change::BreachNoticed { id, aware, noticed, what: "x".into() });
+    World::clear().refuses(Change::BreachNoticed {
+        id,
+        aware,
+        noticed,
+        what: "x".into(),
+        window_hours: None,
+    });
     World::clear().refuses(Change::BreachNoticed {
         id,
         aware: noticed,
         noticed: time("2026-06-01T00:00:01Z"),
         what: "x".into(),
+        window_hours: None,
     });
     let future = weakness("CVE-1", Some("2026-06-02T00:00:00Z"));
     World::clear().refuses(Change::VulnerabilityFound { vulnerability: future, evidence: None });

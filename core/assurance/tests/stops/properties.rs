@@ -66,7 +66,13 @@ fn does(world: &mut World, bad: &Bad) {
         }
         Bad::Breach { hours } => {
             let id = FindingId(Uuid::from_u128(7_000 + u128::try_from(*hours).unwrap()));
-            Change::BreachNoticed { id, aware: ago(*hours), noticed: world.now, what: "breach".into() }
+            Change::BreachNoticed {
+                id,
+                aware: ago(*hours),
+                noticed: world.now,
+                what: "breach".into(),
+                window_hours: None,
+            }
         }
         Bad::Undeclared { hours } => {
             Change::UndeclaredDataSeen { class: "pii".into(), route: None, at: ago(*hours) }

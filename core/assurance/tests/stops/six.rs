@@ -130,6 +130,7 @@ fn oakspire_is_held_by_a_notice_at_hour_31() {
         aware: time("2026-05-29T00:00:00Z"),
         noticed: time("2026-05-30T07:00:00Z"),
         what: "its message relay was breached".into(),
+        window_hours: None,
     });
     let world = world.admits();
     assert_eq!(world.numbers(world.now), [(8, Held)]);

@@ -3,14 +3,16 @@
 //!
 //! Such a payload can't be read by a record with other fields: whoever changes one raises
 //! [`PAYLOAD_VERSION`], and keeps the old form for reading. Version 2 is version 1 with what the assessment of risk
-//! came to behind it; version 3 is version 2 with what observed hard stops would have done behind a decision's risk.
+//! came to behind it; version 3 is version 2 with what observed hard stops would have done behind a decision's risk; version 4
+//! is version 3 with what was known of packets outside the network plan behind that; version 5 is version 4 with the tunnel that
+//! it came through behind that.
 
 use jiff::Timestamp;
-use portcullis_risk::{Action, Cause, RiskDraft, RiskRecord};
+use portcullis_risk::{Action, Cause, Known, Outside, RiskDraft, RiskRecord};
 use serde::{Deserialize, Serialize};
 
 use super::{DecisionId, DecisionRecord, OutcomeRecord, Verdict, WouldStop, instant};
-use crate::ids::{ClientId, IntegrationId, RouteId, VendorId};
+use crate::ids::{ClientId, IntegrationId, RouteId, TunnelId, VendorId};
 use crate::reason::Reason;
 
 /// Kind of a decision's frame in the decision log.
@@ -18,11 +20,15 @@ pub const DECISION_KIND: u8 = 1;
 /// Kind of an outcome's frame in the decision log.
 pub const OUTCOME_KIND: u8 = 2;
 /// Version of the payloads that this code writes.
-pub const PAYLOAD_VERSION: u8 = 3;
+pub const PAYLOAD_VERSION: u8 = 5;
 /// The last version without risk.
 const WITHOUT_RISK: u8 = 1;
 /// The first version with what observed stops would have done.
 const WITH_STOPS: u8 = 3;
+/// The first version with packets outside the network plan.
+const WITH_OUTSIDE: u8 = 4;
+/// The first version with the tunnel that it came through.
+const WITH_TUNNEL: u8 = 5;
 
 /// Whether this code reads payloads of `version`.
 #[must_use]
@@ -68,6 +74,8 @@ pub struct DecisionDraft<'a> {
     pub risk: Option<RiskDraft<'a>>,
     #[serde(skip)]
     pub would_stop: Option<WouldStop>,
+    #[serde(skip)]
+    pub tunnel: Option<TunnelId>,
 }
 
 /// The first fields of a [`DecisionRecord`], read from its payload without copying anything: all that
@@ -149,7 +157,9 @@ impl DecisionDraft<'_> {
     pub fn write(&self, to: &mut Vec<u8>) -> Result<(), PayloadError> {
         append("decision", self, to)?;
         append("decision", &self.risk, to)?;
-        append("decision", &self.would_stop, to)
+        append("decision", &self.would_stop, to)?;
+        append("decision", &self.risk.and_then(|risk| risk.before.outside), to)?;
+        append("decision", &self.tunnel, to)
     }
 }
 
@@ -204,6 +214,7 @@ impl DecisionRecord {
             scope: &self.scope,
             risk: self.risk.as_ref().map(RiskRecord::draft),
             would_stop: self.would_stop,
+            tunnel: self.tunnel,
         }
     }
 
@@ -226,13 +237,26 @@ impl DecisionRecord {
     /// # Errors
     /// The bytes are not the payload of a decision of this version, or there is none such.
     pub fn of_version(version: u8, bytes: &[u8]) -> Result<Self, PayloadError> {
-        let (record, risk, rest) = read("decision", version, bytes)?;
+        let (record, mut risk, rest) = read::<Self, RiskRecord>("decision", version, bytes)?;
         let (would_stop, rest) = match version {
             WITH_STOPS.. => postcard::take_from_bytes(rest).map_err(unreadable("decision"))?,
             _ => (None, rest),
         };
+        let (outside, rest): (Option<Known<Outside>>, _) = match version {
+            WITH_OUTSIDE.. => postcard::take_from_bytes(rest).map_err(unreadable("decision"))?,
+            _ => (None, rest),
+        };
+        let (tunnel, rest) = match version {
+            WITH_TUNNEL.. => postcard::take_from_bytes(rest).map_err(unreadable("decision"))?,
+            _ => (None, rest),
+        };
         nothing_left("decision", rest)?;
-        Ok(Self { risk, would_stop, ..record })
+        match (&mut risk, outside) {
+            (Some(risk), outside) => risk.before.outside = outside,
+            (None, None) => {}
+            (None, Some(_)) => return Err(unreadable("decision")(postcard::Error::DeserializeBadEncoding)),
+        }
+        Ok(Self { risk, would_stop, tunnel, ..record })
     }
 }
 
@@ -354,6 +378,7 @@ mod tests {
             scope: vec!["parcels:read".into()],
             risk: None,
             would_stop: None,
+            tunnel: None,
         }
     }
 
@@ -445,7 +470,6 @@ mod tests {
             assert_eq!(DecisionGlance::from_bytes(&old).unwrap().verdict, Verdict::Deny);
             assert!(DecisionRecord::of_version(3, &old).is_err());
             assert!(DecisionRecord::of_version(2, &record.to_bytes().unwrap()).is_err());
-            assert_eq!(record.to_bytes().unwrap().len(), old.len() + 1, "no observed stop costs a byte");
         }
         // An outcome is what it was.
         let outcome = OutcomeRecord {
@@ -461,8 +485,91 @@ mod tests {
             risk: Some(portcullis_risk::example_outcome()),
         };
         let bytes = outcome.to_bytes().unwrap();
-        for version in [2, 3] {
+        for version in [2, 3, 4, 5] {
             assert_eq!(OutcomeRecord::of_version(version, &bytes).unwrap(), outcome);
+        }
+    }
+
+    /// Written by the release before packets outside the network plan were looked at.
+    #[test]
+    fn payloads_of_version_3_stay_readable() {
+        for risk in [None, Some(portcullis_risk::example_record())] {
+            let record = DecisionRecord { risk, ..decision() };
+            let mut old = postcard::to_stdvec(&record).unwrap();
+            old.extend(postcard::to_stdvec(&record.risk).unwrap());
+            old.extend(postcard::to_stdvec(&record.would_stop).unwrap());
+            assert_eq!(DecisionRecord::of_version(3, &old).unwrap(), record);
+            assert!(DecisionRecord::of_version(4, &old).is_err());
+            assert!(DecisionRecord::of_version(5, &old).is_err());
+            assert!(DecisionRecord::of_version(3, &record.to_bytes().unwrap()).is_err());
+        }
+    }
+
+    /// Written by the release before tunnels were recorded.
+    #[test]
+    fn payloads_of_version_4_stay_readable() {
+        use portcullis_assurance::Access;
+        use portcullis_assurance::stops::Stop;
+        let stops = [Stop::Sanctions].into_iter().collect();
+        for would_stop in [None, Some(WouldStop { access: Access::Blocked, stops })] {
+            for outside in [None, Some(None), Some(Some(Known::Is(Outside::Lately)))] {
+                let mut risk = outside.map(|_| portcullis_risk::example_record());
+                if let Some(risk) = &mut risk {
+                    risk.before.outside = outside.flatten();
+                }
+                let record = DecisionRecord { risk, would_stop, ..decision() };
+                let mut old = postcard::to_stdvec(&record).unwrap();
+                old.extend(postcard::to_stdvec(&record.risk).unwrap());
+                old.extend(postcard::to_stdvec(&record.would_stop).unwrap());
+                old.extend(postcard::to_stdvec(&outside.flatten()).unwrap());
+                assert_eq!(DecisionRecord::of_version(4, &old).unwrap(), record);
+                assert_eq!(DecisionGlance::from_bytes(&old).unwrap().verdict, Verdict::Deny);
+                assert!(DecisionRecord::of_version(5, &old).is_err());
+                assert!(DecisionRecord::of_version(4, &record.to_bytes().unwrap()).is_err());
+                assert_eq!(record.to_bytes().unwrap().len(), old.len() + 1, "no tunnel costs a byte");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_packets_outside_survives_the_decision_log() {
+        let none = DecisionRecord { risk: Some(portcullis_risk::example_record()), ..decision() };
+        let all = [
+            Known::Is(Outside::Quiet),
+            Known::Is(Outside::Lately),
+            Known::NoData(portcullis_risk::Missing::NotAsked),
+        ];
+        for outside in all {
+            let mut record = none.clone();
+            record.risk.as_mut().unwrap().before.outside = Some(outside);
+            let bytes = record.to_bytes().unwrap();
+            assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+            assert_eq!(bytes.len(), none.to_bytes().unwrap().len() + 2);
+            for cut in 0..bytes.len() {
+                assert!(DecisionRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+            }
+        }
+        // Facts of an assessment that there was none of.
+        let mut bytes = decision().to_bytes().unwrap();
+        bytes.truncate(bytes.len() - 2);
+        bytes.extend(postcard::to_stdvec(&(Some(all[0]), None::<TunnelId>)).unwrap());
+        assert!(DecisionRecord::from_bytes(&bytes).is_err());
+    }
+
+    #[test]
+    fn the_tunnel_survives_the_decision_log() {
+        let none = decision().to_bytes().unwrap().len();
+        for risk in [None, Some(portcullis_risk::example_record())] {
+            let tunnel = Some(TunnelId(Uuid::from_u128(0x7e55_0000_0000_4000_8000_0000_0000_0009)));
+            let record = DecisionRecord { risk, tunnel, ..decision() };
+            let bytes = record.to_bytes().unwrap();
+            assert_eq!(DecisionRecord::from_bytes(&bytes).unwrap(), record);
+            assert!(record.risk.is_some() || bytes.len() == none + 17, "{}", bytes.len() - none);
+            for cut in 0..bytes.len() {
+                assert!(DecisionRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+            }
+            // In JSON it is told apart.
+            assert!(!serde_json::to_string(&record).unwrap().contains("tunnel"));
         }
     }
 
@@ -493,11 +600,13 @@ mod tests {
         let whole = decision().to_bytes().unwrap();
         for cut in 0..whole.len() {
             assert!(DecisionRecord::from_bytes(&whole[..cut]).is_err(), "{cut}");
-            // The last byte is about observed stops, and behind what it looks at.
-            assert_eq!(RiskGlance::from_bytes(&whole[..cut]).is_err(), cut + 1 < whole.len(), "{cut}");
+            // The last bytes are about observed stops, packets outside and the tunnel, and behind what it looks at.
+            assert_eq!(RiskGlance::from_bytes(&whole[..cut]).is_err(), cut + 3 < whole.len(), "{cut}");
         }
         assert!(DecisionRecord::from_bytes(&[whole.as_slice(), &[0]].concat()).is_err());
-        assert!(DecisionRecord::of_version(4, &whole).is_err());
+        assert!(DecisionRecord::of_version(6, &whole).is_err());
+        assert!(DecisionRecord::of_version(4, &whole).is_err(), "a payload is of one version");
+        assert!(DecisionRecord::of_version(3, &whole).is_err(), "a payload is of one version");
         assert!(DecisionRecord::of_version(2, &whole).is_err(), "a payload is of one version");
         assert!(DecisionRecord::of_version(1, &whole).is_err(), "a payload is of one version");
         assert!(OutcomeRecord::from_bytes(&[0xff; 200]).is_err());

@@ -49,6 +49,10 @@ pub struct VendorSpec {
     /// What it was assessed as; each of its requests is scored with it. Nothing is known without it, which counts as much as F.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Grade>,
+    /// It is nobody: exercises and the kill drill cut it, and open it again by themselves. Said when it is declared, and
+    /// never of a vendor that is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
     /// People to call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,

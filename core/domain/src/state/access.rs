@@ -122,7 +122,7 @@ impl State {
         })
     }
 
-    fn vendor_named(&self, name: &str) -> Result<VendorId, Refusal> {
+    pub(super) fn vendor_named(&self, name: &str) -> Result<VendorId, Refusal> {
         let found = self.resource(Kind::Vendor, name).map(|found| VendorId(found.id));
         found.ok_or_else(|| Refusal::Unknown { kind: "vendor", name: name.to_owned() })
     }

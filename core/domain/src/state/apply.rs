@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, ToSpan};
 
 use crate::event::{Event, Restoration, Severance};
-use crate::ids::{ClientId, VendorId};
+use crate::ids::{ClientId, TunnelId, VendorId};
 use crate::personal::Personal;
 use crate::spec::{Kind, Spec, VendorSpec};
 use crate::state::{Installation, Operator, Resource, State};
@@ -25,6 +25,9 @@ impl State {
             Event::ResourceDefined { id, declaration, keys, time } => {
                 self.forget_keys_of_other_source(*id, &declaration.spec);
                 self.note_decisions_days(*id, &declaration.spec);
+                if let Spec::Tunnel(spec) = &declaration.spec {
+                    self.apply_tunnel_declared(spec);
+                }
                 for personal in declaration.spec.clone().personal_mut() {
                     self.hold(personal);
                 }
@@ -50,6 +53,7 @@ impl State {
                 self.forget_keyring(ClientId(*id));
                 self.postures.remove(&ClientId(*id));
                 self.vendor_holds.remove(&VendorId(*id));
+                self.apply_tunnel_removed(TunnelId(*id));
             }
             Event::OperatorAdded { id, name, token_sha256 } => {
                 self.hold(name);
@@ -75,6 +79,9 @@ impl State {
             Event::RestoreProposed(proposal) => {
                 self.proposals.insert(proposal.id, proposal.clone());
             }
+            Event::RestoreRefused(refusal) => {
+                self.proposals.remove(&refusal.id);
+            }
             Event::Restored(restoration) => self.apply_restored(restoration),
             Event::ClientKeyRegistered { client, key, replaces, replaced_ends_at, time } => {
                 self.apply_rotated(*client, key, replaces, *replaced_ends_at, *time);
@@ -95,6 +102,27 @@ impl State {
             Event::VendorReleased(release) => self.apply_vendor_released(release),
             Event::AuditorRegistered(registration) => self.apply_auditor_registered(registration),
             Event::AuditorRemoved(removal) => self.apply_auditor_removed(removal),
+            Event::IncidentOpened(opening) => self.apply_incident_opened(opening),
+            Event::IncidentChanged(change) => self.apply_incident_changed(change),
+            Event::ReceiptSigned(receipt) => {
+                let receipts = self.receipts.entry(receipt.severance).or_default();
+                receipts.push(Arc::from(receipt.note.as_str()));
+            }
+            Event::BreakGlassSealed(seal) => self.apply_break_glass_sealed(seal),
+            Event::BreakGlassOpened(opening) => self.apply_break_glass_opened(opening),
+            Event::BreakGlassRemoved(removal) => {
+                self.break_glass.remove(&removal.id);
+            }
+            Event::TunnelCredentialsIssued(issued) => self.apply_tunnel_credentials(issued),
+            Event::TunnelPersonAdded(added) => self.apply_tunnel_person(added),
+            Event::TunnelPersonRevoked(revocation) => self.apply_tunnel_person_revoked(revocation),
+            Event::TunnelObserved(observed) => self.apply_tunnel_observed(observed),
+            Event::ExerciseRun(done) => self.apply_exercise_run(done),
+            Event::CanaryRestored(restoration) => self.apply_canary_restored(restoration),
+            Event::SegmentationChanged { on, by, time } => self.apply_segmentation(*on, *by, *time),
+            Event::PageRaised(page) => self.apply_page_raised(page),
+            Event::PageAcknowledged(acknowledgement) => self.apply_page_acknowledged(acknowledgement),
+            Event::VendorTold(telling) => self.apply_vendor_told(telling),
             Event::RestoredFromBackup(from) => self.from_backup = Some(from.clone()),
             Event::SubjectErased { subject } => {
                 self.subjects.remove(subject);
@@ -107,6 +135,9 @@ impl State {
                     operator.name.erase(*subject);
                 }
                 self.erase_in_dossiers(*subject);
+                self.erase_in_tunnels(*subject);
+                self.erase_in_incidents(*subject);
+                self.erase_in_runs(*subject);
             }
             Event::DecisionsSealed(sealed) => self.apply_sealed(sealed),
             Event::DecisionsExpired(expiry) => self.apply_expired(expiry),
@@ -136,6 +167,7 @@ impl State {
 
     fn apply_severed(&mut self, severance: &Severance) {
         self.raise_epoch(&severance.target, severance.epoch, severance.time);
+        self.void_tunnel_credentials(&severance.target);
         for key in &severance.keys {
             if !self.refused_for_good(key) {
                 self.refused_keys.insert(key.clone(), severance.id);
@@ -145,6 +177,7 @@ impl State {
         if let Target::Session { session, .. } = &severance.target {
             self.lifted.remove(session);
         }
+        self.note_severed(severance);
         self.severances.insert(severance.id, severance.clone());
         self.severances_known.insert(severance.id);
     }
@@ -160,7 +193,9 @@ impl State {
     }
 
     fn apply_restored(&mut self, restoration: &Restoration) {
+        self.note_restored(restoration);
         self.raise_epoch(&restoration.target, restoration.epoch, restoration.time);
+        self.void_tunnel_credentials(&restoration.target);
         for severance in &restoration.severances {
             if let Some(Severance { target: Target::Session { session, .. }, .. }) =
                 self.severances.remove(severance)

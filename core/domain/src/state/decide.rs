@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use portcullis_assurance::change::Change;
 
 use crate::command::{Command, Context, Refusal};
-use crate::event::{Cause, Event, FromBackup, Severance};
+use crate::event::{Cause, Event, FromBackup, Severance, SignedReceipt};
 use crate::ids::{ClientId, IssuerId, OperatorId, SubjectId};
 use crate::spec::Kind;
 use crate::state::State;
@@ -55,8 +55,8 @@ impl State {
                 Ok(Vec::from_iter(self.revoked(client, token_id, expires_at, context.now)))
             }
             Command::RevokeTokenOf { client, token_id } => self.decide_revoke_of(&client, token_id, context),
-            Command::Sever { target, by, reason, seen } => {
-                self.decide_sever(&target, by, reason, seen, context)
+            Command::Sever { target, by, reason, tell, seen } => {
+                self.decide_sever(&target, by, (reason, tell), seen, context)
             }
             Command::CutKey { client, keys, decision } => {
                 Ok(self.decide_cut_key(client, keys, decision, context))
@@ -65,6 +65,9 @@ impl State {
                 Ok(self.decide_cut_session(client, session, decision, reason, context))
             }
             Command::ProposeRestore { target, by } => self.decide_propose(&target, by, context),
+            Command::RefuseRestore { proposal, target, by, reason } => {
+                self.decide_refuse_restore(proposal, &target, (by, reason), context)
+            }
             Command::ConfirmRestore { proposal, target, by } => {
                 self.decide_confirm(proposal, &target, by, context)
             }
@@ -107,6 +110,16 @@ impl State {
             Command::RemoveAuditor { name, by, reason } => {
                 self.decide_remove_auditor(name, (by, reason), context.now)
             }
+            Command::SetSegmentation { on, by } => Ok(self.decide_segmentation(on, by, context.now)),
+            Command::OpenIncident(new) => self.decide_open_incident(*new, context),
+            Command::ChangeIncident(changes) => self.decide_change_incident(*changes, context),
+            Command::ReceiveNotice(new) => self.decide_notice(*new, context),
+            Command::RestoreCanary { vendor, run, by } => {
+                self.decide_restore_canary(&vendor, run, by, context)
+            }
+            Command::RecordRun { run, by } => self.decide_record_run(*run, by, context),
+            Command::RaisePage(raising) => self.decide_raise_page(*raising, context),
+            Command::AcknowledgePage { page, by } => self.decide_acknowledge_page(&page, by, context),
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {
                     return Err(Refusal::Unknown { kind: "subject", name: subject.to_string() });
@@ -149,7 +162,29 @@ impl State {
                     .is_some_and(|known| FromBackup { time, ..known.clone() } == from);
                 Ok(if known { Vec::new() } else { vec![Event::RestoredFromBackup(from)] })
             }
+            Command::IssueTunnelCredentials { tunnel, credentials, by } => {
+                self.decide_issue_tunnel_credentials(&tunnel, credentials, by, context)
+            }
+            Command::AddTunnelPerson { tunnel, person, by } => {
+                self.decide_add_tunnel_person(&tunnel, *person, by, context)
+            }
+            Command::RevokeTunnelPerson { tunnel, person, by, reason } => {
+                self.decide_revoke_tunnel_person(&tunnel, &person, (by, reason), context)
+            }
+            Command::ObserveTunnels { seen } => self.decide_observe_tunnels(&seen, context),
             Command::SignOut { target, by, reason } => self.decide_sign_out(&target, by, reason, context),
+            Command::RecordReceipt { severance, note } => {
+                let receipt = SignedReceipt { severance, note, time: context.now };
+                Ok(vec![Event::ReceiptSigned(receipt)])
+            }
+            Command::RecordTold { matter, contact, outcome } => {
+                Ok(self.decide_told(matter, contact, outcome, context))
+            }
+            Command::SealBreakGlass { name, token_sha256, by } => {
+                self.decide_seal_break_glass(name, token_sha256, by, context)
+            }
+            Command::OpenBreakGlass { id } => Ok(self.decide_open_break_glass(id, context)),
+            Command::RemoveBreakGlass { name, by } => self.decide_remove_break_glass(name, by, context),
             Command::RecordSealed(sealed) => self.decide_sealed(sealed),
             Command::RecordExpired(expiry) => self.decide_expired(expiry),
             Command::PlaceHold { vendor, by, reason } => self.decide_hold(&vendor, by, reason, context),

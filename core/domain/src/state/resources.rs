@@ -64,9 +64,10 @@ pub fn same(known: &Declaration, new: &Declaration) -> bool {
 /// What a spec refers to: kind, name, and the pointer of the place that says so.
 fn references(spec: &Spec) -> Vec<(Kind, String, String)> {
     match spec {
-        Spec::Vendor(_) | Spec::Upstream(_) | Spec::Feed(_) => Vec::new(),
+        Spec::Vendor(_) | Spec::Upstream(_) | Spec::Feed(_) | Spec::Exercise(_) => Vec::new(),
         Spec::Contract(spec) => vec![(Kind::Vendor, spec.vendor.clone(), "/spec/vendor".into())],
         Spec::Route(spec) => vec![(Kind::Upstream, spec.upstream.clone(), "/spec/upstream".into())],
+        Spec::Tunnel(spec) => vec![(Kind::Integration, spec.integration.clone(), "/spec/integration".into())],
         Spec::Client(spec) => vec![(Kind::Integration, spec.integration.clone(), "/spec/integration".into())],
         Spec::Issuer(spec) => {
             mapped(&spec.vendor, spec.clients.iter().map(|mapping| mapping.client.as_str()))

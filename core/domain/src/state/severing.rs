@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan;
+use portcullis_incident::telling;
 
 use crate::command::{Context, Refusal, Seen};
 use crate::decision::DecisionId;
-use crate::event::{Cause, Event, Restoration, RestoreProposal, Severance};
+use crate::event::{Cause, Event, Restoration, RestoreProposal, RestoreRefusal, Severance};
+use crate::exercise::SeveredBy;
 use crate::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
 use crate::reason::Reason;
 use crate::spec::Spec;
@@ -21,8 +23,8 @@ impl State {
     pub(super) fn decide_sever(
         &self,
         target: &TargetName,
-        by: OperatorId,
-        reason: String,
+        by: SeveredBy,
+        (reason, tell): (String, Option<String>),
         seen: Seen,
         context: &mut Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
@@ -37,6 +39,13 @@ impl State {
         if let Some(severance) = known {
             return Err(Refusal::AlreadySevered { target: self.name_of(&target), severance });
         }
+        let cause = match self.cause_of(by, reason, &target)? {
+            // However long it is, it holds up no severance.
+            Cause::Operator { operator, reason, tell: _ } => {
+                Cause::Operator { operator, reason, tell: tell.and_then(|tell| telling::words(&tell)) }
+            }
+            other => other,
+        };
         let mut keys = self.keys_of(&target);
         // A session is one context of a key, which stays good in others.
         if !matches!(target, Target::Session { .. }) {
@@ -49,7 +58,7 @@ impl State {
             epoch: self.next_epoch(&target),
             target,
             keys,
-            cause: Cause::Operator { operator: by, reason },
+            cause,
             time: context.now,
         })])
     }
@@ -153,12 +162,7 @@ impl State {
         by: OperatorId,
         context: &mut Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        let asked = self.known_target(target)?;
-        let open = self.proposals.get(&proposal).ok_or(Refusal::ProposalNotOpen(proposal))?;
-        if open.target != asked {
-            let (proposed, asked) = (self.name_of(&open.target), self.name_of(&asked));
-            return Err(Refusal::ProposalOfOther { proposal, proposed, asked });
-        }
+        let (asked, open) = self.open_proposal(proposal, target)?;
         // A severance since the proposal was not looked at by the proposer.
         if context.now >= open.expires_at || self.lifted_by(&asked) != open.severances {
             return Err(Refusal::ProposalNotOpen(proposal));
@@ -169,6 +173,34 @@ impl State {
         }
         let severances = open.severances.clone();
         Ok(vec![self.restored(proposal, asked, severances, open.proposed_by, Some(by), context)])
+    }
+
+    /// Whoever proposed may take it back; it is over either way, and its target stays as it is.
+    pub(super) fn decide_refuse_restore(
+        &self,
+        proposal: RestoreId,
+        target: &TargetName,
+        (by, reason): (OperatorId, String),
+        context: &Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        check_reason(&reason)?;
+        let (target, _) = self.open_proposal(proposal, target)?;
+        let refusal = RestoreRefusal { id: proposal, target, by, reason, time: context.now };
+        Ok(vec![Event::RestoreRefused(refusal)])
+    }
+
+    fn open_proposal(
+        &self,
+        proposal: RestoreId,
+        target: &TargetName,
+    ) -> Result<(Target, &RestoreProposal), Refusal> {
+        let asked = self.known_target(target)?;
+        let open = self.proposals.get(&proposal).ok_or(Refusal::ProposalNotOpen(proposal))?;
+        if open.target != asked {
+            let (proposed, asked) = (self.name_of(&open.target), self.name_of(&asked));
+            return Err(Refusal::ProposalOfOther { proposal, proposed, asked });
+        }
+        Ok((asked, open))
     }
 
     fn restored(

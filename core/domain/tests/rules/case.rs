@@ -71,8 +71,8 @@ impl Case {
     }
 
     pub fn sever_seen(&self, target: &str, seen: Seen) -> Command {
-        let by = self.operator("ann");
-        Command::Sever { target: target.parse().unwrap(), by, reason: "theft".into(), seen }
+        let by = self.operator("ann").into();
+        Command::Sever { target: target.parse().unwrap(), by, reason: "theft".into(), tell: None, seen }
     }
 
     pub fn severed(self, target: &str) -> Self {

@@ -30,7 +30,10 @@ fn each_target_closes_its_keys_under_a_new_epoch() {
         let command = case.sever_seen(target, seen(&["seen", "key-1", "seen"]));
         let found = severance(case.when(command));
         assert_eq!((&found.keys.iter().map(String::as_str).collect::<Vec<_>>(), found.epoch), (&keys, epoch));
-        assert_eq!(found.cause, Cause::Operator { operator: case.operator("ann"), reason: "theft".into() });
+        assert_eq!(
+            found.cause,
+            Cause::Operator { operator: case.operator("ann"), reason: "theft".into(), tell: None }
+        );
         assert_eq!(found.time, case.now);
     }
 }
@@ -89,8 +92,9 @@ fn severing_twice_and_without_a_reason_is_refused() {
     assert!(case.when(case.sever("integration/feed")).is_ok());
     let silent = Command::Sever {
         target: TargetName::Client("other".into()),
-        by: case.operator("ann"),
+        by: case.operator("ann").into(),
         reason: " \n".into(),
+        tell: None,
         seen: Seen::default(),
     };
     assert!(matches!(case.when(silent), Err(Refusal::ReasonMissing)));

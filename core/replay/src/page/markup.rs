@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// A document in the making. Tags and names of attributes are `&'static str`, so they are written in this code; whatever
 /// comes from elsewhere goes through [`Self::text`] or [`Self::attribute`], which escape it.
 #[derive(Default)]
-pub(super) struct Markup(String);
+pub struct Markup(String);
 
 impl Markup {
     pub fn raw(&mut self, markup: &'static str) -> &mut Self {
@@ -86,6 +86,7 @@ impl Markup {
         if (1_000.0..1e15).contains(&value) { self.count(value.round() as u64) } else { self.digits(value) }
     }
 
+    #[must_use]
     pub fn finish(self) -> String {
         self.0
     }

@@ -3,10 +3,10 @@
 use super::Subject;
 use crate::constants::{
     MOVEMENT_DAYS, MOVEMENT_KM, MOVEMENT_KM_PER_HOUR, POINTS_HOSTING, POINTS_LISTED, POINTS_MOVEMENT,
-    POINTS_TOR,
+    POINTS_OUTSIDE, POINTS_OUTSIDE_WANING, POINTS_TOR,
 };
 use crate::hash::{fold16, fold32};
-use crate::input::{Before, Known, Missing};
+use crate::input::{Before, Known, Missing, Outside};
 use crate::learnt::Learnt;
 use crate::ln::milli;
 use crate::origin::Listed;
@@ -39,6 +39,17 @@ pub(super) fn before(subject: &Subject<'_>, score: &mut Score<'_>) {
         score.fact(Signal::Hosting, names(Listed::HOSTING), POINTS_HOSTING);
     }
     movement(subject, score);
+    outside(subject.before, score);
+}
+
+/// Anybody can forge a packet's source: so these points are a prior, and no evidence.
+fn outside(before: &Before, score: &mut Score<'_>) {
+    match before.outside {
+        None | Some(Known::Is(Outside::Quiet)) => {}
+        Some(Known::Is(Outside::Waning)) => score.fixed(Signal::Outside, POINTS_OUTSIDE_WANING, 1, 0),
+        Some(Known::Is(Outside::Lately)) => score.fixed(Signal::Outside, POINTS_OUTSIDE, 2, 0),
+        Some(Known::NoData(why)) => score.missing(Signal::Outside, why),
+    }
 }
 
 fn movement(subject: &Subject<'_>, score: &mut Score<'_>) {

@@ -1,8 +1,8 @@
 //! What holds whatever comes.
 
 use portcullis_risk::{
-    Action, Answered, Before, ClientRisk, Endpoint, Family, Known, Mode, PeerCounts, Peers, Points, Rules,
-    Signal, TOLD_MAX, Told,
+    Action, Answered, Before, ClientRisk, Endpoint, Family, Known, Missing, Mode, Outside, PeerCounts, Peers,
+    Points, Rules, Signal, TOLD_MAX, Told,
 };
 
 use super::world::{Client, DAY, Numbers, SECOND, START, after, before, context, usual};
@@ -42,7 +42,14 @@ fn parts_sum_to_the_score_on_every_decision_of_a_long_run() {
     let (mut at_us, mut most, mut marked) = (START, 0, 0);
     for _ in 0..60_000 {
         at_us += numbers.below(60) as i64 * SECOND;
-        let (request, rules) = random(&mut numbers, at_us);
+        let (mut request, rules) = random(&mut numbers, at_us);
+        request.outside = match numbers.below(8) {
+            0 => None,
+            1 => Some(Known::NoData(Missing::NotAsked)),
+            2 => Some(Known::Is(Outside::Waning)),
+            3 => Some(Known::Is(Outside::Lately)),
+            _ => request.outside,
+        };
         let assessed = risk.before(&request, &peers, &rules);
         assert_eq!(assessed.parts.sum(true), assessed.score, "{assessed:?}");
         let acting = assessed.parts.as_slice().iter().filter(|part| !part.observed_only);

@@ -2,7 +2,7 @@
 
 use portcullis_risk::{
     Action, Answered, Assessment, Before, Binding, Cause, Endpoint, IssuedIn, Judgement, Known, Listed,
-    Missing, Points, Posture, Rules, Standing,
+    Missing, Mode, Outside, Points, Posture, Rules, Signal, Standing,
 };
 
 use super::world::{Client, DAY, Numbers, SECOND, START, before, context, usual};
@@ -16,7 +16,7 @@ fn points(assessed: &Assessment, code: &str) -> Option<i32> {
 #[test]
 fn fixed_points_add_to_the_score_and_never_to_evidence() {
     type Change = fn(&mut Before);
-    let changes: [(&str, i32, Change); 15] = [
+    let changes: [(&str, i32, Change); 17] = [
         ("machine_posture", 2_000, |request| request.posture = Known::Is(Posture::Stale)),
         ("machine_posture", 8_000, |request| request.posture = Known::Is(Posture::Failing)),
         ("machine_posture", 4_000, |request| request.posture = Known::Is(Posture::Absent)),
@@ -31,6 +31,8 @@ fn fixed_points_add_to_the_score_and_never_to_evidence() {
         ("alpn_odd", 1_000, |request| request.tls.alpn_odd = Known::Is(true)),
         ("sni_odd", 1_000, |request| request.tls.sni_odd = Known::Is(true)),
         ("tls_client_misfit", 4_000, |request| request.tls.misfit = Known::Is(true)),
+        ("packets_outside", 4_000, |request| request.outside = Some(Known::Is(Outside::Lately))),
+        ("packets_outside", 2_000, |request| request.outside = Some(Known::Is(Outside::Waning))),
         ("tls_client_listed", 5_000, |request| request.tls.listed = Known::Is(Listed::REPUTATION)),
     ];
     let mut client = Client::new();
@@ -60,6 +62,70 @@ fn fixed_points_add_to_the_score_and_never_to_evidence() {
         (4_000, Some(Missing::NeverSent)),
         "asked for, and there is none"
     );
+}
+
+/// Whoever forges a packet's source can't deny its vendor anything: no stakes and no standing make these points act alone.
+#[test]
+fn dropped_packets_alone_change_no_decision() {
+    let mut numbers = Numbers(11);
+    let mut client = Client::new();
+    let mut stages = Vec::new();
+    for day in 0..20 {
+        stages.push((usual(START + day * DAY, 1, &mut numbers), client.risk.clone()));
+        client.day(day, 250, 90, &mut numbers);
+    }
+    assert_eq!(client.risk.standing(), Standing::Deny, "it has come that far");
+    stages.push((usual(START + 20 * DAY, 1, &mut numbers), client.risk.clone()));
+    let rules = Rules { sever_by_evidence: true, ..client.rules };
+    for (plain, risk) in stages {
+        for money in [1_000, 10_000, 1_000_000_000] {
+            let judged = |outside| {
+                let mut request = Before { outside, sample: 0, fresh_nonce: true, ..plain };
+                request.at_us += 60 * SECOND;
+                request.stakes.money = money;
+                risk.clone().before(&request, &client.peers, &rules)
+            };
+            let (quiet, told) =
+                (judged(Some(Known::Is(Outside::Quiet))), judged(Some(Known::Is(Outside::Lately))));
+            assert_eq!((told.action, told.would, told.cause), (quiet.action, quiet.would, quiet.cause));
+            assert_eq!((told.score - quiet.score).milli(), 4_000);
+            assert_eq!(told.evidence, quiet.evidence, "it is no evidence");
+        }
+    }
+}
+
+/// It decays by steps, is only told where its family is observed, and says why where nobody counts.
+#[test]
+fn dropped_packets_wane_and_obey_their_familys_mode() {
+    const MINUTE: i64 = 60 * SECOND;
+    for (elapsed_us, expect) in [
+        (None, Outside::Quiet),
+        (Some(-MINUTE), Outside::Lately),
+        (Some(0), Outside::Lately),
+        (Some(10 * MINUTE - 1), Outside::Lately),
+        (Some(10 * MINUTE), Outside::Waning),
+        (Some(60 * MINUTE - 1), Outside::Waning),
+        (Some(60 * MINUTE), Outside::Quiet),
+    ] {
+        assert_eq!(Outside::since(elapsed_us), expect, "{elapsed_us:?}");
+    }
+    let client = Client::new();
+    let judged = |outside, mode| {
+        let mut rules = client.rules;
+        rules.families[Signal::Outside.family() as usize] = mode;
+        let request = Before { outside, ..before(START) };
+        let assessed = client.risk.clone().before(&request, &client.peers, &rules);
+        assessed.parts.as_slice().iter().find(|part| part.signal == Signal::Outside).copied()
+    };
+    let lately = Some(Known::Is(Outside::Lately));
+    let told = judged(lately, Mode::Enforce).expect("it counts");
+    assert_eq!((told.points, told.observed_only), (4_000, false));
+    let told = judged(lately, Mode::Observe).expect("it is told");
+    assert_eq!((told.points, told.observed_only), (4_000, true));
+    assert_eq!(judged(lately, Mode::Off), None);
+    assert_eq!(judged(None, Mode::Enforce), None, "records of before say nothing");
+    let told = judged(Some(Known::NoData(Missing::NotAsked)), Mode::Enforce).expect("it says why");
+    assert_eq!((told.points, told.missing), (0, Some(Missing::NotAsked)));
 }
 
 /// Machines for rent and two contexts at once count where a context isn't admitted alone.

@@ -2,7 +2,7 @@
 
 use portcullis_risk::{
     Action, After, Answered, Assessment, Before, Binding, ClientRisk, Context, Ended, Endpoint, Identity,
-    IssuedIn, Known, Missing, Origin, Peers, Posture, Rules, Stakes, Tls,
+    IssuedIn, Known, Missing, Origin, Outside, Peers, Posture, Rules, Stakes, Tls,
 };
 
 pub const SECOND: i64 = 1_000_000;
@@ -57,6 +57,7 @@ pub fn before(at_us: i64) -> Before {
         },
         posture: Known::Is(Posture::Good),
         vendor: Known::NoData(Missing::NotAssessed),
+        outside: Some(Known::Is(Outside::Quiet)),
         stakes: Stakes { money: 1_000, critical: false },
         fresh_nonce: false,
         answer: Answered::No,

@@ -12,6 +12,7 @@ use portcullis_assurance::access::Access;
 use portcullis_assurance::assessment::Admission;
 use portcullis_assurance::stops::{OwnedKnown, outlook};
 use portcullis_domain::ids::OperatorId;
+use portcullis_domain::spec::Spec;
 use portcullis_domain::state::{Operator, State};
 use uuid::Uuid;
 
@@ -151,7 +152,40 @@ fn entries(state: &State, vendor: Option<&str>, owner: Option<&str>, now: Timest
             description: format!("{kind} {id}, owner {}", work.owner.as_deref().unwrap_or("nobody")),
         });
     }
+    clocks(state, vendor, owner, &mut entries);
     entries
+}
+
+/// The running clocks of open incidents; those of exercises aside.
+fn clocks(state: &State, vendor: Option<&str>, owner: Option<&str>, entries: &mut Vec<Dated>) {
+    let open = state.incidents.values().filter(|incident| incident.is_open() && incident.exercise.is_none());
+    for incident in open {
+        let found = incident.vendor.and_then(|vendor| state.by_id(vendor.0));
+        let name = found.map(|(_, name, _)| name);
+        let answers = found.and_then(|(_, _, resource)| match &resource.declaration.spec {
+            Spec::Vendor(spec) => spec.owner.as_deref(),
+            _ => None,
+        });
+        if vendor.is_some_and(|wanted| name != Some(wanted))
+            || owner.is_some_and(|owner| answers != Some(owner))
+        {
+            continue;
+        }
+        for (clock, running) in
+            incident.clocks.iter().filter(|(_, clock)| clock.met.is_none() && clock.set_aside.is_none())
+        {
+            let regime = incident.regime_of(clock);
+            let stage = regime.and_then(|regime| regime.stage(clock.parts().1));
+            let title = stage.map(|stage| stage.title.as_str()).unwrap_or_default();
+            let citation = regime.map(|regime| regime.basis.citation.as_str()).unwrap_or_default();
+            entries.push(Dated {
+                uid: format!("incident-{}-{}", incident.id, clock.as_str().replace('/', "-")),
+                when: When::Moment(running.due),
+                summary: format!("incident {}: {title}", incident.number),
+                description: format!("{clock}, {citation}: {}", incident.title),
+            });
+        }
+    }
 }
 
 /// What ends by what papers say.

@@ -10,16 +10,20 @@ use portcullis_assurance::change::{Change, Entry};
 use portcullis_assurance::days::date_of;
 use portcullis_assurance::stops::{self, Stop};
 use portcullis_assurance::work::{Reminder, WorkKind, open};
-use portcullis_domain::event::{DossierChange, Event};
+use portcullis_domain::event::{DossierChange, Event, IncidentChange};
 use portcullis_domain::ids::VendorId;
 use portcullis_domain::spec::Spec;
 use portcullis_domain::state::State;
 use portcullis_domain::target::Target;
+use portcullis_exercise::run::Mode;
+use portcullis_incident::change::{Change as IncidentWord, ClockName};
+use portcullis_incident::due::shown;
 use portcullis_policy::link::Page;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::control::Control;
+use crate::incidents::watching::warned_of;
 use crate::record::fold;
 
 /// Before each type of an event.
@@ -51,7 +55,8 @@ pub struct Notice {
 pub const PLACEHOLDERS: [&str; 8] = ["id", "type", "time", "vendor", "owner", "title", "text", "due"];
 
 /// What may be asked for, each by its whole name or by the word before its point.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 16] = [
+    "incident.*",
     "dossier.*",
     "stop.began",
     "stop.ended",
@@ -65,6 +70,7 @@ pub const KINDS: [&str; 14] = [
     "restored",
     "vendor.held",
     "vendor.released",
+    "packets.outside",
     "test",
 ];
 
@@ -138,6 +144,18 @@ impl Notice {
         }
     }
 
+    /// Packets of a vendor's networks have begun to be dropped.
+    #[must_use]
+    pub fn of_packets(state: &State, vendor: VendorId, now: Timestamp) -> Self {
+        let about = About::of(state, Some(vendor));
+        let name = about.name();
+        let text = format!(
+            "machines in networks of `{name}` send packets to what they may not reach, or while it is closed: they are dropped; see `portcullis network show`"
+        );
+        let id = format!("packets-{vendor}-{}", now.as_second());
+        about.notice((id, now), "packets.outside", format!("packets of {name} are dropped"), text)
+    }
+
     /// A gate has found so much evidence that somebody should look at it.
     #[must_use]
     pub fn of_page(state: &State, page: &Page) -> Self {
@@ -197,6 +215,12 @@ pub fn of_event(state: &State, sequence: u64, event: &Event, now: Timestamp) -> 
             let text = format!("`{name}` is severed: nothing of it passes; see `portcullis severances`");
             about.notice((id, severance.time), "severed", format!("{name} is severed"), text)
         }
+        Event::ExerciseRun(done) if done.run.mode == Mode::Drill && !done.run.passed => {
+            let about = About::of(state, None);
+            let why = done.run.failures.first().map_or("it did not pass", String::as_str);
+            let text = format!("{why}; see `portcullis exercise report kill-drill`");
+            about.notice((id, done.run.finished_at), "page", "the kill drill has failed".to_owned(), text)
+        }
         Event::Restored(restoration) => {
             let about = About::of(state, vendor_of(state, &restoration.target));
             let name = state.name_of(&restoration.target);
@@ -211,12 +235,73 @@ pub fn of_event(state: &State, sequence: u64, event: &Event, now: Timestamp) -> 
             );
             about.notice((id, hold.time), "vendor.held", format!("{name} is held"), text)
         }
+        Event::IncidentOpened(opening) => {
+            let about = About::of(state, opening.vendor);
+            let (number, title) = (opening.number, &opening.title);
+            let exercise = if opening.exercise.is_some() { "exercise: " } else { "" };
+            let text = format!("{title}; see `portcullis incident show {number}`");
+            about.notice(
+                (id, opening.time),
+                "incident.opened",
+                format!("{exercise}incident {number}: {title}"),
+                text,
+            )
+        }
+        Event::IncidentChanged(change) => return of_incident(state, id, change),
         Event::VendorReleased(release) => {
             let about = About::of(state, Some(release.vendor));
             let name = about.name();
             let text = format!("vendor `{name}` has again what it was granted");
             about.notice((id, release.time), "vendor.released", format!("{name} is released"), text)
         }
+        _ => return None,
+    })
+}
+
+/// What becomes of an incident that others may have to act upon: notices, its clocks, its end.
+fn of_incident(state: &State, id: String, change: &IncidentChange) -> Option<Notice> {
+    let incident = state.incidents.get(&change.incident)?;
+    let about = About::of(state, incident.vendor);
+    let (number, title) = (incident.number, &incident.title);
+    let see = format!("see `portcullis incident show {number}`");
+    let clock = |name: &ClockName, kind: &str, word: &str| {
+        let clock = incident.clocks.get(name)?;
+        let stage = incident.regime_of(name)?.stage(name.parts().1)?;
+        let due = shown(clock.due);
+        let text = format!("{} {word} {due}: to {}; {see}", stage.title, stage.recipient);
+        let head = format!("incident {number}: clock {name} {word} {due}");
+        let notice = about.notice((id.clone(), change.entry.time), kind, head, text);
+        Some(Notice { due: Some(due), ..notice })
+    };
+    let at = (id.clone(), change.entry.time);
+    Some(match &change.entry.change {
+        IncidentWord::NoticeReceived { notice } => {
+            let text = format!(
+                "`{}`, known to the vendor since {}: {}; {see}",
+                notice.reference,
+                shown(notice.aware),
+                notice.what
+            );
+            about.notice(at, "incident.notice", format!("incident {number}: the vendor's notice"), text)
+        }
+        IncidentWord::Told { what } => {
+            return clock(&warned_of(what)?, "incident.clock_warning", "is nearly over, at");
+        }
+        IncidentWord::ClockMissed { clock: name, .. } => {
+            return clock(name, "incident.clock_missed", "was missed, at");
+        }
+        IncidentWord::Closed { summary } => about.notice(
+            at,
+            "incident.closed",
+            format!("incident {number} is closed: {title}"),
+            summary.clone(),
+        ),
+        IncidentWord::Reopened { reason } => about.notice(
+            at,
+            "incident.reopened",
+            format!("incident {number} is open again: {title}"),
+            reason.clone(),
+        ),
         _ => return None,
     })
 }

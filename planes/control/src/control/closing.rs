@@ -6,15 +6,18 @@ use portcullis_api::closing::TokensEnded;
 use portcullis_api::severing::{Receipt, RestoreAnswer, SeverPreview};
 use portcullis_domain::command::{Command, Refusal, Seen};
 use portcullis_domain::decision::DecisionId;
-use portcullis_domain::ids::{ClientId, OperatorId, RestoreId};
+use portcullis_domain::event::Severance;
+use portcullis_domain::exercise::SeveredBy;
+use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::TargetName;
+use portcullis_network::order::CutReport;
 use portcullis_policy::link::RememberedSeverance;
 
 use super::{APPLY_WAIT, Control};
 use crate::error::ExecuteError;
-use crate::severing::{Held, Times};
-use crate::{restoring, severing};
+use crate::severing::{Everywhere, Held, Times};
+use crate::{arms, restoring, severing};
 
 impl Control {
     /// Closes every path of a target. Goes on to the end even when the caller has gone.
@@ -24,12 +27,27 @@ impl Control {
     pub async fn sever(
         &self,
         target: TargetName,
-        by: OperatorId,
+        by: impl Into<SeveredBy>,
         reason: String,
     ) -> Result<Receipt, ExecuteError> {
+        self.sever_telling(target, by, reason, None).await
+    }
+
+    /// The same, with words for the vendor's people, who are told afterwards.
+    ///
+    /// # Errors
+    /// As [`Self::sever`].
+    pub async fn sever_telling(
+        &self,
+        target: TargetName,
+        by: impl Into<SeveredBy>,
+        reason: String,
+        tell: Option<String>,
+    ) -> Result<Receipt, ExecuteError> {
+        let by = by.into();
         let session_of = self.session_of(&target).await;
         let seen = Seen { keys: Vec::new(), session_of };
-        self.close_with_receipt(Command::Sever { target, by, reason, seen }).await
+        self.close_with_receipt(Command::Sever { target, by, reason, tell, seen }).await
     }
 
     /// What `sever` would close.
@@ -41,7 +59,9 @@ impl Control {
             TargetName::Session(session) => self.0.decisions.recent_session_of(session),
             _ => None,
         };
-        severing::preview(&self.state(), target, session_of)
+        let mut preview = severing::preview(&self.state(), target, session_of, &self.0.enforcer)?;
+        preview.told = self.telling_preview(&preview.target_id);
+        Ok(preview)
     }
 
     /// Refuses keys of a client for good: one, or all of them.
@@ -70,7 +90,8 @@ impl Control {
         let finish = self.0.core.runtime.spawn(async move { control.execute_whole(command).await });
         let (executed, reports) = finish.await.map_err(|_| ExecuteError::Stopping)??;
         let took = clock.monotonic().saturating_sub(arrived);
-        let times = Times { requested_at, finished_at: clock.now(), took };
+        let times =
+            Times { requested_at, finished_at: clock.now(), took, gates_took: took, recorded_took: took };
         Ok(severing::tokens_ended(&self.state(), &executed, reports, &times))
     }
 
@@ -82,12 +103,46 @@ impl Control {
         let Some(closed) = closed else { return Err(ExecuteError::Stopping) };
         let control = self.clone();
         let finish = self.0.core.runtime.spawn(async move {
-            let (reports, held) = control.0.core.enforce(&control.0.gates, &closed.severance, None).await;
+            let done = control.close_everywhere(&closed.severance, None).await;
             let took = clock.monotonic().saturating_sub(arrived);
-            let times = Times { requested_at, finished_at: clock.now(), took };
-            severing::receipt(&control.state(), closed, reports, held, &times)
+            let gates_took = done.gates_done.saturating_sub(arrived);
+            let recorded_took = done.recorded_at.saturating_sub(arrived);
+            let times = Times { requested_at, finished_at: clock.now(), took, gates_took, recorded_took };
+            let mut receipt = severing::receipt(&control.state(), closed, done, &times);
+            receipt.notes.extend(control.telling_note(receipt.severance.0));
+            control.file_receipt(&mut receipt).await;
+            // After it was signed: names are for whoever asked, and not for the ledger.
+            receipt.told = control.telling_of(receipt.severance.0);
+            receipt
         });
         finish.await.map_err(|_| ExecuteError::Stopping)
+    }
+
+    /// At the gates, in the ledger, and by the enforcer's arms: all at the same time, and none waits for another.
+    async fn close_everywhere(&self, severance: &Severance, closed_by: Option<DecisionId>) -> Everywhere {
+        let state = self.state();
+        let gates = async { (self.0.gates.sever(severance, closed_by).await, self.clock().monotonic()) };
+        let ledger = async { (self.0.core.hold(severance).await, self.clock().monotonic()) };
+        let ((reports, gates_done), (held, recorded_at), arms) =
+            tokio::join!(gates, ledger, self.0.enforcer.sever(&state, severance));
+        Everywhere { reports, held, gates_done, recorded_at, arms, enforcer: self.0.enforcer.standing() }
+    }
+
+    /// An arm that had failed has closed its paths: that is receipted by itself.
+    pub(super) fn closed_later(&self, severance: SeveranceId, report: CutReport) {
+        let state = self.state();
+        let Some(severance) = state.severances.get(&severance).cloned() else { return };
+        let failed = arms::failed_of(&report);
+        if !failed.is_empty() || !state.receipts.contains_key(&severance.id) {
+            return;
+        }
+        tracing::warn!(severance = %severance.id, "what an arm had failed to close is closed now");
+        let control = self.clone();
+        self.0.core.runtime.spawn(async move {
+            let now = control.clock().now();
+            let mut receipt = severing::later_receipt(&control.state(), &severance, report, now);
+            control.file_receipt(&mut receipt).await;
+        });
     }
 
     /// Restores a client, key or session at once; proposes it for a vendor or an integration.
@@ -115,11 +170,28 @@ impl Control {
         self.restore(Command::ConfirmRestore { proposal, target, by }).await
     }
 
+    /// Says no to a proposal; its target stays closed.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn refuse_restore(
+        &self,
+        proposal: RestoreId,
+        target: TargetName,
+        by: OperatorId,
+        reason: String,
+    ) -> Result<RestoreAnswer, ExecuteError> {
+        self.restore(Command::RefuseRestore { proposal, target, by, reason }).await
+    }
+
     async fn restore(&self, command: Command) -> Result<RestoreAnswer, ExecuteError> {
         let executed = self.execute(command).await?;
         let behind = self.0.gates.wait_for(executed.size, APPLY_WAIT).await;
         // Both commands make one of the two events, or a refusal.
-        restoring::answer(&self.state(), &executed.events, &behind).ok_or(ExecuteError::Stopping)
+        let answer = restoring::answer(&self.state(), &executed.events, &behind);
+        let mut answer = answer.ok_or(ExecuteError::Stopping)?;
+        self.telling_step(&mut answer);
+        Ok(answer)
     }
 
     /// The gate that says so has closed the keys already; the others and the ledger haven't.
@@ -167,8 +239,8 @@ impl Control {
             tracing::warn!(%severance, target = self.state().name_of(&closed.severance.target), "a gate remembers a severance that the ledger does not hold: it is in force again");
             let control = self.clone();
             self.0.core.runtime.spawn(async move {
-                let (_, held) = control.0.core.enforce(&control.0.gates, &closed.severance, None).await;
-                if held == Held::Nothing {
+                let done = control.close_everywhere(&closed.severance, None).await;
+                if done.held == Held::Nothing {
                     tracing::error!(severance = %closed.severance.id, "what a gate remembers is not recorded");
                 }
             });
@@ -177,9 +249,9 @@ impl Control {
 
     /// Nobody waits for a receipt.
     async fn enforce_alone(&self, closed: severing::Closed, closed_by: Option<DecisionId>) {
-        let (reports, held) = self.0.core.enforce(&self.0.gates, &closed.severance, closed_by).await;
-        if held == Held::Nothing || !reports.silent.is_empty() {
-            tracing::error!(severance = %closed.severance.id, silent = ?reports.silent, "a severance does not hold everywhere, or is not recorded");
+        let done = self.close_everywhere(&closed.severance, closed_by).await;
+        if done.held == Held::Nothing || !done.reports.silent.is_empty() || done.is_open_at_arms() {
+            tracing::error!(severance = %closed.severance.id, silent = ?done.reports.silent, "a severance does not hold everywhere, or is not recorded");
         }
     }
 

@@ -6,7 +6,8 @@ use portcullis_api::ledger::{
     LedgerConsistency, LedgerEntries, LedgerEntry, LedgerHead, LedgerProof, LedgerReport, RestoredView,
 };
 use portcullis_ledger::proof::InclusionProof;
-use portcullis_store::{RawEvent, StoreError};
+use portcullis_policy::clock::micros;
+use portcullis_store::{Head, RawEvent, StoreError};
 
 use super::Control;
 
@@ -53,7 +54,7 @@ impl Control {
             size: report.size,
             root: STANDARD.encode(report.root),
             events_checked: if report.is_sound() { report.size } else { checked },
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            took_us: micros(took),
             faults: report.fault.iter().map(ToString::to_string).collect(),
         })
     }
@@ -83,14 +84,26 @@ impl Control {
     /// # Errors
     /// As [`Self::ledger_entries`].
     pub async fn prove_event(&self, sequence: u64) -> Result<Option<LedgerProof>, StoreError> {
+        let head = self.0.core.store.head().await?;
+        self.prove_event_in(sequence, &head).await
+    }
+
+    /// The proof of an event up to the checkpoint of this head.
+    ///
+    /// # Errors
+    /// As [`Self::ledger_entries`].
+    pub(crate) async fn prove_event_in(
+        &self,
+        sequence: u64,
+        head: &Head,
+    ) -> Result<Option<LedgerProof>, StoreError> {
         let store = &self.0.core.store;
-        let head = store.head().await?;
         if sequence >= head.size {
             return Ok(None);
         }
         let Some(event) = store.read_raw(sequence, 1).await?.into_iter().next() else { return Ok(None) };
         let hashes = store.prove_inclusion(sequence, head.size).await?;
-        let proof = InclusionProof { index: sequence, hashes, checkpoint: head.checkpoint };
+        let proof = InclusionProof { index: sequence, hashes, checkpoint: head.checkpoint.clone() };
         Ok(Some(LedgerProof {
             format: PROOF_FORMAT.to_owned(),
             key: store.verifier().to_string(),

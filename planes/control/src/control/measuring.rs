@@ -71,6 +71,7 @@ impl Control {
             (process.metrics)(&mut text);
         }
         feeds::metrics(&self.feed_views(), now, &mut text);
+        crate::tunnels::metrics(&state, &self.network_measures(), &mut text);
         text
     }
 
@@ -88,6 +89,11 @@ impl Control {
             missing: self.missing_segments(),
             feeds: self.feed_views(),
             sources: self.sources().views(),
+            enforcer: self.enforcer_standing(),
+            measures: self.network_measures(),
+            clock_faults: self.regimes().faults(),
+            dropped: self.dropped(),
+            telling: self.0.tellers.seen(&self.state()),
             webhooks: self.process().map(|process| process.webhooks.status()).unwrap_or_default(),
         }
     }

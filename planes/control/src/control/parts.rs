@@ -1,6 +1,6 @@
 //! What the modules beside control need of it.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_domain::command::{Command, Refusal};
@@ -11,18 +11,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
-use super::{Control, Shared};
+use super::Control;
 use crate::keys::{KeyRing, SigningKeys};
 use crate::link::Reports;
-
-/// A handle that keeps nothing alive.
-pub(crate) struct WeakControl(Weak<Shared>);
-
-impl WeakControl {
-    pub fn upgrade(&self) -> Option<Control> {
-        self.0.upgrade().map(Control)
-    }
-}
 
 impl Control {
     pub(crate) fn signing_keys(&self) -> &Arc<SigningKeys> {
@@ -49,11 +40,9 @@ impl Control {
         self.0.core.watch()
     }
 
-    pub(crate) fn downgrade(&self) -> WeakControl {
-        WeakControl(Arc::downgrade(&self.0))
-    }
-
-    pub(crate) fn new_id(&self) -> Uuid {
+    /// A random identifier.
+    #[must_use]
+    pub fn new_id(&self) -> Uuid {
         self.0.core.new_id()
     }
 

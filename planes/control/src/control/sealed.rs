@@ -1,5 +1,6 @@
 //! What control does with sealed decisions.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -8,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use portcullis_api::decisions::{FilesReport, MissingSegment, SealAnswer, SealedFileView};
 use portcullis_api::ledger::{LedgerProof, RowProof};
-use portcullis_archive::{Hour, Proof};
+use portcullis_archive::{Archive, Hour, Proof};
 use portcullis_domain::decision::DecisionId;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Control;
 use crate::error::{DecisionsError, ProveError};
@@ -61,6 +62,20 @@ impl Control {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.0.core.runtime
+    }
+
+    pub(crate) fn archive(&self) -> Arc<Archive> {
+        Arc::clone(self.0.decisions.archive())
+    }
+
+    /// Where the gate writes its segments.
+    pub(crate) fn decision_log(&self) -> &Path {
+        self.0.decisions.log()
+    }
+
+    /// Whose turn it is to make an evidence pack.
+    pub(crate) fn packing_turn(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.packing)
     }
 
     /// Seals every decision that stands in the log.

@@ -108,6 +108,7 @@ impl Control {
     pub(super) fn authorization_server(&self) -> Result<oauth::Server, SigningError> {
         let (core, executor) = (Arc::clone(&self.0.core), Arc::downgrade(&self.0));
         let (teller, fetcher) = (Weak::clone(&executor), Weak::clone(&executor));
+        let ids = Arc::clone(&self.0.core);
         oauth::Server::new(oauth::Options {
             issuer: self.0.issuer.clone(),
             public_origins: self.0.public_origins.clone(),
@@ -134,6 +135,8 @@ impl Control {
             }),
             fetched: Arc::new(move |id| fetcher.upgrade().and_then(|shared| shared.issuers.fetched(id))),
             documents: Arc::clone(&self.0.documents),
+            regimes: Arc::clone(&self.0.regimes),
+            new_id: Arc::new(move || ids.new_id()),
         })
     }
 

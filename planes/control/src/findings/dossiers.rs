@@ -16,6 +16,10 @@ use portcullis_domain::state::State;
 pub(super) fn find(state: &State, now: Timestamp, found: &mut Vec<Finding>) {
     let papers = state.papers(None);
     for (name, vendor) in state.of_kind(Kind::Vendor) {
+        // Nobody is behind it whose papers could be asked for.
+        if state.canary(name).is_some() {
+            continue;
+        }
         let Some(known) = papers.known(name, vendor) else { continue };
         let held = stops::at(&known.known(), now);
         let enforced = held.iter().any(|held| held.mode == StopMode::Enforce);

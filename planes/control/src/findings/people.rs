@@ -21,6 +21,9 @@ pub(super) fn find(state: &State, found: &mut Vec<Finding>) {
     }
     for (name, vendor) in state.of_kind(Kind::Vendor) {
         let Spec::Vendor(spec) = &vendor.declaration.spec else { continue };
+        if spec.canary {
+            continue;
+        }
         let called = |role: &String| role.trim().eq_ignore_ascii_case(SECURITY);
         if !spec.contacts.iter().any(|contact| contact.role.as_ref().is_some_and(called)) {
             found.push(Finding {

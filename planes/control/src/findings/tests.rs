@@ -153,7 +153,11 @@ fn a_severance_that_stays_is_told_after_a_day() {
         target: Target::Vendor { id: VendorId(Uuid::from_u128(1)) },
         epoch: 2,
         keys: Vec::new(),
-        cause: Cause::Operator { operator: OperatorId(Uuid::from_u128(901)), reason: "theft".into() },
+        cause: Cause::Operator {
+            operator: OperatorId(Uuid::from_u128(901)),
+            reason: "theft".into(),
+            tell: None,
+        },
         time: at("2026-06-01T00:00:00Z"),
     }));
     assert_eq!(found(&state, "2026-06-01T23:59:59Z"), []);

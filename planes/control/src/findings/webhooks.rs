@@ -3,11 +3,25 @@
 use portcullis_api::findings::{Finding, FindingCode, Severity};
 use portcullis_api::notify::WebhookView;
 
+/// Under which the process tells how calling goes, beside its webhooks.
+pub const ON_CALL: &str = "on-call";
+
 pub(super) fn find(webhooks: &[WebhookView], found: &mut Vec<Finding>) {
     for webhook in webhooks {
         let Some(error) = &webhook.error else { continue };
         let error = error.split('\n').next().unwrap_or_default();
         let name = &webhook.name;
+        if name == ON_CALL {
+            found.push(Finding {
+                severity: Severity::Critical,
+                code: FindingCode::OnCallFailing,
+                about: "installation".to_owned(),
+                message: format!("who is on call can't be reached by `{}`: {error}", webhook.to),
+                hint: format!("call by hand; it is tried again and again: `portcullis notify test {ON_CALL}` says whether it works"),
+                due: None,
+            });
+            continue;
+        }
         found.push(Finding {
             severity: Severity::High,
             code: FindingCode::WebhookFailing,

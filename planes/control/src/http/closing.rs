@@ -37,7 +37,9 @@ pub async fn revoke_keys(
 ) -> Reply {
     let receipt = control.revoke_keys(client, request.key, operator.id, request.reason).await?;
     let status = match receipt.answer {
-        SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed => StatusCode::ACCEPTED,
+        SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed | SeverAnswer::NotEverywhere => {
+            StatusCode::ACCEPTED
+        }
         SeverAnswer::Severed | SeverAnswer::SeveredReserved => StatusCode::OK,
     };
     Ok(json(status, &receipt))

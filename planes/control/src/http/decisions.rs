@@ -90,6 +90,7 @@ fn filters(parameters: &mut Parameters) -> Result<DecisionQuery, Refused> {
         verdict: parameters.word("verdict", "`allow`, `limit`, `challenge`, `deny` or `sever`")?,
         reason: parameters.word("reason", "a code of `/v1/reasons`")?,
         would: parameters.word("would", "`stop`")?,
+        tunnel: parameters.take("tunnel"),
         ..DecisionQuery::default()
     })
 }

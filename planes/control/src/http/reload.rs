@@ -19,7 +19,8 @@ pub async fn reload(State(control): State<Control>, Extension(Caller(operator)):
     // Not the name: a log is kept by others, and an erasure does not reach it.
     let by = operator.id;
     match answer {
-        Ok(Ok(answer)) => {
+        Ok(Ok(mut answer)) => {
+            answer.notes.extend(control.reload_clocks());
             tracing::info!(%by, changed = ?answer.changed, notes = ?answer.notes, "reloaded");
             Ok(json(StatusCode::OK, &answer))
         }

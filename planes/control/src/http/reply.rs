@@ -7,7 +7,10 @@ use axum::response::IntoResponse;
 use portcullis_api::problem::{FaultView, MEDIA_TYPE, Problem};
 use portcullis_assurance::order::RefusalKind;
 use portcullis_domain::auditor::AuditorRefusal;
+use portcullis_domain::break_glass::BreakGlassRefusal;
 use portcullis_domain::command::{Fault, Refusal};
+use portcullis_domain::exercise::ExerciseRefusal;
+use portcullis_incident::order::RefusalKind as IncidentRefusalKind;
 use serde::Serialize;
 
 use crate::error::ExecuteError;
@@ -106,7 +109,30 @@ impl From<Refusal> for Refused {
             Refusal::NoTokens(_) => (422, "not a target"),
             Refusal::Auditor(AuditorRefusal::Name | AuditorRefusal::Nothing) => (422, "not an auditor"),
             Refusal::Auditor(_) => (409, "the auditor can't be registered"),
-            Refusal::DossierMoved { .. } => (412, "it was changed meanwhile"),
+            Refusal::DossierMoved { .. } | Refusal::IncidentMoved { .. } => (412, "it was changed meanwhile"),
+            Refusal::IncidentInvalid(_) => (422, "it can't be"),
+            Refusal::TunnelSevered { .. } => (409, "the tunnel is severed"),
+            Refusal::TunnelHeld { .. } => (409, "the vendor is held"),
+            Refusal::TunnelForPeople(_) | Refusal::TunnelNotForPeople(_) => (422, "another kind of tunnel"),
+            Refusal::CredentialTaken { .. } => (409, "the credential is another one's"),
+            Refusal::PersonUnnamed { .. } => (422, "not a person's name"),
+            Refusal::PersonKnown { .. } => (409, "the person is known"),
+            Refusal::PeopleMany { .. } | Refusal::AddressesTaken(_) => (409, "the tunnel is full"),
+            Refusal::NoticeReplayed(_) => (409, "received already"),
+            Refusal::PagesMany { .. } => (409, "too many pages"),
+            Refusal::IncidentsMany { .. } => (409, "too many incidents"),
+            Refusal::Incident { refused, .. } => match refused.kind() {
+                IncidentRefusalKind::Unknown => (404, "not found"),
+                IncidentRefusalKind::Conflict => (409, "the incident says otherwise"),
+                IncidentRefusalKind::Invalid => (422, "it can't be"),
+                IncidentRefusalKind::NeedsOther => (403, "another person is needed"),
+            },
+            Refusal::BreakGlass(BreakGlassRefusal::Name) => (422, "not a name"),
+            Refusal::BreakGlass(_) => (409, "it can't be sealed"),
+            Refusal::Exercise(ExerciseRefusal::Unknown(_)) => (404, "not found"),
+            Refusal::Exercise(ExerciseRefusal::NotCanary(_)) => (422, "not a canary"),
+            Refusal::Exercise(ExerciseRefusal::SeveredOtherwise { .. }) => (409, "severed by a person"),
+            Refusal::Exercise(ExerciseRefusal::Known(_)) => (409, "recorded already"),
             Refusal::Dossier { refused, .. } => match refused.kind() {
                 RefusalKind::Unknown => (404, "not found"),
                 RefusalKind::Conflict => (409, "the dossier says otherwise"),

@@ -1,10 +1,14 @@
 mod access;
 mod auditors;
+mod break_glass;
 mod declaring;
 mod dossiers;
 mod ending;
 mod enrolling;
+mod exercises;
 mod holding;
+mod incidents;
+mod network;
 mod observing;
 mod people;
 mod risk;

@@ -71,9 +71,16 @@ fn closing(state: &State, name: &str, resource: &Resource) -> Vec<Target> {
             }
             targets
         }
-        Spec::Contract(_) | Spec::Upstream(_) | Spec::Route(_) | Spec::Policy(_) | Spec::Feed(_) => {
-            Vec::new()
+        Spec::Tunnel(spec) => {
+            let integration = state.resource(Kind::Integration, &spec.integration);
+            integration.map_or_else(Vec::new, |found| closing(state, &spec.integration, found))
         }
+        Spec::Contract(_)
+        | Spec::Upstream(_)
+        | Spec::Route(_)
+        | Spec::Policy(_)
+        | Spec::Feed(_)
+        | Spec::Exercise(_) => Vec::new(),
         Spec::Issuer(spec) => closing_vendor(state, &spec.vendor),
         Spec::TrustDomain(spec) => closing_vendor(state, &spec.vendor),
     }

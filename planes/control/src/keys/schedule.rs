@@ -113,7 +113,7 @@ impl Control {
 
     /// Follows the schedule until control has gone.
     pub(crate) fn keep_turning(&self) {
-        let weak = self.downgrade();
+        let weak = self.weak();
         let mut changes = self.watch();
         self.tokio().spawn(async move {
             loop {

@@ -9,6 +9,7 @@ use portcullis_domain::command::{Command, NewKey, Refusal};
 use portcullis_domain::event::{Cause, Severance};
 use portcullis_domain::ids::{ClientId, OperatorId, SeveranceId};
 use portcullis_domain::target::Target;
+use portcullis_policy::clock::micros;
 use tokio::time::timeout;
 
 use super::KeyRingError;
@@ -61,7 +62,7 @@ impl Control {
             target: Target::Key { client: ClientId(uuid::Uuid::nil()), thumbprint: kid.clone() },
             epoch: 0,
             keys: vec![kid.clone()],
-            cause: Cause::Operator { operator: by, reason: reason.clone() },
+            cause: Cause::Operator { operator: by, reason: reason.clone(), tell: None },
             time: requested_at,
         };
         let withdrawal = Withdrawal { kid: kid.clone(), by: Some(by), reason };
@@ -117,7 +118,7 @@ impl Control {
             answer,
             successor: recorded.and_then(|finished| finished.successor),
             withdrawn_at,
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            took_us: micros(took),
             gates: reports.reports.into_iter().map(|report| gate_receipt(report, &names)).collect(),
             gates_silent: reports.silent,
             notes,
@@ -173,7 +174,7 @@ impl Control {
         if !self.put_withdrawn(&withdrawal.kid) {
             return;
         }
-        let weak = self.downgrade();
+        let weak = self.weak();
         self.tokio().spawn(async move {
             let mut wait = RETRY_FIRST;
             loop {

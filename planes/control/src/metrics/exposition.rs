@@ -74,6 +74,9 @@ families! {
     FEED_AGE "portcullis_feed_age_seconds" "gauge" ["feed"] "Age of the data of a feed that is in use.";
     FEED_ENTRIES "portcullis_feed_entries" "gauge" ["feed"] "Entries of the content of a feed that is in use; 0 if none is.";
     FEED_FAILING "portcullis_feed_failing" "gauge" ["feed"] "1 while the newest content of a feed can't be fetched or read.";
+    TUNNEL_UP "portcullis_tunnel_up" "gauge" ["tunnel"] "1 while a tunnel is up.";
+    TUNNEL_BYTES "portcullis_tunnel_bytes" "gauge" ["tunnel" "direction"] "Bytes through a tunnel since its association was made.";
+    TUNNEL_HANDSHAKE "portcullis_tunnel_handshake_age_seconds" "gauge" ["tunnel"] "Seconds since the last handshake of a tunnel.";
     STRANGERS "portcullis_strangers_refused_total" "counter" ["reason"] "Connections that the gate refused before a request.";
 }
 

@@ -76,6 +76,10 @@ impl Answer {
         Self { reason, ..self }
     }
 
+    pub(super) fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     pub(super) fn empty() -> Self {
         Self { body: None, ..Self::json(Value::Null) }
     }
@@ -138,6 +142,11 @@ impl Failure {
 
     pub(super) fn bad_request(error: &'static str, description: impl Into<String>) -> Self {
         Self::new(400, error, description)
+    }
+
+    pub(super) fn too_long(bytes: usize, most: usize) -> Self {
+        Self::new(413, "invalid_request", format!("the body has {bytes} bytes"))
+            .hint(format!("at most {most} are read"))
     }
 
     /// What is asked for can't be done yet.

@@ -48,6 +48,16 @@ impl Form {
         Ok(Self { parameters })
     }
 
+    /// Parameters that came another way, each once already.
+    pub(super) fn of(parameters: Vec<(String, String)>) -> Result<Self, Box<Failure>> {
+        if parameters.len() > PARAMETERS_MAX {
+            return Err(refused("there are too many parameters")
+                .hint(format!("at most {PARAMETERS_MAX} are read"))
+                .into());
+        }
+        Ok(Self { parameters })
+    }
+
     pub(super) fn one(&self, name: &'static str) -> Option<&str> {
         self.all(name).next()
     }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::{
-    ENROLMENT_PATH, INTROSPECTION_PATH, JWKS_PATH, KEYS_PATH, POSTURE_PATH, REVOCATION_PATH, Server,
-    TOKEN_PATH,
+    ENROLMENT_PATH, INCIDENT_PATH, INTROSPECTION_PATH, JWKS_PATH, KEYS_PATH, POSTURE_PATH, REVOCATION_PATH,
+    Server, TOKEN_PATH,
 };
 
 const AUTHENTICATION_METHODS: [&str; 3] =
@@ -26,6 +26,8 @@ pub(super) fn document(server: &Server) -> Answer {
         "portcullis_enrolment_endpoint": server.url(ENROLMENT_PATH),
         // What its machine says about itself.
         "portcullis_posture_endpoint": server.url(POSTURE_PATH),
+        // Where its vendor tells of a breach.
+        "portcullis_incident_endpoint": server.url(INCIDENT_PATH),
     });
     let mut document = json!({
         "issuer": server.issuer,

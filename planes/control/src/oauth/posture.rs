@@ -4,7 +4,6 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use portcullis_domain::command::Command;
-use portcullis_domain::event::KeyForm;
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::posture::{Held, Statement};
 use portcullis_domain::reason::Reason;
@@ -13,7 +12,6 @@ use portcullis_domain::state::{KeyTerm, Standing};
 use portcullis_policy::link::{RelayAbout, ToGate};
 use portcullis_policy::posture::{Attested, prefix_number};
 use portcullis_tokens::access_token::Confirmation;
-use portcullis_tokens::assertion::RegisteredKey;
 use portcullis_tokens::external_token::{self, Expected};
 use portcullis_tokens::jwk::Jwk;
 use portcullis_tokens::jws::Algorithm;
@@ -22,14 +20,13 @@ use portcullis_tokens::thumbprint::Thumbprint;
 use serde_json::json;
 
 use super::answer::{Answer, Failure};
-use super::authenticate::{Caller, term_of};
+use super::authenticate::Caller;
+use super::signed::{LEEWAY_SECONDS, signers, signers_term};
 use super::used_assertions::Taken;
-use super::{Exchange, NotDone, Outcome, Server, client_keys, standing, token};
+use super::{Exchange, NotDone, Outcome, Server, standing, token};
 use crate::posture::{Kept, Postures};
 use crate::projection::issuers::trust_domains;
 
-/// By how much a client's clock may be ahead.
-const LEEWAY_SECONDS: i64 = 5;
 /// How long the word of a key that can't be exported admits new contexts from where it came.
 const ATTESTED_SECONDS: i64 = 600;
 /// JWT-SVID, section 2.1, as far as they are spoken here.
@@ -101,31 +98,17 @@ fn failure_of(error: &PostureError) -> Box<Failure> {
 fn by_key<'a>(exchange: &Exchange<'a>, text: &str) -> Result<(Standing<'a>, Verified), Box<Failure>> {
     let signed = SignedPosture::parse(text).map_err(|error| failure_of(&error))?;
     let name = signed.subject().map_err(|error| failure_of(&error))?;
-    let server = exchange.server;
-    let standing = exchange.state.standing(&name);
-    let mut keys: Vec<RegisteredKey> = standing
-        .map(|standing| {
-            let mut keys = server.client_keys.of(exchange.state, &standing).to_vec();
-            keys.extend(client_keys::of_certificates(exchange.state, &standing, exchange.now));
-            keys
-        })
-        .unwrap_or_default();
-    if keys.is_empty() {
-        // A client without keys costs a signature check like any other.
-        keys = server.decoy.to_vec();
-    }
+    let (standing, keys) = signers(exchange, &name);
     let expected = ExpectedPosture {
         client_id: &name,
-        audience: &server.issuer,
+        audience: &exchange.server.issuer,
         now: exchange.now.as_second(),
         leeway_seconds: LEEWAY_SECONDS,
     };
     let verified = signed.verify(&keys, &expected).map_err(|error| failure_of(&error))?;
     let Some(standing) = standing else { return Err(failure_of(&PostureError::Signature)) };
     let key = verified.key.to_string();
-    let term = term_of(exchange, &standing, &key, KeyForm::Jwk)
-        .or_else(|| term_of(exchange, &standing, &key, KeyForm::Certificate))
-        .ok_or_else(|| failure_of(&PostureError::Signature))?;
+    let term = signers_term(exchange, &standing, &key).ok_or_else(|| failure_of(&PostureError::Signature))?;
     take_once(exchange, &standing, &verified.token_id, verified.issued_at)?;
     let unexportable = verified.statement.key.as_ref().is_some_and(|key| !key.exportable);
     let times = [verified.issued_at, verified.expires_at];

@@ -76,6 +76,9 @@ pub(super) fn enroll(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
     let client = exchange.state.enrolments.get(&code_sha256).copied();
     let client = client.ok_or_else(|| Box::new(not_open()))?;
     if let Some(standing) = exchange.state.standing_of(client) {
+        if !standing::comes_by_own(exchange, standing.vendor_id()) {
+            return Err(Box::new(standing::refusal(vec![Reason::TunnelForeign])));
+        }
         let server = exchange.server;
         server.registrations.take(standing.vendor_id(), server.now_ns()).map_err(Failure::too_many)?;
     }

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use portcullis_domain::access::{Access, AccessReason, VendorAccess};
+use portcullis_domain::ids::VendorId;
 use portcullis_domain::moment::{MomentError, zone};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::state::Standing;
@@ -45,6 +46,11 @@ pub(super) fn check_open(
     judged(exchange, caller, confirmation, &[])
 }
 
+/// What comes out of a vendor's tunnel is that vendor's: with another's credentials somebody has them who shouldn't.
+pub(super) fn comes_by_own(exchange: &Exchange<'_>, vendor: VendorId) -> bool {
+    exchange.request.through.as_deref().is_none_or(|through| through.vendor == vendor)
+}
+
 fn over(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Vec<Reason> {
     if exchange.now < caller.term.until {
         return Vec::new();
@@ -72,6 +78,9 @@ fn judged(
     let access = exchange.state.access(standing.vendor_id(), exchange.now);
     reasons.extend(withheld(&access).map(|reason| reason.told().0));
     let keys = [Some(caller.key), confirmation.jkt, confirmation.x5t_s256];
+    if !comes_by_own(exchange, standing.vendor_id()) {
+        reasons.push(Reason::TunnelForeign);
+    }
     let refused = |key: Thumbprint| exchange.state.refused_keys.contains_key(&key.to_string());
     if keys.into_iter().flatten().any(refused) {
         reasons.push(Reason::KeySevered);

@@ -4,6 +4,7 @@ mod binding;
 mod certificates;
 mod endpoints;
 mod hostile;
+mod incident;
 mod issuing;
 mod key_terms;
 mod liveness;

@@ -25,6 +25,9 @@ pub(super) const POSTURE_CHANGES: RateLimit = RateLimit { per_second: 1, burst: 
 /// Pages and parts of documents by the links of requests: two long documents at once, then a part each second.
 pub(super) const ANSWERS: RateLimit = RateLimit { per_second: 1, burst: 2_000 };
 
+/// Notices of breaches: the ledger grows for good, and somebody is woken.
+pub(super) const NOTICES: RateLimit = RateLimit { per_second: 1, burst: 50 };
+
 /// What each vendor took, over all its clients. As many entries as vendors were ever declared.
 pub(super) struct VendorRates {
     limit: RateLimit,

@@ -37,6 +37,7 @@ pub fn decision(process: &Process, world: &World, ago_ms: u64, number: u8) -> De
         scope: Vec::new(),
         risk: None,
         would_stop: None,
+        tunnel: None,
     }
 }
 

@@ -193,6 +193,7 @@ async fn a_relayed_request_is_answered_under_its_number() {
             ja4_context: None,
             address: "192.0.2.1".into(),
             network: None,
+            through: None,
             proof_key: None,
         };
         gate.to_control.send(FromGate::Relay(request)).await.unwrap();

@@ -10,6 +10,7 @@
 )]
 
 mod applying;
+mod arms;
 mod client_keys;
 mod decisions;
 mod disk_full;
@@ -17,6 +18,7 @@ mod executing;
 mod folding;
 mod issuers;
 mod keys;
+mod packing;
 mod restoring;
 mod sealing;
 mod severing;

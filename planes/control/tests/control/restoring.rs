@@ -49,6 +49,35 @@ async fn a_vendor_takes_two_people_and_new_keys() {
 }
 
 #[tokio::test]
+async fn a_refused_proposal_is_over_and_everything_stays_closed() {
+    let world = World::new();
+    let process = world.start().await;
+    let (ann, bob) = (process.operator("ann").await, process.operator("bob").await);
+    process.acme().await;
+    process.control.sever("vendor/acme".parse().unwrap(), ann, "theft".into()).await.unwrap();
+    let RestoreAnswer::Proposed { id, .. } = propose(&process, "vendor/acme", ann).await else {
+        panic!("it takes two")
+    };
+    let refuse =
+        |reason: &str| process.control.refuse_restore(id, "vendor/acme".parse().unwrap(), bob, reason.into());
+    let silent = refuse(" ").await;
+    assert!(matches!(silent, Err(ExecuteError::Refused(Refusal::ReasonMissing))), "{silent:?}");
+    let refused = refuse("still looking").await.unwrap();
+    let expected = RestoreAnswer::Refused {
+        id,
+        target: "vendor/acme".into(),
+        by: "bob".into(),
+        reason: "still looking".into(),
+    };
+    assert_eq!(refused, expected);
+    for late in [confirm(&process, id, bob).await, refuse("again").await] {
+        assert!(matches!(late, Err(ExecuteError::Refused(Refusal::ProposalNotOpen(_)))), "{late:?}");
+    }
+    let state = process.control.state();
+    assert!(state.proposals.is_empty() && state.severances.len() == 1);
+}
+
+#[tokio::test]
 async fn a_client_takes_one_and_gets_its_keys_back() {
     let world = World::new();
     let process = world.start().await;

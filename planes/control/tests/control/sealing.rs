@@ -18,24 +18,24 @@ use crate::world::{Fault, Process, World, kinds, prepared};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The gate's side.
-struct Log {
+pub struct Log {
     writer: SegmentWriter,
     syncer: Syncer,
 }
 
 impl Log {
-    fn open(world: &World) -> Self {
+    pub fn open(world: &World) -> Self {
         let options = Options { segment_bytes: 1 << 14, ..Options::default() };
         let syncer = Syncer::start(world.log_dir(), options).unwrap();
         let writer = SegmentWriter::open(&syncer, 0, now_ms(world)).unwrap();
         Self { writer, syncer }
     }
 
-    fn decided(&mut self, world: &World, record: &DecisionRecord) {
+    pub fn decided(&mut self, world: &World, record: &DecisionRecord) {
         self.append(world, DECISION_KIND, record, &record.to_bytes().unwrap());
     }
 
-    fn ended(&mut self, world: &World, record: &DecisionRecord) {
+    pub fn ended(&mut self, world: &World, record: &DecisionRecord) {
         self.append(world, OUTCOME_KIND, record, &outcome(record).to_bytes().unwrap());
     }
 
@@ -45,7 +45,7 @@ impl Log {
     }
 
     /// As at a stop: everything is closed.
-    fn close(self) {
+    pub fn close(self) {
         drop(self.writer);
         drop(self.syncer);
     }
@@ -67,12 +67,12 @@ async fn with_sealer<T: Send + 'static>(
     .unwrap()
 }
 
-async fn seal(sealer: Sealer, which: Which) -> (Sealer, Result<SealReport, SealError>) {
+pub async fn seal(sealer: Sealer, which: Which) -> (Sealer, Result<SealReport, SealError>) {
     with_sealer(sealer, move |sealer| sealer.seal(which, Pace::Hurried)).await
 }
 
 /// A sealer that has begun, as after a start.
-async fn begun(process: &Process) -> Sealer {
+pub async fn begun(process: &Process) -> Sealer {
     let sealer = process.control.sealer(SealingSettings { rows_per_second: u32::MAX, ..Default::default() });
     let (sealer, begun) = with_sealer(sealer, Sealer::begin).await;
     begun.unwrap();

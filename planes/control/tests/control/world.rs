@@ -273,6 +273,9 @@ impl EventStore for FaultyStore {
     fn verifier(&self) -> &NoteVerifier {
         self.inner.verifier()
     }
+    fn sign_statement(&self, text: &str) -> Result<String, StoreError> {
+        self.inner.sign_statement(text)
+    }
     fn prove_inclusion(&self, sequence: u64, size: u64) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {
         self.inner.prove_inclusion(sequence, size)
     }

@@ -35,5 +35,6 @@ mod stalling;
 mod support;
 mod svids;
 mod terms;
+mod tunnels;
 mod unwritable;
 mod websocket;

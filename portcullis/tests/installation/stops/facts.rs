@@ -170,7 +170,7 @@ pub fn not_affected() -> Change {
 
 pub fn breach(aware: Timestamp, noticed: Timestamp) -> Change {
     let id = FindingId(Uuid::from_u128(70));
-    Change::BreachNoticed { id, aware, noticed, what: "a mailbox was read".to_owned() }
+    Change::BreachNoticed { id, aware, noticed, what: "a mailbox was read".to_owned(), window_hours: None }
 }
 
 pub fn breach_closed() -> Change {

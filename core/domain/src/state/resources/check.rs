@@ -2,11 +2,13 @@
 
 mod ceilings;
 mod client;
+mod exercise;
 mod feed;
 mod issuers;
 mod paper;
 mod policies;
 mod together;
+mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +64,7 @@ pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless, now: Time
     together::check_paths(&after, resources, &mut faults);
     together::check_pages(&after, resources, &mut faults);
     policies::check_together(&after, resources, &mut faults);
+    exercise::check_canary(&after, resources, &mut faults);
     faults
 }
 
@@ -106,6 +109,7 @@ fn check_one(
                 faults.push(fault(declaration, "/spec/decisions_days", message, Some("use 1 to 36500 days")));
             }
             paper::check_vendor(declaration, spec, faults);
+            exercise::check_vendor(state, declaration, spec, faults);
         }
         Spec::Contract(spec) => {
             check_contract(state, declaration, spec, faults);
@@ -124,6 +128,8 @@ fn check_one(
         Spec::TrustDomain(spec) => issuers::check_trust_domain(after, declaration, spec, faults),
         Spec::Policy(spec) => policies::check(declaration, spec, faults),
         Spec::Feed(spec) => feed::check(after, declaration, spec, faults),
+        Spec::Tunnel(spec) => tunnel::check(state, after, declaration, spec, faults),
+        Spec::Exercise(spec) => exercise::check(after, declaration, spec, faults),
     }
 }
 

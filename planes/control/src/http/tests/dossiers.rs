@@ -257,6 +257,7 @@ async fn relayed(world: &World, method: &str, path: &str, media: &str, body: &[u
         ja4_context: None,
         address: "192.0.2.1".into(),
         network: None,
+        through: None,
         proof_key: None,
     };
     let answer = world.control.relayed(request).await;

@@ -3,11 +3,12 @@ use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use portcullis_domain::decision::{DecisionId, DecisionRecord, Ending, OutcomeRecord, Verdict};
-use portcullis_domain::ids::VendorId;
+use portcullis_domain::ids::{TunnelId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Kind;
 use portcullis_policy::link::{FromGate, LogBatch};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::world::*;
 
@@ -37,6 +38,7 @@ pub(super) fn decision(world: &World, number: u8, verdict: Verdict, reason: Reas
         scope: vec![],
         risk: None,
         would_stop: None,
+        tunnel: None,
     }
 }
 
@@ -111,6 +113,44 @@ async fn decisions_are_listed_explained_and_followed() {
     );
     let reasons = world.get("/v1/reasons").await;
     assert_eq!(reasons.body.as_array().unwrap().len(), Reason::ALL.len());
+}
+
+#[tokio::test]
+async fn decisions_are_found_by_the_tunnel_that_they_came_through() {
+    let world = World::with_integration().await;
+    world
+        .apply(
+            "kind: Tunnel\nname: acme-wg\nspec:\n  integration: acme\n  local_networks: [10.20.0.5/32]\n  \
+             remote_networks: [10.30.0.0/28]\n  wireguard: {interface: pc-acme, listen_port: 51820, \
+             peer_public_key: mtJUpr5qB1rO5g6LxFZnTOyDjbIhq6kjGdq6IHtAyDc=}\n",
+        )
+        .await
+        .expect(StatusCode::OK);
+    let id = TunnelId(world.control.state().resource(Kind::Tunnel, "acme-wg").unwrap().id);
+    let gone = TunnelId(Uuid::from_u128(9));
+    let stream = world.raw(request("GET", "/v1/decisions/stream?tunnel=acme-wg", ADMIN, None)).await;
+    let mut stream = stream.into_body().into_data_stream();
+    let through = |number, tunnel| DecisionRecord {
+        tunnel,
+        ..decision(&world, number, Verdict::Deny, Reason::TunnelForeign)
+    };
+    let decided = [through(0, None), through(1, Some(gone)), through(2, Some(id))];
+    world.gate.send(FromGate::Decisions(LogBatch::of(&decided, &[]).unwrap())).await.unwrap();
+    let told = next_event(&mut stream, "decision").await;
+    assert_eq!((&told["id"], &told["tunnel"]), (&json!(decided[2].id), &json!(id)));
+    assert_eq!(told["names"]["tunnel"], "acme-wg");
+    let list = world.get("/v1/decisions?tunnel=acme-wg").await;
+    let items = list.expect(StatusCode::OK)["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["id"]), (1, &json!(decided[2].id)));
+    assert_eq!(world.get("/v1/decisions?tunnel=acme").await.body["items"], json!([]));
+    // One that is gone has an id alone, and who came through none has neither.
+    let shown = async |record: &DecisionRecord| {
+        let answer = world.get(&format!("/v1/decisions/{}", record.id)).await;
+        let body = answer.expect(StatusCode::OK);
+        (body.get("tunnel").cloned(), body["names"].get("tunnel").cloned())
+    };
+    assert_eq!(shown(&decided[1]).await, (Some(json!(gone)), None));
+    assert_eq!(shown(&decided[0]).await, (None, None));
 }
 
 #[tokio::test]

@@ -229,7 +229,10 @@ fn attach_gate(control: &Control) -> mpsc::Sender<FromGate> {
                         connections: vec![],
                     })
                 }
-                ToGate::RelayAnswer(_) | ToGate::IssuerFresh { .. } | ToGate::Posture { .. } => continue,
+                ToGate::RelayAnswer(_)
+                | ToGate::IssuerFresh { .. }
+                | ToGate::Posture { .. }
+                | ToGate::PacketsOutside { .. } => continue,
             };
             if told.send(answer).await.is_err() {
                 return;

@@ -37,6 +37,7 @@ fn metadata_says_what_is_served() {
         "portcullis_key_endpoint": "https://gate.example/oauth/keys",
         "portcullis_enrolment_endpoint": "https://gate.example/oauth/enroll",
         "portcullis_posture_endpoint": "https://gate.example/oauth/posture",
+        "portcullis_incident_endpoint": "https://gate.example/oauth/incident",
     });
     expect["mtls_endpoint_aliases"] = endpoints.clone();
     expect.as_object_mut().unwrap().extend(endpoints.as_object().unwrap().clone());

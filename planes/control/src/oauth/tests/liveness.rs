@@ -1,8 +1,9 @@
 use jiff::Timestamp;
 use portcullis_domain::access::{Access, VendorHold, VendorRelease};
 use portcullis_domain::event::{Event, Restoration};
-use portcullis_domain::ids::{OperatorId, RestoreId, SeveranceId, VendorId};
+use portcullis_domain::ids::{OperatorId, RestoreId, SeveranceId, TunnelId, VendorId};
 use portcullis_domain::target::Target;
+use portcullis_policy::tunnels::Through;
 use portcullis_tokens::access_token::Epochs;
 use portcullis_tokens::session::session_id;
 use serde_json::json;
@@ -105,6 +106,24 @@ fn a_severed_session_is_refused_in_its_context_only() {
     check("192.0.2.7", Some("t13d1516h2_000000000000_e5627efa2ab1"), true);
     check("192.0.2.7", None, true);
     check("2001:db8::1", Some(JA4), true);
+}
+
+#[test]
+fn nothing_is_given_through_another_vendors_tunnel() {
+    let world = World::new();
+    let through = |vendor: VendorId| {
+        let mut request = with_proof(post("/oauth/token", &world.body("grant_type=client_credentials")));
+        request.through = Some(Box::new(Through { tunnel: TunnelId(Uuid::from_u128(9)), vendor }));
+        world.ask(request)
+    };
+    let foreign = VendorId(Uuid::from_u128(77));
+    let reply = through(foreign);
+    reply.expect(400, "unauthorized_client", "the request came through another vendor's tunnel");
+    reply.reasons(&["tunnel_foreign"]);
+    assert_eq!(through(VendorId(vendor().id())).status, 200);
+    // What is severed is told first.
+    world.sever(integration(), 2, vec![]);
+    through(foreign).reasons(&["integration_severed", "tunnel_foreign"]);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use portcullis_domain::command::NewClient;
 use portcullis_domain::event::{Cause, Event};
-use portcullis_domain::ids::OperatorId;
+use portcullis_domain::ids::{OperatorId, TunnelId, VendorId};
 use portcullis_domain::spec::{Declaration, Kind, Spec};
+use portcullis_policy::tunnels::Through;
 use portcullis_tokens::jws::Algorithm;
 use portcullis_tokens::next_key::{self, NewNextKey};
 use portcullis_tokens::signing::SigningKey;
@@ -47,6 +48,23 @@ fn token(world: &World, key: &SigningKey) -> Reply {
 
 fn at(seconds: i64) -> String {
     Timestamp::from_second(seconds).unwrap().to_string()
+}
+
+#[test]
+fn an_enrolment_is_not_used_through_another_vendors_tunnel() {
+    let world = World::new();
+    open(&world);
+    let key = new_key();
+    let through = |vendor: u128| {
+        let proof = proof(&world, &key, "fresh", None);
+        let mut request = post("/oauth/enroll", &format!("client_id=fresh&code={CODE}&proof={proof}"));
+        let vendor = VendorId(Uuid::from_u128(vendor));
+        request.through = Some(Box::new(Through { tunnel: TunnelId(Uuid::from_u128(9)), vendor }));
+        world.ask(request)
+    };
+    through(VENDOR + 1).reasons(&["tunnel_foreign"]);
+    // The code is still good, for whom it was meant.
+    assert_eq!(through(VENDOR).status, 200);
 }
 
 #[test]

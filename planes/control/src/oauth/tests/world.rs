@@ -72,6 +72,7 @@ impl World {
         let told = Arc::new(Mutex::new(Vec::new()));
         let signing_key = Arc::new(SigningKey::generate(algorithm).unwrap());
         let (hand, current) = (Arc::clone(&seconds), Arc::clone(&state));
+        let ids = AtomicU64::new(50_000);
         let server = Server::new(Options {
             issuer: ISSUER.to_owned(),
             public_origins: vec![ISSUER.to_owned(), "https://other.example:8443".to_owned()],
@@ -86,6 +87,8 @@ impl World {
             tell: telling(&told),
             fetched: Arc::new(|_| None),
             documents: Arc::default(),
+            regimes: Arc::default(),
+            new_id: Arc::new(move || Uuid::from_u128(u128::from(ids.fetch_add(1, Ordering::SeqCst)))),
         })
         .unwrap();
         let world = Self {
@@ -141,7 +144,11 @@ impl World {
             target,
             epoch,
             keys,
-            cause: Cause::Operator { operator: OperatorId(Uuid::nil()), reason: "test".to_owned() },
+            cause: Cause::Operator {
+                operator: OperatorId(Uuid::nil()),
+                reason: "test".to_owned(),
+                tell: None,
+            },
             time: Timestamp::from_second(self.now()).unwrap(),
         }));
     }
@@ -253,6 +260,7 @@ pub fn post(path: &str, body: &str) -> RelayRequest {
         ja4_context: Some(JA4.to_owned()),
         address: "192.0.2.7".to_owned(),
         network: None,
+        through: None,
         proof_key: None,
     }
 }

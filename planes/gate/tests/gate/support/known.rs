@@ -114,6 +114,7 @@ fn usual(context: Context, at_us: i64) -> Before {
         },
         posture: Known::NoData(Missing::NotAsked),
         vendor: Known::NoData(Missing::NotAssessed),
+        outside: None,
         stakes: Stakes { money: 10_000, critical: false },
         fresh_nonce: false,
         answer: Answered::Ahead,

@@ -366,6 +366,7 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
         records_max: 50_000,
         access: Vec::new(),
         risk: None,
+        outside: Default::default(),
     });
     let plenty = RateLimit { per_second: 1_000_000, burst: 1_000_000 };
     facts.integrations.push(IntegrationFacts {

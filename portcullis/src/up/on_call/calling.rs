@@ -1,0 +1,195 @@
+//! Whom to call next: from what is open, the steps, and what was sent. No clock, no network.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use portcullis_domain::ids::PageId;
+use portcullis_incident::page::{Page, due};
+use serde::{Deserialize, Serialize};
+
+use super::OnCallStep;
+
+const RETRY_FIRST_SECONDS: i64 = 5;
+const RETRY_LAST_SECONDS: i64 = 300;
+
+/// Somebody who is called.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Target {
+    Mail(String),
+    Webhook(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mail(to) => write!(f, "mail:{to}"),
+            Self::Webhook(name) => write!(f, "webhook:{name}"),
+        }
+    }
+}
+
+/// One call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    pub page: Page,
+    /// Counted from 1.
+    pub step: usize,
+    pub target: Target,
+}
+
+/// Who was called, of each page that is open.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Called {
+    pages: BTreeMap<PageId, BTreeMap<String, Done>>,
+}
+
+/// How calling one of them went: by step and target.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+struct Done {
+    sent: Option<Timestamp>,
+    #[serde(default)]
+    failures: u32,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    again: Option<Timestamp>,
+}
+
+impl Called {
+    /// Forgets what was answered; whether anything was.
+    pub fn keep_only(&mut self, open: &[Page]) -> bool {
+        let before = self.pages.len();
+        self.pages.retain(|id, _| open.iter().any(|page| page.id == *id));
+        before != self.pages.len()
+    }
+
+    /// Whoever is to be called now. A step that fails holds the next one up no longer than one that is silent.
+    pub fn due(&self, open: &[Page], steps: &[OnCallStep], now: Timestamp) -> Vec<Call> {
+        let minutes: Vec<u32> = steps.iter().map(|step| step.minutes).collect();
+        let mut calls = Vec::new();
+        for page in open {
+            for (number, step) in steps.iter().take(due(page.time, &minutes, now).steps).enumerate() {
+                for target in step.targets() {
+                    let call = Call { page: page.clone(), step: number + 1, target };
+                    let waits = self.done(&call).is_some_and(|done| {
+                        done.sent.is_some() || done.again.is_some_and(|again| now < again)
+                    });
+                    if !waits {
+                        calls.push(call);
+                    }
+                }
+            }
+        }
+        calls
+    }
+
+    pub fn sent(&mut self, call: &Call, now: Timestamp) {
+        *self.entry(call) = Done { sent: Some(now), ..Done::default() };
+    }
+
+    pub fn failed(&mut self, call: &Call, error: String, now: Timestamp) {
+        let done = self.entry(call);
+        let seconds = RETRY_FIRST_SECONDS.saturating_mul(1 << done.failures.min(10)).min(RETRY_LAST_SECONDS);
+        done.failures = done.failures.saturating_add(1);
+        done.error = Some(error);
+        done.again = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+    }
+
+    /// Failures of whoever can't be reached now, and why.
+    pub fn failing(&self) -> Option<(u32, String)> {
+        let done = self.pages.values().flat_map(BTreeMap::values);
+        let failing = done.filter(|done| done.error.is_some()).max_by_key(|done| done.failures)?;
+        Some((failing.failures, failing.error.clone()?))
+    }
+
+    pub fn last(&self) -> Option<Timestamp> {
+        self.pages.values().flat_map(BTreeMap::values).filter_map(|done| done.sent).max()
+    }
+
+    fn done(&self, call: &Call) -> Option<&Done> {
+        self.pages.get(&call.page.id)?.get(&key(call))
+    }
+
+    fn entry(&mut self, call: &Call) -> &mut Done {
+        self.pages.entry(call.page.id).or_default().entry(key(call)).or_default()
+    }
+}
+
+fn key(call: &Call) -> String {
+    format!("{} {}", call.step, call.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_incident::page::{PageCause, Raising};
+    use uuid::Uuid;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    }
+
+    fn page(number: u128) -> Page {
+        let (title, text) = ("a try".to_owned(), String::new());
+        let raising = Raising { cause: PageCause::Tried { at: at(0) }, vendor: None, title, text };
+        Page::new(PageId(Uuid::from_u128(number)), raising, at(0))
+    }
+
+    fn steps() -> Vec<OnCallStep> {
+        let step = |mail: &[&str], webhooks: &[&str], minutes| OnCallStep {
+            mail: mail.iter().map(|to| (*to).to_owned()).collect(),
+            webhooks: webhooks.iter().map(|name| (*name).to_owned()).collect(),
+            minutes,
+        };
+        vec![step(&["ann@us.example", "bob@us.example"], &[], 5), step(&["eve@us.example"], &["desk"], 10)]
+    }
+
+    fn names(calls: &[Call]) -> Vec<String> {
+        calls.iter().map(|call| format!("{} {}", call.step, call.target)).collect()
+    }
+
+    #[test]
+    fn each_is_called_once_and_the_next_step_when_nobody_answers() {
+        let (open, steps) = (vec![page(1)], steps());
+        let mut called = Called::default();
+        let first = called.due(&open, &steps, at(0));
+        assert_eq!(names(&first), ["1 mail:ann@us.example", "1 mail:bob@us.example"]);
+        called.sent(&first[0], at(1));
+        // Remembered over a restart.
+        let mut called: Called = serde_json::from_slice(&serde_json::to_vec(&called).unwrap()).unwrap();
+        assert_eq!(names(&called.due(&open, &steps, at(2))), ["1 mail:bob@us.example"]);
+        called.sent(&first[1], at(2));
+        assert_eq!(called.due(&open, &steps, at(299)), []);
+        let second = called.due(&open, &steps, at(300));
+        assert_eq!(names(&second), ["2 mail:eve@us.example", "2 webhook:desk"]);
+        second.iter().for_each(|call| called.sent(call, at(301)));
+        assert_eq!(called.due(&open, &steps, at(100_000)), []);
+        assert_eq!(called.last(), Some(at(301)));
+        // Answered.
+        assert!(called.keep_only(&[]) && !called.keep_only(&[]));
+        assert_eq!(called, Called::default());
+    }
+
+    #[test]
+    fn whoever_cannot_be_reached_is_tried_less_and_less_often_and_holds_up_nobody() {
+        let (open, steps) = (vec![page(1)], steps());
+        let mut called = Called::default();
+        let call = called.due(&open, &steps, at(0)).remove(0);
+        called.sent(&Call { target: Target::Mail("bob@us.example".to_owned()), ..call.clone() }, at(0));
+        let mut now = 0;
+        for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
+            assert_eq!(names(&called.due(&open, &steps, at(now)))[0], "1 mail:ann@us.example", "{now}");
+            called.failed(&call, "it is down".to_owned(), at(now));
+            assert!(
+                !names(&called.due(&open, &steps, at(now + wait - 1)))
+                    .contains(&"1 mail:ann@us.example".to_owned())
+            );
+            now += wait;
+        }
+        assert_eq!(called.failing(), Some((8, "it is down".to_owned())));
+        assert!(names(&called.due(&open, &steps, at(300))).contains(&"2 mail:eve@us.example".to_owned()));
+        called.sent(&call, at(now));
+        assert_eq!(called.failing(), None);
+    }
+}
