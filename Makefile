@@ -7,13 +7,14 @@ export CARGO_TARGET_DIR TEST_LOGS
 STAGE := .ci/stage
 FUZZ_SECONDS ?= 60
 CRASH_ROUNDS ?= 100
+SEVER_KILLS ?= 30
 SOAK_MINUTES ?= 30
 
 # Stages build in the same folder and start processes: one after the other.
 .NOTPARALLEL:
 .PHONY: help demo clean-demo test test-begin test-setup check fmt clippy xtask test-rust test-doc test-clients \
     test-node test-python test-rotation rotation questions test-hostile test-evidence test-walk binary bench-build bench-decisions bench-sealing bench-gate bench-token \
-    bench-records bench-intel bench-decide geo bench-risk fuzz crash soak
+    bench-records bench-intel bench-decide geo bench-risk bench-sever fuzz crash crash-sever soak
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -150,3 +151,13 @@ bench-records: ## measure the counting of records (SHORT=1: few rounds)
 bench-risk: ## measure how soon a thief is caught, and write docs/benchmarks/0007-risk.md (SHORT=1: one seed, printed only)
 	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
 	    --manifest-path bench/Cargo.toml -p bench-risk -- $(if $(SHORT),--short) $(BENCH_RISK)
+
+crash-sever: ## kill the binary SEVER_KILLS times (30) in the middle of a severance, and look from the vendor's host what is open; as root
+	PORTCULLIS_SEVER_KILLS=$(SEVER_KILLS) PORTCULLIS_LAB_REQUIRED=1 cargo test --quiet -p portcullis --test network -- killing:: --nocapture
+
+bench-sever: ## sever a vendor 40 times with everything busy, and write docs/benchmarks/0011-severing.md; as root (SHORT=1: four times, printed only)
+	.ci/setup
+	cargo build --quiet --release -p portcullis
+	CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR))/bench cargo run --quiet --release --locked \
+	    --manifest-path bench/Cargo.toml -p bench-sever -- --binary $(CARGO_TARGET_DIR)/release/portcullis \
+	    $(if $(SHORT),--short,--write docs/benchmarks/0011-severing.md) $(BENCH_SEVER)
