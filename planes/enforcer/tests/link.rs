@@ -21,6 +21,7 @@ use portcullis_network::cut::{Cut, Scope};
 use portcullis_network::order::{Arm, ArmOutcome, CutReport, FromEnforcer, Heard, PathReport, ToEnforcer};
 use portcullis_network::plan::{NetworkPlan, Owner, Segment, Standing};
 use portcullis_policy::clock::Clock;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -345,16 +346,14 @@ async fn an_older_plan_and_another_protocol_are_refused() {
         "{refused:?}"
     );
     // Whoever speaks without a greeting is told, and not listened to.
-    let stream = tokio::net::UnixStream::connect(world.options().socket).await.unwrap();
+    let mut stream = tokio::net::UnixStream::connect(world.options().socket).await.unwrap();
     let message = serde_json::to_vec(&ToEnforcer::Enforce { plan: Box::new(plan(9)) }).unwrap();
-    stream.writable().await.unwrap();
-    let mut frame = u32::try_from(message.len()).unwrap().to_be_bytes().to_vec();
-    frame.extend(message);
-    assert_eq!(stream.try_write(&frame).unwrap(), frame.len());
-    let mut answer = vec![0; 4096];
-    stream.readable().await.unwrap();
-    let read = stream.try_read(&mut answer).unwrap();
-    assert!(String::from_utf8_lossy(&answer[4..read]).contains("refused"));
+    stream.write_u32(u32::try_from(message.len()).unwrap()).await.unwrap();
+    stream.write_all(&message).await.unwrap();
+    let mut answer = vec![0; usize::try_from(stream.read_u32().await.unwrap()).unwrap()];
+    stream.read_exact(&mut answer).await.unwrap();
+    let refused: FromEnforcer = serde_json::from_slice(&answer).unwrap();
+    assert!(matches!(refused, FromEnforcer::Refused { .. }), "{refused:?}");
 }
 
 #[tokio::test]
