@@ -20,6 +20,7 @@ mod form;
 pub(crate) mod incident;
 mod issued;
 mod metadata;
+mod page;
 mod posture;
 mod register;
 mod resource;

@@ -99,10 +99,10 @@ impl Server {
             Ok(Told::Page(page)) => Answer::html(200, page),
             Ok(Told::Kept(sha256)) => Answer::json(json!({ "sha256": sha256 })),
             Ok(Told::Done(sentence)) if plain => Answer::json(json!({ "done": sentence })),
-            Ok(Told::Done(sentence)) => Answer::html(200, page::said("Thank you", sentence)),
+            Ok(Told::Done(sentence)) => Answer::html(200, super::page::said("Thank you", sentence)),
             Err(failure) if plain => (*failure).into(),
             Err(failure) => {
-                let said = page::said("That didn't work", &failure.description);
+                let said = super::page::said("That didn't work", &failure.description);
                 Answer::html(failure.status, said).because(Reason::TokenRequest)
             }
         }

@@ -63,14 +63,14 @@ impl Server {
         let page = sent.page;
         match self.noticed(request, sent).await {
             Ok((answer, about)) if page => {
-                Answer::html(201, page::said("Your notice is here", &page::told(&answer))).about(about)
+                Answer::html(201, super::page::said("Your notice is here", &page::told(&answer))).about(about)
             }
             Ok((answer, about)) => {
                 let answer = serde_json::to_value(answer).unwrap_or_default();
                 Answer::json(answer).status(201).about(about)
             }
             Err(failure) if page => {
-                let said = page::said("That didn't work", &failure.description);
+                let said = super::page::said("That didn't work", &failure.description);
                 Answer::html(failure.status, said).because(Reason::TokenRequest)
             }
             Err(failure) => (*failure).into(),

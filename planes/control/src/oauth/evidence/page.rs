@@ -1,8 +1,7 @@
-//! The page behind a link: plain HTML, without script, without anything from elsewhere.
+//! The page behind a link.
 
 use super::Open;
-
-const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:40em;margin:3em auto;padding:0 1em}fieldset{margin:1.5em 0;border:1px solid #999}textarea{width:100%;box-sizing:border-box}";
+use crate::oauth::page::{escaped, whole};
 
 /// What is asked for, with an upload and a refusal.
 pub(super) fn form(open: &Open) -> String {
@@ -25,32 +24,4 @@ pub(super) fn form(open: &Open) -> String {
              <p>This link works once.</p>"
         ),
     )
-}
-
-/// A sentence.
-pub(super) fn said(title: &str, sentence: &str) -> String {
-    whole(title, &format!("<p>{}</p>", escaped(sentence)))
-}
-
-fn whole(title: &str, body: &str) -> String {
-    let title = escaped(title);
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
-    )
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }
