@@ -6,6 +6,7 @@ pub mod documents;
 mod dossiers;
 mod erasing;
 mod ledger;
+mod looking;
 mod measuring;
 mod parts;
 mod posture;

@@ -1,8 +1,6 @@
 //! The task that says what is due, once each: as changes of the dossiers, so that a restart says nothing twice, and
 //! whoever follows the ledger is told.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use portcullis_assurance::change::Change;
 use portcullis_assurance::order::Order;
@@ -15,38 +13,20 @@ use portcullis_domain::state::State;
 
 use crate::control::Control;
 
-/// How often it is looked whether anything has changed.
-const BEAT: Duration = Duration::from_secs(1);
 /// How often it is looked what time alone has changed.
 const BY_TIME: SignedDuration = SignedDuration::from_secs(30);
 
 impl Control {
     /// Says what is due from now on, until control is gone.
     pub fn keep_reminding(&self) {
-        let (control, runtime) = (self.weak(), self.runtime_handle());
-        runtime.spawn(async move {
-            let mut beat = tokio::time::interval(BEAT);
-            beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let mut looked: Option<(u64, Timestamp)> = None;
-            loop {
-                beat.tick().await;
-                let Some(control) = control.upgrade() else { return };
-                let (state, now) = (control.state(), control.clock().now());
-                let news = looked.is_none_or(|(size, at)| {
-                    let late = now.duration_since(at);
-                    size != state.size || late >= BY_TIME || late.is_negative()
-                });
-                if !news {
-                    continue;
-                }
-                looked = Some((state.size, now));
-                let due = tokio::task::spawn_blocking(move || to_say(&state, now)).await;
-                for (vendor, orders) in due.unwrap_or_default() {
-                    let orders = orders.into_iter().map(|order| (vendor.clone(), order)).collect();
-                    // It is tried again at the next look.
-                    if let Err(error) = control.execute(Command::ChangeDossiers(orders)).await {
-                        tracing::warn!(vendor, %error, "what is due can't be recorded");
-                    }
+        self.keep_looking(BY_TIME, |control| async move {
+            let (state, now) = (control.state(), control.clock().now());
+            let due = tokio::task::spawn_blocking(move || to_say(&state, now)).await;
+            for (vendor, orders) in due.unwrap_or_default() {
+                let orders = orders.into_iter().map(|order| (vendor.clone(), order)).collect();
+                // It is tried again at the next look.
+                if let Err(error) = control.execute(Command::ChangeDossiers(orders)).await {
+                    tracing::warn!(vendor, %error, "what is due can't be recorded");
                 }
             }
         });

@@ -1,8 +1,6 @@
 //! The task that opens incidents by itself, and says once when a clock is nearly over or missed: as changes of the incident,
 //! so that a restart says nothing twice, and whoever follows the ledger is told.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use portcullis_domain::command::{Command, IncidentChanges, NewIncident};
 use portcullis_domain::event::{Cause, Severance};
@@ -17,8 +15,6 @@ use portcullis_incident::{Incident, Severity};
 use super::view::vendor_name;
 use crate::control::Control;
 
-/// How often it is looked whether anything has changed.
-const BEAT: Duration = Duration::from_secs(1);
 /// How often it is looked what time alone has changed.
 const BY_TIME: SignedDuration = SignedDuration::from_secs(15);
 /// Severances that are older belong to times before there were incidents.
@@ -31,25 +27,7 @@ const WARNED: &str = "nearly over: ";
 impl Control {
     /// Opens what severances and drift ask for, and looks at the clocks, until control is gone.
     pub fn keep_incidents(&self) {
-        let (control, runtime) = (self.weak(), self.runtime_handle());
-        runtime.spawn(async move {
-            let mut beat = tokio::time::interval(BEAT);
-            beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let mut looked: Option<(u64, Timestamp)> = None;
-            loop {
-                beat.tick().await;
-                let Some(control) = control.upgrade() else { return };
-                let (size, now) = (control.state().size, control.clock().now());
-                let news = looked.is_none_or(|(known, at)| {
-                    let late = now.duration_since(at);
-                    size != known || late >= BY_TIME || late.is_negative()
-                });
-                if news {
-                    looked = Some((size, now));
-                    control.look_at_incidents().await;
-                }
-            }
-        });
+        self.keep_looking(BY_TIME, |control| async move { control.look_at_incidents().await });
     }
 
     /// One look. What can't be recorded is tried again at the next.
