@@ -109,10 +109,14 @@ impl Control {
             let recorded_took = done.recorded_at.saturating_sub(arrived);
             let times = Times { requested_at, finished_at: clock.now(), took, gates_took, recorded_took };
             let mut receipt = severing::receipt(&control.state(), closed, done, &times);
-            receipt.notes.extend(control.telling_note(receipt.severance.0));
+            let telling = control.telling_note(receipt.severance.0);
+            receipt.notes.extend(telling.clone());
             control.file_receipt(&mut receipt).await;
-            // After it was signed: names are for whoever asked, and not for the ledger.
+            // After it was signed: names are for whoever asked, and not for the ledger. They say more than the note.
             receipt.told = control.telling_of(receipt.severance.0);
+            if receipt.told.is_some() {
+                receipt.notes.retain(|note| telling.as_ref() != Some(note));
+            }
             receipt
         });
         finish.await.map_err(|_| ExecuteError::Stopping)
