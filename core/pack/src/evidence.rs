@@ -58,7 +58,7 @@ pub struct WindowLine {
 pub struct Sources {
     /// Sealed files with rows of this vendor in this window, in the order in which they were counted.
     pub sealed: Vec<SealedLine>,
-    /// Decisions that stand in no sealed file yet: of them the pack has no proof but its signature.
+    /// Decisions that were read from the decision log, and from no sealed file: of them the pack has no proof but its signature.
     pub unsealed_rows: u64,
     /// Sealed files that could not be read: what they hold is missing here.
     pub unreadable: Vec<Unreadable>,

@@ -36,7 +36,7 @@ pub const REPORT: &str = "report.html";
 pub const README: &str = "README.txt";
 /// The last member of a pack that could not be finished: why.
 pub const FAILED: &str = "FAILED.txt";
-/// Rows that stand in no sealed file yet.
+/// Rows that were read from the decision log, and from no sealed file.
 pub const UNSEALED: &str = "unsealed.jsonl";
 
 /// Which decisions are meant: those of a vendor that were made from a moment on, and before another.

@@ -172,7 +172,7 @@ pub fn gaps(evidence: &Evidence) -> Vec<String> {
     let mut gaps = Vec::new();
     if sources.unsealed_rows > 0 {
         gaps.push(format!(
-            "{} decisions stand in no sealed file yet: of them there is no proof but the pack's signature",
+            "{} decisions were read from the decision log, and from no sealed file: of them there is no proof but the pack's signature",
             sources.unsealed_rows
         ));
     }

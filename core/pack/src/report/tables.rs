@@ -167,7 +167,7 @@ pub(super) fn sources(to: &mut Markup, evidence: &Evidence) {
     end(to, sources.sealed.len());
     if sources.unsealed_rows > 0 {
         to.raw("<p>").count(sources.unsealed_rows);
-        to.raw(" decisions are not sealed yet. A pack made with <code>--seal</code> seals them first.</p>");
+        to.raw(" decisions were read from the decision log, and from no sealed file. A pack made with <code>--seal</code> seals first what is not sealed yet.</p>");
     }
     heading(to, "How to verify it");
     to.raw("<p>The archive that this page came in has a manifest of all its files (<code>sha256sum -c manifest.sha256</code>), signed as a C2SP note in <code>manifest.note</code> by the key of the ledger. <code>portcullis pack verify FILE --key VKEY</code> checks all of it, with the public key that you keep; the key that the pack names is</p><p><code>");

@@ -30,7 +30,7 @@ fn the_report_is_one_file_and_nothing_in_it_is_markup_of_others() {
         "@media print",
         "class=\"cut\"",
         "There is no such section",
-        "1 decisions stand in no sealed file yet",
+        "1 decisions were read from the decision log",
     ] {
         assert!(page.contains(always), "{always}");
     }
