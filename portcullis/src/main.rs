@@ -10,6 +10,7 @@ mod demo;
 mod fold;
 mod logging;
 mod machine;
+mod paced;
 mod pki;
 mod service;
 mod settings;

@@ -22,14 +22,15 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct DrillSettings {
     pub enabled: bool,
     /// Time of the day, such as `03:30`.
-    pub at: String,
+    pub at: Time,
     /// IANA name of the zone.
-    pub zone: String,
+    #[serde(with = "jiff::fmt::serde::tz::required")]
+    pub zone: TimeZone,
 }
 
 impl Default for DrillSettings {
     fn default() -> Self {
-        Self { enabled: true, at: "03:30".to_owned(), zone: "UTC".to_owned() }
+        Self { enabled: true, at: Time::constant(3, 30, 0, 0), zone: TimeZone::UTC }
     }
 }
 
@@ -37,17 +38,15 @@ impl DrillSettings {
     /// The newest moment at which it should have begun.
     ///
     /// # Errors
-    /// Time or zone can't be read.
+    /// It lies beyond the calendar.
     pub fn due_before(&self, now: Timestamp) -> Result<Timestamp, jiff::Error> {
-        let zone = TimeZone::get(&self.zone)?;
-        let time: Time = self.at.parse()?;
-        let local = now.to_zoned(zone.clone());
-        let today = local.date().to_datetime(time).to_zoned(zone.clone())?;
+        let local = now.to_zoned(self.zone.clone());
+        let today = local.date().to_datetime(self.at).to_zoned(self.zone.clone())?;
         if today.timestamp() <= now {
             return Ok(today.timestamp());
         }
         let yesterday = local.date().checked_sub(1.day())?;
-        Ok(yesterday.to_datetime(time).to_zoned(zone)?.timestamp())
+        Ok(yesterday.to_datetime(self.at).to_zoned(self.zone.clone())?.timestamp())
     }
 }
 
@@ -69,7 +68,7 @@ pub fn keep_drilling(canary: Canary, control: &Control, settings: DrillSettings)
             let due = match settings.due_before(now) {
                 Ok(due) => due,
                 Err(error) => {
-                    tracing::error!(%error, "the time of the kill drill can't be read");
+                    tracing::error!(%error, "the time of the kill drill can't be told");
                     return;
                 }
             };
@@ -111,15 +110,22 @@ mod tests {
 
     #[test]
     fn it_is_due_once_a_day_at_its_local_time() {
-        let settings =
-            DrillSettings { enabled: true, at: "03:30".to_owned(), zone: "Europe/Berlin".to_owned() };
+        let settings: DrillSettings =
+            serde_json::from_str(r#"{ "at": "03:30", "zone": "Europe/Berlin" }"#).unwrap();
         let due = |now: &str| settings.due_before(now.parse().unwrap()).unwrap().to_string();
         assert_eq!(due("2026-11-22T02:29:59Z"), "2026-11-21T02:30:00Z");
         assert_eq!(due("2026-11-22T02:30:00Z"), "2026-11-22T02:30:00Z");
         // Summer time, and the night in which it ends.
         assert_eq!(due("2026-07-01T12:00:00Z"), "2026-07-01T01:30:00Z");
         assert_eq!(due("2026-10-25T12:00:00Z"), "2026-10-25T02:30:00Z");
-        let wrong = DrillSettings { at: "25:00".to_owned(), ..settings };
-        assert!(wrong.due_before("2026-07-01T12:00:00Z".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_time_or_zone_that_is_none_is_refused_when_settings_are_read() {
+        for wrong in [r#"{ "at": "25:00" }"#, r#"{ "at": "" }"#, r#"{ "zone": "Europe/Berlen" }"#] {
+            assert!(serde_json::from_str::<DrillSettings>(wrong).is_err(), "{wrong}");
+        }
+        let written = serde_json::to_string(&DrillSettings::default()).unwrap();
+        assert_eq!(serde_json::from_str::<DrillSettings>(&written).unwrap(), DrillSettings::default());
     }
 }

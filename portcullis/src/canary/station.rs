@@ -2,15 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,7 +15,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
-use tokio::time::Interval;
+
+use crate::paced::Paced;
 
 /// Between two records of what doesn't end.
 const PACE: Duration = Duration::from_millis(50);
@@ -83,12 +81,33 @@ impl Known {
     }
 }
 
-async fn answer(known: Arc<Known>, mut request: Request<Incoming>) -> Result<Response<Records>, Infallible> {
+/// Records without end, each with the moment at which it was made.
+fn live(known: Arc<Known>, shape: impl Fn(u64) -> Bytes + Send + 'static) -> Paced {
+    Paced::new(Some(PACE), move || Some(shape(known.stamp())))
+}
+
+/// Records that end, a line each.
+fn lines(known: Arc<Known>, count: u64) -> Paced {
+    let mut left = count;
+    Paced::new(None, move || {
+        let many = left.min(200);
+        left -= many;
+        let at = known.stamp();
+        let lines: String = (0..many).map(|_| line(at)).collect();
+        (many > 0).then(|| lines.into())
+    })
+}
+
+fn line(at: u64) -> String {
+    format!("{{\"at\":{at}}}\n")
+}
+
+async fn answer(known: Arc<Known>, mut request: Request<Incoming>) -> Result<Response<Paced>, Infallible> {
     known.requests.fetch_add(1, Ordering::SeqCst);
     if request.uri().path() == "/canary/socket" {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(talk(Arc::clone(&known), upgrade));
-        return Ok(switched(known));
+        return Ok(switched());
     }
     let (parts, body) = request.into_parts();
     let asked = parts.uri.query().and_then(|query| query.strip_prefix("records="));
@@ -99,20 +118,20 @@ async fn answer(known: Arc<Known>, mut request: Request<Incoming>) -> Result<Res
             if let Ok(whole) = whole {
                 *known.update.lock().unwrap_or_else(PoisonError::into_inner) = whole.to_bytes();
             }
-            ("application/json", Records::of(known, Shape::Text(Bytes::from_static(b"{}")), 1))
+            ("application/json", Paced::whole(Bytes::from_static(b"{}")))
         }
         (_, "/canary/update") => {
             let update = known.update.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            ("application/json", Records::of(known, Shape::Text(update), 1))
+            ("application/json", Paced::whole(update))
         }
-        (_, "/canary/live") => ("application/x-ndjson", Records::of(known, Shape::Lines, u64::MAX)),
-        (_, "/canary/events") => ("text/event-stream", Records::of(known, Shape::Events, u64::MAX)),
-        (Method::POST, "/canary.Stream/Watch") => {
-            ("application/grpc", Records::of(known, Shape::Messages, u64::MAX))
+        (_, "/canary/live") => ("application/x-ndjson", live(known, |at| line(at).into())),
+        (_, "/canary/events") => {
+            ("text/event-stream", live(known, |at| format!("data: {{\"at\":{at}}}\n\n").into()))
         }
-        (_, "/canary/records") => ("application/x-ndjson", Records::of(known, Shape::Lines, count)),
+        (Method::POST, "/canary.Stream/Watch") => ("application/grpc", live(known, message)),
+        (_, "/canary/records") => ("application/x-ndjson", lines(known, count)),
         _ => {
-            let mut response = Response::new(Records::of(known, Shape::Lines, 0));
+            let mut response = Response::new(Paced::empty());
             *response.status_mut() = StatusCode::NOT_FOUND;
             return Ok(response);
         }
@@ -123,8 +142,8 @@ async fn answer(known: Arc<Known>, mut request: Request<Incoming>) -> Result<Res
 }
 
 /// The answer that changes the protocol to WebSocket.
-fn switched(known: Arc<Known>) -> Response<Records> {
-    let mut response = Response::new(Records::of(known, Shape::Lines, 0));
+fn switched() -> Response<Paced> {
+    let mut response = Response::new(Paced::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = [
         (header::CONNECTION, "Upgrade"),
@@ -161,56 +180,4 @@ fn message(at: u64) -> Bytes {
     message.extend_from_slice(&u32::try_from(text.len()).unwrap_or_default().to_be_bytes());
     message.extend_from_slice(text.as_bytes());
     message.into()
-}
-
-enum Shape {
-    Lines,
-    Events,
-    /// Of gRPC: each with its prefix of five bytes.
-    Messages,
-    Text(Bytes),
-}
-
-/// Invented records, each with the moment at which it was made.
-struct Records {
-    known: Arc<Known>,
-    shape: Shape,
-    left: u64,
-    pace: Option<Pin<Box<Interval>>>,
-}
-
-impl Records {
-    fn of(known: Arc<Known>, shape: Shape, count: u64) -> Self {
-        let pace = (count == u64::MAX).then(|| Box::pin(tokio::time::interval(PACE)));
-        Self { known, shape, left: count, pace }
-    }
-}
-
-impl Body for Records {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(pace) = &mut self.pace
-            && pace.poll_tick(context).is_pending()
-        {
-            return Poll::Pending;
-        }
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        let many = if self.pace.is_some() { 1 } else { self.left.min(200) };
-        self.left -= many;
-        let at = self.known.stamp();
-        let text: Bytes = match &self.shape {
-            Shape::Text(text) => text.clone(),
-            Shape::Lines => (0..many).map(|_| format!("{{\"at\":{at}}}\n")).collect::<String>().into(),
-            Shape::Events => format!("data: {{\"at\":{at}}}\n\n").into(),
-            Shape::Messages => message(at),
-        };
-        Poll::Ready(Some(Ok(Frame::data(text))))
-    }
 }

@@ -2,19 +2,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Result;
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::time::Interval;
+
+use crate::paced::Paced;
 
 /// Serves on a free loopback port for as long as the runtime lives.
 pub async fn start() -> Result<SocketAddr> {
@@ -36,7 +33,7 @@ pub async fn start() -> Result<SocketAddr> {
 /// Records that are at hand: a whole table is put together while it is sent.
 const LIST_MAX: u64 = 100;
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Records>, Infallible> {
+async fn answer(request: Request<Incoming>) -> Result<Response<Paced>, Infallible> {
     let count = asked(request.uri().query());
     let table = (count > LIST_MAX).then_some(Duration::from_millis(80));
     let (kind, pace) = match request.uri().path() {
@@ -49,12 +46,12 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Records>, Infalli
         "/absences" => ("absence", table),
         path if path.starts_with("/employees/") => ("employee", table),
         _ => {
-            let mut response = Response::new(Records::none());
+            let mut response = Response::new(Paced::empty());
             *response.status_mut() = StatusCode::NOT_FOUND;
             return Ok(response);
         }
     };
-    let mut response = Response::new(Records::new(kind, count, pace));
+    let mut response = Response::new(records(kind, count, pace));
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-ndjson"));
@@ -67,50 +64,20 @@ fn asked(query: Option<&str>) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(20)
 }
 
-/// Invented records, a line each, 200 at a time.
-struct Records {
-    kind: &'static str,
-    next: u64,
-    count: u64,
-    pace: Option<Pin<Box<Interval>>>,
-}
-
-impl Records {
-    fn new(kind: &'static str, count: u64, pace: Option<Duration>) -> Self {
-        Self { kind, next: 0, count, pace: pace.map(|pace| Box::pin(tokio::time::interval(pace))) }
-    }
-
-    fn none() -> Self {
-        Self::new("", 0, None)
-    }
-}
-
-impl Body for Records {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(pace) = &mut self.pace
-            && pace.poll_tick(context).is_pending()
-        {
-            return Poll::Pending;
-        }
-        if self.next >= self.count {
-            return Poll::Ready(None);
-        }
-        let until = (self.next + if self.pace.is_some() { 5 } else { 200 }).min(self.count);
-        let lines: String = (self.next..until)
+/// Invented records, a line each, 200 at a time, or 5 at each tick of a pace.
+fn records(kind: &'static str, count: u64, pace: Option<Duration>) -> Paced {
+    let many = if pace.is_some() { 5 } else { 200 };
+    let mut next = 0;
+    Paced::new(pace, move || {
+        let until = (next + many).min(count);
+        let lines: String = (next..until)
             .map(|number| {
                 format!(
-                    "{{\"kind\":\"{}\",\"number\":{number},\"name\":\"Example {number}\",\"city\":\"Anytown\"}}\n",
-                    self.kind
+                    "{{\"kind\":\"{kind}\",\"number\":{number},\"name\":\"Example {number}\",\"city\":\"Anytown\"}}\n"
                 )
             })
             .collect();
-        self.next = until;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from(lines)))))
-    }
+        next = until;
+        (!lines.is_empty()).then(|| lines.into())
+    })
 }
