@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis_api::severing::{ArmVerdict, SeverAnswer};
 use portcullis_control::EnforcerLink;
 use portcullis_control::receipts;
-use portcullis_domain::ids::{IntegrationId, SeveranceId};
+use portcullis_domain::ids::{IntegrationId, OperatorId, SeveranceId};
 use portcullis_domain::state::State;
 use portcullis_ledger::note::NoteSigner;
 use portcullis_network::cut::Cut;
@@ -133,6 +133,20 @@ impl FakeEnforcer {
     }
 }
 
+/// A vendor, whoever severs it, and an enforcer that has come and has the plan.
+async fn enforced(
+    world: &World,
+    plan: impl Fn(&State) -> NetworkPlan + Send + Sync + 'static,
+) -> (Process, OperatorId, FakeEnforcer) {
+    let process = world.start().await;
+    let admin = process.operator("admin").await;
+    process.acme().await;
+    let enforcer = FakeEnforcer::link_with(&process, plan);
+    enforcer.comes(Vec::new()).await;
+    until("the plan is sent", || enforcer.plans() == 1).await;
+    (process, admin, enforcer)
+}
+
 fn codes(process: &Process) -> Vec<&'static str> {
     process.control.findings().iter().map(|finding| finding.code.as_str()).collect()
 }
@@ -140,12 +154,7 @@ fn codes(process: &Process) -> Vec<&'static str> {
 #[tokio::test]
 async fn networks_are_cut_with_the_gate_and_the_receipt_is_signed_and_recorded() {
     let world = World::new();
-    let process = world.start().await;
-    let admin = process.operator("admin").await;
-    process.acme().await;
-    let enforcer = FakeEnforcer::link(&process);
-    enforcer.comes(Vec::new()).await;
-    until("the plan is sent", || enforcer.plans() == 1).await;
+    let (process, admin, enforcer) = enforced(&world, plan).await;
     let preview = process.control.sever_preview(&"vendor/acme".parse().unwrap()).unwrap();
     assert_eq!(preview.paths, ["network/192.0.2.0/28"]);
     assert_eq!(preview.shared_addresses[0].with, "vendor/other");
@@ -175,12 +184,7 @@ async fn networks_are_cut_with_the_gate_and_the_receipt_is_signed_and_recorded()
 #[tokio::test]
 async fn a_client_has_no_network_and_cuts_none() {
     let world = World::new();
-    let process = world.start().await;
-    let admin = process.operator("admin").await;
-    process.acme().await;
-    let enforcer = FakeEnforcer::link(&process);
-    enforcer.comes(Vec::new()).await;
-    until("the plan is sent", || enforcer.plans() == 1).await;
+    let (process, admin, enforcer) = enforced(&world, plan).await;
     let receipt =
         process.control.sever("client/robot".parse().unwrap(), admin, "theft".into()).await.unwrap();
     assert_eq!((receipt.answer, receipt.arms.len()), (SeverAnswer::Severed, 0));
@@ -190,12 +194,7 @@ async fn a_client_has_no_network_and_cuts_none() {
 #[tokio::test]
 async fn what_an_arm_fails_at_is_shouted_until_it_is_closed_which_has_a_receipt_of_its_own() {
     let world = World::new();
-    let process = world.start().await;
-    let admin = process.operator("admin").await;
-    process.acme().await;
-    let enforcer = FakeEnforcer::link(&process);
-    enforcer.comes(Vec::new()).await;
-    until("the plan is sent", || enforcer.plans() == 1).await;
+    let (process, admin, enforcer) = enforced(&world, plan).await;
     *enforcer.outcome.lock().unwrap() = ArmOutcome::Failed { why: "still open".into() };
     let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
     let receipt = sever.await.unwrap();
@@ -245,12 +244,7 @@ async fn an_enforcer_that_is_away_is_shouted_and_told_everything_when_it_comes()
 #[tokio::test]
 async fn an_enforcer_that_says_nothing_holds_nobody_up_for_long() {
     let world = World::new();
-    let process = world.start().await;
-    let admin = process.operator("admin").await;
-    process.acme().await;
-    let enforcer = FakeEnforcer::link(&process);
-    enforcer.comes(Vec::new()).await;
-    until("the plan is sent", || enforcer.plans() == 1).await;
+    let (process, admin, enforcer) = enforced(&world, plan).await;
     *enforcer.silent.lock().unwrap() = true;
     let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
     let receipt = sever.await.unwrap();
@@ -272,12 +266,7 @@ fn closing_plan(state: &State) -> NetworkPlan {
 #[tokio::test]
 async fn a_cut_is_answered_before_the_plan_that_closes_it_is_sent() {
     let world = World::new();
-    let process = world.start().await;
-    let admin = process.operator("admin").await;
-    process.acme().await;
-    let enforcer = FakeEnforcer::link_with(&process, closing_plan);
-    enforcer.comes(Vec::new()).await;
-    until("the plan is sent", || enforcer.plans() == 1).await;
+    let (process, admin, enforcer) = enforced(&world, closing_plan).await;
     *enforcer.silent.lock().unwrap() = true;
     let control = process.control.clone();
     let severing =
@@ -305,12 +294,7 @@ async fn a_cut_is_answered_before_the_plan_that_closes_it_is_sent() {
 #[tokio::test]
 async fn a_cut_that_nobody_answers_holds_no_plan_back_for_long() {
     let world = World::new();
-    let process = world.start().await;
-    let admin = process.operator("admin").await;
-    process.acme().await;
-    let enforcer = FakeEnforcer::link_with(&process, closing_plan);
-    enforcer.comes(Vec::new()).await;
-    until("the plan is sent", || enforcer.plans() == 1).await;
+    let (process, admin, enforcer) = enforced(&world, closing_plan).await;
     // The plan was answered, this isn't.
     *enforcer.silent.lock().unwrap() = true;
     let receipt = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into()).await.unwrap();
