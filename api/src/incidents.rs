@@ -140,6 +140,10 @@ pub struct NoticeRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub received: Option<Timestamp>,
+    /// Number or id of the open incident that it is about. Without it: the one with a notice of the same reference, or else
+    /// the vendor's only one that waits for its word, or else a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
 }
 
 /// An incident in a list.

@@ -392,6 +392,8 @@ pub struct IncidentChanges {
 pub struct NewNotice {
     pub vendor: VendorId,
     pub notice: Notice,
+    /// The incident that it is about, by number or id, where somebody has said so.
+    pub incident: Option<String>,
     pub regimes: Vec<Taken>,
     pub zone: String,
     /// Who took it down, where it came by voice or letter.

@@ -218,6 +218,9 @@ pub struct Acknowledgement {
     /// Hours that the contract gives, and whether this came within them.
     pub window_hours: u32,
     pub in_time: bool,
+    /// The key that it came by had ended or was revoked: whether it is the vendor's word is asked by a call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
     /// Digest of what was received, lower-case hex.
     pub sha256: String,
 }

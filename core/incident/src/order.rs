@@ -95,6 +95,9 @@ impl Incident {
             return Ok(Vec::new());
         }
         let mut work = Work { incident: self.clone(), by, now: moment.now, changes: Vec::new() };
+        if matches!(change, Change::Closed { .. }) {
+            work.say_missed();
+        }
         work.push(change);
         work.settle(moment);
         Ok(work.changes)
@@ -122,6 +125,13 @@ impl Work {
         let entry = Entry { change, by: self.by, time: self.now };
         self.incident.apply(&entry);
         self.changes.push(entry.change);
+    }
+
+    /// What is closed is looked at no more: what was missed is said before.
+    fn say_missed(&mut self) {
+        let silent = self.incident.clocks.iter().filter(|(_, clock)| clock.is_missed_in_silence(self.now));
+        let missed = silent.map(|(name, clock)| Change::ClockMissed { clock: name.clone(), due: clock.due });
+        missed.collect::<Vec<_>>().into_iter().for_each(|change| self.push(change));
     }
 
     /// Starts and meets what follows from what is known, until nothing more follows: each pass starts a clock, makes one due
@@ -297,13 +307,20 @@ impl Case<'_> {
                 }
             }
             Change::ClockMissed { clock: name, .. } => {
-                let clock = self.clock(name)?;
-                let over = clock.state(self.now) == ClockState::Missed;
-                Ok(over && clock.missed_at.is_none())
+                self.clock(name).map(|clock| clock.is_missed_in_silence(self.now))
             }
-            Change::ClockSetAside { clock, reason } => {
+            Change::ClockSetAside { clock: name, reason } => {
                 check_text("reason", reason)?;
-                self.clock(clock).map(|clock| clock.set_aside.is_none())
+                let clock = self.clock(name)?;
+                if self.is_agreed_notice(name) && self.incident.exercise.is_none() {
+                    let message =
+                        format!("clock `{name}` is the vendor's word to us, and nobody here sets it aside");
+                    return conflict(
+                        message,
+                        "record its notice; an exception of hard stop 8 takes two people: `portcullis vendor except`",
+                    );
+                }
+                Ok(clock.set_aside.is_none())
             }
             Change::ClockTakenUp { clock, reason } => {
                 check_text("reason", reason)?;
@@ -326,10 +343,33 @@ impl Case<'_> {
             let message = format!("clocks run: {}", running.join(", "));
             return conflict(message, "meet them, or set those aside that don't bind you, and say why");
         }
+        let late: Vec<_> = self.untold().map(|name| format!("`{name}`")).collect();
+        if !late.is_empty() {
+            let message =
+                format!("clocks were missed, and what they ask for isn't done: {}", late.join(", "));
+            return conflict(
+                message,
+                "do it late and say so with `met`, or set those aside that don't bind you, and say why",
+            );
+        }
         if self.incident.tasks.values().any(|task| task.done.is_none()) {
             return conflict("there are open tasks", "do them first");
         }
         Ok(())
+    }
+
+    /// Clocks that were missed and are still to be met, by us: a vendor that never tells keeps no incident open.
+    fn untold(&self) -> impl Iterator<Item = &ClockName> {
+        let missed = self.incident.clocks.iter().filter(|(name, clock)| {
+            clock.state(self.now) == ClockState::Missed && clock.met.is_none() && !self.is_agreed_notice(name)
+        });
+        missed.map(|(name, _)| name)
+    }
+
+    fn is_agreed_notice(&self, name: &ClockName) -> bool {
+        self.incident.stages().any(|(regime, stage)| {
+            *name == ClockName::of(&regime.id, &stage.id) && stage.is_agreed_notice(regime)
+        })
     }
 
     fn check_past(&self, what: &str, at: Timestamp) -> Result<(), IncidentRefusal> {

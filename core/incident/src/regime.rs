@@ -128,6 +128,16 @@ pub struct Taken {
     pub sha256: String,
 }
 
+impl Stage {
+    /// Whether it is the vendor's own notice, as its contract asks for it: a hard stop rests on that.
+    #[must_use]
+    pub fn is_agreed_notice(&self, regime: &Regime) -> bool {
+        regime.basis.kind == BasisKind::Contract
+            && self.obliged == Obliged::Vendor
+            && self.met_by.contains(&MomentName::vendor_notified())
+    }
+}
+
 impl Regime {
     #[must_use]
     pub fn stage(&self, id: &str) -> Option<&Stage> {

@@ -134,8 +134,8 @@ fn clocks_run_side_by_side_each_from_its_own_moment() {
             "california-1798-82/residents 2026-11-24T07:59:59Z",
             "dora-19/classification 2026-10-25T22:00:00Z",
             "gdpr-33/authority 2026-10-27T22:00:00Z",
-            "hipaa-breach/individuals 2026-12-24T04:59:59Z",
-            "hipaa-breach/secretary 2026-12-24T04:59:59Z",
+            "hipaa-breach/individuals 2026-12-24T22:59:59Z",
+            "hipaa-breach/secretary 2026-12-24T22:59:59Z",
             "nis2-23/early-warning 2026-10-25T22:00:00Z",
             "nis2-23/notification 2026-10-27T22:00:00Z",
         ]
@@ -228,6 +228,40 @@ fn a_late_notice_is_one_by_a_second_and_one_that_turns_out_to_be_is_one_too() {
     world.now = at(30);
     world.recorded("vendor_aware", at(-10));
     assert_eq!(world.state("vendor-notice/notice"), ClockState::Missed, "it had known ten hours longer");
+}
+
+#[test]
+fn a_contract_that_is_changed_afterwards_makes_nobody_late() {
+    let mut world = World::new();
+    world.recorded("vendor_aware", at(0));
+    world.now = at(20);
+    world.recorded("vendor_notified", at(20));
+    world.window_hours = Some(12);
+    world.does(Change::Noted { text: "the clause was tightened".into(), at: at(20) });
+    assert_eq!(world.due("vendor-notice/notice"), at(24).to_string());
+    assert_eq!(world.state("vendor-notice/notice"), ClockState::Met);
+    assert_eq!(world.incident.late_notice(at(500)), None);
+}
+
+#[test]
+fn nobody_sets_the_vendors_word_to_us_aside_and_a_silent_vendor_is_recorded_when_the_incident_closes() {
+    let of = ["vendor-notice", "gdpr-33"];
+    let mut world =
+        World::of(taken().into_iter().filter(|taken| of.contains(&taken.regime.id.as_str())).collect());
+    world.recorded("vendor_aware", at(0));
+    world.recorded("we_aware", at(0));
+    let clock: ClockName = "vendor-notice/notice".parse().unwrap();
+    let aside = Change::ClockSetAside { clock: clock.clone(), reason: "they are nice".into() };
+    assert!(world.refuses(aside).contains("two people"));
+    world.now = at(80);
+    let close = || Change::Closed { summary: "over".into() };
+    assert!(world.refuses(close()).contains("missed, and what they ask for isn't done: `gdpr-33/authority`"));
+    world.does(met("gdpr-33/authority", at(79)));
+    // Nobody had looked at the clocks yet: it is said before it is closed.
+    assert_eq!(world.does(close()), 3);
+    assert_eq!(world.incident.clocks[&clock].missed_at, Some(at(80)));
+    assert_eq!(world.incident.clocks[&"gdpr-33/authority".parse().unwrap()].missed_at, Some(at(80)));
+    assert!(world.incident.late_notice(at(80)).unwrap().recorded);
 }
 
 #[test]
@@ -359,6 +393,8 @@ enum Deed {
     Meet(usize, i64),
     SetAside(usize),
     TakeUp(usize),
+    /// The contract gives other hours from now on.
+    Contract(Option<u32>),
     Other(u8),
 }
 
@@ -379,6 +415,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
             (0_usize..12, 0_i64..50).prop_map(|(clock, back)| Deed::Meet(clock, back)),
             (0_usize..12).prop_map(Deed::SetAside),
             (0_usize..12).prop_map(Deed::TakeUp),
+            prop::option::of(1_u32..100).prop_map(Deed::Contract),
             (0_u8..4).prop_map(Deed::Other),
         ],
         1..40,
@@ -388,13 +425,13 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever anybody does: a clock that was started is there, is due no later than it ever was, and what is missed
+    /// Whatever anybody does: a clock that was started is there, with the time that it was given, is due no later than it ever was, and what is missed
     /// stays missed, unless it was met in time and that is recorded later, or somebody sets it aside in plain sight.
     #[test]
     fn nothing_pauses_a_clock(deeds in deeds()) {
         let mut world = World::new();
         let by = Some(OperatorId(Uuid::from_u128(7)));
-        let mut seen: BTreeMap<ClockName, (Timestamp, bool)> = BTreeMap::new();
+        let mut seen: BTreeMap<ClockName, (Timestamp, Within, bool)> = BTreeMap::new();
         let pick = |world: &World, at: usize| world.incident.clocks.keys().nth(at).cloned();
         for deed in deeds {
             match deed {
@@ -413,6 +450,7 @@ proptest! {
                 Deed::TakeUp(clock) => if let Some(clock) = pick(&world, clock) {
                     let _ = world.by(Change::ClockTakenUp { clock, reason: "r".into() }, by);
                 },
+                Deed::Contract(hours) => world.window_hours = hours,
                 Deed::Other(0) => drop(world.by(Change::Closed { summary: "s".into() }, by)),
                 Deed::Other(1) => drop(world.by(Change::Reopened { reason: "s".into() }, by)),
                 Deed::Other(_) => {
@@ -420,9 +458,10 @@ proptest! {
                     drop(world.by(Change::SeverityChanged { severity, reason: "s".into() }, by));
                 }
             }
-            for (name, (due, missed)) in &mut seen {
+            for (name, (due, within, missed)) in &mut seen {
                 let clock = world.incident.clocks.get(name).expect("a clock that was started is there");
                 prop_assert!(clock.due <= *due, "{name} is due later than it was");
+                prop_assert_eq!(clock.within, *within, "{} was given another time", name);
                 let state = clock.state(world.now);
                 let in_time = clock.met.as_ref().is_some_and(|met| met.at <= clock.due);
                 prop_assert!(
@@ -433,7 +472,8 @@ proptest! {
                 *missed |= state == ClockState::Missed;
             }
             for (name, clock) in &world.incident.clocks {
-                seen.entry(name.clone()).or_insert((clock.due, clock.state(world.now) == ClockState::Missed));
+                let missed = clock.state(world.now) == ClockState::Missed;
+                seen.entry(name.clone()).or_insert((clock.due, clock.within, missed));
             }
             let whole = world.incident.stages_count();
             prop_assert_eq!(world.incident.clocks.len() + world.incident.waiting().count(), whole);

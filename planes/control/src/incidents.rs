@@ -8,8 +8,8 @@ pub(crate) mod watching;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use portcullis_api::incidents::{
     IncidentChangeRequest, IncidentRequest, IncidentView, IncidentWord, RegimesView,
 };
@@ -199,6 +199,7 @@ impl Control {
         vendor: &str,
         said: Said,
         received: Option<Timestamp>,
+        incident: Option<String>,
         by: OperatorId,
     ) -> Result<Acknowledgement, IncidentError> {
         portcullis_incident::notice::check(&said)?;
@@ -219,7 +220,8 @@ impl Control {
         let id = NoticeId(self.new_id());
         let notice = said.received(id, received, Way::Hand, sha256.clone(), None)?;
         let regimes = self.regimes().chosen(today(now));
-        let new = NewNotice { vendor, notice, regimes, zone: self.regimes().zone(), by: Some(by) };
+        let zone = self.regimes().zone();
+        let new = NewNotice { vendor, notice, incident, regimes, zone, by: Some(by) };
         let executed = self.execute(Command::ReceiveNotice(Box::new(new))).await?;
         let acknowledged = acknowledged(&self.state(), &executed.events, id);
         acknowledged.ok_or_else(|| IncidentError::Unknown("of the notice".to_owned()))
@@ -262,13 +264,20 @@ pub(crate) fn acknowledged(state: &State, events: &[Event], notice: NoticeId) ->
     let kept = incident.notices.iter().find(|kept| kept.id == notice)?;
     let vendor = incident.vendor?;
     let aware = incident.moments.get(&MomentName::vendor_aware()).copied().unwrap_or(kept.aware);
-    let agreed = state.notice_hours(vendor, aware);
+    let window_hours = portcullis_assurance::stops::window(state.notice_hours(vendor, aware));
+    // Of one in doubt nothing was recorded: it is held against what it says itself.
+    let within = SignedDuration::from_hours(i64::from(window_hours));
+    let in_time = match kept.counts() {
+        true => incident.late_notice(kept.received).is_none(),
+        false => kept.received.duration_since(kept.aware) <= within,
+    };
     Some(Acknowledgement {
         notice,
         incident: incident.id,
         received: kept.received,
-        window_hours: portcullis_assurance::stops::window(agreed),
-        in_time: incident.late_notice(kept.received).is_none(),
+        window_hours,
+        in_time,
+        doubtful: !kept.counts(),
         sha256: kept.sha256.clone(),
     })
 }

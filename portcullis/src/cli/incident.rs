@@ -138,6 +138,9 @@ pub(super) struct NoticeArguments {
     /// When it told us; now without it
     #[arg(long, value_name = "TIME")]
     received: Option<Since>,
+    /// Number of the incident that it is about
+    #[arg(long, value_name = "N", conflicts_with = "signed")]
+    incident: Option<String>,
     /// A signed notice that came by mail, in place of all others
     #[arg(long, value_name = "FILE")]
     signed: Option<PathBuf>,
@@ -383,7 +386,8 @@ async fn open(server: &Server, out: &Output, arguments: OpenArguments) -> Result
 }
 
 async fn notice(server: &Server, out: &Output, arguments: NoticeArguments) -> Result<()> {
-    let NoticeArguments { vendor, reference, aware, what, contact, records, received, signed } = arguments;
+    let NoticeArguments { vendor, reference, aware, what, contact, records, received, incident, signed } =
+        arguments;
     let signed = match signed {
         Some(path) => {
             Some(String::from_utf8_lossy(&read(&path, SIGNED_BYTES_MAX as usize)?).trim().to_owned())
@@ -400,7 +404,7 @@ async fn notice(server: &Server, out: &Output, arguments: NoticeArguments) -> Re
         data: Vec::new(),
     });
     let vendor = vendor.map(|vendor| bare(&vendor).to_owned());
-    let request = NoticeRequest { vendor, notice: said, signed, received: moment(received) };
+    let request = NoticeRequest { vendor, notice: said, signed, received: moment(received), incident };
     let (_, answer): (_, Acknowledgement) = server.post(&["v1", "incidents", "notices"], &request).await?;
     out.show(&answer, |paint| show::acknowledged(paint, &answer))
 }

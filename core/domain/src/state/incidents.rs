@@ -142,7 +142,7 @@ impl State {
         new: NewNotice,
         context: &mut Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        let NewNotice { vendor, notice, regimes, zone, by } = new;
+        let NewNotice { vendor, notice, incident, regimes, zone, by } = new;
         let Some((Kind::Vendor, name, _)) = self.by_id(vendor.0) else {
             return Err(Refusal::Unknown { kind: "vendor", name: vendor.to_string() });
         };
@@ -151,13 +151,11 @@ impl State {
         if let Some(same) = same {
             return Err(Refusal::NoticeReplayed(same.received));
         }
-        let open = self
-            .open_incidents(vendor)
-            .find(|incident| incident.notices.iter().any(|known| known.reference == notice.reference));
-        let mut work = match open {
+        let mut work = match self.incident_told_of(vendor, &notice, incident.as_deref())? {
             Some(open) => Work::on(self, open, by, &zone),
             None => self.opened_by_notice((vendor, name), &notice, regimes, (by, zone), context)?,
         };
+        let first = !work.incident.notices.iter().any(Notice::counts);
         let known_aware = work.incident.moments.get(&MomentName::vendor_aware()).copied();
         let before = work.incident.late_notice(context.now);
         work.record_notice(&notice, context)?;
@@ -165,10 +163,40 @@ impl State {
         let tells_more = known_aware.is_none_or(|known| notice.aware < known);
         let first_late = after.is_some() && before.as_ref().is_none_or(|before| before.noticed.is_none());
         // Whoever holds a key that was taken from a vendor doesn't hold that vendor.
-        if notice.counts() && (tells_more || first_late) {
+        if notice.counts() && (first || tells_more || first_late) {
             work.breached(&notice, context)?;
         }
         Ok(work.events)
+    }
+
+    /// The open incident that a notice is about: the one that is named, or one with a notice of the same reference, or else
+    /// the only one that waits for the vendor's word.
+    fn incident_told_of(
+        &self,
+        vendor: VendorId,
+        notice: &Notice,
+        named: Option<&str>,
+    ) -> Result<Option<&Incident>, Refusal> {
+        if let Some(named) = named {
+            let known = self.incident(named).filter(|incident| incident.vendor == Some(vendor));
+            let open = known.filter(|incident| incident.is_open()).map(|incident| &**incident);
+            let unknown =
+                || Refusal::Unknown { kind: "open incident of this vendor", name: named.to_owned() };
+            return open.map(Some).ok_or_else(unknown);
+        }
+        let same = |incident: &&Arc<Incident>| {
+            incident.notices.iter().any(|known| known.reference == notice.reference)
+        };
+        if let Some(same) = self.open_incidents(vendor).find(same) {
+            return Ok(Some(same));
+        }
+        let mut waiting = self.open_incidents(vendor).filter(|incident| {
+            let known = |moment: MomentName| incident.moments.contains_key(&moment);
+            known(MomentName::vendor_aware()) && !known(MomentName::vendor_notified())
+        });
+        // Of several nobody knows which; and a word of doubt answers for none.
+        let only = waiting.next().filter(|_| waiting.next().is_none() && notice.counts());
+        Ok(only.map(|incident| &**incident))
     }
 
     fn opened_by_notice(
@@ -301,11 +329,14 @@ impl<'a> Work<'a> {
     /// What the notice says first, and what it says of earlier than was known.
     fn record_notice(&mut self, notice: &Notice, context: &mut Context<'_>) -> Result<(), Refusal> {
         self.order(Change::NoticeReceived { notice: Box::new(notice.clone()) }, context)?;
-        for (moment, at, why) in [
+        let ours = [(MomentName::we_aware(), notice.received, "by the vendor's notice")];
+        let theirs = [
             (MomentName::vendor_aware(), notice.aware, "as its notice says"),
             (MomentName::vendor_notified(), notice.received, "its notice"),
-            (MomentName::we_aware(), notice.received, "by the vendor's notice"),
-        ] {
+        ];
+        // What may not be the vendor's word meets no clock of the vendor; ours run from when we heard of it.
+        let theirs = theirs.into_iter().filter(|_| notice.counts());
+        for (moment, at, why) in theirs.chain(ours) {
             if self.incident.moments.get(&moment).is_none_or(|known| at < *known) {
                 self.order(Change::MomentRecorded { moment, at, why: why.to_owned() }, context)?;
             }

@@ -63,7 +63,14 @@ fn notice(case: &Case, reference: &str, aware: Timestamp) -> NewNotice {
         sha256: format!("{reference} {} {aware}", case.now),
         signed: Some(Personal::Plain("a.b.c".into())),
     };
-    NewNotice { vendor: vendor(case), notice, regimes: regimes(), zone: "UTC".into(), by: None }
+    NewNotice {
+        vendor: vendor(case),
+        notice,
+        incident: None,
+        regimes: regimes(),
+        zone: "UTC".into(),
+        by: None,
+    }
 }
 
 fn noticed(case: Case, reference: &str, aware: Timestamp) -> Case {
@@ -152,12 +159,62 @@ fn what_a_refused_key_says_opens_an_incident_and_holds_nobody() {
     let case = case.after(Command::ReceiveNotice(Box::new(new)));
     assert_eq!(case.state.incidents.len(), 1);
     assert_eq!(breaches(&case), []);
-    let due = case.now;
-    let clock = "vendor-notice/notice".parse().unwrap();
+    let incident = case.state.incident("1").unwrap();
+    let runs = |clock: &str| incident.clocks.contains_key(&clock.parse().unwrap());
+    assert!(runs("gdpr-33/authority") && !runs("vendor-notice/notice"), "ours run, and none of the vendor's");
+}
+
+#[test]
+fn a_word_of_doubt_takes_no_lateness_from_the_vendors_own() {
+    let case = given();
+    let aware = case.now;
+    let mut doubtful = notice(&case, "NG-7", aware);
+    doubtful.notice.way =
+        Way::Signed { client: case.client("robot"), key: "key-1".into(), severed: false, refused: true };
+    let case = case.after(Command::ReceiveNotice(Box::new(doubtful)));
+    let case = noticed(case.later(hours(30)), "NG-7", aware);
+    assert_eq!(case.state.incidents.len(), 1);
+    assert_eq!(breaches(&case), [(aware, case.now, None)]);
+    assert_eq!(case.state.dossier(vendor(&case)).findings.len(), 1, "told later than agreed");
+    folded(&case);
+}
+
+#[test]
+fn a_notice_belongs_to_the_one_incident_that_waits_for_it_or_to_the_one_that_is_named() {
+    let opened = |case: Case| case.after(Command::OpenIncident(Box::new(open(Origin::Hand))));
+    let knew = |case: Case, number: u32, at: Timestamp| {
+        let moment = MomentName::vendor_aware();
+        let said = said(&case, number, vec![Change::MomentRecorded { moment, at, why: "the papers".into() }]);
+        case.after(said)
+    };
+    let case = opened(given());
+    // Nobody has said yet that the vendor knew of it: that one waits for nothing.
+    let aware = case.now - hours(20);
+    let case = noticed(case, "NG-1", aware);
+    assert_eq!(case.state.incidents.len(), 2);
+    let case = knew(case, 1, aware);
+    let case = noticed(case.later(hours(1)), "NG-2", aware);
+    assert_eq!(case.state.incidents.len(), 2, "it was waited for");
+    assert_eq!(case.state.incident("1").unwrap().notices.len(), 1);
+    assert!(case.state.incident("1").unwrap().late_notice(case.now + hours(99)).is_none());
+    // Of two that wait nobody knows which one it is; somebody may say.
+    let case = knew(opened(case), 3, aware);
+    let case = knew(opened(case), 4, aware);
+    let case = noticed(case.later(hours(1)), "NG-3", aware);
+    assert_eq!(case.state.incidents.len(), 5);
+    let named = |case: &Case, incident: &str| {
+        let mut named = notice(case, "a call", aware);
+        named.incident = Some(incident.to_owned());
+        Command::ReceiveNotice(Box::new(named))
+    };
     let case = case.later(hours(1));
-    let missed = said(&case, 1, vec![Change::ClockMissed { clock, due }]);
-    let case = case.after(missed);
-    assert_eq!(breaches(&case), [], "nor when its clock is looked at");
+    let command = named(&case, "4");
+    let case = case.after(command);
+    assert_eq!((case.state.incidents.len(), case.state.incident("4").unwrap().notices.len()), (5, 1));
+    let case = case.later(hours(1));
+    let refused = case.when(named(&case, "99")).unwrap_err();
+    assert!(refused.to_string().contains("open incident of this vendor"), "{refused}");
+    folded(&case);
 }
 
 #[test]

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Incident;
 use crate::change::ClockName;
 use crate::due::{Calendar, Within, due};
-use crate::moment::MomentName;
-use crate::regime::{BasisKind, Obliged, Regime, Stage};
+use crate::regime::{Regime, Stage};
 
 /// A clock that runs or ran. Nothing of it makes it stop, and its due moment is never later than it was.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,6 +85,12 @@ impl Clock {
         }
     }
 
+    /// That it was missed, and nothing says so yet.
+    #[must_use]
+    pub fn is_missed_in_silence(&self, now: Timestamp) -> bool {
+        self.state(now) == ClockState::Missed && self.missed_at.is_none()
+    }
+
     /// The last quarter of its time, and still to be met.
     #[must_use]
     pub fn is_nearly_over(&self, now: Timestamp) -> bool {
@@ -134,10 +139,13 @@ impl Incident {
             }
             (None, None) => None,
         }?;
-        let within = match (stage.within, window_hours.filter(|_| stage.contract_shortens)) {
+        let clock = ClockName::of(&regime.id, &stage.id);
+        let agreed = match (stage.within, window_hours.filter(|_| stage.contract_shortens)) {
             (Within::Hours(hours), Some(window)) => Within::Hours(hours.min(window)),
             (within, _) => within,
         };
+        // What was agreed when it started binds: a contract that is changed afterwards makes nobody late.
+        let within = self.clocks.get(&clock).map_or(agreed, |known| known.within);
         let (name, zone) = regime.zone(here);
         let calendar = Calendar { zone, holidays: regime.holidays(), by: stage.by };
         let own = due(from, within, &calendar);
@@ -145,7 +153,6 @@ impl Incident {
             let after = self.moments.get(&most.after)?;
             Some(due(*after, most.within, &calendar)).filter(|bound| from <= *bound)
         });
-        let clock = ClockName::of(&regime.id, &stage.id);
         Some(Start {
             clock,
             from,
@@ -158,18 +165,14 @@ impl Incident {
     /// Whether the vendor broke its contract by when it told us, as of `now`.
     #[must_use]
     pub fn late_notice(&self, now: Timestamp) -> Option<Late> {
-        let duty = self.stages().find(|(regime, stage)| {
-            regime.basis.kind == BasisKind::Contract
-                && stage.obliged == Obliged::Vendor
-                && stage.met_by.contains(&MomentName::vendor_notified())
-        });
-        let (regime, stage) = duty?;
+        let (regime, stage) = self.stages().find(|(regime, stage)| stage.is_agreed_notice(regime))?;
         let clock = self.clocks.get(&ClockName::of(&regime.id, &stage.id))?;
         let Within::Hours(window_hours) = clock.within else { return None };
-        if clock.state(now) != ClockState::Missed {
+        let noticed = clock.met.as_ref().map(|met| met.at);
+        // Whether it is set aside is no matter: two people except a vendor from a hard stop, in its dossier.
+        if noticed.unwrap_or(now) <= clock.due {
             return None;
         }
-        let noticed = clock.met.as_ref().map(|met| met.at);
         Some(Late { aware: clock.from, noticed, window_hours, recorded: clock.missed_at.is_some() })
     }
 }

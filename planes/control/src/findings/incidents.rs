@@ -46,7 +46,9 @@ fn of_incident(incident: &Incident, now: Timestamp, found: &mut Vec<Finding>) {
         };
         let stage = incident.regime_of(name).and_then(|regime| regime.stage(name.parts().1));
         let hint = if stage.is_some_and(|stage| stage.obliged == Obliged::Vendor) {
-            "call the vendor; `portcullis incident notice VENDOR` takes down what it says".to_owned()
+            format!(
+                "call the vendor; `portcullis incident notice VENDOR --incident {number}` takes down what it says"
+            )
         } else {
             format!("tell whom it is for, then `portcullis incident clock {number} {name} met --reference R`")
         };

@@ -54,14 +54,15 @@ pub async fn notice(
     Extension(Caller(operator)): Extension<Caller>,
     Json(request): Json<NoticeRequest>,
 ) -> Reply {
-    let NoticeRequest { vendor, notice, signed, received } = request;
+    let NoticeRequest { vendor, notice, signed, received, incident } = request;
     match (vendor, notice, signed) {
         (Some(vendor), Some(said), None) => {
-            let answer = control.take_down_notice(&vendor, said, received, operator.id).await?;
+            let answer = control.take_down_notice(&vendor, said, received, incident, operator.id).await?;
             Ok(json(StatusCode::CREATED, &answer))
         }
-        (None, None, Some(_)) if received.is_some() => {
-            Err(bad_request("a signed notice came when it came here", "leave `received` out"))
+        (None, None, Some(_)) if received.is_some() || incident.is_some() => {
+            let hint = "leave `received` and `incident` out: its `reference` says what it belongs to";
+            Err(bad_request("a signed notice came when it came here, and says what it says", hint))
         }
         (None, None, Some(signed)) => handed_in(&control, signed).await,
         _ => Err(bad_request(

@@ -13,6 +13,8 @@ use portcullis_proof::digest;
 use serde::{Deserialize, Serialize};
 
 /// Files of an installation.
+/// What the vendor owes us by its contract.
+const VENDOR_NOTICE: &str = "vendor-notice";
 const FILES_MAX: usize = 200;
 /// More than any file may have: what is longer isn't read whole.
 const BYTES_READ_MAX: u64 = 128 * 1024;
@@ -90,14 +92,19 @@ impl Regimes {
         all
     }
 
-    /// Those of these ids; without any, those of every incident.
+    /// Those of these ids, and the vendor's own duty; without any, those of every incident.
     pub(super) fn taken(&self, ids: &[String], day: Date) -> Result<Vec<Taken>, UnknownRegime> {
         if ids.is_empty() {
             return Ok(self.chosen(day));
         }
         let all = self.set.load().in_force(day);
         let of = |id: &String| all.iter().find(|taken| taken.regime.id == *id).cloned();
-        ids.iter().map(|id| of(id).ok_or_else(|| UnknownRegime(id.chars().take(60).collect()))).collect()
+        let unknown = |id: &String| UnknownRegime(id.chars().take(60).collect());
+        let mut taken =
+            ids.iter().map(|id| of(id).ok_or_else(|| unknown(id))).collect::<Result<Vec<_>, _>>()?;
+        let named = taken.iter().any(|taken| taken.regime.id == VENDOR_NOTICE);
+        taken.extend(all.iter().filter(|taken| !named && taken.regime.id == VENDOR_NOTICE).cloned());
+        Ok(taken)
     }
 
     pub(super) fn view(&self, day: Date) -> RegimesView {
@@ -156,7 +163,7 @@ impl Set {
 
     /// What the vendor owes us runs in any case: hard stop 8 rests on it.
     fn is_chosen(&self, id: &str) -> bool {
-        self.chosen.is_empty() || self.chosen.contains(id) || id == "vendor-notice"
+        self.chosen.is_empty() || self.chosen.contains(id) || id == VENDOR_NOTICE
     }
 }
 
@@ -269,6 +276,9 @@ stages:
         assert_eq!((faults.len(), zone.as_str()), (2, "UTC"));
         let regimes = Regimes::default();
         assert!(regimes.taken(&["nis-3".to_owned()], day()).is_err());
-        assert_eq!(regimes.taken(&["nis2-23".to_owned()], day()).unwrap().len(), 1);
+        let taken = regimes.taken(&["nis2-23".to_owned()], day()).unwrap();
+        let ids: Vec<_> = taken.iter().map(|taken| taken.regime.id.as_str()).collect();
+        assert_eq!(ids, ["nis2-23", VENDOR_NOTICE]);
+        assert_eq!(regimes.taken(&[VENDOR_NOTICE.to_owned()], day()).unwrap().len(), 1);
     }
 }

@@ -8,7 +8,6 @@ use portcullis_domain::ids::{ClientId, VendorId};
 use portcullis_domain::state::State;
 use portcullis_domain::target::Target;
 use portcullis_incident::change::{Change, ClockName, Origin};
-use portcullis_incident::incident::ClockState;
 use portcullis_incident::moment::MomentName;
 use portcullis_incident::{Incident, Severity};
 
@@ -122,7 +121,7 @@ pub(crate) fn to_say(
             .clocks
             .iter()
             .filter_map(|(name, clock)| {
-                if clock.state(now) == ClockState::Missed && clock.missed_at.is_none() {
+                if clock.is_missed_in_silence(now) {
                     return Some(Change::ClockMissed { clock: name.clone(), due: clock.due });
                 }
                 let what = warning(name);

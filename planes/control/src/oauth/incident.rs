@@ -110,7 +110,7 @@ impl Server {
         let id = NoticeId((self.new_id)());
         let notice = notice_of(told, id, now)?;
         let (regimes, zone) = (self.regimes.chosen(today(now)), self.regimes.zone());
-        let new = NewNotice { vendor, notice, regimes, zone, by: None };
+        let new = NewNotice { vendor, notice, incident: None, regimes, zone, by: None };
         let events = (self.execute)(Command::ReceiveNotice(Box::new(new))).await.map_err(not_done)?;
         let answer = acknowledged(&(self.state)(), &events, id);
         answer.ok_or_else(|| Box::new(Failure::server_error()))

@@ -118,7 +118,9 @@ pub(super) fn whole(out: &Output, view: &IncidentView) -> String {
 }
 
 pub(super) fn acknowledged(paint: Paint, answer: &Acknowledgement) -> String {
-    let word = if answer.in_time {
+    let word = if answer.doubtful {
+        paint.paint("by a key that had ended: call the vendor, and take down what it says", Style::Warning)
+    } else if answer.in_time {
         paint.paint("in time", Style::Good)
     } else {
         paint.paint("late: a breach of contract, recorded in the vendor's dossier", Style::Bad)

@@ -207,9 +207,11 @@ async fn a_vendor_that_never_tells_is_held_by_the_clock_and_one_who_calls_is_tak
     assert_eq!(
         (&taken["in_time"], &taken["received"]),
         (&json!(true), &json!(at(3_600))),
-        "another incident, told in time"
+        "told in time, and taken down late"
     );
-    assert_eq!(world.get("/v1/incidents/2").await.expect(StatusCode::OK)["notices"][0]["way"], "hand");
+    let incident = world.get("/v1/incidents/1").await;
+    assert_eq!(incident.expect(StatusCode::OK)["notices"][0]["way"], "hand", "the one that waited for it");
+    assert_eq!(world.get("/v1/incidents").await.expect(StatusCode::OK).as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -25,7 +25,9 @@ pub(super) fn form(issuer: &str) -> String {
 
 /// What came of it, as a person reads it.
 pub(super) fn told(answer: &Acknowledgement) -> String {
-    let word = if answer.in_time {
+    let word = if answer.doubtful {
+        "by a key that had ended or was revoked, so it may not be yours: call us".to_owned()
+    } else if answer.in_time {
         format!("within the {} hours of your contract", answer.window_hours)
     } else {
         format!("later than the {} hours that your contract gives", answer.window_hours)
