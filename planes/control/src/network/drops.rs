@@ -62,8 +62,8 @@ impl Drops {
                 last_seen: None,
                 came: VecDeque::new(),
             });
-            // Counters that begin anew have counted all that they show.
-            let came = of.packets.checked_sub(entry.packets).unwrap_or(of.packets);
+            // A sum that falls lost a part, such as the elements of a severance that was restored: what is left was told before.
+            let came = of.packets.saturating_sub(entry.packets);
             (entry.packets, entry.bytes) = (of.packets, of.bytes);
             if came == 0 {
                 continue;
@@ -163,8 +163,12 @@ mod tests {
         // A vendor without networks from now on, and an enforcer that is gone.
         assert_eq!(heard(&drops, &both[..1], 4), [(vendor(2), false, None)]);
         assert_eq!(heard(&drops, &[], 5), [(vendor(1), false, last)]);
-        // Counters that begin anew, after a long time.
-        assert_eq!(drops.note(&[measure(1, 7)], at(100)), [vendor(1)]);
-        assert_eq!(drops.told(at(100))[0].packets_new, 7);
+        // A restoration takes away what its closed networks had counted: that is no packet.
+        assert!(drops.note(&[measure(1, 150)], at(100)).is_empty());
+        assert_eq!(drops.told(at(100))[0].packets_new, 100);
+        assert_eq!(drops.told(at(100))[0].last_seen, Some(at(2)));
+        // What comes from then on is.
+        assert_eq!(drops.note(&[measure(1, 157)], at(101)), [vendor(1)]);
+        assert_eq!(drops.told(at(101))[0].packets_new, 7);
     }
 }
