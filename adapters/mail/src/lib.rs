@@ -7,4 +7,4 @@ mod letter;
 mod server;
 
 pub use letter::{Letter, LetterError};
-pub use server::{MailError, Security, Server};
+pub use server::{MailError, PATIENCE, Security, Server};

@@ -10,8 +10,9 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use crate::letter::{Letter, LetterError, address};
 
-/// For each step of the protocol.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a message may take from the connection to the server's last word, where nothing else is said. lettre itself limits
+/// connecting only: a server that is connected and silent would keep its sender for good.
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How a connection is secured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,8 @@ pub struct Server<'a> {
     pub credentials: Option<(&'a str, &'a str)>,
     /// PEM of authorities that the system doesn't know.
     pub authorities: Option<&'a [u8]>,
+    /// For the whole of a message.
+    pub patience: Duration,
 }
 
 /// Why a message was not taken.
@@ -45,6 +48,8 @@ pub enum MailError {
     Authority(#[source] lettre::transport::smtp::Error),
     #[error("a password would go in the clear\nhint: set `tls` to `starttls` or `tls`")]
     Clear,
+    #[error("the mail server did not answer within {} s", .0.as_secs_f32())]
+    Silent(Duration),
     #[error("the mail server did not take it")]
     Smtp(#[from] lettre::transport::smtp::Error),
 }
@@ -55,6 +60,7 @@ impl MailError {
     pub fn is_lasting(&self) -> bool {
         match self {
             Self::Letter(_) | Self::Authority(_) | Self::Clear => true,
+            Self::Silent(_) => false,
             Self::Smtp(error) => error.is_permanent(),
         }
     }
@@ -80,7 +86,7 @@ impl Server<'_> {
             .port(self.port)
             .tls(tls)
             .hello_name(hello)
-            .timeout(Some(ANSWER));
+            .timeout(Some(self.patience));
         if let Some((user, password)) = self.credentials {
             if self.security == Security::DangerNone {
                 return Err(MailError::Clear);
@@ -89,8 +95,11 @@ impl Server<'_> {
                 .credentials(Credentials::new(user.to_owned(), password.to_owned()))
                 .authentication(vec![Mechanism::Plain, Mechanism::Login]);
         }
-        builder.build().send_raw(&envelope, &bytes).await?;
-        Ok(())
+        let transport = builder.build();
+        match tokio::time::timeout(self.patience, transport.send_raw(&envelope, &bytes)).await {
+            Ok(sent) => Ok(sent.map(|_| ())?),
+            Err(_) => Err(MailError::Silent(self.patience)),
+        }
     }
 
     fn parameters(&self) -> Result<TlsParameters, MailError> {
@@ -99,5 +108,61 @@ impl Server<'_> {
             builder = builder.add_root_certificate(Certificate::from_pem(pem).map_err(MailError::Authority)?);
         }
         builder.build_rustls().map_err(MailError::Smtp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn server(port: u16, security: Security) -> Server<'static> {
+        let (host, patience) = ("127.0.0.1", Duration::from_millis(200));
+        Server { host, port, security, credentials: None, authorities: None, patience }
+    }
+
+    /// A server that says `words` to whoever comes, keeps the connection, and is silent from then on.
+    async fn check(security: Security, words: &'static [u8]) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let silent = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(words).await.unwrap();
+                held.push(stream);
+            }
+        });
+        let letter = Letter {
+            id: "1",
+            follows: None,
+            from: "gate@us.example",
+            to: "ann@us.example",
+            reply_to: None,
+            subject: "a try",
+            text: "Nothing.",
+            time: jiff::Timestamp::UNIX_EPOCH,
+        };
+        // Far more than the server is given: what never ends is seen, and doesn't hang the test.
+        let server = server(port, security);
+        let sent = tokio::time::timeout(Duration::from_secs(20), server.send(&letter)).await;
+        let error = sent.expect("it is waited for without an end").unwrap_err();
+        assert!(matches!(error, MailError::Silent(_)) && !error.is_lasting(), "{error:?}");
+        assert_eq!(error.to_string(), "the mail server did not answer within 0.2 s");
+        silent.abort();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_the_connection_and_is_silent_is_given_up() {
+        check(Security::StartTls, b"").await;
+        check(Security::Tls, b"").await;
+        check(Security::DangerNone, b"220 mail.example ESMTP\r\n").await;
+        check(
+            Security::StartTls,
+            b"220 mail.example ESMTP\r\n250-mail.example\r\n250 STARTTLS\r\n220 go\r\n",
+        )
+        .await;
     }
 }

@@ -7,6 +7,7 @@
 mod calling;
 pub(super) mod settings;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +22,9 @@ use portcullis_control::findings::ON_CALL;
 use portcullis_control::process::Testing;
 use portcullis_incident::page::Page;
 use portcullis_mail::Letter;
-use tokio::task::JoinHandle;
+use tokio::task::{self, JoinHandle, JoinSet};
 
-use self::calling::{Call, Called, Target};
+use self::calling::{Call, Called, Target, beginning};
 pub use self::settings::{OnCallStep, SmtpSettings};
 use super::webhooks::Webhooks;
 use crate::cli::failure::chain;
@@ -111,38 +112,49 @@ fn read(path: &Path) -> Result<Called> {
 }
 
 impl Caller {
+    /// Looks whether anybody is to be called, and never waits for a call: one that hangs holds up no look, and no other call.
     async fn run(self: Arc<Self>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sending = JoinSet::new();
+        let mut under_way: HashMap<task::Id, Call> = HashMap::new();
         loop {
-            beat.tick().await;
-            // They are recorded also where nobody is on call: somebody may look.
-            self.control.raise_due_pages().await;
-            if self.steps.is_empty() {
-                continue;
-            }
-            let now = self.control.clock().now();
-            let pages: Vec<Page> =
-                self.control.state().open_pages().iter().map(|known| known.page.clone()).collect();
-            let calls = {
-                let mut called = self.lock();
-                if called.keep_only(&pages) {
-                    self.remember(&called);
+            tokio::select! {
+                Some(ended) = sending.join_next_with_id() => {
+                    let (id, sent) = match ended {
+                        Ok(ended) => ended,
+                        Err(error) => (error.id(), Err(anyhow!("the call broke off"))),
+                    };
+                    if let Some(call) = under_way.remove(&id) {
+                        self.note(&call, sent, self.control.clock().now());
+                    }
                 }
-                called.due(&pages, &self.steps, now)
-            };
-            // Side by side: a server that hangs holds up nobody else's call.
-            let sent = futures_util::future::join_all(calls.into_iter().map(|call| {
-                let caller = Arc::clone(&self);
-                async move {
-                    let sent = caller.send(&call).await;
-                    (call, sent)
+                _ = beat.tick() => {
+                    for call in self.look(&under_way.values().collect::<Vec<_>>()).await {
+                        let (caller, asked) = (Arc::clone(&self), call.clone());
+                        let task = sending.spawn(async move { caller.send(&asked).await });
+                        under_way.insert(task.id(), call);
+                    }
                 }
-            }));
-            for (call, sent) in sent.await {
-                self.note(&call, sent, self.control.clock().now());
             }
         }
+    }
+
+    /// Records what is to be paged, and says who is to be called now.
+    async fn look(&self, under_way: &[&Call]) -> Vec<Call> {
+        // They are recorded also where nobody is on call: somebody may look.
+        self.control.raise_due_pages().await;
+        if self.steps.is_empty() {
+            return Vec::new();
+        }
+        let now = self.control.clock().now();
+        let pages: Vec<Page> =
+            self.control.state().open_pages().iter().map(|known| known.page.clone()).collect();
+        let mut called = self.lock();
+        if called.keep_only(&pages) {
+            self.remember(&called);
+        }
+        beginning(called.due(&pages, &self.steps, now), under_way)
     }
 
     async fn send(&self, call: &Call) -> Result<()> {
@@ -256,16 +268,15 @@ impl Caller {
         if first.is_empty() {
             errors.push("nobody is on call: `on_call` of `settings.json` has no step".to_owned());
         }
-        for target in first {
-            let sent = match &target {
-                Target::Mail(to) => {
-                    let text = "Somebody tries whether this mailbox is reached. Nothing has happened.\n";
-                    self.mail(to, &id, None, "[test] of who is on call", text, now).await
-                }
-                Target::Webhook(name) => {
-                    self.webhooks.send_to(name, &Notice::test(id.clone(), now), now).await
-                }
-            };
+        // Side by side, so that all of it takes no longer than the slowest.
+        let sent = futures_util::future::join_all(first.iter().map(async |target| match target {
+            Target::Mail(to) => {
+                let text = "Somebody tries whether this mailbox is reached. Nothing has happened.\n";
+                self.mail(to, &id, None, "[test] of who is on call", text, now).await
+            }
+            Target::Webhook(name) => self.webhooks.send_to(name, &Notice::test(id.clone(), now), now).await,
+        }));
+        for (target, sent) in first.iter().zip(sent.await) {
             if let Err(error) = sent {
                 errors.push(format!("{target}: {}", chain(&error).0));
             }

@@ -19,8 +19,6 @@ use crate::settings::Settings;
 
 /// How often it is looked whether anybody is to be told.
 const BEAT: Duration = Duration::from_secs(1);
-/// A mail server that hangs keeps one letter no longer.
-const LETTER: Duration = Duration::from_secs(60);
 const NO_SERVER: &str = "`settings.json` has no `smtp`";
 const OFF: &str = "`tell_vendors` of `settings.json` is `false`";
 const TEXT_MAX: usize = 120;
@@ -65,10 +63,7 @@ async fn run(control: Control, smtp: Arc<SmtpSettings>) {
         let sent = letters.into_iter().map(|letter| {
             let (control, smtp) = (control.clone(), Arc::clone(&smtp));
             async move {
-                let outcome = match tokio::time::timeout(LETTER, send(&control, &smtp, &letter)).await {
-                    Ok(outcome) => outcome.map_err(|error| chain(&error).0),
-                    Err(_) => Err(format!("the mail server did not answer within {} s", LETTER.as_secs())),
-                };
+                let outcome = send(&control, &smtp, &letter).await.map_err(|error| chain(&error).0);
                 control.letter_went(&letter, outcome).await;
             }
         });

@@ -71,3 +71,32 @@ fn who_is_on_call_is_called_over_an_outage_and_a_restart_until_somebody_answers(
     drop(mail);
     drop(installation);
 }
+
+#[test]
+fn a_mail_server_that_is_silent_holds_up_no_later_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    // It takes each connection, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let mut held = Vec::new();
+    let come = |what: &str| until(what, || silent.accept().ok()).0;
+    Installation::start(&directory).kill();
+    let path = directory.join("settings.json");
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    settings["on_call"] = json!([{ "mail": ["ann@us.example"], "minutes": 30 }]);
+    settings["smtp"] = json!({
+        "host": "127.0.0.1", "port": silent.local_addr().unwrap().port(),
+        "from": "portcullis@us.example", "tls": "danger_none",
+    });
+    std::fs::write(&path, serde_json::to_vec(&settings).unwrap()).unwrap();
+
+    let installation = Installation::start(&directory);
+    // Each is called while the calls before it still hang.
+    for number in 0..3 {
+        must(&directory, &["page", "try"]);
+        held.push(come(&format!("nobody was called for page {number}")));
+    }
+    assert_eq!(must(&directory, &["page", "list"]).as_array().unwrap().len(), 3);
+    drop(installation);
+}

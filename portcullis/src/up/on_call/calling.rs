@@ -12,6 +12,8 @@ use super::OnCallStep;
 
 const RETRY_FIRST_SECONDS: i64 = 5;
 const RETRY_LAST_SECONDS: i64 = 300;
+/// Calls that one place is sent at once: the mail server is one, and each webhook.
+const AT_ONCE: usize = 20;
 
 /// Somebody who is called.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -54,6 +56,36 @@ struct Done {
     error: Option<String>,
     #[serde(default)]
     again: Option<Timestamp>,
+}
+
+/// Of the calls that are due, those that begin now: none that is under way already, and of each place so many at once, so
+/// that one that is silent holds up no other.
+pub fn beginning(due: Vec<Call>, under_way: &[&Call]) -> Vec<Call> {
+    let mut busy: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    for call in under_way {
+        *busy.entry(place(&call.target)).or_default() += 1;
+    }
+    let mut begin = Vec::new();
+    for call in &due {
+        let sent = busy.entry(place(&call.target)).or_default();
+        if *sent < AT_ONCE && !under_way.iter().any(|known| is_same(known, call)) {
+            *sent += 1;
+            begin.push(call.clone());
+        }
+    }
+    begin
+}
+
+/// All mail goes to one server.
+fn place(target: &Target) -> Option<&str> {
+    match target {
+        Target::Mail(_) => None,
+        Target::Webhook(name) => Some(name),
+    }
+}
+
+fn is_same(one: &Call, other: &Call) -> bool {
+    (one.page.id, one.step, &one.target) == (other.page.id, other.step, &other.target)
 }
 
 impl Called {
@@ -191,5 +223,25 @@ mod tests {
         assert!(names(&called.due(&open, &steps, at(300))).contains(&"2 mail:eve@us.example".to_owned()));
         called.sent(&call, at(now));
         assert_eq!(called.failing(), None);
+    }
+
+    #[test]
+    fn a_call_that_is_under_way_does_not_begin_again_and_keeps_only_its_own_place() {
+        let called = Called::default();
+        let due = called.due(&[page(1), page(2)], &steps(), at(300));
+        let first = due[0].clone();
+        let begun = beginning(due.clone(), &[&first]);
+        assert_eq!((due.len(), begun.len()), (8, 7));
+        assert!(!begun.contains(&first));
+        assert_eq!(beginning(due.clone(), &due.iter().collect::<Vec<_>>()), []);
+        // Mail to so many pages that its server has enough to do: webhooks go out beside it.
+        let many: Vec<Page> = (0..50).map(page).collect();
+        let due = called.due(&many, &steps(), at(300));
+        let of = |calls: &[Call], word: &str| names(calls).iter().filter(|name| name.contains(word)).count();
+        let begun = beginning(due.clone(), &[]);
+        assert_eq!((of(&due, "mail:"), of(&begun, "mail:"), of(&begun, "webhook:")), (150, 20, 20));
+        let busy: Vec<&Call> = begun.iter().filter(|call| matches!(call.target, Target::Mail(_))).collect();
+        let next = beginning(due, &busy);
+        assert_eq!((of(&next, "mail:"), of(&next, "webhook:")), (0, 20));
     }
 }

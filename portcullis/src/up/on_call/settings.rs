@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use jiff::Timestamp;
-use portcullis_mail::{Letter, Security, Server};
+use portcullis_mail::{Letter, PATIENCE, Security, Server};
 use serde::{Deserialize, Serialize};
 
 use super::calling::Target;
@@ -107,6 +107,7 @@ impl Held {
             },
             credentials: smtp.user.as_deref().zip(self.password.as_deref()),
             authorities: self.authorities.as_deref(),
+            patience: PATIENCE,
         }
     }
 }
