@@ -10,6 +10,7 @@ mod holding;
 mod incidents;
 mod network;
 mod observing;
+mod pages;
 mod people;
 mod risk;
 mod world;

@@ -10,7 +10,7 @@ async fn enrolled() -> World {
     world
 }
 
-async fn add_operator(world: &World, name: &str) -> String {
+pub async fn add_operator(world: &World, name: &str) -> String {
     let added = world.post("/v1/operators", &json!({ "name": name })).await;
     added.expect(StatusCode::CREATED)["token"].as_str().unwrap().to_owned()
 }
