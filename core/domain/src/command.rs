@@ -340,8 +340,8 @@ pub enum Command {
         run: Box<portcullis_exercise::run::Run>,
         by: Option<OperatorId>,
     },
-    /// Calls somebody, once for each cause.
-    RaisePage(Box<portcullis_incident::page::Raising>),
+    /// Calls somebody, once for each cause. Its id is made outside, as somebody may be called before it can be recorded.
+    RaisePage(Box<portcullis_incident::page::Page>),
     /// Nobody else is called.
     AcknowledgePage {
         /// Id or code.

@@ -41,7 +41,30 @@ pub enum PageCause {
     },
 }
 
+/// Pages that wait for an answer, and of them those about arms: one dead enforcer has one for each severance and arm, and
+/// must not take the place of everything else.
+const OPEN_MAX: usize = 500;
+const OPEN_ARMS_MAX: usize = 50;
+
 impl PageCause {
+    /// How many of its kind may wait for an answer.
+    #[must_use]
+    pub fn open_max(&self) -> usize {
+        if self.is_arm() { OPEN_ARMS_MAX } else { OPEN_MAX }
+    }
+
+    /// Whether it has room beside the causes that wait for an answer.
+    #[must_use]
+    pub fn has_room<'a>(&self, open: impl Iterator<Item = &'a Self>) -> bool {
+        open.filter(|other| other.is_arm() == self.is_arm()).count() < self.open_max()
+    }
+
+    /// Whether it is about an arm, which the finding `path_not_closed` tells as well.
+    #[must_use]
+    pub fn is_arm(&self) -> bool {
+        matches!(self, Self::ArmFailed { .. })
+    }
+
     /// In a few words.
     #[must_use]
     pub fn words(&self) -> &'static str {

@@ -60,6 +60,7 @@ use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::Metrics;
 use crate::network::NetworkSeen;
+use crate::pages::HeldPages;
 use crate::posture::Postures;
 use crate::process::{Process, Started};
 use crate::projection::access::AccessLines;
@@ -116,6 +117,7 @@ struct Shared {
     enforcer: Arc<Enforcer>,
     receipt_signer: OnceLock<NoteSigner>,
     tellers: Tellers,
+    held_pages: HeldPages,
     decisions: Arc<Decisions>,
     metrics: Arc<Metrics>,
     clock_watch: Arc<ClockWatch>,
@@ -205,6 +207,7 @@ impl Control {
             rehearsing: OnceLock::new(),
             receipt_signer: OnceLock::new(),
             tellers: Tellers::default(),
+            held_pages: HeldPages::default(),
             decisions,
             metrics,
             clock_watch: Arc::clone(&clock_watch),
@@ -324,6 +327,10 @@ impl Control {
     /// Tells control what its process can do. Once: a second word changes nothing.
     pub fn serve_with(&self, process: Process) {
         let _ = self.0.process.set(Arc::new(process));
+    }
+
+    pub(crate) fn held_pages(&self) -> &HeldPages {
+        &self.0.held_pages
     }
 
     pub(crate) fn network_seen(&self) -> &NetworkSeen {

@@ -130,7 +130,8 @@ impl Caller {
                     }
                 }
                 _ = beat.tick() => {
-                    for call in self.look(&under_way.values().collect::<Vec<_>>()).await {
+                    let calls = self.look(&under_way.values().collect::<Vec<_>>()).await;
+                    for call in calls {
                         let (caller, asked) = (Arc::clone(&self), call.clone());
                         let task = sending.spawn(async move { caller.send(&asked).await });
                         under_way.insert(task.id(), call);
@@ -148,13 +149,16 @@ impl Caller {
             return Vec::new();
         }
         let now = self.control.clock().now();
-        let pages: Vec<Page> =
+        // In this order: what is recorded in between is in both, and in none would be forgotten.
+        let mut held = self.control.pages_held();
+        let open: Vec<Page> =
             self.control.state().open_pages().iter().map(|known| known.page.clone()).collect();
+        held.retain(|page| !open.iter().any(|known| known.id == page.id));
         let mut called = self.lock();
-        if called.keep_only(&pages) {
+        if called.keep_only(&open, &held) {
             self.remember(&called);
         }
-        beginning(called.due(&pages, &self.steps, now), under_way)
+        beginning(&called.due(&open, &held, &self.steps, now), under_way)
     }
 
     async fn send(&self, call: &Call) -> Result<()> {

@@ -118,7 +118,7 @@ impl State {
                 self.decide_restore_canary(&vendor, run, by, context)
             }
             Command::RecordRun { run, by } => self.decide_record_run(*run, by, context),
-            Command::RaisePage(raising) => self.decide_raise_page(*raising, context),
+            Command::RaisePage(page) => self.decide_raise_page(page),
             Command::AcknowledgePage { page, by } => self.decide_acknowledge_page(&page, by, context),
             Command::EraseSubject { subject } => {
                 if !self.subjects.contains(&subject) {

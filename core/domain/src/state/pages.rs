@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_incident::page::{Acknowledgement, Page, Raising, is_code};
+use portcullis_incident::page::{Acknowledgement, Page, is_code};
 
 use crate::command::{Context, Refusal};
 use crate::event::Event;
@@ -11,8 +11,6 @@ use crate::state::State;
 
 /// Pages that are remembered: of more, the oldest that were acknowledged go.
 const PAGES_MAX: usize = 1_000;
-/// Pages that wait for an answer.
-const OPEN_MAX: usize = 500;
 
 /// Pages by id.
 pub type Pages = BTreeMap<PageId, KnownPage>;
@@ -50,19 +48,15 @@ impl State {
         self.pages.values().any(|known| known.page.cause == *cause)
     }
 
-    pub(super) fn decide_raise_page(
-        &self,
-        raising: Raising,
-        context: &mut Context<'_>,
-    ) -> Result<Vec<Event>, Refusal> {
-        if self.is_paged(&raising.cause) {
+    pub(super) fn decide_raise_page(&self, page: Box<Page>) -> Result<Vec<Event>, Refusal> {
+        if self.is_paged(&page.cause) {
             return Ok(Vec::new());
         }
-        if self.pages.values().filter(|known| known.acknowledged.is_none()).count() >= OPEN_MAX {
-            return Err(Refusal::PagesMany { most: OPEN_MAX });
+        let open = self.pages.values().filter(|known| known.acknowledged.is_none());
+        if !page.cause.has_room(open.map(|known| &known.page.cause)) {
+            return Err(Refusal::PagesMany { most: page.cause.open_max() });
         }
-        let page = Page::new(PageId((context.new_id)()), raising, context.now);
-        Ok(vec![Event::PageRaised(Box::new(page))])
+        Ok(vec![Event::PageRaised(page)])
     }
 
     pub(super) fn decide_acknowledge_page(

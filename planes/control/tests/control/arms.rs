@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use portcullis_api::severing::{ArmVerdict, SeverAnswer};
 use portcullis_control::EnforcerLink;
+use portcullis_control::error::ExecuteError;
 use portcullis_control::receipts;
 use portcullis_domain::ids::{IntegrationId, OperatorId, SeveranceId};
 use portcullis_domain::state::State;
+use portcullis_incident::page::PageCause;
 use portcullis_ledger::note::NoteSigner;
 use portcullis_network::cut::Cut;
 use portcullis_network::order::{
@@ -17,7 +19,7 @@ use portcullis_network::order::{
 use portcullis_network::plan::{ClosedBy, NetworkPlan, Owner, Segment, Standing};
 use tokio::sync::mpsc;
 
-use crate::world::{Process, World, until};
+use crate::world::{Fault, Process, World, until};
 
 /// What the enforcer was told, and how it answers.
 struct FakeEnforcer {
@@ -207,6 +209,41 @@ async fn what_an_arm_fails_at_is_shouted_until_it_is_closed_which_has_a_receipt_
     let notes = || process.control.state().receipts.get(&receipt.severance).map_or(0, |notes| notes.len());
     until("the later receipt", || notes() == 2).await;
     assert!(!codes(&process).contains(&"path_not_closed"), "{:?}", codes(&process));
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_nobody_from_being_called_and_what_was_called_is_recorded_later() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    *enforcer.outcome.lock().unwrap() = ArmOutcome::Failed { why: "still open".into() };
+    process.store.set(Fault::Full);
+    let receipt = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into()).await.unwrap();
+    process.control.raise_due_pages().await;
+    let held = process.control.pages_held();
+    let causes: Vec<_> = held.iter().map(|page| page.cause.clone()).collect();
+    assert_eq!(causes, [PageCause::ArmFailed { severance: receipt.severance, arm: "packets".into() }]);
+    assert!(process.control.state().open_pages().is_empty());
+    assert_eq!(process.control.pages(false)[0].id, held[0].id, "whoever looks sees it");
+    // Looked at again it is the same call; its answer can't be recorded, and that is said.
+    world.pass(Duration::from_secs(60));
+    process.control.raise_due_pages().await;
+    assert_eq!(process.control.pages_held(), held);
+    let answer = process.control.acknowledge_page(held[0].code.clone(), admin).await;
+    assert!(matches!(answer, Err(ExecuteError::Store(_))), "{answer:?}");
+    // Nor does a disk that hangs.
+    process.store.set(Fault::Hang);
+    process.control.raise_due_pages().await;
+    assert_eq!(process.control.pages_held(), held);
+
+    process.store.set(Fault::None);
+    process.control.raise_due_pages().await;
+    until("it is recorded", || process.control.pages_held().is_empty()).await;
+    process.control.raise_due_pages().await;
+    let state = process.control.state();
+    let open: Vec<_> = state.open_pages().iter().map(|known| known.page.clone()).collect();
+    assert_eq!(open, held, "once, under the id by which somebody was called");
+    let answer = process.control.acknowledge_page(held[0].code.clone(), admin).await.unwrap();
+    assert!(!answer.unchanged && process.control.pages(false).is_empty());
 }
 
 #[tokio::test]

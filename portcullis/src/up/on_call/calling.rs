@@ -60,13 +60,13 @@ struct Done {
 
 /// Of the calls that are due, those that begin now: none that is under way already, and of each place so many at once, so
 /// that one that is silent holds up no other.
-pub fn beginning(due: Vec<Call>, under_way: &[&Call]) -> Vec<Call> {
+pub fn beginning(due: &[Call], under_way: &[&Call]) -> Vec<Call> {
     let mut busy: BTreeMap<Option<&str>, usize> = BTreeMap::new();
     for call in under_way {
         *busy.entry(place(&call.target)).or_default() += 1;
     }
     let mut begin = Vec::new();
-    for call in &due {
+    for call in due {
         let sent = busy.entry(place(&call.target)).or_default();
         if *sent < AT_ONCE && !under_way.iter().any(|known| is_same(known, call)) {
             *sent += 1;
@@ -90,18 +90,20 @@ fn is_same(one: &Call, other: &Call) -> bool {
 
 impl Called {
     /// Forgets what was answered; whether anything was.
-    pub fn keep_only(&mut self, open: &[Page]) -> bool {
+    pub fn keep_only(&mut self, open: &[Page], held: &[Page]) -> bool {
         let before = self.pages.len();
-        self.pages.retain(|id, _| open.iter().any(|page| page.id == *id));
+        self.pages.retain(|id, _| open.iter().chain(held).any(|page| page.id == *id));
         before != self.pages.len()
     }
 
-    /// Whoever is to be called now. A step that fails holds the next one up no longer than one that is silent.
-    pub fn due(&self, open: &[Page], steps: &[OnCallStep], now: Timestamp) -> Vec<Call> {
+    /// Whoever is to be called now. A step that fails holds the next one up no longer than one that is silent. Of pages that the
+    /// ledger hasn't taken (`held`) the first step is called, and no other: nobody could answer for it.
+    pub fn due(&self, open: &[Page], held: &[Page], steps: &[OnCallStep], now: Timestamp) -> Vec<Call> {
         let minutes: Vec<u32> = steps.iter().map(|step| step.minutes).collect();
         let mut calls = Vec::new();
-        for page in open {
-            for (number, step) in steps.iter().take(due(page.time, &minutes, now).steps).enumerate() {
+        let open = open.iter().map(|page| (page, due(page.time, &minutes, now).steps));
+        for (page, called) in open.chain(held.iter().map(|page| (page, 1))) {
+            for (number, step) in steps.iter().take(called).enumerate() {
                 for target in step.targets() {
                     let call = Call { page: page.clone(), step: number + 1, target };
                     let waits = self.done(&call).is_some_and(|done| {
@@ -185,21 +187,21 @@ mod tests {
     fn each_is_called_once_and_the_next_step_when_nobody_answers() {
         let (open, steps) = (vec![page(1)], steps());
         let mut called = Called::default();
-        let first = called.due(&open, &steps, at(0));
+        let first = called.due(&open, &[], &steps, at(0));
         assert_eq!(names(&first), ["1 mail:ann@us.example", "1 mail:bob@us.example"]);
         called.sent(&first[0], at(1));
         // Remembered over a restart.
         let mut called: Called = serde_json::from_slice(&serde_json::to_vec(&called).unwrap()).unwrap();
-        assert_eq!(names(&called.due(&open, &steps, at(2))), ["1 mail:bob@us.example"]);
+        assert_eq!(names(&called.due(&open, &[], &steps, at(2))), ["1 mail:bob@us.example"]);
         called.sent(&first[1], at(2));
-        assert_eq!(called.due(&open, &steps, at(299)), []);
-        let second = called.due(&open, &steps, at(300));
+        assert_eq!(called.due(&open, &[], &steps, at(299)), []);
+        let second = called.due(&open, &[], &steps, at(300));
         assert_eq!(names(&second), ["2 mail:eve@us.example", "2 webhook:desk"]);
         second.iter().for_each(|call| called.sent(call, at(301)));
-        assert_eq!(called.due(&open, &steps, at(100_000)), []);
+        assert_eq!(called.due(&open, &[], &steps, at(100_000)), []);
         assert_eq!(called.last(), Some(at(301)));
         // Answered.
-        assert!(called.keep_only(&[]) && !called.keep_only(&[]));
+        assert!(called.keep_only(&[], &[]) && !called.keep_only(&[], &[]));
         assert_eq!(called, Called::default());
     }
 
@@ -207,20 +209,22 @@ mod tests {
     fn whoever_cannot_be_reached_is_tried_less_and_less_often_and_holds_up_nobody() {
         let (open, steps) = (vec![page(1)], steps());
         let mut called = Called::default();
-        let call = called.due(&open, &steps, at(0)).remove(0);
+        let call = called.due(&open, &[], &steps, at(0)).remove(0);
         called.sent(&Call { target: Target::Mail("bob@us.example".to_owned()), ..call.clone() }, at(0));
         let mut now = 0;
         for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
-            assert_eq!(names(&called.due(&open, &steps, at(now)))[0], "1 mail:ann@us.example", "{now}");
+            assert_eq!(names(&called.due(&open, &[], &steps, at(now)))[0], "1 mail:ann@us.example", "{now}");
             called.failed(&call, "it is down".to_owned(), at(now));
             assert!(
-                !names(&called.due(&open, &steps, at(now + wait - 1)))
+                !names(&called.due(&open, &[], &steps, at(now + wait - 1)))
                     .contains(&"1 mail:ann@us.example".to_owned())
             );
             now += wait;
         }
         assert_eq!(called.failing(), Some((8, "it is down".to_owned())));
-        assert!(names(&called.due(&open, &steps, at(300))).contains(&"2 mail:eve@us.example".to_owned()));
+        assert!(
+            names(&called.due(&open, &[], &steps, at(300))).contains(&"2 mail:eve@us.example".to_owned())
+        );
         called.sent(&call, at(now));
         assert_eq!(called.failing(), None);
     }
@@ -228,20 +232,38 @@ mod tests {
     #[test]
     fn a_call_that_is_under_way_does_not_begin_again_and_keeps_only_its_own_place() {
         let called = Called::default();
-        let due = called.due(&[page(1), page(2)], &steps(), at(300));
+        let due = called.due(&[page(1), page(2)], &[], &steps(), at(300));
         let first = due[0].clone();
-        let begun = beginning(due.clone(), &[&first]);
+        let begun = beginning(&due, &[&first]);
         assert_eq!((due.len(), begun.len()), (8, 7));
         assert!(!begun.contains(&first));
-        assert_eq!(beginning(due.clone(), &due.iter().collect::<Vec<_>>()), []);
+        assert_eq!(beginning(&due, &due.iter().collect::<Vec<_>>()), []);
         // Mail to so many pages that its server has enough to do: webhooks go out beside it.
         let many: Vec<Page> = (0..50).map(page).collect();
-        let due = called.due(&many, &steps(), at(300));
+        let due = called.due(&many, &[], &steps(), at(300));
         let of = |calls: &[Call], word: &str| names(calls).iter().filter(|name| name.contains(word)).count();
-        let begun = beginning(due.clone(), &[]);
+        let begun = beginning(&due, &[]);
         assert_eq!((of(&due, "mail:"), of(&begun, "mail:"), of(&begun, "webhook:")), (150, 20, 20));
         let busy: Vec<&Call> = begun.iter().filter(|call| matches!(call.target, Target::Mail(_))).collect();
-        let next = beginning(due, &busy);
+        let next = beginning(&due, &busy);
         assert_eq!((of(&next, "mail:"), of(&next, "webhook:")), (0, 20));
+    }
+
+    #[test]
+    fn the_first_are_called_for_what_is_not_recorded_and_not_again_once_it_is() {
+        let (pages, steps) = ([page(1)], steps());
+        let mut called = Called::default();
+        let calls = called.due(&[], &pages, &steps, at(100_000));
+        assert_eq!(names(&calls), ["1 mail:ann@us.example", "1 mail:bob@us.example"]);
+        calls.iter().for_each(|call| called.sent(call, at(1)));
+        assert!(!called.keep_only(&[], &pages));
+        assert_eq!(called.due(&[], &pages, &steps, at(100_000)), []);
+        // It is recorded, under the same id: the next step is called in its time.
+        assert!(!called.keep_only(&pages, &[]));
+        assert_eq!(called.due(&pages, &[], &steps, at(299)), []);
+        assert_eq!(
+            names(&called.due(&pages, &[], &steps, at(300))),
+            ["2 mail:eve@us.example", "2 webhook:desk"]
+        );
     }
 }
