@@ -8,12 +8,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ToldCount {
     pub told: u32,
-    /// Of so many who are to be told by mail.
+    /// Of so many who are to be told.
     pub of: u32,
+    /// So many of these are more than are told by mail: only a call reaches them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub to_call: u32,
     /// When the last of them was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub at: Option<Timestamp>,
+}
+
+impl ToldCount {
+    /// Of how many a letter is taken, or would be.
+    #[must_use]
+    pub fn by_mail(self) -> u32 {
+        self.of.saturating_sub(self.to_call)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How telling a vendor's people goes, or would go.
@@ -60,6 +76,6 @@ pub enum ToldStanding {
     OtherRole,
     /// Somebody with the same address is told.
     SameAddress,
-    /// Letters aren't sent: only a call reaches them.
+    /// Letters aren't sent, or not to so many: only a call reaches them.
     Call,
 }

@@ -163,9 +163,9 @@ impl Control {
     pub(crate) fn telling_note(&self, matter: Uuid) -> Option<String> {
         self.tellers().settings.get()?;
         let told = self.telling_of(matter)?;
-        Some(match (told.why_not, told.count.of) {
-            (Some(why), _) => format!("nobody at the vendor is told by mail: {why}; call them"),
-            (None, of) => format!("told by mail, of the vendor's contacts: {of}"),
+        Some(match told.why_not {
+            Some(why) => format!("nobody at the vendor is told by mail: {why}; call them"),
+            None => view::in_words(told.count),
         })
     }
 
@@ -178,7 +178,7 @@ impl Control {
         let Some(told) = self.telling_of(id.0) else { return };
         match told.why_not {
             Some(why) => next_steps.push(format!("call the vendor, which nobody tells by mail: {why}")),
-            None => next_steps.push(format!("told by mail, of the vendor's contacts: {}", told.count.of)),
+            None => next_steps.push(view::in_words(told.count)),
         }
     }
 }

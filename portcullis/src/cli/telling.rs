@@ -10,15 +10,24 @@ pub(super) fn count(count: ToldCount) -> String {
     format!("{} of {}", count.told, count.of)
 }
 
+/// Those who are too many for letters.
+fn to_call(count: ToldCount) -> String {
+    if count.to_call == 0 { String::new() } else { format!("; call {} more", count.to_call) }
+}
+
 /// What is, or with `would` what would be.
 pub(super) fn told(text: &mut String, view: &TellingView, would: bool, paint: Paint) {
     let heading = match (&view.why_not, would) {
         (Some(why), true) => format!("nobody at the vendor would be told by mail: {why}"),
         (Some(why), false) => format!("nobody at the vendor is told by mail: {why}"),
-        (None, true) => format!("told by mail, of the vendor's contacts: {}", view.count.of),
+        (None, true) => {
+            let (mail, call) = (view.count.by_mail(), to_call(view.count));
+            format!("told by mail, of the vendor's contacts: {mail}{call}")
+        }
         (None, false) => {
             let last = view.count.at.map(|at| format!(", last at {}", time::instant(at)));
-            format!("told by mail: {} contacts{}", count(view.count), last.unwrap_or_default())
+            let (last, call) = (last.unwrap_or_default(), to_call(view.count));
+            format!("told by mail: {} contacts{last}{call}", count(view.count))
         }
     };
     let style = if view.why_not.is_some() { Style::Warning } else { Style::Plain };
@@ -72,7 +81,7 @@ mod tests {
     fn each_contact_is_told_or_to_be_called() {
         let at = Some("2026-11-22T02:00:00Z".parse().unwrap());
         let view = TellingView {
-            count: ToldCount { told: 1, of: 3, at },
+            count: ToldCount { told: 1, of: 3, to_call: 0, at },
             why_not: None,
             contacts: vec![
                 ToldContact { at, ..contact("Pat Roe", Some("security"), ToldStanding::Told) },
@@ -93,7 +102,7 @@ mod tests {
           Law      contract   others look after this
         ");
         let view = TellingView {
-            count: ToldCount { told: 0, of: 1, at: None },
+            count: ToldCount { told: 0, of: 1, to_call: 0, at: None },
             why_not: Some("`settings.json` has no `smtp`".into()),
             contacts: vec![contact("Al", None, ToldStanding::Call)],
         };
@@ -102,5 +111,15 @@ mod tests {
         nobody at the vendor would be told by mail: `settings.json` has no `smtp`
           Al    call +49 30 1
         ");
+        let view = TellingView {
+            count: ToldCount { told: 20, of: 25, to_call: 5, at },
+            why_not: None,
+            contacts: vec![contact("Al", None, ToldStanding::Call)],
+        };
+        let heading = |would| shown(&view, would).lines().nth(1).unwrap().to_owned();
+        assert_eq!(heading(true), "told by mail, of the vendor's contacts: 20; call 5 more");
+        let told = "told by mail: 20 of 25 contacts, last at 2026-11-22T02:00:00Z; call 5 more";
+        assert_eq!(heading(false), told);
+        assert!(shown(&view, true).ends_with("  Al    call +49 30 1\n"), "{}", shown(&view, true));
     }
 }

@@ -17,7 +17,7 @@ use crate::telling::{TellingOutcome, VendorTelling};
 
 /// Severances and restorations that are remembered: of more, the oldest go.
 const TELLINGS_MAX: usize = 1_000;
-/// People who are told of one thing.
+/// People who are told of one thing by mail: whoever comes after them is to be called.
 const CONTACTS_MAX: usize = 20;
 /// In a role: whoever runs the vendor's machines, or looks after their safety.
 const AT_WORK: [&str; 14] = [
@@ -78,6 +78,8 @@ pub enum Asked {
     OtherRole,
     /// Somebody else with the same address is told.
     SameAddress,
+    /// So many others are told by mail already.
+    Beyond,
 }
 
 /// One of a vendor's people, and whether they are told.
@@ -129,9 +131,12 @@ impl State {
             let asked = match address(contact) {
                 None => Asked::NoAddress,
                 Some(_) if !everybody && !is_at_work(contact) => Asked::OtherRole,
-                Some(_) if addresses.len() >= CONTACTS_MAX => Asked::OtherRole,
-                Some(address) if !addresses.insert(address.to_ascii_lowercase()) => Asked::SameAddress,
-                Some(_) => Asked::Yes,
+                Some(address) if addresses.contains(&address.to_ascii_lowercase()) => Asked::SameAddress,
+                Some(_) if addresses.len() >= CONTACTS_MAX => Asked::Beyond,
+                Some(address) => {
+                    addresses.insert(address.to_ascii_lowercase());
+                    Asked::Yes
+                }
             };
             Some(Recipient { contact, subject, asked })
         });

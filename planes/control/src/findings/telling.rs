@@ -70,7 +70,8 @@ fn untold<'a>(state: &State, seen: &'a TellingSeen, telling: &Telling, now: Time
         return None;
     }
     let people = state.contacts_for(telling.vendor, &telling.target);
-    let asked: Vec<_> = people.iter().filter(|recipient| recipient.asked == Asked::Yes).collect();
+    let asked: Vec<_> =
+        people.iter().filter(|recipient| matches!(recipient.asked, Asked::Yes | Asked::Beyond)).collect();
     let untold = asked.iter().filter(|recipient| match telling.words.get(&recipient.subject) {
         Some((TellingOutcome::Told, _)) => false,
         Some((TellingOutcome::GivenUp, _)) => true,

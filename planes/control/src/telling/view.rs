@@ -53,7 +53,7 @@ fn made(
         _ if people.is_empty() => Some("the vendor's manifest names no contact".to_owned()),
         _ if count.of == 0 => Some("no contact of the vendor has an `email` in its manifest".to_owned()),
         // Some were told before it was turned off.
-        why_not => why_not.filter(|_| count.told < count.of).map(str::to_owned),
+        why_not => why_not.filter(|_| count.told < count.by_mail()).map(str::to_owned),
     };
     let contacts = people.iter().map(|recipient| {
         let word = words.get(&recipient.subject);
@@ -77,6 +77,7 @@ fn standing(recipient: &Recipient<'_>, outcome: Option<TellingOutcome>, call: bo
         (None, Asked::NoAddress) => ToldStanding::NoAddress,
         (None, Asked::OtherRole) => ToldStanding::OtherRole,
         (None, Asked::SameAddress) => ToldStanding::SameAddress,
+        (None, Asked::Beyond) => ToldStanding::Call,
         (None, Asked::Yes) if call => ToldStanding::Call,
         (None, Asked::Yes) => ToldStanding::Mail,
     }
@@ -85,12 +86,52 @@ fn standing(recipient: &Recipient<'_>, outcome: Option<TellingOutcome>, call: bo
 /// Those who were told and are gone since count, too.
 fn count(people: &[Recipient<'_>], words: &Words) -> ToldCount {
     let told = words.iter().filter(|(_, (outcome, _))| *outcome == TellingOutcome::Told);
-    let waiting = people.iter().filter(|recipient| recipient.asked == Asked::Yes);
-    let waiting = waiting.filter(|recipient| {
-        words.get(&recipient.subject).is_none_or(|(outcome, _)| *outcome != TellingOutcome::Told)
-    });
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let waits = |asked: Asked| {
+        let asked = people.iter().filter(move |recipient| recipient.asked == asked);
+        let waiting = asked.filter(|recipient| {
+            words.get(&recipient.subject).is_none_or(|(outcome, _)| *outcome != TellingOutcome::Told)
+        });
+        number(waiting.count())
+    };
     let at = told.clone().map(|(_, (_, at))| *at).max();
-    let told = number(told.count());
-    ToldCount { told, of: told.saturating_add(number(waiting.count())), at }
+    let (told, to_call) = (number(told.count()), waits(Asked::Beyond));
+    ToldCount { told, of: told.saturating_add(waits(Asked::Yes)).saturating_add(to_call), to_call, at }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Who is told, in half a sentence.
+pub(super) fn in_words(count: ToldCount) -> String {
+    match count.to_call {
+        0 => format!("told by mail, of the vendor's contacts: {}", count.of),
+        more => format!("told by mail, of the vendor's contacts: {}; call {more} more", count.by_mail()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::tests::{define, state};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn whoever_is_beyond_twenty_is_to_be_called_and_counts() {
+        let mut state = state(2, "security", "2027-12-31", None);
+        let personal = |number: u128, text: String| json!({ "$personal": { "subject": SubjectId(Uuid::from_u128(number)), "text": text } });
+        let people: Vec<Value> = (100..125)
+            .map(|number| {
+                let email = personal(number, format!("n{number}@acme.example"));
+                json!({ "name": personal(number, format!("N{number}")), "email": email })
+            })
+            .collect();
+        define(&mut state, 1, "Vendor", json!({ "legal_name": "Acme", "contacts": people }));
+        let vendor = VendorId(Uuid::from_u128(1));
+        let seen = preview(&state, vendor, &Target::Vendor { id: vendor }, None);
+        assert_eq!((seen.count.of, seen.count.to_call, seen.count.by_mail()), (25, 5, 20));
+        let standings: Vec<_> = seen.contacts.iter().map(|contact| contact.standing).collect();
+        assert_eq!(standings, [vec![ToldStanding::Mail; 20], vec![ToldStanding::Call; 5]].concat());
+        assert_eq!(in_words(seen.count), "told by mail, of the vendor's contacts: 20; call 5 more");
+    }
 }
