@@ -1,5 +1,6 @@
 //! The server that takes messages: over TLS from the first byte, or after STARTTLS, which it must offer.
 
+use std::fmt;
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -26,7 +27,7 @@ pub enum Security {
 }
 
 /// Where messages are handed in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server<'a> {
     pub host: &'a str,
     pub port: u16,
@@ -37,6 +38,19 @@ pub struct Server<'a> {
     pub authorities: Option<&'a [u8]>,
     /// For the whole of a message.
     pub patience: Duration,
+}
+
+impl fmt::Debug for Server<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("security", &self.security)
+            .field("user", &self.credentials.map(|(user, _)| user))
+            .field("password", &self.credentials.map(|_| format_args!("****")))
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a message was not taken.
@@ -121,6 +135,13 @@ mod tests {
     fn server(port: u16, security: Security) -> Server<'static> {
         let (host, patience) = ("127.0.0.1", Duration::from_millis(200));
         Server { host, port, security, credentials: None, authorities: None, patience }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let server = Server { credentials: Some(("gate", "a long secret")), ..server(25, Security::Tls) };
+        let shown = format!("{server:?}");
+        assert!(shown.contains("gate") && shown.contains("****") && !shown.contains("long"), "{shown}");
     }
 
     /// A server that says `words` to whoever comes, keeps the connection, and is silent from then on.
