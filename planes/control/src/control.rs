@@ -73,8 +73,8 @@ pub use sealed::ProvedDecision;
 
 /// Commands that wait for their turn; further ones wait for a place.
 const JOBS_MAX: usize = 256;
-/// Pages that a slow follower may be behind before it misses some.
-const PAGES_MAX: usize = 1_024;
+/// Notices that a slow follower may be behind before it misses some.
+const NOTICES_MAX: usize = 1_024;
 /// How long `apply` waits for gates to decide by what was applied.
 const APPLY_WAIT: Duration = Duration::from_secs(2);
 
@@ -148,8 +148,8 @@ struct Shared {
     signing_plan: SigningPlan,
     /// Keys are changed by one at a time.
     key_turn: tokio::sync::Mutex<()>,
-    /// What gates page somebody for.
-    pages: broadcast::Sender<Notice>,
+    /// What others are told of that is no event, such as risk.
+    notices: broadcast::Sender<Notice>,
     /// Evidence packs are made one at a time.
     packing: Arc<Semaphore>,
     /// Whoever drives live exercises; none where the gate runs elsewhere.
@@ -232,7 +232,7 @@ impl Control {
             key_ring,
             signing_plan,
             key_turn: tokio::sync::Mutex::default(),
-            pages: broadcast::Sender::new(PAGES_MAX),
+            notices: broadcast::Sender::new(NOTICES_MAX),
             packing: Arc::new(Semaphore::new(1)),
         }));
         let server = Arc::new(control.authorization_server()?);
@@ -337,9 +337,9 @@ impl Control {
         &self.0.network
     }
 
-    /// Tells those who are paged; nobody may listen.
-    pub(crate) fn page(&self, notice: Notice) {
-        let _ = self.0.pages.send(notice);
+    /// Tells webhooks of what is no event; nobody may listen.
+    pub(crate) fn notify(&self, notice: Notice) {
+        let _ = self.0.notices.send(notice);
     }
 
     /// Tells control who drives live exercises. Once: a second word changes nothing.
@@ -467,10 +467,10 @@ impl Control {
         self.0.core.events.subscribe()
     }
 
-    /// What gates page somebody for, when they do.
+    /// What webhooks are told of and no ledger holds, when it happens.
     #[must_use]
-    pub fn follow_pages(&self) -> broadcast::Receiver<Notice> {
-        self.0.pages.subscribe()
+    pub fn follow_notices(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices.subscribe()
     }
 
     /// The public address, which tokens name.
@@ -639,8 +639,7 @@ impl Control {
             FromGate::Paged(page) => {
                 if self.state().by_id(page.client.0).is_some() {
                     tracing::warn!(decision = %page.decision, score = %page.score, "somebody should look at a decision");
-                    // Nobody may be following.
-                    let _ = self.0.pages.send(Notice::of_page(&self.state(), &page));
+                    self.notify(Notice::of_risk(&self.state(), &page));
                     self.0.risk.paged(page);
                 }
             }

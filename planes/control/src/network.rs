@@ -87,7 +87,7 @@ impl Control {
         let seen = self.network_seen();
         let state = self.state();
         for vendor in seen.drops.note(&measures.dropped, self.clock().now()) {
-            self.page(Notice::of_packets(&state, vendor, self.clock().now()));
+            self.notify(Notice::of_packets(&state, vendor, self.clock().now()));
         }
         {
             let mut tunnels = seen.tunnels.lock().unwrap_or_else(PoisonError::into_inner);

@@ -32,8 +32,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(300);
 /// Events of the ledger that are looked at together.
 const EVENTS: usize = 256;
-/// Pages that wait for one place; of more the newest.
-const PAGES_MAX: usize = 1_000;
+/// Notices that no ledger holds and that wait for one place; of more the newest.
+const NOTICES_MAX: usize = 1_000;
 
 /// The tasks, and what they say of themselves.
 pub struct Webhooks {
@@ -54,9 +54,9 @@ struct Told {
 struct Remembered {
     /// The next event of the ledger.
     next: u64,
-    /// These are in no ledger.
-    #[serde(default)]
-    pages: VecDeque<Notice>,
+    /// These are in no ledger. Files of before call them so.
+    #[serde(default, rename = "pages")]
+    notices: VecDeque<Notice>,
 }
 
 impl Webhooks {
@@ -90,7 +90,7 @@ impl Webhooks {
             let view = Mutex::new(WebhookView { delivered: remembered.next, ..place.view() });
             let told = Arc::new(Told { place, view, head: head.clone(), control: control.clone() });
             webhooks.places.push(Arc::clone(&told));
-            let teller = Teller { told, path, remembered, pages: control.follow_pages() };
+            let teller = Teller { told, path, remembered, notices: control.follow_notices() };
             webhooks.tasks.push(tokio::spawn(teller.run()));
         }
         Ok(webhooks)
@@ -160,7 +160,7 @@ struct Teller {
     told: Arc<Told>,
     path: PathBuf,
     remembered: Remembered,
-    pages: broadcast::Receiver<Notice>,
+    notices: broadcast::Receiver<Notice>,
 }
 
 impl Teller {
@@ -169,19 +169,19 @@ impl Teller {
         let mut retry = RETRY_FIRST;
         loop {
             head.mark_unchanged();
-            self.take_pages();
+            self.take_notices();
             match self.tell().await {
                 Ok(true) => retry = RETRY_FIRST,
                 Ok(false) => {
                     retry = RETRY_FIRST;
-                    let page = tokio::select! {
+                    let notice = tokio::select! {
                         changed = head.changed() => match changed {
                             Ok(()) => None,
                             Err(_) => return, // The store is closed.
                         },
-                        page = self.pages.recv() => page.ok(),
+                        notice = self.notices.recv() => notice.ok(),
                     };
-                    page.into_iter().for_each(|page| self.keep(page));
+                    notice.into_iter().for_each(|notice| self.keep(notice));
                 }
                 Err(error) => {
                     self.failed(&error);
@@ -194,11 +194,11 @@ impl Teller {
 
     /// Whether there may be more to tell.
     async fn tell(&mut self) -> Result<bool> {
-        if let Some(page) = self.remembered.pages.front().cloned() {
-            if page.is_wanted(&self.told.place.events) {
-                self.send(&page).await?;
+        if let Some(notice) = self.remembered.notices.front().cloned() {
+            if notice.is_wanted(&self.told.place.events) {
+                self.send(&notice).await?;
             }
-            self.remembered.pages.pop_front();
+            self.remembered.notices.pop_front();
             self.remember()?;
             return Ok(true);
         }
@@ -234,15 +234,15 @@ impl Teller {
     }
 
     /// What came while it was told something else.
-    fn take_pages(&mut self) {
+    fn take_notices(&mut self) {
         loop {
-            match self.pages.try_recv() {
-                Ok(page) => self.keep(page),
+            match self.notices.try_recv() {
+                Ok(notice) => self.keep(notice),
                 Err(broadcast::error::TryRecvError::Lagged(missed)) => {
                     tracing::warn!(
                         missed,
                         webhook = self.told.place.name,
-                        "pages were missed; `portcullis findings` has them"
+                        "notices were missed; `portcullis findings` has them"
                     );
                 }
                 Err(_) => return,
@@ -250,11 +250,11 @@ impl Teller {
         }
     }
 
-    fn keep(&mut self, page: Notice) {
-        if self.remembered.pages.len() >= PAGES_MAX {
-            self.remembered.pages.pop_front();
+    fn keep(&mut self, notice: Notice) {
+        if self.remembered.notices.len() >= NOTICES_MAX {
+            self.remembered.notices.pop_front();
         }
-        self.remembered.pages.push_back(page);
+        self.remembered.notices.push_back(notice);
         if let Err(error) = self.remember() {
             self.failed(&error);
         }
@@ -293,6 +293,10 @@ mod tests {
         assert_eq!(remembered(&path, 7).unwrap().next, 7);
         assert_eq!(remembered(&path, 9).unwrap().next, 7);
         assert_eq!(remembered(&path, 3).unwrap().next, 3);
+        // What a version of before has left waiting is told.
+        let notice = Notice::test("page-1".to_owned(), Timestamp::UNIX_EPOCH);
+        fs::write(&path, serde_json::json!({ "next": 2, "pages": [notice] }).to_string()).unwrap();
+        assert_eq!(remembered(&path, 7).unwrap().notices, [notice]);
         fs::write(&path, "{").unwrap();
         assert!(format!("{:#}", remembered(&path, 3).err().unwrap()).contains("hint: "));
     }

@@ -26,6 +26,8 @@ use crate::control::Control;
 use crate::incidents::watching::warned_of;
 use crate::record::fold;
 
+/// That somebody should look, which nobody answers. Whoever is on call gets pages, each a `page.raised` to the places of `on_call`.
+const LOOK: &str = "page";
 /// Before each type of an event.
 const PREFIX: &str = "portcullis.";
 /// Bytes of a text that others are sent.
@@ -65,7 +67,7 @@ pub const KINDS: [&str; 16] = [
     "task.overdue",
     "task.escalated",
     "request.overdue",
-    "page",
+    LOOK,
     "severed",
     "restored",
     "vendor.held",
@@ -158,7 +160,7 @@ impl Notice {
 
     /// A gate has found so much evidence that somebody should look at it.
     #[must_use]
-    pub fn of_page(state: &State, page: &Page) -> Self {
+    pub fn of_risk(state: &State, page: &Page) -> Self {
         let client = state.by_id(page.client.0).map_or("unknown", |(_, name, _)| name).to_owned();
         let vendor = state.standing(&client).map(|standing| standing.vendor_id());
         let time = Timestamp::from_microsecond(page.at_us).unwrap_or_default();
@@ -169,7 +171,7 @@ impl Notice {
             page.decision
         );
         let title = format!("somebody should look at client {client}");
-        About::of(state, vendor).notice((format!("page-{}", page.decision), time), "page", title, text)
+        About::of(state, vendor).notice((format!("page-{}", page.decision), time), LOOK, title, text)
     }
 }
 
@@ -219,7 +221,7 @@ pub fn of_event(state: &State, sequence: u64, event: &Event, now: Timestamp) -> 
             let about = About::of(state, None);
             let why = done.run.failures.first().map_or("it did not pass", String::as_str);
             let text = format!("{why}; see `portcullis exercise report kill-drill`");
-            about.notice((id, done.run.finished_at), "page", "the kill drill has failed".to_owned(), text)
+            about.notice((id, done.run.finished_at), LOOK, "the kill drill has failed".to_owned(), text)
         }
         Event::Restored(restoration) => {
             let about = About::of(state, vendor_of(state, &restoration.target));

@@ -195,4 +195,21 @@ mod tests {
         check(&["page"], "page", true);
         check(&["sto"], "stop.began", false);
     }
+    /// A page is what somebody on call answers, and is in the ledger; nothing else is called one.
+    #[test]
+    fn the_reference_names_each_type_and_calls_one_thing_a_page() {
+        let text = include_str!("../../../../docs/reference/operations.md");
+        let (_, table) = text.split_once("| type, after `portcullis.` | when |\n").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let types: Vec<&str> = table.lines().filter_map(|line| line.split(" | ").next()).collect();
+        let types = types.join(" ").to_lowercase();
+        for kind in crate::assurance::notice::KINDS.into_iter().chain(["page.raised"]) {
+            let kind = kind.trim_end_matches('*');
+            assert!(types.contains(&format!("`{kind}")), "{kind}: {types}");
+        }
+        assert!(text.contains("Pages are [events](ledger.md)"));
+        assert!(!text.contains("Pages are in no ledger"), "what waits for webhooks are notices");
+        let row = table.lines().find(|line| line.starts_with("| `page` |")).unwrap();
+        assert!(row.contains("notice") && row.contains("nobody answers"), "{row}");
+    }
 }

@@ -105,7 +105,7 @@ async fn a_severance_closes_networks_and_the_end_of_a_contract_does_not() {
 async fn packets_outside_are_a_finding_and_a_page() {
     let world = world().await;
     let vendor = world.control.network_plan_here().segments[0].owner.vendor;
-    let mut pages = world.control.follow_pages();
+    let mut notices = world.control.follow_notices();
     let measured = |packets| Measures {
         dropped: vec![DropMeasure { vendor, packets, bytes: packets * 60 }],
         ..Measures::default()
@@ -122,10 +122,10 @@ async fn packets_outside_are_a_finding_and_a_page() {
         finding.message.contains("1000 packets") && finding.message.contains("200 a minute"),
         "{finding:?}"
     );
-    let page = pages.try_recv().unwrap();
+    let page = notices.try_recv().unwrap();
     assert_eq!((page.kind.as_str(), page.vendor.as_deref()), ("packets.outside", Some("acme")));
     world.control.note_network_measures(measured(1_020));
-    assert!(pages.try_recv().is_err(), "told once");
+    assert!(notices.try_recv().is_err(), "told once");
     let view = world.get("/v1/network").await;
     assert_eq!(view.expect(StatusCode::OK)["dropped"][0]["packets"], 1_020);
     // Gates score with it: those that are linked are told, and later snapshots say so too.
