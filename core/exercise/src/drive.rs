@@ -240,7 +240,7 @@ impl Drive {
                 (note, good)
             }
             Told::Verified { paths } => {
-                let open = paths.iter().filter(|path| !path.closed || path.bytes_after > 0);
+                let open = paths.iter().filter(|path| !path.is_shut());
                 let open: Vec<String> =
                     open.map(|path| format!("path `{}` is not closed: {}", path.path, path.how)).collect();
                 let good = open.is_empty() && !paths.is_empty();

@@ -221,17 +221,45 @@ impl Run {
         for path in &mut self.paths {
             cut(&mut path.how);
         }
-        self.failures.truncate(LINES_MAX);
+        if let Some(left_out) = left_out(&mut self.failures) {
+            self.failures.push(format!("and {} more", left_out.len()));
+        }
+        if let Some(left_out) = left_out(&mut self.paths) {
+            let open = left_out.iter().filter(|path| !path.is_shut()).count();
+            self.paths.push(PathTried {
+                path: format!("and {} more", left_out.len()),
+                closed: open == 0,
+                how: if open == 0 {
+                    "all closed".to_owned()
+                } else {
+                    format!("{open} of them are not closed")
+                },
+                bytes_after: left_out.iter().map(|path| path.bytes_after).sum(),
+            });
+        }
+        // Of these a scenario has fewer, and a walk hears no more.
         self.steps.truncate(LINES_MAX);
         self.actions.truncate(LINES_MAX);
         self.others.truncate(LINES_MAX);
-        self.paths.truncate(LINES_MAX);
         for personal in self.personal_mut() {
             if let Personal::Plain(text) = personal {
                 cut(text);
             }
         }
     }
+}
+
+impl PathTried {
+    /// Closed, and nothing came over it that was made after the receipt.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.closed && self.bytes_after == 0
+    }
+}
+
+/// What has no room beside the line that counts it.
+fn left_out<T>(lines: &mut Vec<T>) -> Option<Vec<T>> {
+    (lines.len() > LINES_MAX).then(|| lines.split_off(LINES_MAX - 1))
 }
 
 fn cut(text: &mut String) {

@@ -136,3 +136,33 @@ fn what_was_broken_off_has_not_passed() {
     let (_, run) = live(vec![(done(), 1), (done(), 1), (stopped(), 1)]);
     assert!(run.failures.iter().any(|failure| failure == "it was broken off before `sever`"));
 }
+
+#[test]
+fn a_list_that_is_cut_off_says_how_much_is_left_out() {
+    let paths = |open: usize| {
+        let path = |number: usize| PathTried {
+            path: format!("path {number}"),
+            closed: number >= open,
+            how: "tried".into(),
+            bytes_after: u64::from(number < open),
+        };
+        Told::Verified { paths: (0..150).map(path).collect() }
+    };
+    let told = |open| {
+        vec![(done(), 1), (done(), 1), (stopped(), 1), (severed(&[]), 1), (paths(open), 1), (done(), 1)]
+    };
+    let (_, run) = live(told(0));
+    assert!(run.passed, "{:?}", run.failures);
+    let last = |run: &Run| {
+        let last = run.paths.last().unwrap();
+        (run.paths.len(), last.path.clone(), last.closed, last.how.clone(), last.bytes_after)
+    };
+    assert_eq!(last(&run), (100, "and 51 more".into(), true, "all closed".into(), 0));
+    let (_, mut run) = live(told(120));
+    assert_eq!(last(&run), (100, "and 51 more".into(), false, "21 of them are not closed".into(), 21));
+    // 120 paths, and the milestone that was never reached.
+    assert_eq!((run.failures.len(), run.failures.last().unwrap().as_str()), (100, "and 22 more"));
+    let before = run.clone();
+    run.bound();
+    assert_eq!(run, before, "bounded twice it is the same");
+}
