@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::recognise::has_word;
 use crate::spec::{Actor, ExerciseSpec, Expect, LiveStep, Milestone, StepKind};
 
 const TEXT_BYTES_MAX: usize = 4_000;
@@ -77,7 +78,11 @@ impl Faults {
             self.add(pointer, "no answer could be it".to_owned(), Some(hint));
         }
         for (place, phrase) in phrases.iter().enumerate() {
-            self.text(&format!("{pointer}/{place}"), phrase, LINE_BYTES_MAX);
+            let place = format!("{pointer}/{place}");
+            self.text(&place, phrase, LINE_BYTES_MAX);
+            if !phrase.trim().is_empty() && !has_word(phrase) {
+                self.add(&place, "it has no word".to_owned(), Some("write letters or digits"));
+            }
         }
     }
 }

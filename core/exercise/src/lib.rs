@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod drive;
+mod recognise;
 pub mod report;
 pub mod run;
 pub mod shipped;

@@ -153,7 +153,7 @@ pub struct Expected {
     pub after: Option<String>,
     /// How long it may take from that inject on. What comes within twice the time counts as late.
     pub within: Span,
-    /// Phrases by which an answer is known to be it: all words of one of them are in it.
+    /// Phrases by which an answer is known to be it: all words of one of them are in it, and none is denied.
     pub recognise: Vec<String>,
     /// What is reached when it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +171,7 @@ pub struct Expected {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wrong {
-    /// Phrases by which an answer is known to be it: all words of one of them are in it.
+    /// Phrases by which an answer is known to be it: all words of one of them are in it, and none is denied.
     pub recognise: Vec<String>,
     /// What is wrong about it.
     pub why: String,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use portcullis_ids::personal::Personal;
 use uuid::Uuid;
 
+use crate::recognise::recognised;
 use crate::run::{ActionOutcome, ActionResult, LINES_MAX, Mode, OtherAction, Run, grade, measures};
 use crate::spec::{ExerciseSpec, Expected, Inject, Milestone};
 
@@ -252,15 +253,6 @@ impl Walk {
             ActionOutcome::InTime
         }
     }
-}
-
-/// All words of one of the phrases are in the answer, as a person would say them: case doesn't matter.
-fn recognised(phrases: &[String], said: &str) -> bool {
-    let said = said.to_lowercase();
-    phrases.iter().any(|phrase| {
-        let phrase = phrase.to_lowercase();
-        phrase.split_whitespace().all(|word| said.contains(word))
-    })
 }
 
 fn micros(at: Duration) -> u64 {

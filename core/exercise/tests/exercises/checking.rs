@@ -40,6 +40,7 @@ fn each_fault_has_its_place() {
         ("/injects/1/to", json!("cook"), "/injects/1/to: there is no role `cook`"),
         ("/expect/0/within", json!("0s"), "/expect/0/within: nobody can do anything in no time"),
         ("/expect/0/recognise", json!([]), "/expect/0/recognise: no answer could be it"),
+        ("/expect/0/recognise", json!(["look", "-?-"]), "/expect/0/recognise/1: it has no word"),
         ("/expect/0/milestone", json!("sever"), "/expect/1/milestone: `sever` is reached twice"),
         ("/expect/0/after", json!("cal"), "/expect/0/after: there is no inject `cal`"),
         ("/expect/0/points", json!(0), "/expect/0/points: it must be 1 to 100"),

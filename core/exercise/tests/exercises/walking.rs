@@ -67,6 +67,20 @@ fn a_mistake_costs_once_and_what_nobody_expected_is_kept() {
 }
 
 #[test]
+fn parts_of_words_and_what_is_denied_are_worth_nothing() {
+    let run = walked(&[
+        (1, "on-call", "I overlook nothing"),
+        (2, "on-call", "we do not cut the vendor, and delete nothing"),
+        (3, "on-call", "We never delete the vendor; I call several vendors"),
+    ]);
+    let outcomes: Vec<_> = run.actions.iter().map(|action| action.outcome).collect();
+    assert_eq!(outcomes, [ActionOutcome::Missed; 3]);
+    let wrong: Vec<_> = run.others.iter().map(|other| other.wrong.is_some()).collect();
+    assert_eq!(wrong, [false, true, false], "what is denied is no mistake");
+    assert!(!run.passed);
+}
+
+#[test]
 fn an_inject_waits_for_what_it_follows_and_for_nobody_for_ever() {
     let mut walk = Walk::new(scenario());
     let told = |walk: &mut Walk, minute| -> Vec<String> {

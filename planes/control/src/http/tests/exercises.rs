@@ -41,6 +41,7 @@ async fn a_walk_is_graded_by_the_server_and_kept() {
         { "at": "4m", "who": "on-call", "did": "Nothing was severed: it is a typo" },
         { "at": "12m", "who": "on-call", "did": "Signing out ends only tokens; it gets new ones" },
         { "at": "13m", "who": "on-call", "did": "portcullis sever vendor/acme --reason theft" },
+        { "at": "14m", "who": "on-call", "did": "We do not restore, however the vendor asks" },
         { "at": "17m", "who": "security-lead", "did": "Look at the silent gate in the receipt" },
         { "at": "20m", "who": "on-call", "did": "Note in the timeline of the incident what was typed" },
     ]);
@@ -52,8 +53,12 @@ async fn a_walk_is_graded_by_the_server_and_kept() {
     assert_eq!((&run["started_at"], &run["finished_at"]), (&json!(began), &json!("2026-11-01T02:20:00Z")));
     assert_eq!(run["measures"][2]["took_us"], 60_000_000, "{run}");
     assert_eq!(run["actions"][2]["said"], "portcullis sever vendor/acme --reason theft", "it is revealed");
-    let missed = world.post("/v1/exercises/wrong-command/paper", &json!({ "answers": [] })).await;
+    let mut others = run["others"].as_array().unwrap().iter();
+    assert!(others.all(|other| other.get("wrong").is_none()), "what isn't done costs nothing: {run}");
+    let answers = json!([{ "at": "13m", "who": "on-call", "did": "I call several vendors" }]);
+    let missed = world.post("/v1/exercises/wrong-command/paper", &json!({ "answers": answers })).await;
     assert_eq!(missed.expect(StatusCode::CREATED)["grade"], "F");
+    assert_eq!(missed.body["actions"][2]["outcome"], "missed", "a part of a word is no word");
     let runs = world.get("/v1/exercise-runs?exercise=wrong-command").await.body;
     assert_eq!(runs.as_array().unwrap().len(), 2);
     let listed = world.get("/v1/exercises").await.body;
