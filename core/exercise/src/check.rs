@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::recognise::has_word;
-use crate::spec::{Actor, ExerciseSpec, Expect, LiveStep, Milestone, StepKind};
+use crate::spec::{Actor, ExerciseSpec, Expect, Leave, LiveStep, Milestone, StepKind};
 
 const TEXT_BYTES_MAX: usize = 4_000;
 const LINE_BYTES_MAX: usize = 300;
@@ -46,6 +46,10 @@ pub fn check(spec: &ExerciseSpec) -> Vec<Fault> {
     check_grades(spec, &mut faults);
     if let Some(live) = &spec.live {
         check_live(&live.steps, &mut faults);
+        if live.leave == Leave::Severed && live.steps.iter().any(|step| step.what == StepKind::Restore) {
+            let hint = "leave out the step `restore`, or leave it `restored`";
+            faults.add("/live/leave", "a step restores what is to be left severed".to_owned(), Some(hint));
+        }
     }
     faults.0
 }

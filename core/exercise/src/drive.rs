@@ -16,7 +16,6 @@ const REACHED: (u32, u32) = (25, 10);
 pub struct Drive {
     title: String,
     steps: VecDeque<LiveStep>,
-    leave: Leave,
     targets: Targets,
     spec: Option<ExerciseSpec>,
     begun: Option<Duration>,
@@ -26,8 +25,6 @@ pub struct Drive {
     paths: Vec<PathTried>,
     severance: Option<Uuid>,
     must_detect: bool,
-    /// It can't show what it should: what is left is put right, and nothing else is done.
-    broken_off: bool,
 }
 
 /// What came of a step.
@@ -70,15 +67,6 @@ impl Drive {
     /// The kill drill: busy connections, a cut, every path tried again, and open as before.
     #[must_use]
     pub fn drill(targets: Targets) -> Self {
-        let step = |(what, tell): (_, &str)| LiveStep {
-            what,
-            tell: Some(tell.to_owned()),
-            requests: None,
-            records: None,
-            who: Actor::Machine,
-            expect: None,
-            detects: false,
-        };
         let kinds = [
             (StepKind::Work, "The canary's machine does its usual work"),
             (StepKind::Stream, "The spare machine holds five streams open"),
@@ -86,15 +74,21 @@ impl Drive {
             (StepKind::Verify, "Every path is tried again"),
             (StepKind::Restore, "The canary gets new keys"),
         ];
-        let live = Live { steps: kinds.into_iter().map(step).collect(), leave: Leave::Restored };
+        let live = Live {
+            steps: kinds.into_iter().map(|(what, tell)| machines(what, tell)).collect(),
+            leave: Leave::Restored,
+        };
         Self::of("Kill drill on the canary vendor", &live, targets)
     }
 
     fn of(title: &str, live: &Live, targets: Targets) -> Self {
+        let mut steps: VecDeque<LiveStep> = live.steps.iter().cloned().collect();
+        if live.leave == Leave::Restored && steps.iter().all(|step| step.what != StepKind::Restore) {
+            steps.push_back(machines(StepKind::Restore, "The canary gets new keys"));
+        }
         Self {
             title: title.to_owned(),
-            steps: live.steps.iter().cloned().collect(),
-            leave: live.leave,
+            steps,
             targets,
             spec: None,
             begun: None,
@@ -104,7 +98,6 @@ impl Drive {
             paths: Vec::new(),
             severance: None,
             must_detect: live.steps.iter().any(|step| step.detects),
-            broken_off: false,
         }
     }
 
@@ -112,11 +105,6 @@ impl Drive {
     #[must_use]
     pub fn next(&self) -> Option<&LiveStep> {
         self.steps.front()
-    }
-
-    #[must_use]
-    pub fn leave(&self) -> Leave {
-        self.leave
     }
 
     /// What came of the step that [`Self::next`] gave.
@@ -134,7 +122,7 @@ impl Drive {
             took_us: micros(ended.saturating_sub(began)),
         });
         if !good && self.done_before_anything(step.what) {
-            self.broken_off = true;
+            // It can't show what it should: what is left is put right, and nothing else is done.
             self.steps.retain(|step| step.what == StepKind::Restore || step.what == StepKind::RegainControl);
         }
     }
@@ -274,11 +262,18 @@ impl Drive {
             && self.begun.is_none()
             && !self.reached.contains_key(&Milestone::Sever)
     }
+}
 
-    /// Whether it was broken off because the canary itself didn't work.
-    #[must_use]
-    pub fn is_broken_off(&self) -> bool {
-        self.broken_off
+/// A step of the vendor's own machine.
+fn machines(what: StepKind, tell: &str) -> LiveStep {
+    LiveStep {
+        what,
+        tell: Some(tell.to_owned()),
+        requests: None,
+        records: None,
+        who: Actor::Machine,
+        expect: None,
+        detects: false,
     }
 }
 

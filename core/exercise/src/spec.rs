@@ -196,10 +196,10 @@ pub struct Live {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Leave {
-    /// Open again, with keys that nobody has had before.
+    /// Open again, with keys that nobody has had before: by the step `restore`, which comes at the end where there is none.
     #[default]
     Restored,
-    /// As it was cut: two people open it again.
+    /// As it was cut: two people open it again, or the next exercise or kill drill does.
     Severed,
 }
 

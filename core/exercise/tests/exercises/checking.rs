@@ -51,6 +51,7 @@ fn each_fault_has_its_place() {
         ("/live/steps/4", json!({ "do": "stream" }), "/live/steps: it doesn't sever and then verify"),
         ("/live/steps/0", json!({ "do": "lose_control" }), "/live/steps: control stays lost"),
         ("/live/steps/1", json!({ "do": "restore" }), "/live/steps: `restore` is there twice"),
+        ("/live/leave", json!("severed"), "/live/leave: a step restores what is to be left severed"),
     ] {
         let found = faults(pointer, value);
         assert!(found.iter().any(|fault| fault == expect), "{pointer}: {found:?}");

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use portcullis_exercise::drive::{Drive, Told};
 use portcullis_exercise::run::{Mode, PathTried, Run};
-use portcullis_exercise::spec::{Expect, StepKind, Targets};
+use portcullis_exercise::spec::{Expect, Leave, StepKind, Targets};
 use uuid::Uuid;
 
 use super::{at, scenario};
@@ -116,6 +116,35 @@ fn a_canary_that_does_not_work_shows_nothing_and_is_put_right() {
     assert_eq!(steps, [StepKind::Work, StepKind::Restore]);
     assert!(!run.passed);
     assert!(run.paths.is_empty());
+}
+
+#[test]
+fn the_canary_is_left_as_the_manifest_says() {
+    let check = |restores: bool, leave: Leave, expect: &[StepKind]| {
+        let mut spec = scenario();
+        let live = spec.live.as_mut().unwrap();
+        live.leave = leave;
+        live.steps.retain(|step| restores || step.what != StepKind::Restore);
+        let told = vec![
+            (done(), 1),
+            (done(), 1),
+            (stopped(), 1),
+            (severed(&[]), 1),
+            (path(true, 0), 1),
+            (done(), 1),
+        ];
+        let (steps, run) = driven(Drive::new(&spec).unwrap(), told, Mode::Live);
+        assert_eq!(steps[4..], *expect, "{leave:?}");
+        assert!(run.passed, "{:?}", run.failures);
+        // One whose canary doesn't work is left so, too.
+        let told = vec![(Told::Failed { note: "no token".into() }, 1), (done(), 1)];
+        let (steps, _) = driven(Drive::new(&spec).unwrap(), told, Mode::Live);
+        assert_eq!(steps[1..], expect[1..], "{leave:?}");
+    };
+    let (verify, restore) = (StepKind::Verify, StepKind::Restore);
+    check(true, Leave::Restored, &[verify, restore]);
+    check(false, Leave::Restored, &[verify, restore]);
+    check(false, Leave::Severed, &[verify]);
 }
 
 #[test]
