@@ -78,7 +78,7 @@ fn failed_drill(state: &State) -> Option<Raising> {
     let run = drills.max_by_key(|run| run.started_at).filter(|run| !run.passed)?;
     let failures: String = run.failures.iter().take(FAILURES_MAX).map(|why| format!("  {why}\n")).collect();
     let text = format!(
-        "The drill of {} severed the canary, and not all of it was cut, or not in time:\n{failures}A real severance may fail the same way.\n\nNow:\n  portcullis findings\n  portcullis doctor\n",
+        "The drill of {} did not show that the canary is cut whole and in time:\n{failures}A real severance may fail the same way.\n\nNow:\n  portcullis findings\n  portcullis doctor\n",
         run.started_at
     );
     Some(Raising {
