@@ -1,6 +1,7 @@
 //! kill -9 in the middle of a severance: after the next start all is closed, and nothing half.
 
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use http::Method;
@@ -16,8 +17,8 @@ use crate::closed;
 
 /// How many kills; without it there are a few.
 const ROUNDS: &str = "PORTCULLIS_SEVER_KILLS";
-/// Most of a severance: moments are within it, and some behind it.
-const MOMENTS: Duration = Duration::from_millis(30);
+/// So many must have hit the middle of a severance, or the moments prove nothing.
+const MANY: u64 = 30;
 
 #[test]
 fn a_severance_that_is_killed_anywhere_holds_whole_after_the_next_start() {
@@ -25,17 +26,23 @@ fn a_severance_that_is_killed_anywhere_holds_whole_after_the_next_start() {
         return;
     }
     let rounds = std::env::var(ROUNDS).map_or(3, |rounds| rounds.parse().expect("a number of rounds"));
+    // Over the whole of a severance as it takes here and now, and a fifth behind it: one moment in each stretch, and whoever is
+    // killed has some of the early ones, and of the late.
+    let whole = nanoseconds(undisturbed()) * 6 / 5;
     let mut random = Random::new();
     let mut came = [0; 3];
-    for round in 0..rounds {
-        let moment = Duration::from_nanos(random.below(nanoseconds(MOMENTS)));
-        // The first few are one of each.
-        let whom = Victim::ALL[round % Victim::ALL.len()];
+    for (round, whom) in (0..rounds).zip(Victim::ALL.into_iter().cycle()) {
+        let stretch = whole / rounds;
+        let moment = Duration::from_nanos(round * stretch + random.below(stretch.max(1)));
         came[kill(whom, moment, &format!("round {round}")) as usize] += 1;
     }
     let [answered, held, unheard] = came;
     eprintln!(
         "{rounds} kills: {answered} after an answer, {held} with the severance held and no answer, {unheard} before it was held"
+    );
+    assert!(
+        rounds < MANY || held > 0,
+        "no kill of {rounds} fell between a severance's being held and its answer"
     );
 }
 
@@ -59,16 +66,36 @@ enum Came {
     Unheard,
 }
 
-fn kill(whom: Victim, moment: Duration, round: &str) -> Came {
-    let mut world = World::new(Path::new(env!("CARGO_BIN_EXE_portcullis")), &["acme"], Beside::Tunnels);
+/// The vendor with its tunnels, and all of its connections at work.
+fn raise() -> (World, Tunnels, Busy, Operator) {
+    let world = World::new(Path::new(env!("CARGO_BIN_EXE_portcullis")), &["acme"], Beside::Tunnels);
     let vendor = world.vendor("acme");
     let tunnels = Tunnels::raise(&world, vendor);
     let busy = Busy::start(&world, vendor, true);
     let operator = Operator::of(&world.installation, &world.gate);
+    (world, tunnels, busy, operator)
+}
 
-    let due = now_ns() + nanoseconds(moment);
+fn sever(world: &World, operator: &Operator) -> Receiver<Answer> {
     let order = json!({ "target": "vendor/acme", "reason": "drill" });
-    let answer = operator.begin(&world.gate, Method::POST, "/v1/sever", &order);
+    operator.begin(&world.gate, Method::POST, "/v1/sever", &order)
+}
+
+/// How long a severance takes that nothing is killed in, from the command to its answer.
+fn undisturbed() -> Duration {
+    let (world, _tunnels, _busy, operator) = raise();
+    let began = now_ns();
+    let answer = sever(&world, &operator).recv().unwrap();
+    let took = Duration::from_nanos(now_ns() - began);
+    assert!(matches!(answer, Ok((200, _))), "{answer:?}");
+    eprintln!("undisturbed it takes {} us", took.as_micros());
+    took
+}
+
+fn kill(whom: Victim, moment: Duration, round: &str) -> Came {
+    let (mut world, tunnels, busy, operator) = raise();
+    let due = now_ns() + nanoseconds(moment);
+    let answer = sever(&world, &operator);
     // To the microsecond, which no timer gives.
     while now_ns() < due {
         std::hint::spin_loop();
