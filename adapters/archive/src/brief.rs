@@ -8,6 +8,7 @@ use portcullis_domain::reason::Reason;
 
 use crate::decode::{self, Columns, Ends, Fault};
 use crate::query::of_hour;
+use crate::row::LateOutcome;
 use crate::{Archive, ArchiveError, Hour};
 
 const COLUMNS: [&str; 14] = [
@@ -40,7 +41,7 @@ pub enum Brief {
         outcome: Option<OutcomeRecord>,
     },
     /// Of a decision that was sealed before.
-    LateOutcome(OutcomeRecord),
+    LateOutcome(LateOutcome),
 }
 
 impl Archive {
@@ -54,19 +55,50 @@ impl Archive {
     ) -> Vec<(&'a SealedFile, ArchiveError)> {
         let of = |content| of_hour(files, hour).filter(move |sealed| sealed.content == content);
         let all = of(Content::Decisions).chain(of(Content::Outcomes));
-        all.filter_map(|sealed| Some((sealed, self.briefs_of(sealed, visit).err()?))).collect()
+        all.filter_map(|sealed| Some((sealed, self.briefs_in(sealed, None, visit).err()?))).collect()
     }
 
-    fn briefs_of(&self, sealed: &SealedFile, visit: &mut dyn FnMut(Brief)) -> Result<(), ArchiveError> {
+    /// The same of one vendor alone, without the files that hold nothing of it.
+    pub fn briefs_of_vendor<'a>(
+        &self,
+        files: &'a SealedFiles,
+        hour: Hour,
+        vendor: VendorId,
+        visit: &mut dyn FnMut(Brief),
+    ) -> Vec<(&'a SealedFile, ArchiveError)> {
+        let mut own = |brief: Brief| {
+            let of = match &brief {
+                Brief::Decision { vendor, .. } => *vendor,
+                Brief::LateOutcome(late) => late.vendor,
+            };
+            if of == Some(vendor) {
+                visit(brief);
+            }
+        };
+        let mut look = |sealed: &SealedFile| match self.may_hold(sealed, vendor)? {
+            true => self.briefs_in(sealed, Some(vendor), &mut own),
+            false => Ok(()),
+        };
+        of_hour(files, hour).filter_map(|sealed| Some((sealed, look(sealed).err()?))).collect()
+    }
+
+    fn briefs_in(
+        &self,
+        sealed: &SealedFile,
+        vendor: Option<VendorId>,
+        visit: &mut dyn FnMut(Brief),
+    ) -> Result<(), ArchiveError> {
         let opened = self.open(sealed)?;
         if sealed.content == Content::Outcomes {
             return opened.visit(None, None, &mut |_, batch| {
                 let late = decode::late_outcomes(batch)?;
-                late.into_iter().for_each(|late| visit(Brief::LateOutcome(late.outcome)));
+                late.into_iter().for_each(|late| visit(Brief::LateOutcome(late)));
                 Ok(())
             });
         }
-        opened.visit(None, Some(&COLUMNS), &mut |_, batch| decisions(batch, visit))
+        // Decisions are sorted by vendor, outcomes by their decisions.
+        let ranges = vendor.map(|vendor| opened.rows_of_vendors(&[vendor]));
+        opened.visit(ranges.as_deref(), Some(&COLUMNS), &mut |_, batch| decisions(batch, visit))
     }
 }
 

@@ -14,13 +14,13 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
-use portcullis_archive::{Brief, FileName, Filter, Hour, message};
+use portcullis_archive::{Brief, FileName, Filter, Hour, LateOutcome, message};
 use portcullis_domain::archive::{Content, SealedFile};
 use portcullis_domain::decision::DecisionRecord;
 use portcullis_domain::reason::Reason;
 use portcullis_ledger::{Sha256, hex};
 
-use crate::common::{World, decision, outcome, some, tunnel};
+use crate::common::{World, decision, outcome, some, tunnel, vendor};
 
 /// What the later schemas added.
 const ADDED: [(u16, &str); 9] = [
@@ -161,7 +161,22 @@ fn check(version: u16, lines: usize, as_it_was: impl Fn(DecisionRecord) -> Decis
         assert!(unreadable.is_empty(), "{:?}", unreadable.first());
     }
     assert_eq!(briefs.len(), decided.len() + 1);
-    assert!(briefs.contains(&Brief::LateOutcome(late)));
+    let ours = vendor(1);
+    assert!(briefs.contains(&Brief::LateOutcome(LateOutcome::new(Some(ours), late))));
+    // Of one vendor alone, late outcomes included.
+    let is_ours = |brief: &Brief| match brief {
+        Brief::Decision { vendor, .. } => *vendor == Some(ours),
+        Brief::LateOutcome(late) => late.vendor == Some(ours),
+    };
+    briefs.retain(is_ours);
+    assert!(briefs.len() > 1 && briefs.len() < decided.len());
+    let mut own = Vec::new();
+    for hour in old.iter().map(|sealed| sealed.hour).collect::<std::collections::BTreeSet<_>>() {
+        let mut keep = |brief| own.push(brief);
+        let unreadable = world.archive.briefs_of_vendor(&world.files, Hour::of(hour), ours, &mut keep);
+        assert!(unreadable.is_empty(), "{:?}", unreadable.first());
+    }
+    assert_eq!(own, briefs);
     // `decisions verify`, and a start that finds files which the ledger has not.
     for sealed in &old {
         world.archive.check(sealed).unwrap();

@@ -7,9 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use portcullis_api::incidents::ReadingView;
 use portcullis_archive::{Brief, Hour};
 use portcullis_decision_log::Reader;
-use portcullis_domain::decision::{
-    DECISION_KIND, DecisionGlance, DecisionId, OUTCOME_KIND, OutcomeRecord, is_payload_version,
-};
+use portcullis_domain::decision::{DecisionId, OUTCOME_KIND, OutcomeRecord, is_payload_version};
 use portcullis_domain::ids::VendorId;
 use portcullis_domain::state::State;
 use portcullis_incident::Incident;
@@ -18,17 +16,22 @@ use crate::control::Control;
 
 /// How much is shown before the cut, or before now.
 const MINUTES: i64 = 60;
+/// No response lives longer than a day (`stream_seconds_max`): what ended in the window was decided so long before it at
+/// most. The rest is for a request's own time.
+const LIFE: SignedDuration = SignedDuration::from_hours(25);
 /// Rows that are looked at: some seconds of one processor.
 const ROWS_MAX: u64 = 3_000_000;
 
 /// Adds up what ended in the window.
 struct Counting {
     vendor: VendorId,
+    /// When the first exchange that may have ended in the window began.
+    began: Timestamp,
     from: Timestamp,
     to: Timestamp,
     rows: u64,
     view: ReadingView,
-    /// A decision may stand in a segment and in a file.
+    /// An outcome may stand in a segment and in a file.
     counted: HashSet<DecisionId>,
 }
 
@@ -47,6 +50,7 @@ impl Control {
         let from = to.checked_sub(SignedDuration::from_mins(MINUTES)).unwrap_or(to);
         let mut counting = Counting {
             vendor,
+            began: from.checked_sub(LIFE).unwrap_or(from),
             from,
             // What was cut ends a moment after it was told to end.
             to: to.checked_add(SignedDuration::from_secs(2)).unwrap_or(to).min(now.max(to)),
@@ -71,48 +75,53 @@ impl Control {
 }
 
 impl Counting {
+    /// The newest hours first: should there be too much, what is nearest to the cut is there.
     fn sealed(&mut self, control: &Control, state: &State) {
-        let (mut hour, last) = (Hour::of(self.from), Hour::of(self.to));
-        loop {
-            let unreadable = control.archive().briefs(&state.sealed, hour, &mut |brief| match brief {
-                Brief::Decision { id, vendor, outcome: Some(outcome), .. } if vendor == Some(self.vendor) => {
-                    self.take(id, &outcome);
-                }
-                // Whose it is stands with its decision, which was sealed before.
-                Brief::Decision { .. } | Brief::LateOutcome(_) => self.rows += 1,
-            });
-            self.view.partial |= !unreadable.is_empty();
-            if hour >= last || self.rows > ROWS_MAX {
-                break;
+        let vendor = self.vendor;
+        let (first, last) = (Hour::of(self.began), Hour::of(self.to));
+        for hour in (first.0..=last.0).rev().map(Hour) {
+            if self.rows > ROWS_MAX {
+                self.view.partial = true;
+                return;
             }
-            hour = Hour::of_ms(hour.end_ms());
+            let visit = &mut |brief: Brief| {
+                self.rows += 1;
+                match brief {
+                    Brief::Decision { outcome: Some(outcome), .. } => self.take(&outcome),
+                    Brief::Decision { .. } => {}
+                    Brief::LateOutcome(late) => self.take(&late.outcome),
+                }
+            };
+            let unreadable = control.archive().briefs_of_vendor(&state.sealed, hour, vendor, visit);
+            self.view.partial |= !unreadable.is_empty();
         }
-        self.view.partial |= self.rows > ROWS_MAX;
     }
 
+    /// What was decided in the window comes first, for the same reason.
     fn segments(&mut self, control: &Control) {
         let at_ms = |at: Timestamp| u64::try_from(at.as_millisecond()).unwrap_or(0);
+        let (began, from, to) = (at_ms(self.began), at_ms(self.from), at_ms(self.to).saturating_add(1));
         let reader = Reader::new(control.decision_log());
-        let mut open: Option<DecisionId> = None;
-        let scanned = reader.scan(at_ms(self.from), at_ms(self.to).saturating_add(1), &mut |frame| {
+        self.scan(&reader, from, to);
+        self.scan(&reader, began, from);
+    }
+
+    /// Outcomes of decisions of this time. They may stand alone: their decisions are sealed, and gone from the log.
+    fn scan(&mut self, reader: &Reader, since_ms: u64, until_ms: u64) {
+        let vendor = *self.vendor.0.as_bytes();
+        let scanned = reader.scan(since_ms, until_ms, &mut |frame| {
             self.rows += 1;
-            if self.rows > ROWS_MAX || !is_payload_version(frame.version) {
+            if self.rows > ROWS_MAX {
                 self.view.partial = true;
-                return if self.rows > ROWS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+                return ControlFlow::Break(());
             }
-            match frame.kind {
-                DECISION_KIND => {
-                    let glance = DecisionGlance::from_bytes(&frame.payload);
-                    let ours = glance.is_ok_and(|glance| glance.vendor == Some(self.vendor));
-                    open = ours.then_some(DecisionId(frame.id));
+            if frame.kind == OUTCOME_KIND && frame.vendor == vendor {
+                let outcome = is_payload_version(frame.version)
+                    .then(|| OutcomeRecord::of_version(frame.version, &frame.payload).ok());
+                match outcome.flatten() {
+                    Some(outcome) => self.take(&outcome),
+                    None => self.view.partial = true,
                 }
-                OUTCOME_KIND if open == Some(DecisionId(frame.id)) => {
-                    match OutcomeRecord::of_version(frame.version, &frame.payload) {
-                        Ok(outcome) => self.take(outcome.id, &outcome),
-                        Err(_) => self.view.partial = true,
-                    }
-                }
-                _ => {}
             }
             ControlFlow::Continue(())
         });
@@ -125,9 +134,8 @@ impl Counting {
         }
     }
 
-    fn take(&mut self, id: DecisionId, outcome: &OutcomeRecord) {
-        self.rows += 1;
-        if outcome.time < self.from || outcome.time > self.to || !self.counted.insert(id) {
+    fn take(&mut self, outcome: &OutcomeRecord) {
+        if outcome.time < self.from || outcome.time > self.to || !self.counted.insert(outcome.id) {
             return;
         }
         self.view.exchanges += 1;

@@ -209,7 +209,7 @@ impl Read {
 
     fn brief(&mut self, brief: Brief, remember: bool) {
         match brief {
-            Brief::LateOutcome(outcome) => self.ended(&outcome),
+            Brief::LateOutcome(late) => self.ended(&late.outcome),
             Brief::Decision { id, vendor, integration, route, verdict, reason, outcome } => {
                 if !(self.since_ms..self.until_ms).contains(&id.time_ms()) || remember && !self.ids.insert(id)
                 {

@@ -19,6 +19,7 @@ mod folding;
 mod issuers;
 mod keys;
 mod packing;
+mod reading;
 mod restoring;
 mod sealing;
 mod severing;

@@ -8,7 +8,9 @@ use portcullis_control::sealing::{Pace, SealError, SealReport, Sealer, SealingSe
 use portcullis_control::{Control, ExecuteError};
 use portcullis_decision_log::{Options, SegmentWriter, Syncer, unsealed};
 use portcullis_domain::command::Command;
-use portcullis_domain::decision::{DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, PAYLOAD_VERSION};
+use portcullis_domain::decision::{
+    DECISION_KIND, DecisionId, DecisionRecord, OUTCOME_KIND, OutcomeRecord, PAYLOAD_VERSION,
+};
 use portcullis_domain::spec::Kind;
 use serde_json::json;
 
@@ -36,7 +38,11 @@ impl Log {
     }
 
     pub fn ended(&mut self, world: &World, record: &DecisionRecord) {
-        self.append(world, OUTCOME_KIND, record, &outcome(record).to_bytes().unwrap());
+        self.ended_with(world, record, &outcome(record));
+    }
+
+    pub fn ended_with(&mut self, world: &World, record: &DecisionRecord, outcome: &OutcomeRecord) {
+        self.append(world, OUTCOME_KIND, record, &outcome.to_bytes().unwrap());
     }
 
     fn append(&mut self, world: &World, kind: u8, record: &DecisionRecord, payload: &[u8]) {
