@@ -100,7 +100,7 @@ fn lead(to: &mut Markup, evidence: &Evidence, severances: &[SeveranceLine]) {
         }
     }
     if severances.is_empty() {
-        to.raw("<p>Nothing of this vendor was severed in this window.</p>");
+        to.raw("<p>No severance of this vendor, or of what belongs to it, was found in this window.</p>");
     }
     let gaps = gaps(evidence);
     if gaps.is_empty() {

@@ -3,6 +3,7 @@
 //! Everything blocks on files, so it is done in a thread of its own, one pack at a time. A pack goes out while it is made: of
 //! it no more is here than the rows of one sealed file, in a file without a name.
 
+mod belongings;
 mod events;
 mod out;
 mod rows;

@@ -178,7 +178,7 @@ pub(super) fn sources(to: &mut Markup, evidence: &Evidence) {
 fn severances(to: &mut Markup, lines: &[SeveranceLine]) {
     heading(to, "Severances and restorations");
     if lines.is_empty() {
-        to.raw("<p>None in this window.</p>");
+        to.raw("<p>None was found in this window.</p>");
         return;
     }
     table(to, &["time", "what", "by", "why", "event", "receipts", "restored"]);

@@ -1,17 +1,15 @@
 //! Events of the ledger that a pack names: severances and restorations, and whatever else names the vendor.
 
-use std::collections::HashSet;
-
 use jiff::{SignedDuration, Timestamp};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{Cause, Event, Restoration, Severance};
-use portcullis_domain::spec::{Kind, Spec};
 use portcullis_domain::state::State;
 use portcullis_ledger::leaf::Envelope;
 use portcullis_pack::evidence::{EventLine, RestorationLine, SeveranceLine};
 use portcullis_store::RawEvent;
 use serde_json::Value;
 
+use super::belongings::Belongings;
 use super::{PackError, Packer, event_member};
 use crate::severing::operator_name;
 
@@ -32,12 +30,12 @@ pub(super) struct Found {
 
 impl Packer<'_> {
     pub(super) fn find_events(&self) -> Result<Found, PackError> {
-        let mut ids = self.ids();
+        let mut belongings = Belongings::of(self.window.vendor);
         let mut found = Found::default();
         let (from, to) = (self.window.from, self.window.to);
         let until = to.checked_add(SLACK).unwrap_or(to);
-        let begin = from.checked_sub(SLACK).unwrap_or(from);
-        let mut next = self.first_since(begin)?;
+        let begin = self.first_since(from.checked_sub(SLACK).unwrap_or(from))?;
+        let mut next = 0;
         loop {
             let page = self.read_raw(next, PAGE)?;
             if page.is_empty() {
@@ -46,11 +44,19 @@ impl Packer<'_> {
             for raw in page {
                 next = raw.sequence + 1;
                 let envelope = envelope(&raw)?;
+                if Belongings::tells(&envelope.kind) {
+                    let event = serde_json::from_slice(&raw.payload);
+                    belongings.learn(&event.map_err(|error| PackError::Event(error.to_string()))?);
+                }
+                // Whom something belongs to was said at any time before.
+                if raw.sequence < begin {
+                    continue;
+                }
                 if envelope.time >= until {
                     return Ok(found);
                 }
                 let within = from <= envelope.time && envelope.time < to;
-                self.look(&raw, &envelope, within, &mut ids, &mut found);
+                self.look(&raw, &envelope, within, &belongings, &mut found);
             }
         }
     }
@@ -60,11 +66,12 @@ impl Packer<'_> {
         raw: &RawEvent,
         envelope: &Envelope,
         within: bool,
-        ids: &mut HashSet<String>,
+        belongings: &Belongings,
         found: &mut Found,
     ) {
         let Ok(payload) = serde_json::from_slice::<Value>(&raw.payload) else { return };
-        if !ids.contains(&envelope.aggregate.to_string()) && !names_one(&payload, ids) {
+        let mut named = |text: &str| belongings.holds_text(text);
+        if !belongings.holds(envelope.aggregate) && !texts(&payload, &mut named) {
             return;
         }
         // A receipt may come when the window is over; other news then are none of it.
@@ -79,7 +86,6 @@ impl Packer<'_> {
         }
         match serde_json::from_value::<Event>(payload) {
             Ok(Event::Severed(severance)) => {
-                ids.insert(severance.id.to_string());
                 found.severances.push(self.severance(&severance, raw.sequence));
             }
             Ok(Event::Restored(restoration)) => {
@@ -131,29 +137,6 @@ impl Packer<'_> {
         }
     }
 
-    /// The vendor, and what belongs to it.
-    fn ids(&self) -> HashSet<String> {
-        let state = &self.state;
-        let mut ids = HashSet::from([self.window.vendor.to_string()]);
-        let Some((_, name, _)) = state.by_id(self.window.vendor.0) else { return ids };
-        for (_, contract) in state.of_kind(Kind::Contract) {
-            if matches!(&contract.declaration.spec, Spec::Contract(spec) if spec.vendor == name) {
-                ids.insert(contract.id.to_string());
-            }
-        }
-        for (integration, found) in state.of_kind(Kind::Integration) {
-            if state
-                .vendor_of_integration(integration)
-                .is_some_and(|vendor| vendor.id == self.window.vendor.0)
-            {
-                ids.insert(found.id.to_string());
-            }
-        }
-        let clients = state.standings().filter(|standing| standing.vendor_id() == self.window.vendor);
-        ids.extend(clients.map(|standing| standing.client.id.to_string()));
-        ids
-    }
-
     /// The first event that was decided at `time` or later, as long as clocks went forward.
     fn first_since(&self, time: Timestamp) -> Result<u64, PackError> {
         let head = self.control.handle().block_on(self.control.store().head())?;
@@ -178,10 +161,6 @@ impl Packer<'_> {
 
 fn envelope(raw: &RawEvent) -> Result<Envelope, PackError> {
     Envelope::parse(&raw.envelope).map_err(|error| PackError::Event(error.to_string()))
-}
-
-fn names_one(payload: &Value, ids: &HashSet<String>) -> bool {
-    texts(payload, &mut |text| ids.contains(text))
 }
 
 /// Whether one of the texts in a value is a wanted one.

@@ -5,15 +5,18 @@ use std::time::Duration;
 use portcullis_control::Control;
 use portcullis_control::packing::{PackError, PackOrder, PackStream};
 use portcullis_control::sealing::Which;
+use portcullis_domain::command::Command;
 use portcullis_domain::decision::DecisionRecord;
 use portcullis_domain::ids::{OperatorId, VendorId};
+use portcullis_domain::spec::Kind;
 use portcullis_domain::target::TargetName;
+use portcullis_pack::evidence::{Evidence, Section};
 use portcullis_pack::verify::{Verified, VerifyError, verify};
 use uuid::Uuid;
 
 use crate::decisions::{decision, outcome};
 use crate::sealing::{Log, begun, seal};
-use crate::world::{Process, World};
+use crate::world::{Process, World, acme, client};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -178,4 +181,72 @@ async fn a_damaged_file_is_named_and_the_rest_is_there() {
         "{:?}",
         verified.gaps
     );
+}
+
+/// The evidence of a pack.
+fn evidence(pack: &[u8]) -> Evidence {
+    let mut place = 0;
+    while pack[place] != 0 {
+        let name = pack[place..place + 100].split(|byte| *byte == 0).next().unwrap();
+        let size = std::str::from_utf8(&pack[place + 124..place + 135]).unwrap();
+        let size = usize::from_str_radix(size, 8).unwrap();
+        if name == portcullis_pack::EVIDENCE.as_bytes() {
+            return serde_json::from_slice(&pack[place + 512..place + 512 + size]).unwrap();
+        }
+        place += usize::try_from(portcullis_pack::tar::length(size as u64)).unwrap();
+    }
+    panic!("there is no evidence");
+}
+
+fn severances(evidence: &Evidence) -> Vec<String> {
+    let found = evidence.sections.iter().find_map(|section| match section {
+        Section::Severances { lines } => Some(lines.iter().map(|line| line.target.clone()).collect()),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_severed_is_in_the_pack_though_nothing_of_it_is_declared_any_more() {
+    let world = World::new();
+    let process = world.start().await;
+    let ann = process.operator("ann").await;
+    process.acme().await;
+    let vendor = process.control.state().resource(Kind::Vendor, "acme").unwrap().id.to_string();
+    let (robot, other) = (process.client("robot"), process.client("other"));
+    world.pass(10 * 60 * MINUTE);
+    let sever = async |target: &str| {
+        let target = target.parse::<TargetName>().unwrap();
+        process.control.sever(target, ann, "leak".to_owned()).await.unwrap();
+        world.pass(MINUTE);
+    };
+    sever("key/key-1").await;
+    sever("client/other").await;
+    let delete = async |kind: Kind, name: &str| {
+        process.control.execute(Command::Delete { kind, name: name.to_owned() }).await.unwrap();
+        world.pass(MINUTE);
+    };
+    delete(Kind::Client, "robot").await;
+    delete(Kind::Client, "other").await;
+    let expect = ["key/key-1".to_owned(), format!("client/{other}")];
+    let made = pack(&process.control, order(&world, 60 * MINUTE), ann).await;
+    checked(&process, &made).unwrap();
+    assert_eq!(severances(&evidence(&made)), expect);
+    // Nor is the vendor itself, and another one has its name, and a client of its own that is severed.
+    for (kind, name) in [(Kind::Integration, "feed"), (Kind::Contract, "acme-2026"), (Kind::Vendor, "acme")] {
+        delete(kind, name).await;
+    }
+    let namesake = acme().into_iter().filter(|prepared| {
+        !matches!(prepared.declaration.spec.kind(), Kind::Route | Kind::Upstream | Kind::Client)
+    });
+    let namesake = namesake.chain([client("robot", "key-3")]).collect();
+    process.control.execute(Command::Apply { resources: namesake }).await.unwrap();
+    assert_ne!(process.client("robot"), robot);
+    sever("key/key-3").await;
+    let gone = PackOrder { vendor, ..order(&world, 60 * MINUTE) };
+    let made = pack(&process.control, gone, ann).await;
+    checked(&process, &made).unwrap();
+    assert_eq!(severances(&evidence(&made)), expect);
+    let made = pack(&process.control, order(&world, 60 * MINUTE), ann).await;
+    assert_eq!(severances(&evidence(&made)), ["key/key-3"]);
 }

@@ -1,0 +1,172 @@
+//! What belongs to a vendor, as the ledger tells it from its first event on: also what is gone by now.
+
+use std::collections::{HashMap, HashSet};
+
+use portcullis_domain::event::Event;
+use portcullis_domain::ids::VendorId;
+use portcullis_domain::spec::{Declaration, Kind, Spec};
+use uuid::Uuid;
+
+/// Kinds of events that tell of it.
+const TELLING: [&str; 3] = ["resource_defined", "resource_removed", "severed"];
+
+/// Knows of each moment what belongs to the vendor then: something may be declared anew below another one.
+pub(super) struct Belongings {
+    vendor: Uuid,
+    /// Who has a name at this moment.
+    named: HashMap<(Kind, String), Uuid>,
+    /// What a resource hangs on. It stays when the resource goes: what was closed of it is told by its id.
+    above: HashMap<Uuid, Uuid>,
+    severances: HashSet<Uuid>,
+}
+
+impl Belongings {
+    pub fn of(vendor: VendorId) -> Self {
+        Self { vendor: vendor.0, named: HashMap::new(), above: HashMap::new(), severances: HashSet::new() }
+    }
+
+    /// Whether an event of this kind is one to [`learn`](Self::learn) from.
+    pub fn tells(kind: &str) -> bool {
+        TELLING.contains(&kind)
+    }
+
+    /// Takes an event in, each in its turn.
+    pub fn learn(&mut self, event: &Event) {
+        match event {
+            Event::ResourceDefined { id, declaration, .. } => self.declared(*id, declaration),
+            Event::ResourceRemoved { kind, name, .. } => {
+                self.named.remove(&(*kind, name.clone()));
+            }
+            Event::Severed(severance) if self.holds(severance.target.id()) => {
+                self.severances.insert(severance.id.0);
+            }
+            _ => {}
+        }
+    }
+
+    /// The vendor, what hangs on it, and its severances.
+    pub fn holds(&self, id: Uuid) -> bool {
+        // A client hangs on an integration, that on a contract, and that on a vendor.
+        let (mut place, mut steps) = (Some(id), 0);
+        while let Some(id) = place.filter(|_| steps < 4) {
+            if id == self.vendor {
+                return true;
+            }
+            (place, steps) = (self.above.get(&id).copied(), steps + 1);
+        }
+        self.severances.contains(&id)
+    }
+
+    /// The same of an id that is written as a text.
+    pub fn holds_text(&self, text: &str) -> bool {
+        text.len() == 36 && text.parse().is_ok_and(|id| self.holds(id))
+    }
+
+    fn declared(&mut self, id: Uuid, declaration: &Declaration) {
+        let above = match &declaration.spec {
+            Spec::Vendor(_) => None,
+            Spec::Contract(spec) => Some((Kind::Vendor, spec.vendor.clone())),
+            Spec::Integration(spec) => Some((Kind::Contract, spec.contract.clone())),
+            Spec::Client(spec) => Some((Kind::Integration, spec.integration.clone())),
+            _ => return,
+        };
+        self.named.insert((declaration.spec.kind(), declaration.name.clone()), id);
+        // What it hangs on was declared before it.
+        match above.and_then(|above| self.named.get(&above)) {
+            Some(above) => self.above.insert(id, *above),
+            None => self.above.remove(&id),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    fn defined(number: u128, kind: &str, name: &str, spec: serde_json::Value) -> Event {
+        let declaration = json!({ "kind": kind, "name": name, "spec": spec });
+        let declaration = serde_json::from_value(declaration).unwrap();
+        Event::ResourceDefined { id: id(number), declaration, keys: Vec::new(), time: None }
+    }
+
+    fn vendor(number: u128, name: &str) -> Event {
+        defined(number, "Vendor", name, json!({ "legal_name": name, "contacts": [] }))
+    }
+
+    fn contract(number: u128, name: &str, vendor: &str) -> Event {
+        let spec =
+            json!({ "vendor": vendor, "starts": "2026-01-01", "ends": "2027-12-31", "time_zone": "UTC" });
+        defined(number, "Contract", name, spec)
+    }
+
+    fn integration(number: u128, contract: &str) -> Event {
+        let spec = json!({ "contract": contract, "purpose": "x", "routes": [], "scopes": [] });
+        defined(number, "Integration", "feed", spec)
+    }
+
+    fn client(number: u128, name: &str) -> Event {
+        defined(number, "Client", name, json!({ "integration": "feed", "jwks": { "keys": [] } }))
+    }
+
+    fn removed(number: u128, kind: Kind, name: &str) -> Event {
+        Event::ResourceRemoved { id: id(number), kind, name: name.to_owned() }
+    }
+
+    fn severed(severance: u128, client: u128) -> Event {
+        let severance = json!({
+            "event": "severed", "id": id(severance), "epoch": 2, "keys": ["key"],
+            "target": { "kind": "key", "client": id(client), "thumbprint": "key" },
+            "cause": { "by": "operator", "operator": id(90), "reason": "leak" },
+            "time": "2026-11-18T09:00:00Z",
+        });
+        serde_json::from_value(severance).unwrap()
+    }
+
+    #[test]
+    fn what_is_gone_belongs_to_whom_it_belonged_to() {
+        let mut of_acme = Belongings::of(VendorId(id(1)));
+        let mut of_next = Belongings::of(VendorId(id(11)));
+        let mut learn = |events: &[Event], acme: &[u128], next: &[u128]| {
+            for event in events {
+                assert!(Belongings::tells(event.kind()), "{}", event.kind());
+                of_acme.learn(event);
+                of_next.learn(event);
+            }
+            for (belongings, expect) in [(&of_acme, acme), (&of_next, next)] {
+                let found: Vec<_> = (1..40).filter(|number| belongings.holds(id(*number))).collect();
+                assert_eq!(found, expect);
+                for number in 1..40 {
+                    let text = id(number).to_string();
+                    assert_eq!(belongings.holds_text(&text), expect.contains(&number));
+                }
+            }
+        };
+        let first = [
+            vendor(1, "acme"),
+            contract(2, "c", "acme"),
+            integration(3, "c"),
+            client(4, "a"),
+            client(5, "b"),
+        ];
+        learn(&first, &[1, 2, 3, 4, 5], &[]);
+        learn(&[severed(6, 4), removed(4, Kind::Client, "a")], &[1, 2, 3, 4, 5, 6], &[]);
+        // Everything goes, and somebody else comes by the same names.
+        let gone = [
+            removed(5, Kind::Client, "b"),
+            removed(3, Kind::Integration, "feed"),
+            removed(2, Kind::Contract, "c"),
+            removed(1, Kind::Vendor, "acme"),
+        ];
+        learn(&gone, &[1, 2, 3, 4, 5, 6], &[]);
+        let second = [vendor(11, "acme"), contract(12, "c", "acme"), integration(13, "c"), client(14, "a")];
+        learn(&second, &[1, 2, 3, 4, 5, 6], &[11, 12, 13, 14]);
+        learn(&[severed(15, 14)], &[1, 2, 3, 4, 5, 6], &[11, 12, 13, 14, 15]);
+        // A contract that goes on with somebody else takes along what hangs on it.
+        learn(&[vendor(21, "third"), contract(12, "c", "third")], &[1, 2, 3, 4, 5, 6], &[11, 15]);
+    }
+}
