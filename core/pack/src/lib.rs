@@ -15,6 +15,7 @@ pub mod verify;
 pub mod write;
 
 mod counter;
+mod gaps;
 mod tally;
 
 pub use counter::Counter;

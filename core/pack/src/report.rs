@@ -7,8 +7,9 @@ use portcullis_replay::page::STYLE;
 use portcullis_replay::page::markup::Markup;
 
 use crate::evidence::{Counts, Evidence, Section, SeveranceLine};
+use crate::gaps::{gaps, minutes_before};
 use crate::tally::Series;
-use crate::verify::{gaps, summary};
+use crate::verify::summary;
 
 const OWN_STYLE: &str = include_str!("report/style.css");
 
@@ -86,7 +87,10 @@ fn lead(to: &mut Markup, evidence: &Evidence, severances: &[SeveranceLine]) {
         if !line.why.is_empty() {
             to.raw(": ").text(&line.why);
         }
-        to.raw(". In the 60 minutes before, and in that minute, ");
+        to.raw(". In the ").count(minutes_before(evidence, line)).raw(" minutes");
+        // Fewer than 60, where it was severed in the window's first hour.
+        to.raw(if minutes_before(evidence, line) < 60 { " of the window before" } else { " before" });
+        to.raw(", and in that minute, ");
         to.count(line.records_by_minute.iter().fold(0, |sum, records| sum.saturating_add(*records)));
         to.raw(" records were delivered");
         match &line.restored {

@@ -4,6 +4,7 @@
 //! Nothing in a pack is believed before the key vouches for it, and nothing of it is held in memory that may be long: a pack is
 //! read twice from its beginning.
 
+mod plan;
 mod proofs;
 mod rows;
 
@@ -18,10 +19,12 @@ use portcullis_replay::{Tar, TarError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::evidence::{Counts, Evidence, SealedLine, Section};
+use crate::evidence::{Counts, Evidence, Section};
+use crate::gaps::gaps;
 use crate::manifest::{MANIFEST, MEMBERS_MAX, Manifest, ManifestError, NOTE, Statement};
 use crate::tally::{Counted, Names};
 use crate::{EVIDENCE, FAILED, FORMAT, MINUTES, REPORT, UNSEALED, Window, WindowError, tar};
+use plan::Plan;
 use proofs::Proofs;
 
 /// Of a member that is read whole.
@@ -77,6 +80,8 @@ pub enum VerifyError {
     Proof { name: String, why: String },
     #[error("the rows of `{name}` are not those of the sealed file: {why}")]
     Rows { name: String, why: String },
+    #[error("the evidence names rows of the sealed file `{0}` twice")]
+    Repeated(String),
     #[error("counted anew, `{0}` is something else than the evidence says")]
     Count(&'static str),
 }
@@ -163,29 +168,6 @@ pub fn verify<R: Read>(
         summary: summary(&evidence),
         gaps: gaps(&evidence),
     })
-}
-
-/// What of its own evidence a pack says it is missing.
-#[must_use]
-pub fn gaps(evidence: &Evidence) -> Vec<String> {
-    let sources = &evidence.sources;
-    let mut gaps = Vec::new();
-    if sources.unsealed_rows > 0 {
-        gaps.push(format!(
-            "{} decisions were read from the decision log, and from no sealed file: of them there is no proof but the pack's signature",
-            sources.unsealed_rows
-        ));
-    }
-    for unreadable in &sources.unreadable {
-        gaps.push(format!("`{}` could not be read: {}", unreadable.file, unreadable.why));
-    }
-    for file in &sources.expired {
-        gaps.push(format!("rows were taken out of `{file}`, because they had been kept long enough"));
-    }
-    for segment in &sources.missing_segments {
-        gaps.push(format!("`{segment}` of the decision log vanished before it was sealed"));
-    }
-    gaps
 }
 
 #[must_use]
@@ -295,65 +277,6 @@ fn check_note(read: &FirstPass, evidence: &Evidence, verifier: &NoteVerifier) ->
         }
     }
     Ok(())
-}
-
-/// What each member is, as the evidence says.
-struct Plan<'a> {
-    proofs: BTreeSet<&'a str>,
-    ranges: BTreeMap<&'a str, usize>,
-    rows: BTreeMap<&'a str, (usize, &'a SealedLine)>,
-    unsealed: bool,
-}
-
-impl<'a> Plan<'a> {
-    fn of(evidence: &'a Evidence, read: &FirstPass) -> Result<Self, VerifyError> {
-        let mut plan = Self {
-            proofs: BTreeSet::new(),
-            ranges: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            // Outcomes of sealed decisions may stand in it, and no decision.
-            unsealed: evidence.rows_included
-                && (evidence.sources.unsealed_rows > 0 || read.members.contains_key(UNSEALED)),
-        };
-        for (number, sealed) in evidence.sources.sealed.iter().enumerate() {
-            plan.proofs.insert(&sealed.proof);
-            if let Some(whole) = &sealed.whole {
-                let digest = read.members.get(whole).ok_or_else(|| VerifyError::Missing(whole.clone()))?;
-                if portcullis_ledger::hex(digest) != sealed.sha256 {
-                    return Err(VerifyError::Changed(whole.clone()));
-                }
-            }
-            if !evidence.rows_included {
-                continue;
-            }
-            let (Some(member), Some(ranges)) = (&sealed.member, &sealed.ranges) else {
-                return Err(VerifyError::Missing(format!("rows of {}", sealed.file)));
-            };
-            plan.rows.insert(member, (number, sealed));
-            plan.ranges.insert(ranges, number);
-        }
-        for section in &evidence.sections {
-            match section {
-                Section::Severances { lines } => {
-                    plan.proofs.extend(lines.iter().map(|line| line.proof.as_str()));
-                    let restored = lines.iter().filter_map(|line| line.restored.as_ref());
-                    plan.proofs.extend(restored.map(|line| line.proof.as_str()));
-                }
-                Section::Events { lines, .. } => {
-                    plan.proofs.extend(lines.iter().map(|line| line.proof.as_str()));
-                }
-                _ => {}
-            }
-        }
-        let unsealed = plan.unsealed.then_some(UNSEALED);
-        let members = plan.proofs.iter().chain(plan.rows.keys()).chain(plan.ranges.keys()).chain(&unsealed);
-        for name in members {
-            if !read.members.contains_key(*name) {
-                return Err(VerifyError::Missing((*name).to_owned()));
-            }
-        }
-        Ok(plan)
-    }
 }
 
 fn second_pass(

@@ -1,4 +1,6 @@
-use crate::world::World;
+use portcullis_pack::evidence::Section;
+
+use crate::world::{World, at};
 
 /// The member of this name, out of a pack.
 fn member(pack: &[u8], name: &str) -> String {
@@ -49,4 +51,40 @@ fn an_empty_pack_is_a_pack() {
         portcullis_pack::verify::verify(&mut || Ok(pack.as_slice()), pack.len() as u64, None).unwrap();
     assert!(verified.gaps.is_empty());
     assert!(member(&pack, "report.html").contains("Every number stands on"));
+}
+
+#[test]
+fn what_was_read_before_the_window_is_said_to_be_in_no_number() {
+    let told = |touch: fn(&mut portcullis_pack::evidence::Evidence), expect: &str, gap: Option<&str>| {
+        let world = World { touch, rows_included: false, unsealed_rows: Vec::new(), ..World::new() };
+        let pack = world.pack();
+        let page = member(&pack, "report.html");
+        assert!(page.contains(expect), "{expect}: {page}");
+        let verified =
+            portcullis_pack::verify::verify(&mut || Ok(pack.as_slice()), pack.len() as u64, None).unwrap();
+        assert_eq!(verified.gaps.len(), usize::from(gap.is_some()), "{:?}", verified.gaps);
+        if let Some(gap) = gap {
+            assert!(verified.gaps[0].contains(gap), "{gap}: {:?}", verified.gaps);
+        }
+    };
+    // The severance is at 3,550 seconds.
+    told(|_| (), "In the 60 minutes before, and in that minute, ", None);
+    told(|evidence| evidence.window.from = at(-50), "In the 60 minutes before, and in that minute, ", None);
+    told(
+        |evidence| evidence.window.from = at(-49),
+        "In the 59 minutes of the window before, and in that minute, ",
+        Some("of the 60 minutes before `vendor/acme` was severed, the window holds 59"),
+    );
+    told(
+        |evidence| {
+            evidence.window.from = at(2_000);
+            if let Section::Severances { lines } = &mut evidence.sections[2] {
+                lines.push(lines[0].clone());
+            }
+        },
+        "In the 25 minutes of the window before, and in that minute, ",
+        Some(
+            "the window holds 25: what was read before, and by requests from before, is in no number; 1 more",
+        ),
+    );
 }

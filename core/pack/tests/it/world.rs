@@ -42,7 +42,7 @@ pub fn at(second: i64) -> Timestamp {
 }
 
 pub fn window() -> Window {
-    Window::new(vendor(), at(0), at(3_600)).unwrap()
+    Window::new(vendor(), at(-600), at(3_600)).unwrap()
 }
 
 /// A decision `second` seconds into the window.
