@@ -24,7 +24,12 @@ impl<'a> Plan<'a> {
             unsealed: evidence.rows_included
                 && (evidence.sources.unsealed_rows > 0 || read.members.contains_key(UNSEALED)),
         };
+        let (mut parts, mut events) = (BTreeSet::new(), BTreeSet::new());
         for (number, sealed) in evidence.sources.sealed.iter().enumerate() {
+            // Rows that are counted twice lead to the same root twice.
+            if !parts.insert(part_of(&sealed.file)) || !events.insert(sealed.event) {
+                return Err(VerifyError::Repeated(sealed.file.clone()));
+            }
             plan.proofs.insert(&sealed.proof);
             if let Some(whole) = &sealed.whole {
                 let digest = read.members.get(whole).ok_or_else(|| VerifyError::Missing(whole.clone()))?;
@@ -62,5 +67,32 @@ impl<'a> Plan<'a> {
             }
         }
         Ok(plan)
+    }
+}
+
+/// What a sealed file is called by its content, its hour and its number: one that lost rows since is the same part.
+fn part_of(file: &str) -> &str {
+    let name = file.strip_suffix(".parquet").unwrap_or(file);
+    match name.rsplit_once("-r") {
+        Some((part, revision)) if revision.bytes().all(|byte| byte.is_ascii_digit()) => part,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn a_part_stays_itself_when_it_loses_rows() {
+        let folder = "date=2026-11-18";
+        for (file, expect) in [
+            ("decisions-2026-11-18T09-0001.parquet", "decisions-2026-11-18T09-0001"),
+            ("decisions-2026-11-18T09-0001-r12.parquet", "decisions-2026-11-18T09-0001"),
+            ("outcomes-2026-11-18T09-0001-r1.parquet", "outcomes-2026-11-18T09-0001"),
+            ("decisions-2026-11-18T09-0002.parquet", "decisions-2026-11-18T09-0002"),
+        ] {
+            assert_eq!(part_of(&format!("{folder}/{file}")), format!("{folder}/{expect}"));
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::decision::{DecisionRecord, OutcomeRecord};
+use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
 use portcullis_domain::ids::VendorId;
 use portcullis_ledger::tree::leaf_hash;
 use portcullis_ledger::{Hash, LedgerError, from_hex, ranges};
@@ -101,11 +101,16 @@ impl<'a> Rows<'a> {
         let hashes = hashes.ok_or_else(|| fault("a hash of their proof is none"))?;
         let expected = from_hex(&sealed.rows_root).ok_or_else(|| fault("the root of the file is no hash"))?;
         let mut lines = Lines::new(from);
-        let mut rows = 0_u64;
+        let (mut rows, mut last) = (0_u64, None);
         let root = ranges::root::<VerifyError>(sealed.rows, &runs, &hashes, &mut || {
             let line = lines.next()?.ok_or_else(|| fault("there are fewer than it says"))?;
             rows += 1;
-            take(&mut self.counter, self.window.vendor, line, is_decisions(sealed.content)).map_err(fault)?;
+            let id = take(&mut self.counter, self.window.vendor, line, is_decisions(sealed.content));
+            let id = id.map_err(fault)?;
+            // As they are written: of one vendor by their ids, and each once.
+            if last.replace(id).is_some_and(|last| last >= id) {
+                return Err(fault("their ids don't ascend: a row stands there twice, or out of its place"));
+            }
             Ok(leaf_hash(line))
         })?;
         if lines.next()?.is_some() {
@@ -146,22 +151,30 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Counts a row, if it is one that belongs here.
-fn take(counter: &mut Counter, vendor: VendorId, line: &[u8], decided: bool) -> Result<(), &'static str> {
+/// Counts a row, if it is one that belongs here, and says of which decision it is.
+fn take(
+    counter: &mut Counter,
+    vendor: VendorId,
+    line: &[u8],
+    decided: bool,
+) -> Result<DecisionId, &'static str> {
     if decided {
         let row: Decided = serde_json::from_slice(line).map_err(|_| "a row is no decision")?;
         if !counter.takes(&row.decision) {
             return Err("a row is of another vendor, or outside of the window");
         }
+        let id = row.decision.id;
         counter.decision(row.decision, row.outcome);
+        Ok(id)
     } else {
         let row: Ended = serde_json::from_slice(line).map_err(|_| "a row is no outcome")?;
         if row.vendor != Some(vendor) || !counter.may_take(row.outcome.id) {
             return Err("a row is of another vendor, or outside of the window");
         }
+        let id = row.outcome.id;
         counter.outcome(row.outcome);
+        Ok(id)
     }
-    Ok(())
 }
 
 /// Lines of bounded length.

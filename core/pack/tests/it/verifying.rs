@@ -182,6 +182,39 @@ fn a_signature_makes_nothing_true() {
     check(late, "outside of the window");
 }
 
+/// Rows that stand in a sealed file are counted once, though their proof holds as often as it is shown.
+#[test]
+fn no_row_is_counted_twice() {
+    let check = |world: World, expect: &str| {
+        let error = checked(&world.pack(), Some(&world.signer.verifier())).unwrap_err();
+        assert!(error.to_string().contains(expect), "{expect}: {error}");
+    };
+    let twice = "decisions-2026-11-18T09-0001.parquet` twice";
+    check(World { sealed_twice: true, ..World::new() }, twice);
+    // As the same part that has lost some rows, and as another part of the same event.
+    let named = |touch| World { sealed_twice: true, touch, ..World::new() };
+    check(
+        named(|evidence| {
+            let file = &mut evidence.sources.sealed[1].file;
+            *file = file.replace(".parquet", "-r1.parquet");
+        }),
+        "-r1.parquet` twice",
+    );
+    check(
+        named(|evidence| {
+            let file = &mut evidence.sources.sealed[1].file;
+            *file = file.replace("-0001", "-0002");
+        }),
+        "-0002.parquet` twice",
+    );
+    // Sealed twice in one file, next to each other and not.
+    for (from, to) in [(8, 9), (8, 200)] {
+        let mut world = World::new();
+        world.sealed_rows.insert(to, world.sealed_rows[from].clone());
+        check(world, "ids don't ascend");
+    }
+}
+
 #[test]
 fn a_pack_that_failed_says_why_and_verifies_as_nothing() {
     let writer = Writer::new(Vec::new(), at(0)).unwrap();

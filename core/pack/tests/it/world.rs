@@ -104,6 +104,10 @@ pub fn names() -> Names {
         .collect()
 }
 
+/// Which rows of the sealed file they are, and these rows; where it is named twice, in two places.
+const SEALED_MEMBERS: [(&str, &str); 2] =
+    [("files/decisions.json", "rows/decisions.jsonl"), ("files/again.json", "rows/again.jsonl")];
+
 pub type Row = (DecisionRecord, Option<OutcomeRecord>);
 
 /// Rows over the hour: many small answers, a large one that was cut at its end.
@@ -135,6 +139,8 @@ pub struct World {
     /// Changes a leaf as it is written, and not as it was sealed.
     pub touch_leaf: fn(usize, Vec<u8>) -> Vec<u8>,
     pub rows_included: bool,
+    /// The sealed file is named once more, with members of its own, and every row is counted once more.
+    pub sealed_twice: bool,
 }
 
 impl World {
@@ -146,6 +152,7 @@ impl World {
             touch: |_| (),
             touch_leaf: |_, leaf| leaf,
             rows_included: true,
+            sealed_twice: false,
         }
     }
 
@@ -200,14 +207,19 @@ impl World {
                 .map(|hash| STANDARD.encode(hash))
                 .collect(),
         };
-        writer.member("files/decisions.json", &serde_json::to_vec(&ranges_of).unwrap()).unwrap();
+        let times = if self.sealed_twice { 2 } else { 1 };
+        for time in &SEALED_MEMBERS[..times] {
+            writer.member(time.0, &serde_json::to_vec(&ranges_of).unwrap()).unwrap();
+        }
         if self.rows_included {
             let mut lines = Vec::new();
             for (number, leaf) in own.iter().enumerate() {
                 lines.extend((self.touch_leaf)(number, leaf.clone()));
                 lines.push(b'\n');
             }
-            writer.member("rows/decisions.jsonl", &lines).unwrap();
+            for time in &SEALED_MEMBERS[..times] {
+                writer.member(time.1, &lines).unwrap();
+            }
             let unsealed: Vec<u8> =
                 self.unsealed_rows.iter().flat_map(|row| [leaf(row), b"\n".to_vec()].concat()).collect();
             writer.member(UNSEALED, &unsealed).unwrap();
@@ -216,7 +228,8 @@ impl World {
             writer.member(&format!("events/{number:08}.json"), proof).unwrap();
         }
         let mut counter = Counter::new(window(), BTreeSet::new());
-        for (record, outcome) in self.sealed_rows.iter().chain(&self.unsealed_rows) {
+        let sealed_rows = (0..times).flat_map(|_| &self.sealed_rows);
+        for (record, outcome) in sealed_rows.chain(&self.unsealed_rows) {
             counter.decision(record.clone(), outcome.clone());
         }
         let counted = counter.finish(&names());
@@ -232,20 +245,23 @@ impl World {
             rows_included: self.rows_included,
             files_included: false,
             sources: Sources {
-                sealed: vec![SealedLine {
-                    file: sealed.file.clone(),
-                    content: sealed.content,
-                    sha256: sealed.sha256.clone(),
-                    bytes: sealed.bytes,
-                    rows: sealed.rows,
-                    rows_root: sealed.rows_root.clone(),
-                    event: 1,
-                    proof: "events/00000001.json".into(),
-                    rows_counted: own.len() as u64,
-                    member: self.rows_included.then(|| "rows/decisions.jsonl".into()),
-                    ranges: Some("files/decisions.json".into()),
-                    whole: None,
-                }],
+                sealed: SEALED_MEMBERS[..times]
+                    .iter()
+                    .map(|(ranges, member)| SealedLine {
+                        file: sealed.file.clone(),
+                        content: sealed.content,
+                        sha256: sealed.sha256.clone(),
+                        bytes: sealed.bytes,
+                        rows: sealed.rows,
+                        rows_root: sealed.rows_root.clone(),
+                        event: 1,
+                        proof: "events/00000001.json".into(),
+                        rows_counted: own.len() as u64,
+                        member: self.rows_included.then(|| (*member).into()),
+                        ranges: Some((*ranges).into()),
+                        whole: None,
+                    })
+                    .collect(),
                 unsealed_rows: self.unsealed_rows.len() as u64,
                 ..Sources::default()
             },
