@@ -56,13 +56,15 @@ pub struct Writer<W> {
     out: W,
     manifest: Manifest,
     made_at: Timestamp,
+    /// Bytes that the member in the making still has to have, its last block's rest included.
+    owed: u64,
 }
 
 impl<W: Write> Writer<W> {
     /// # Errors
     /// [`WriteError::Io`].
     pub fn new(out: W, made_at: Timestamp) -> Result<Self, WriteError> {
-        let mut writer = Self { out, manifest: Manifest::default(), made_at };
+        let mut writer = Self { out, manifest: Manifest::default(), made_at, owed: 0 };
         writer.member(README, README_TEXT.as_bytes())?;
         Ok(writer)
     }
@@ -104,11 +106,18 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    /// It can't be finished: whoever has it is told why, and it verifies as nothing.
+    /// It can't be finished: whoever has it is told why, and it verifies as nothing. A member that was begun is filled with
+    /// zeros, for readers find the next one by its length.
     ///
     /// # Errors
     /// [`WriteError`].
     pub fn fail(mut self, why: &str) -> Result<W, WriteError> {
+        let zeros = vec![0; COPY_BYTES];
+        while self.owed > 0 {
+            let some = zeros.get(..usize::try_from(self.owed).unwrap_or(COPY_BYTES)).unwrap_or(&zeros);
+            self.out.write_all(some)?;
+            self.owed -= some.len() as u64;
+        }
         let text = format!("{why}\n");
         self.put(FAILED, text.len() as u64, &mut text.as_bytes())?;
         self.out.write_all(&tar::END)?;
@@ -117,6 +126,7 @@ impl<W: Write> Writer<W> {
 
     fn put(&mut self, name: &str, bytes: u64, from: &mut dyn Read) -> Result<[u8; 32], WriteError> {
         self.out.write_all(&tar::header(name, bytes, self.made_at)?)?;
+        self.owed = bytes + tar::padding(bytes).len() as u64;
         let mut digest = Sha256::default();
         let mut left = bytes;
         let mut buffer = vec![0; COPY_BYTES.min(usize::try_from(bytes).unwrap_or(COPY_BYTES))];
@@ -129,8 +139,10 @@ impl<W: Write> Writer<W> {
             digest.update(some);
             self.out.write_all(some)?;
             left -= count as u64;
+            self.owed -= count as u64;
         }
         self.out.write_all(tar::padding(bytes))?;
+        self.owed = 0;
         Ok(digest.finish())
     }
 }

@@ -39,7 +39,7 @@ use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::arms::{Enforcer, EnforcerLink, EnforcerStanding};
@@ -60,6 +60,7 @@ use crate::keys::{KeyRing, SigningKeys};
 use crate::link::{Gate, GateLink, GateStatus, Gates, Relay, Reports};
 use crate::metrics::Metrics;
 use crate::network::NetworkSeen;
+use crate::packing::Turns;
 use crate::pages::HeldPages;
 use crate::posture::Postures;
 use crate::process::{Process, Started};
@@ -151,7 +152,7 @@ struct Shared {
     /// What others are told of that is no event, such as risk.
     notices: broadcast::Sender<Notice>,
     /// Evidence packs are made one at a time.
-    packing: Arc<Semaphore>,
+    packing: Turns,
     /// Whoever drives live exercises; none where the gate runs elsewhere.
     rehearsing: OnceLock<Arc<dyn Rehearsing>>,
 }
@@ -233,7 +234,7 @@ impl Control {
             signing_plan,
             key_turn: tokio::sync::Mutex::default(),
             notices: broadcast::Sender::new(NOTICES_MAX),
-            packing: Arc::new(Semaphore::new(1)),
+            packing: Turns::default(),
         }));
         let server = Arc::new(control.authorization_server()?);
         control.0.relay.get_or_init(|| {

@@ -7,6 +7,7 @@ mod belongings;
 mod events;
 mod out;
 mod rows;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use portcullis_pack::evidence::{
 use portcullis_pack::write::{WriteError, Writer};
 use portcullis_pack::{Counted, Counter, FORMAT, Names, Window, WindowError};
 use portcullis_store::{Head, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::control::Control;
@@ -31,7 +32,10 @@ use crate::error::DecisionsError;
 use crate::sealing::SealError;
 use crate::severing::operator_name;
 use events::Found;
-use out::{CHUNKS_WAITING, Out};
+use out::{CHUNKS_WAITING, Out, PATIENCE};
+use turn::Turn;
+pub(crate) use turn::Turns;
+pub use turn::UnderWay;
 
 const PROGRAM: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"));
 
@@ -64,8 +68,8 @@ pub enum PackError {
     Window(#[from] WindowError),
     #[error("the window lies in the future")]
     Future,
-    #[error("another pack is being made\nhint: try again when it is done")]
-    Busy,
+    #[error("another pack is being made: {0}\nhint: try again when it is done")]
+    Busy(UnderWay),
     #[error("decisions can't be sealed")]
     Seal(#[from] SealError),
     #[error("the ledger can't be read")]
@@ -97,7 +101,6 @@ impl Control {
     /// # Errors
     /// [`PackError`], where nothing was begun.
     pub async fn pack(&self, order: PackOrder, by: OperatorId) -> Result<PackStream, PackError> {
-        let permit = self.packing_turn().try_acquire_owned().map_err(|_| PackError::Busy)?;
         let state = self.state();
         let vendor = vendor_of(&state, &order.vendor)
             .ok_or_else(|| PackError::UnknownVendor(order.vendor.chars().take(80).collect()))?;
@@ -108,15 +111,18 @@ impl Control {
         // Whole microseconds, as sealed files have them; the moment itself is over.
         let to = microseconds(order.to.min(now));
         let window = Window::new(vendor, microseconds(order.from), to)?;
+        let name = vendor_name(&state, vendor);
+        let made_by = operator_name(&state, by);
+        let wanted = UnderWay { vendor: name.clone(), by: made_by.clone(), since: now };
+        let turn = self.packing_turns().take(wanted).map_err(PackError::Busy)?;
         if order.seal {
             self.seal_now().await?;
         }
         let (chunks, bytes) = mpsc::channel(CHUNKS_WAITING);
-        let name = vendor_name(&state, vendor);
         let file_name = format!("{name}-{}.portcullis-pack.tar", window.to.strftime("%Y-%m-%d"));
-        let made_by = operator_name(&self.state(), by);
         let control = self.clone();
-        let run = move || control.make_pack(&order, window, now, made_by, Out::new(chunks), permit);
+        let out = Out::new(self.handle().clone(), chunks, PATIENCE);
+        let run = move || control.make_pack(&order, window, now, made_by, out, turn);
         std::thread::Builder::new().name("pack".to_owned()).spawn(run).map_err(PackError::Thread)?;
         Ok(PackStream { bytes, file_name })
     }
@@ -128,7 +134,7 @@ impl Control {
         made_at: Timestamp,
         made_by: String,
         out: Out,
-        permit: OwnedSemaphorePermit,
+        turn: Turn,
     ) {
         let writer = match Writer::new(out, made_at) {
             Ok(writer) => writer,
@@ -144,6 +150,7 @@ impl Control {
             events: BTreeMap::new(),
         };
         let made = packer.make(made_at, made_by);
+        let mut turn = Some(turn);
         let ended = match made {
             Ok((evidence, counted)) => {
                 let sign = |text: &str| match self.store().sign_statement(text) {
@@ -157,11 +164,13 @@ impl Control {
             Err(error) => {
                 let why = chain(&error);
                 tracing::error!(error = why, "an evidence pack can't be made");
+                // Whoever takes nothing keeps nobody waiting while it is told why.
+                drop(turn.take());
                 packer.writer.fail(&why)
             }
         };
         // Whoever has read this pack to its end may ask for the next one at once.
-        drop(permit);
+        drop(turn);
         match ended {
             Ok(out) => out.end(),
             Err(error) => tracing::warn!(error = chain(&error), "an evidence pack was not taken to its end"),

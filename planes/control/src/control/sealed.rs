@@ -12,11 +12,12 @@ use portcullis_api::ledger::{LedgerProof, RowProof};
 use portcullis_archive::{Archive, Hour, Proof};
 use portcullis_domain::decision::DecisionId;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::Control;
 use crate::error::{DecisionsError, ProveError};
 use crate::missing;
+use crate::packing::Turns;
 use crate::sealing::thread::{Stop, Wanted};
 use crate::sealing::{SealError, Sealer, SealingSettings, verify};
 
@@ -74,8 +75,8 @@ impl Control {
     }
 
     /// Whose turn it is to make an evidence pack.
-    pub(crate) fn packing_turn(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.packing)
+    pub(crate) fn packing_turns(&self) -> &Turns {
+        &self.0.packing
     }
 
     /// Seals every decision that stands in the log.

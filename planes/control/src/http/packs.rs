@@ -155,7 +155,7 @@ impl From<PackError> for Refused {
         let (status, title) = match &error {
             PackError::UnknownVendor(_) => (404, "not found"),
             PackError::Window(_) | PackError::Future => (422, "not a window"),
-            PackError::Busy => (409, "under way"),
+            PackError::Busy(_) => (409, "under way"),
             PackError::Seal(SealError::NotRunning) => (503, "decisions can't be sealed"),
             _ => return failed(500, "the pack can't be made", &error),
         };

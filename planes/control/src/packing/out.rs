@@ -4,28 +4,35 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// Chunks that wait for whoever reads slowly.
 pub(super) const CHUNKS_WAITING: usize = 8;
+/// How long a pack waits for room, while nobody else has one made.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const CHUNK_BYTES: usize = 1 << 18;
 /// What stays free on the disk: a pack must not take what decisions are recorded with.
 const FREE_BYTES_MIN: u64 = 1 << 30;
 /// How often that is looked at.
 const LOOK_BYTES: u64 = 16 << 20;
 
-/// Ends with an error once nobody reads any more.
+/// Ends with an error once nobody reads any more, and once whoever reads has made no room for too long. It takes what it is
+/// handed or nothing of it, so what was taken still arrives where reading goes on after that.
 pub(super) struct Out {
+    runtime: Handle,
     chunks: mpsc::Sender<Bytes>,
     chunk: BytesMut,
+    patience: Duration,
 }
 
 impl Out {
-    pub fn new(chunks: mpsc::Sender<Bytes>) -> Self {
-        Self { chunks, chunk: BytesMut::with_capacity(CHUNK_BYTES) }
+    pub fn new(runtime: Handle, chunks: mpsc::Sender<Bytes>, patience: Duration) -> Self {
+        Self { runtime, chunks, chunk: BytesMut::with_capacity(CHUNK_BYTES), patience }
     }
 
     pub fn end(mut self) {
@@ -36,10 +43,10 @@ impl Out {
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.chunk.extend_from_slice(bytes);
         if self.chunk.len() >= CHUNK_BYTES {
             self.flush()?;
         }
+        self.chunk.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -47,9 +54,21 @@ impl Write for Out {
         if self.chunk.is_empty() {
             return Ok(());
         }
-        let chunk = self.chunk.split().freeze();
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "whoever asked has gone");
-        self.chunks.blocking_send(chunk).map_err(gone)
+        let room = async { tokio::time::timeout(self.patience, self.chunks.reserve()).await };
+        match self.runtime.block_on(room) {
+            Ok(Ok(room)) => {
+                room.send(self.chunk.split().freeze());
+                Ok(())
+            }
+            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "whoever asked has gone")),
+            Err(_) => {
+                let why = format!(
+                    "whoever asked took nothing for {} seconds, and others wait for their packs",
+                    self.patience.as_secs()
+                );
+                Err(io::Error::new(io::ErrorKind::TimedOut, why))
+            }
+        }
     }
 }
 
@@ -99,5 +118,42 @@ impl Spool {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use portcullis_pack::verify::{VerifyError, verify};
+    use portcullis_pack::write::{WriteError, Writer};
+
+    /// A reader that stops in the middle of a member, and goes on when the pack was given up.
+    #[tokio::test]
+    async fn a_reader_that_stops_hears_why_its_pack_was_given_up() {
+        let (chunks, mut bytes) = mpsc::channel(2);
+        let out = Out::new(Handle::current(), chunks, Duration::from_secs(2));
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let maker = std::thread::spawn(move || {
+            let mut writer = Writer::new(out, Timestamp::UNIX_EPOCH).unwrap();
+            let long = vec![7; 20 * CHUNK_BYTES + 5];
+            let error = writer.member("rows/long.jsonl", &long).unwrap_err();
+            let WriteError::Io(error) = error else { panic!("{error}") };
+            tell.send((error.kind(), error.to_string())).unwrap();
+            writer.fail("it was given up").unwrap().end();
+        });
+        let (kind, why) = told.await.unwrap();
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(why.starts_with("whoever asked took nothing for 2 seconds"), "{why}");
+        let mut pack = Vec::new();
+        while let Some(chunk) = bytes.recv().await {
+            pack.extend_from_slice(&chunk);
+        }
+        maker.join().unwrap();
+        let verified = verify(&mut || Ok(pack.as_slice()), pack.len() as u64, None);
+        assert!(
+            matches!(&verified, Err(VerifyError::Failed(why)) if why == "it was given up"),
+            "{verified:?}"
+        );
     }
 }

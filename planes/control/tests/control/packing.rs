@@ -6,7 +6,7 @@ use portcullis_control::Control;
 use portcullis_control::packing::{PackError, PackOrder, PackStream};
 use portcullis_control::sealing::Which;
 use portcullis_domain::command::Command;
-use portcullis_domain::decision::DecisionRecord;
+use portcullis_domain::decision::{DecisionId, DecisionRecord};
 use portcullis_domain::ids::{OperatorId, VendorId};
 use portcullis_domain::spec::Kind;
 use portcullis_domain::target::TargetName;
@@ -249,4 +249,40 @@ async fn what_was_severed_is_in_the_pack_though_nothing_of_it_is_declared_any_mo
     assert_eq!(severances(&evidence(&made)), expect);
     let made = pack(&process.control, order(&world, 60 * MINUTE), ann).await;
     assert_eq!(severances(&evidence(&made)), ["key/key-3"]);
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_has_a_turn_that_others_are_told_of() {
+    let world = World::new();
+    let process = world.start().await;
+    let ann = process.operator("ann").await;
+    process.acme().await;
+    // More than waits for a reader who takes nothing.
+    let mut log = Log::open(&world);
+    let first = decision(&process, &world, 0, 4);
+    for number in 0..8_000_u32 {
+        let mut unique = [0; 10];
+        unique[6..].copy_from_slice(&number.to_be_bytes());
+        let id = DecisionId::new(first.id.time_ms(), unique);
+        log.decided(&world, &DecisionRecord { id, ..first.clone() });
+    }
+    world.pass(MINUTE);
+    let control = &process.control;
+    let stuck = control.pack(order(&world, 60 * MINUTE), ann).await.unwrap();
+    let refused = control.pack(order(&world, MINUTE), ann).await.err().unwrap();
+    let told = format!("another pack is being made: of `acme`, by ann, since {}", world.now());
+    assert!(refused.to_string().starts_with(&told), "{refused}");
+    assert!(matches!(&refused, PackError::Busy(other) if other.since == world.now()));
+    // Once it has gone, others have their turn.
+    drop(stuck);
+    let next = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            match control.pack(order(&world, 60 * MINUTE), ann).await {
+                Err(PackError::Busy(_)) => tokio::task::yield_now().await,
+                begun => return begun.unwrap(),
+            }
+        }
+    });
+    let next = whole(next.await.unwrap()).await;
+    assert_eq!(checked(&process, &next).unwrap().rows_unsealed, 8_000);
 }
