@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use portcullis_api::problem::{Problem, split_hint};
 
+use super::output::plain;
+
 /// What the server refused.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) Box<Problem>);
@@ -99,9 +101,11 @@ fn push(text: &mut String, message: &str, hint: Option<&str>, coloured: bool) {
     } else {
         ("error:", "hint:")
     };
-    text.push_str(&format!("{error} {message}\n"));
+    // What is wrong may be said in words of others: of a server, a vendor, or a file from anywhere.
+    let lines = |text: &str| text.lines().map(plain).collect::<Vec<_>>().join("\n");
+    text.push_str(&format!("{error} {}\n", lines(message)));
     if let Some(hint) = hint {
-        text.push_str(&format!("{note} {hint}\n"));
+        text.push_str(&format!("{note} {}\n", lines(hint)));
     }
 }
 
@@ -142,6 +146,13 @@ mod tests {
             shown,
             "error: a.yaml:2:3: unknown field `nmae`\nhint: did you mean `name`?\nerror: a.yaml:4:3: unknown field `nmae`\nhint: did you mean `name`?\n"
         );
+    }
+
+    #[test]
+    fn words_of_others_steer_no_terminal() {
+        let error =
+            anyhow!("no\u{1b}]0;title\u{7}\u{9b}2J\r\u{202e}gnp\nline two\nhint: \u{1b}[8mtry\u{2069}");
+        assert_eq!(text(&error, false), "error: no ]0;title  2J  gnp\nline two\nhint:  [8mtry \n");
     }
 
     #[test]

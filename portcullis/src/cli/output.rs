@@ -70,6 +70,15 @@ pub(super) fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Words of others on one line: they steer no terminal, and turn no text around. Each character stays one.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|character| if steers(character) { ' ' } else { character }).collect()
+}
+
 /// Characters that a line should not pass: what the terminal shows, and no limit where none is.
 pub(super) fn width_max() -> usize {
     if cfg!(test) {

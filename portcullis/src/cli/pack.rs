@@ -11,7 +11,7 @@ use portcullis_ledger::note::NoteVerifier;
 use portcullis_pack::verify::{Verified, VerifyError, verify};
 
 use super::ledger;
-use super::output::{Output, Paint, Style};
+use super::output::{Output, Paint, Style, plain};
 use super::server::Server;
 use super::time::{self, Since};
 use super::{Outcome, Place, examples};
@@ -180,7 +180,7 @@ fn told(verified: &Verified, file: Option<&Path>, paint: Paint) -> String {
     let mut text = format!(
         "{}  what `{}` read from {} to {}\n",
         paint.paint("GOOD", Style::Good),
-        verified.vendor,
+        plain(&verified.vendor),
         time::instant(verified.from),
         time::instant(verified.to)
     );
@@ -199,16 +199,54 @@ fn told(verified: &Verified, file: Option<&Path>, paint: Paint) -> String {
     text.push_str(&format!("rows  {counted}\n"));
     text.push_str(&format!(
         "by    {} members signed, {} sealed files and {} events proved\nin    the {} events of `{}`\nkey   {}\n",
-        verified.members, verified.sealed_files, verified.events, verified.ledger_size, verified.ledger, verified.key
+        verified.members, verified.sealed_files, verified.events, verified.ledger_size, plain(&verified.ledger), plain(&verified.key)
     ));
     if !verified.key_is_known {
         text.push_str("      the key is the pack's own word: compare it with the one that you keep, or give that one by `--key`\n");
     }
     for gap in &verified.gaps {
-        text.push_str(&format!("{}  {gap}\n", paint.paint("but ", Style::Warning)));
+        text.push_str(&format!("{}  {}\n", paint.paint("but ", Style::Warning), plain(gap)));
     }
     if let Some(file) = file {
-        text.push_str(&format!("file  {}\n", file.display()));
+        text.push_str(&format!("file  {}\n", plain(&file.display().to_string())));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_pack::evidence::Counts;
+
+    /// A pack that brings its own key is whoever's: its words are shown, and do nothing.
+    #[test]
+    fn a_foreign_pack_steers_no_terminal() {
+        let hostile = |word: &str| format!("\u{1b}[2J{word}\u{7}\u{9b}1A\u{202e}\r\n");
+        let verified = Verified {
+            vendor: hostile("vendor"),
+            vendor_id: String::new(),
+            from: jiff::Timestamp::UNIX_EPOCH,
+            to: jiff::Timestamp::UNIX_EPOCH,
+            made_at: jiff::Timestamp::UNIX_EPOCH,
+            ledger: hostile("ledger"),
+            ledger_size: 1,
+            key: hostile("key"),
+            key_is_known: false,
+            members: 1,
+            sealed_files: 0,
+            events: 0,
+            rows_proved: 0,
+            rows_unsealed: 0,
+            recounted: true,
+            summary: Counts::default(),
+            gaps: vec![hostile("gap")],
+        };
+        let file = PathBuf::from(hostile("file"));
+        let text = told(&verified, Some(&file), Paint { on: false });
+        for word in ["vendor", "ledger", "key", "gap", "file"] {
+            assert!(text.contains(&format!(" [2J{word}  1A   ")), "{word}: {text:?}");
+        }
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\r']), "{text:?}");
+        assert_eq!(text.lines().count(), 9, "{text}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Aligned tables that fit the terminal; what goes to a pipe or a file stays whole.
 
-use super::output::{Paint, Style, width_max};
+use super::output::{Paint, Style, plain, width_max};
 
 /// Fewer characters would say nothing any more.
 const FLEXIBLE_MIN: usize = 8;
@@ -69,7 +69,7 @@ impl Table {
         let headings = self.headings.iter().map(|heading| (heading.text.to_owned(), Style::Dim));
         line(&mut text, headings, &widths, paint);
         for row in &self.rows {
-            line(&mut text, row.iter().map(|cell| (single(&cell.text), cell.style)), &widths, paint);
+            line(&mut text, row.iter().map(|cell| (plain(&cell.text), cell.style)), &widths, paint);
         }
         text
     }
@@ -94,11 +94,6 @@ impl Table {
         }
         widths
     }
-}
-
-/// A cell is one line, whatever stands in it, and steers no terminal.
-fn single(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 fn line(text: &mut String, cells: impl Iterator<Item = (String, Style)>, widths: &[usize], paint: Paint) {
@@ -157,7 +152,7 @@ mod tests {
     #[test]
     fn a_cell_steers_no_terminal() {
         let mut table = Table::new(["A"]);
-        table.row(["\u{1b}[31mred\r".into()]);
-        assert!(!table.render(Paint { on: false }).contains('\u{1b}'));
+        table.row(["\u{1b}[31mred\r\u{9b}2J\u{202e}der\u{2066}".into()]);
+        assert_eq!(table.render(Paint { on: false }), "A\n [31mred  2J der \n");
     }
 }
