@@ -199,7 +199,8 @@ pub struct IncidentView {
     pub decisions: Vec<IncidentDecision>,
     pub tasks: Vec<IncidentTask>,
     pub timeline: Vec<TimelineView>,
-    /// What the vendor read, minute by minute, until it was cut; none for an incident without a vendor.
+    /// What the vendor read, minute by minute, until it was cut; none for an incident without a vendor, and none in
+    /// the answer to a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<ReadingView>,
 }

@@ -39,7 +39,7 @@ use portcullis_policy::clock::Clock;
 use portcullis_policy::facts::SnapshotFacts;
 use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, ToGate};
 use portcullis_store::{EventStore, ReserveFile, StoreError};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::arms::{Enforcer, EnforcerLink, EnforcerStanding};
@@ -153,6 +153,8 @@ struct Shared {
     notices: broadcast::Sender<Notice>,
     /// Evidence packs are made one at a time.
     packing: Turns,
+    /// What a vendor read is looked up for one incident at a time.
+    reading: Arc<Semaphore>,
     /// Whoever drives live exercises; none where the gate runs elsewhere.
     rehearsing: OnceLock<Arc<dyn Rehearsing>>,
 }
@@ -235,6 +237,7 @@ impl Control {
             key_turn: tokio::sync::Mutex::default(),
             notices: broadcast::Sender::new(NOTICES_MAX),
             packing: Turns::default(),
+            reading: Arc::new(Semaphore::new(1)),
         }));
         let server = Arc::new(control.authorization_server()?);
         control.0.relay.get_or_init(|| {

@@ -160,7 +160,9 @@ impl Control {
         let zone = self.regimes().zone();
         let said = IncidentChanges { incident, changes, by: Some(by), version: request.version, zone };
         self.execute(Command::ChangeIncident(Box::new(said))).await?;
-        self.incident_view(named).await
+        // What the vendor read is no other by a word of ours.
+        let changed = self.incident_named(named)?;
+        Ok(view::whole(&self.state(), &changed, self.clock().now()))
     }
 
     fn change_of(&self, word: IncidentWord, now: Timestamp) -> Result<Change, IncidentError> {
@@ -232,13 +234,20 @@ impl Control {
         self.state().incident(named).cloned().ok_or_else(unknown)
     }
 
-    /// All of an incident, with what its vendor read.
+    /// All of an incident, with what its vendor read. That is read for one at a time: it takes seconds of a processor which
+    /// the gate may need.
     pub(crate) async fn incident_view(&self, named: &str) -> Result<IncidentView, IncidentError> {
         let incident = self.incident_named(named)?;
         let (state, now) = (self.state(), self.clock().now());
         let mut view = view::whole(&state, &incident, now);
+        let turn = self.reading_turn().acquire_owned().await;
         let control = self.clone();
-        let read = tokio::task::spawn_blocking(move || control.reading_of(&state, &incident, now)).await;
+        let read = tokio::task::spawn_blocking(move || {
+            // Whoever asked may have gone: the turn ends when the reading does.
+            let _turn = turn;
+            control.reading_of(&state, &incident, now)
+        });
+        let read = read.await;
         view.reading = read.unwrap_or_default();
         Ok(view)
     }

@@ -12,7 +12,7 @@ use portcullis_api::ledger::{LedgerProof, RowProof};
 use portcullis_archive::{Archive, Hour, Proof};
 use portcullis_domain::decision::DecisionId;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Control;
 use crate::error::{DecisionsError, ProveError};
@@ -77,6 +77,11 @@ impl Control {
     /// Whose turn it is to make an evidence pack.
     pub(crate) fn packing_turns(&self) -> &Turns {
         &self.0.packing
+    }
+
+    /// Whose turn it is to look up what a vendor read.
+    pub(crate) fn reading_turn(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.reading)
     }
 
     /// Seals every decision that stands in the log.

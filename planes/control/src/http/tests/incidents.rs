@@ -107,6 +107,23 @@ async fn an_incident_is_opened_worked_on_and_closed_by_people() {
 }
 
 #[tokio::test]
+async fn what_a_vendor_read_is_looked_up_for_one_at_a_time_and_for_no_note() {
+    let world = World::with_integration().await;
+    open(&world, json!({})).await.expect(StatusCode::CREATED);
+    let turn = world.control.reading_turn().acquire_owned().await.unwrap();
+    let mut shown = std::pin::pin!(world.get("/v1/incidents/1"));
+    tokio::select! {
+        biased;
+        _ = &mut shown => panic!("it was read while something else was"),
+        said = say(&world, json!([{ "change": "note", "text": "called the vendor" }])) => {
+            assert_eq!(said.expect(StatusCode::OK).get("reading"), None);
+        }
+    }
+    drop(turn);
+    assert_eq!(shown.await.expect(StatusCode::OK)["reading"]["minutes"], json!([]));
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_refused_with_a_next_step() {
     let world = World::with_integration().await;
     open(&world, json!({ "vendor": "nobody" })).await.refused(404, "no vendor `nobody`", "");
