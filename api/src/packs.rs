@@ -14,7 +14,8 @@ pub struct PackRequest {
     /// Number or id of an incident: its vendor, its time, and its own section in the pack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
-    /// From this RFC 3339 instant on. Without it, from a day before the incident was opened.
+    /// From this RFC 3339 instant on. Without it, from a day before the incident was opened, its vendor knew
+    /// of it or was cut, whatever came first, and 400 days at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub from: Option<Timestamp>,

@@ -70,7 +70,7 @@ pub(super) enum Verb {
     /// Open a closed incident again
     #[command(after_help = examples::INCIDENT_REOPEN)]
     Reopen(ReopenArguments),
-    /// Write the evidence pack of an incident: what the vendor read since a day before, its clocks, timeline and tasks
+    /// Write the evidence pack of an incident: what the vendor read since a day before it began, its clocks, timeline and tasks
     #[command(after_help = examples::INCIDENT_EXPORT)]
     Export(ExportArguments),
     /// On the vendor's machine: sign a notice of your breach with your client's key, and send it

@@ -13,6 +13,8 @@ use portcullis_api::incidents::{ClockStanding, ClockView, IncidentView, NoticeVi
 use portcullis_api::packs::PackRequest;
 use portcullis_api::problem::Problem;
 use portcullis_domain::spec::Kind;
+use portcullis_incident::moment::MomentName;
+use portcullis_pack::WINDOW_DAYS_MAX;
 use portcullis_pack::evidence::{ClockLine, Fact, Incident, TaskLine, TimelineLine};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -24,7 +26,7 @@ use crate::incidents::view;
 use crate::packing::{PackError, PackOrder, PackStream};
 use crate::sealing::SealError;
 
-/// A pack of an incident begins so long before it was opened.
+/// A pack of an incident begins so long before anything that is known of it.
 const BEFORE: SignedDuration = SignedDuration::from_hours(24);
 
 pub async fn make(
@@ -44,7 +46,7 @@ pub async fn make(
     Ok(response)
 }
 
-fn order(control: &Control, request: PackRequest) -> Result<PackOrder, Refused> {
+pub(super) fn order(control: &Control, request: PackRequest) -> Result<PackOrder, Refused> {
     let PackRequest { vendor, incident, from, to, rows, files, seal } = request;
     let (state, now) = (control.state(), control.clock().now());
     let found = match &incident {
@@ -64,11 +66,20 @@ fn order(control: &Control, request: PackRequest) -> Result<PackOrder, Refused> 
     }
     let vendor = of_incident.or(vendor);
     let vendor = vendor.ok_or_else(|| bad_request("no vendor is named", "write `vendor`"))?;
-    let before = found.and_then(|incident| incident.opened_at.checked_sub(BEFORE).ok());
+    let to = to.unwrap_or(now).min(now);
+    let before = found.map(|incident| beginning(incident, to));
     let from = from.or(before).ok_or_else(|| bad_request("the window has no beginning", "write `from`"))?;
-    let to = to.unwrap_or(now);
     let incident = found.map(|incident| Box::new(told(&view::whole(&state, incident, now))));
     Ok(PackOrder { vendor, from, to, rows, files, seal, incident })
+}
+
+/// A day before the vendor knew, was cut, or the incident was opened, whatever came first; as long before `to` as a window may be.
+fn beginning(incident: &portcullis_incident::Incident, to: Timestamp) -> Timestamp {
+    let knew = incident.moments.get(&MomentName::vendor_aware()).copied();
+    let first = [knew, incident.cut_at].into_iter().flatten().fold(incident.opened_at, Timestamp::min);
+    let first = first.checked_sub(BEFORE).unwrap_or(first);
+    let longest = SignedDuration::from_hours(24 * WINDOW_DAYS_MAX);
+    to.checked_sub(longest).map_or(first, |earliest| first.max(earliest))
 }
 
 /// The incident's own section: who has a role is left out, the pack goes to others.

@@ -11,6 +11,7 @@ mod incidents;
 mod network;
 mod observing;
 mod pages;
+mod packs;
 mod people;
 mod risk;
 mod world;
