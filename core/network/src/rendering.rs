@@ -360,6 +360,14 @@ secrets {
         }
         let text = files(&anywhere, Side::Vendors, &Theirs::default(), false).remove(0).text;
         assert!(text.contains("remote_addrs = gate.example.com\n"), "{text}");
+        // A person is given one address, of whichever family.
+        for (address, asked) in [("10.9.0.7", "vips = 0.0.0.0\n"), ("fd00:9::7", "vips = ::\n")] {
+            if let Link::Ipsec(ipsec) = &mut anywhere.link {
+                ipsec.virtual_address = Some(address.parse().unwrap());
+            }
+            let text = files(&anywhere, Side::Vendors, &Theirs::default(), false).remove(0).text;
+            assert!(text.contains(asked), "{text}");
+        }
     }
 
     #[test]

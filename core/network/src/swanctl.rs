@@ -80,8 +80,10 @@ pub fn vendors(tunnel: &Tunnel) -> Option<Setting> {
     let by_name = ipsec.local_identity.rsplit_once('@').map_or(&*ipsec.local_identity, |(_, host)| host);
     let ours = ipsec.local_address.map_or_else(|| by_name.to_owned(), |address| address.to_string());
     connection.push("remote_addrs", Setting::List(vec![ours]));
-    if ipsec.virtual_address.is_some() {
-        connection.push("vips", Setting::List(vec!["0.0.0.0".to_owned()]));
+    if let Some(address) = ipsec.virtual_address {
+        // Any address of the family that the one for this person is of.
+        let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
+        connection.push("vips", Setting::List(vec![any.to_owned()]));
     }
     let how = method(ipsec);
     let side =
