@@ -5,6 +5,7 @@
 //! is closed. A cut is the part of it that has to go at once.
 
 pub mod cut;
+pub mod holding;
 pub mod order;
 pub mod plan;
 pub mod rendering;

@@ -1,5 +1,6 @@
 //! The plan: which networks are whose, which doors they may come to, and which tunnels may be up.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -25,6 +26,9 @@ pub struct NetworkPlan {
     /// Of the cuts that the enforcer holds: those that were lifted since.
     #[serde(default)]
     pub lifted: Vec<SeveranceId>,
+    /// Networks of cuts that are held: closed though others have a part of them by now. The enforcer alone knows them.
+    #[serde(skip)]
+    pub held: Vec<IpNet>,
 }
 
 /// The networks that an integration's machines come from.
@@ -151,7 +155,8 @@ pub struct Wireguard {
 
 impl NetworkPlan {
     /// Networks from and to which nothing may pass: those of closed owners, less what others that are open, or
-    /// balancers, have a part of. Sorted, each once.
+    /// balancers, have a part of. What a cut holds is less what balancers have alone: nobody opens a severed network by
+    /// declaring a part of it. Sorted, each once.
     #[must_use]
     pub fn closed_networks(&self) -> Vec<IpNet> {
         let open: Vec<IpNet> = self
@@ -165,6 +170,8 @@ impl NetworkPlan {
             .flat_map(|(_, _, networks)| networks.iter().copied())
             .filter(|network| !open.iter().any(|other| overlap(*other, *network)))
             .collect();
+        let is_balanced = |network: &IpNet| self.balancers.iter().any(|other| overlap(*other, *network));
+        closed.extend(self.held.iter().copied().filter(|network| !is_balanced(network)));
         closed.sort();
         closed.dedup();
         closed
@@ -176,35 +183,55 @@ impl NetworkPlan {
         segments.chain(self.tunnels.iter().map(|of| (&of.owner, of.standing, &*of.remote_networks)))
     }
 
-    /// The plan with cuts that it may not know of yet: what they name is closed, whatever the plan says.
+    /// The plan with cuts that it may not know of yet: what they name is closed, whatever the plan says. One pass over the
+    /// plan, however many cuts there are.
     #[must_use]
     pub fn with_cuts<'a>(mut self, cuts: impl IntoIterator<Item = &'a Cut>) -> Self {
-        for cut in cuts {
-            let closed = Standing::Closed { why: ClosedBy::Severance { severance: cut.severance } };
-            for tunnel in &mut self.tunnels {
-                if cut.tunnels.iter().any(|cut| cut.id == tunnel.id) {
-                    tunnel.standing = closed;
-                }
+        let cuts: Vec<&Cut> = cuts.into_iter().collect();
+        let closed = |severance| Standing::Closed { why: ClosedBy::Severance { severance } };
+        let of_tunnels = |cut: &'a Cut| cut.tunnels.iter().map(|tunnel| (tunnel.id, cut.severance));
+        let tunnels: BTreeMap<TunnelId, SeveranceId> = cuts.iter().copied().flat_map(of_tunnels).collect();
+        let of_networks = |cut: &'a Cut| cut.networks.iter().map(|network| (*network, cut.severance));
+        let networks: BTreeMap<IpNet, SeveranceId> = cuts.iter().copied().flat_map(of_networks).collect();
+        for tunnel in &mut self.tunnels {
+            if let Some(severance) = tunnels.get(&tunnel.id) {
+                tunnel.standing = closed(*severance);
             }
-            let (mut segments, mut unseen) = (Vec::new(), cut.networks.clone());
-            for Segment { owner, networks, standing } in self.segments.drain(..) {
-                let (gone, left): (Vec<_>, Vec<_>) =
-                    networks.into_iter().partition(|network| cut.networks.contains(network));
-                unseen.retain(|network| !gone.contains(network));
-                let parts = [(gone, closed), (left, standing)];
-                let parts = parts.into_iter().filter(|(networks, _)| !networks.is_empty());
-                segments.extend(parts.map(|(networks, standing)| Segment {
-                    owner: owner.clone(),
-                    networks,
-                    standing,
-                }));
-            }
-            // Behind its tunnels, or of what is declared no more.
-            if !unseen.is_empty() {
-                segments.push(Segment { owner: cut.owner.clone(), networks: unseen, standing: closed });
-            }
-            self.segments = segments;
         }
+        let mut seen = BTreeSet::new();
+        let mut segments = Vec::with_capacity(self.segments.len());
+        for mut segment in self.segments.drain(..) {
+            let mut gone: BTreeMap<SeveranceId, Vec<IpNet>> = BTreeMap::new();
+            segment.networks.retain(|network| match networks.get(network) {
+                Some(severance) => {
+                    seen.insert(*network);
+                    gone.entry(*severance).or_default().push(*network);
+                    false
+                }
+                None => true,
+            });
+            segments.extend(gone.into_iter().map(|(severance, networks)| Segment {
+                networks,
+                standing: closed(severance),
+                ..segment.clone()
+            }));
+            if !segment.networks.is_empty() {
+                segments.push(segment);
+            }
+        }
+        // Behind its tunnels, or of what is declared no more.
+        for cut in cuts {
+            let is_left = |of: &&IpNet| networks.get(of) == Some(&cut.severance) && !seen.contains(*of);
+            let left: Vec<IpNet> = cut.networks.iter().filter(is_left).copied().collect();
+            if !left.is_empty() {
+                let standing = closed(cut.severance);
+                segments.push(Segment { owner: cut.owner.clone(), networks: left, standing });
+            }
+        }
+        self.segments = segments;
+        self.held.extend(networks.into_keys());
+        self.held.sort();
+        self.held.dedup();
         self
     }
 }
@@ -279,5 +306,43 @@ mod tests {
         // Twice is as once; and the vendor may be declared no more.
         assert_eq!(after.clone().with_cuts([&cut]).closed_networks(), after.closed_networks());
         assert_eq!(NetworkPlan::default().with_cuts([&cut]).closed_networks(), after.closed_networks());
+    }
+
+    #[test]
+    fn nobody_opens_what_is_cut_by_declaring_a_part_of_it_and_a_balancer_does() {
+        let severance = SeveranceId(Uuid::from_u128(9));
+        let cut = plan().cut(Scope::Vendor { id: VendorId(Uuid::from_u128(1)) }, severance);
+        let closed = nets(&["10.101.0.0/24", "192.0.2.0/28"]);
+        let mut later = plan();
+        later.segments.push(Segment {
+            owner: owner(3, 31),
+            networks: nets(&["192.0.2.4/32", "10.101.0.0/16"]),
+            standing: Standing::Open,
+        });
+        assert_eq!(later.clone().with_cuts([&cut]).closed_networks(), closed);
+        later.balancers = nets(&["192.0.2.5/32"]);
+        assert_eq!(later.with_cuts([&cut]).closed_networks(), nets(&["10.101.0.0/24"]));
+    }
+
+    #[test]
+    fn many_cuts_are_each_in_the_plan_under_their_own_name() {
+        let severance = |number| SeveranceId(Uuid::from_u128(number));
+        let first = plan().cut(Scope::Vendor { id: VendorId(Uuid::from_u128(1)) }, severance(1));
+        let second = plan().cut(Scope::Integration { id: IntegrationId(Uuid::from_u128(11)) }, severance(2));
+        let other = NetworkPlan { segments: plan().segments.split_off(1), ..NetworkPlan::default() }
+            .cut(Scope::Vendor { id: VendorId(Uuid::from_u128(2)) }, severance(3));
+        let after = plan().with_cuts([&first, &second, &other]);
+        let of = |network: &str| {
+            let network: IpNet = network.parse().unwrap();
+            let of: Vec<_> = after.owned().filter(|(_, _, networks)| networks.contains(&network)).collect();
+            of.iter().map(|(owner, standing, _)| (owner.vendor.0.as_u128(), *standing)).collect::<Vec<_>>()
+        };
+        let closed = |number| Standing::Closed { why: ClosedBy::Severance { severance: severance(number) } };
+        assert_eq!(of("192.0.2.0/28"), [(1, closed(2))]);
+        assert_eq!(of("198.51.100.0/24"), [(2, closed(3))]);
+        assert_eq!(of("198.51.100.7/32"), [(1, Standing::Open)]);
+        // Behind a tunnel alone: a segment of its own says it, and the tunnel is down.
+        assert_eq!(of("10.101.0.0/24"), [(1, closed(2)), (1, closed(2))]);
+        assert_eq!(after.clone().with_cuts([&first, &second, &other]), after);
     }
 }

@@ -62,6 +62,7 @@ pub fn plan(state: &State, site: &Site, vault: Option<&dyn TunnelVault>, now: Ti
         segments: segments::segments(state),
         tunnels: tunnels::tunnels(state, vault, now),
         lifted: Vec::new(),
+        held: Vec::new(),
     }
 }
 

@@ -75,6 +75,7 @@ fn plan() -> NetworkPlan {
             tunnel(2, 2, Link::Wireguard(Box::new(wireguard)), &["10.102.0.0/24"]),
         ],
         lifted: Vec::new(),
+        held: Vec::new(),
     }
 }
 
