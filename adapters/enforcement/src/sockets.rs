@@ -36,6 +36,7 @@ const WITH_PEER: u32 = 0x1ffe & !(1 << LISTEN);
 const NETWORKS_MAX: usize = 1_000;
 /// How often is looked for sockets that came while others were destroyed.
 const ROUNDS: usize = 4;
+const PROBING: &str = "asking whether sockets can be destroyed";
 /// Sockets that a report names.
 const NAMED_MAX: usize = 100;
 
@@ -146,26 +147,43 @@ fn probe() -> Result<(), ArmError> {
         }
     }
     let found = Found { family: FAMILY_FOUR, protocol: UDP, state: ESTABLISHED, local, peer: local, id };
-    open()?
-        .transact(&destroying(&found), 1)
-        .map_err(|error| fault("asking whether sockets can be destroyed", error))
+    open()?.transact(&destroying(&found), 1).map_err(|error| fault(PROBING, error))
 }
 
 fn destroy(networks: &[IpNet]) -> Result<Vec<PathReport>, ArmError> {
-    let mut destroyed: Vec<String> = Vec::new();
     let mut socket = open()?;
+    destroy_by(|| alive(networks), |of| socket.transact(&destroying(of), 1), probe)
+}
+
+/// One socket that can't be destroyed keeps no other, and says nothing about the kernel: that is for `probe` to say.
+fn destroy_by(
+    mut alive: impl FnMut() -> Result<Vec<Found>, ArmError>,
+    mut destroy: impl FnMut(&Found) -> Result<(), Errno>,
+    probe: impl FnOnce() -> Result<(), ArmError>,
+) -> Result<Vec<PathReport>, ArmError> {
+    let mut destroyed: Vec<String> = Vec::new();
+    let mut refused = None;
     for _ in 0..ROUNDS {
-        let found = alive(networks)?;
+        let found = alive()?;
+        // Of the last round alone: what a round before could not do, another one may have done.
+        refused = None;
         if found.is_empty() {
             break;
         }
         for of in &found {
-            match socket.transact(&destroying(of), 1) {
+            match destroy(of) {
                 Ok(()) => destroyed.push(of.name()),
-                // It went by itself meanwhile.
+                // It went by itself meanwhile, or began to wait for its name to be free again, and is no socket any more
+                // that could be destroyed. `verify` looks.
                 Err(Errno::NOENT) => {}
-                Err(error) => return Err(fault("destroying a socket", error)),
+                Err(error) => refused = Some(error),
             }
+        }
+    }
+    if let Some(error) = refused {
+        probe()?;
+        if !matches!(error, Errno::OPNOTSUPP | Errno::INVAL) {
+            return Err(ArmError::Failed { doing: "destroying a socket", why: error.to_string() });
         }
     }
     Ok(reports(&destroyed))
@@ -232,7 +250,7 @@ fn fault(doing: &'static str, error: Errno) -> ArmError {
             "this process may not destroy sockets\nhint: the enforcer needs CAP_NET_ADMIN in the network namespace of the gate"
                 .to_owned(),
         ),
-        Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::INVAL if doing != "listing sockets" => ArmError::Absent(
+        Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::INVAL if doing == PROBING => ArmError::Absent(
             "this kernel can't destroy sockets\nhint: it has to be built with CONFIG_INET_DIAG_DESTROY".to_owned(),
         ),
         _ => ArmError::Failed { doing, why: error.to_string() },
@@ -329,6 +347,41 @@ mod tests {
             at += if yes { usize::from(op[1]) } else { no };
         }
         at == end
+    }
+
+    fn found(port: u16) -> Found {
+        let at = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        let (local, peer) = (at(1), at(port));
+        Found { family: FAMILY_FOUR, protocol: TCP, state: ESTABLISHED, local, peer, id: [0; 48] }
+    }
+
+    #[test]
+    fn one_socket_that_can_not_be_destroyed_keeps_no_other_and_only_the_probe_says_that_none_can() {
+        let absent = || Err(ArmError::Absent("no kernel for it".to_owned()));
+        let tried = |of_first: Errno, probe: &dyn Fn() -> Result<(), ArmError>| {
+            let alive = std::cell::RefCell::new(vec![found(1), found(2), found(3)]);
+            let ended = destroy_by(
+                || Ok(alive.borrow().clone()),
+                |of| {
+                    if of.peer.port() == 1 {
+                        return Err(of_first);
+                    }
+                    alive.borrow_mut().retain(|known| known.peer != of.peer);
+                    Ok(())
+                },
+                probe,
+            );
+            let left: Vec<u16> = alive.borrow().iter().map(|of| of.peer.port()).collect();
+            assert_eq!(left, [1], "{of_first}");
+            ended.map(|reports| reports.len()).map_err(|error| error.to_string())
+        };
+        // In TIME_WAIT meanwhile, gone, or in a state that isn't destroyed: `verify` decides.
+        for errno in [Errno::OPNOTSUPP, Errno::INVAL, Errno::NOENT] {
+            assert_eq!(tried(errno, &|| Ok(())), Ok(2), "{errno}");
+        }
+        assert_eq!(tried(Errno::OPNOTSUPP, &absent), Err("no kernel for it".to_owned()));
+        assert_eq!(tried(Errno::NOENT, &absent), Ok(2), "nobody asks");
+        assert!(tried(Errno::NOBUFS, &|| Ok(())).unwrap_err().starts_with("destroying a socket"));
     }
 
     #[test]
