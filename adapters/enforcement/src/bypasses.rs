@@ -10,9 +10,9 @@ use portcullis_network::cut::overlap;
 use portcullis_network::order::Bypass;
 use portcullis_network::plan::NetworkPlan;
 
-use crate::ArmError;
 use crate::nftables::Nft;
 use crate::sockets::{Listener, listeners};
+use crate::{ArmError, Inspection};
 
 mod rules;
 mod tunnels;
@@ -20,7 +20,7 @@ mod tunnels;
 /// Of each kind.
 const LISTED_MAX: usize = 100;
 
-pub(crate) async fn inspect(nft: &Nft, plan: &NetworkPlan) -> Result<Vec<Bypass>, ArmError> {
+pub(crate) async fn inspect(nft: &Nft, plan: &NetworkPlan) -> Result<Inspection, ArmError> {
     let vendors = vendors(plan);
     let mut bypasses = Vec::new();
     if !plan.segmented {
@@ -30,8 +30,9 @@ pub(crate) async fn inspect(nft: &Nft, plan: &NetworkPlan) -> Result<Vec<Bypass>
     bypasses.extend(bridging().await);
     bypasses.extend(bounded(rules::ways(&nft.ruleset().await?, plan.segmented, &vendors)));
     bypasses.extend(legacy().await);
-    bypasses.extend(bounded(tunnels::unknown(plan, &vendors).await));
-    Ok(bypasses)
+    let tunnels = tunnels::unknown(plan, &vendors).await;
+    bypasses.extend(bounded(tunnels.found));
+    Ok(Inspection { found: bypasses, unseen: tunnels.unseen })
 }
 
 /// Networks that vendors' machines come from, merged.

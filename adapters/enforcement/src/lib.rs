@@ -9,6 +9,7 @@ pub mod wireguard;
 mod bypasses;
 mod netlink;
 mod program;
+mod turn;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -42,10 +43,18 @@ pub trait NetworkArm: Send + Sync {
     }
 
     /// What on this host would let packets pass by the gate.
-    fn inspect<'a>(&'a self, plan: &'a NetworkPlan) -> Answer<'a, Vec<Bypass>> {
+    fn inspect<'a>(&'a self, plan: &'a NetworkPlan) -> Answer<'a, Inspection> {
         let _ = plan;
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async { Ok(Inspection::default()) })
     }
+}
+
+/// What an arm has seen on its host.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Inspection {
+    pub found: Vec<Bypass>,
+    /// What could not be looked at, and why: nothing found there is no word that there is nothing.
+    pub unseen: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,8 @@ use portcullis_network::order::{Arm, Bypass, DropMeasure, Measures, PathReport};
 use portcullis_network::plan::{ClosedBy, NetworkPlan, Standing};
 use portcullis_network::ruleset::{self, CLOSED, ClosedNetwork, Count, SEGMENTS};
 
-use crate::{Answer, ArmError, NetworkArm};
+use crate::turn::{Turn, Turns};
+use crate::{Answer, ArmError, Inspection, NetworkArm};
 
 mod closed;
 mod compare;
@@ -20,19 +21,22 @@ mod run;
 
 use closed::Closed;
 pub use run::Nft;
+use run::aside;
 
 /// The arm of packets.
 #[derive(Clone)]
 pub struct Packets {
     nft: Nft,
     closed: Arc<Mutex<Closed>>,
+    /// Who writes the table of what is closed: between what is known of it and the word that it is loaded, nobody else.
+    turns: Turns,
 }
 
 impl Packets {
     /// Runs `program`, such as `nft`, which is looked for on the path where it has no directory.
     #[must_use]
     pub fn new(program: String) -> Self {
-        Self { nft: Nft::new(program), closed: Arc::default() }
+        Self { nft: Nft::new(program), closed: Arc::default(), turns: Turns::default() }
     }
 
     /// What differs between the plan and what the kernel has, in words; nothing where it is in force.
@@ -40,19 +44,29 @@ impl Packets {
     /// # Errors
     /// The kernel can't be asked.
     pub async fn differences(&self, plan: &NetworkPlan) -> Result<Vec<String>, ArmError> {
+        self.differ(Arc::new(plan.clone())).await
+    }
+
+    async fn differ(&self, plan: Arc<NetworkPlan>) -> Result<Vec<String>, ArmError> {
         let listed = self.nft.tables().await?;
-        let mut differences = Vec::new();
-        for table in ruleset::tables(plan) {
-            differences.extend(compare::differences(&table, &listed));
-        }
-        if !plan.segmented && compare::has_table(&listed, SEGMENTS) {
-            differences.push(format!("table `{SEGMENTS}` is there, though segmentation is off"));
-        }
-        Ok(differences)
+        let differ = move || {
+            let mut differences = Vec::new();
+            for table in ruleset::tables(&plan) {
+                differences.extend(compare::differences(&table, &listed));
+            }
+            if !plan.segmented && compare::has_table(&listed, SEGMENTS) {
+                differences.push(format!("table `{SEGMENTS}` is there, though segmentation is off"));
+            }
+            differences
+        };
+        aside(differ).await
     }
 
     async fn put_into_force(&self, plan: &NetworkPlan) -> Result<(), ArmError> {
-        let wanted = ruleset::closed_networks(plan);
+        // Rendering and comparing it takes long where it is big: on threads that nothing waits for.
+        let plan = Arc::new(plan.clone());
+        let closing = Arc::clone(&plan);
+        let wanted = aside(move || ruleset::closed_networks(&closing)).await?;
         let began = self
             .locked(|closed| {
                 closed.doubt();
@@ -61,15 +75,22 @@ impl Packets {
             .await?;
         // First what closes, then the segments, and what opens at last: nothing passes in between that neither
         // the plan before nor this one lets pass.
-        self.close(wanted.clone()).await?;
+        self.close(wanted.clone(), self.turns.wait().await).await?;
         if plan.segmented {
-            let counts = self.locked(|_| counts()).await?;
-            self.nft.load(&ruleset::segments(plan, &counts).replacing()).await?;
+            let segments = Arc::clone(&plan);
+            let script =
+                aside(move || counts().map(|counts| ruleset::segments(&segments, &counts).replacing()));
+            self.nft.load(script.await??, None).await?;
         } else {
-            self.nft.load(&ruleset::removing(SEGMENTS)).await?;
+            self.nft.load(ruleset::removing(SEGMENTS), None).await?;
         }
-        self.locked(move |closed| closed.open_all_but(&wanted, began)).await?;
-        let differences = self.differences(plan).await?;
+        let turn = self.turns.wait().await;
+        self.locked(move |closed| {
+            let _turn = turn;
+            closed.open_all_but(&wanted, began)
+        })
+        .await?;
+        let differences = self.differ(plan).await?;
         match &*differences {
             [] => Ok(()),
             some => Err(ArmError::Failed {
@@ -80,17 +101,30 @@ impl Packets {
     }
 
     /// Adds to the sets of what is closed; writes their table where it isn't there, or isn't as we wrote it.
-    async fn close(&self, networks: Vec<ClosedNetwork>) -> Result<Vec<bool>, ArmError> {
-        let adding = networks.clone();
-        match self.locked(move |closed| closed.close(&adding)).await {
+    async fn close(&self, networks: Vec<ClosedNetwork>, turn: Turn) -> Result<Vec<bool>, ArmError> {
+        let (adding, held) = (networks.clone(), turn.clone());
+        let added = self.locked(move |closed| {
+            let _held = held;
+            closed.close(&adding)
+        });
+        match added.await {
             Ok(open) => return Ok(open),
             Err(ArmError::Absent(why)) => return Err(ArmError::Absent(why)),
             // Not there, changed by somebody, or too much at once: the whole table is written.
             Err(_) => {}
         }
-        let (whole, open) = self.locked(move |closed| Ok(closed.whole(networks))).await?;
-        self.nft.load(&ruleset::closed(&whole).replacing()).await?;
-        self.locked(move |closed| closed.look().map(|()| open)).await
+        let (script, open) = self
+            .locked(move |closed| {
+                let (whole, open) = closed.whole(networks);
+                Ok((ruleset::closed(&whole).replacing(), open))
+            })
+            .await?;
+        self.nft.load(script, Some(turn.clone())).await?;
+        self.locked(move |closed| {
+            let _held = turn;
+            closed.look().map(|()| open)
+        })
+        .await
     }
 
     async fn checked(&self, cut: &Cut) -> Result<Vec<PathReport>, ArmError> {
@@ -169,7 +203,9 @@ impl NetworkArm for Packets {
                 Ok(())
             })
             .await?;
-            let was_open = self.close(networks).await?;
+            let turn = self.turns.cut().await;
+            let was_open = self.close(networks, turn.clone()).await?;
+            turn.is_good()?;
             let paths = cut.networks.iter().zip(was_open.into_iter().chain(std::iter::repeat(true)));
             Ok(paths
                 .map(|(network, open)| {
@@ -190,7 +226,7 @@ impl NetworkArm for Packets {
         })
     }
 
-    fn inspect<'a>(&'a self, plan: &'a NetworkPlan) -> Answer<'a, Vec<Bypass>> {
+    fn inspect<'a>(&'a self, plan: &'a NetworkPlan) -> Answer<'a, Inspection> {
         Box::pin(async {
             // What isn't as it should be comes first, under a kind of its own.
             let differences = self.differences(plan).await?.into_iter().map(|what| Bypass {
@@ -200,8 +236,9 @@ impl NetworkArm for Packets {
                 hint: "it is put right within a minute; who changes it?".to_owned(),
             });
             let mut found: Vec<Bypass> = differences.collect();
-            found.extend(crate::bypasses::inspect(&self.nft, plan).await?);
-            Ok(found)
+            let bypasses = crate::bypasses::inspect(&self.nft, plan).await?;
+            found.extend(bypasses.found);
+            Ok(Inspection { found, ..bypasses })
         })
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::ArmError;
+use crate::turn::Turn;
 
 /// Bytes of either output that are read.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -21,18 +22,21 @@ pub(crate) struct Said {
     pub complaint: String,
 }
 
-/// Runs `program` with `input` until it ends, at most for `limit`.
+/// Runs `program` with `input` until it ends, at most for `limit`. It is killed when nobody waits for it any more, and the
+/// turn is over when it has ended.
 pub(crate) async fn run(
     program: &str,
     arguments: &[&str],
     input: Vec<u8>,
     limit: Duration,
+    turn: Option<Turn>,
 ) -> Result<Said, ArmError> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| absent(program, &error))?;
     let killer = Killer::of(child.id());
     let waiting = tokio::task::spawn_blocking(move || {
+        let _until_it_has_ended = turn;
         // Who doesn't read its input says why on its error output.
         let _ = child.stdin.take().map(|mut pipe| pipe.write_all(&input));
         let complaints = child.stderr.take();

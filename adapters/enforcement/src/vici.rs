@@ -5,6 +5,8 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis_network::cut::{Cut, CutLink, CutTunnel};
@@ -14,29 +16,39 @@ use portcullis_network::rendering::first_certificate;
 use portcullis_network::setting::Setting;
 use portcullis_network::swanctl::{PREFIX, ours, same_tunnel};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use self::session::{Association, Loaded, Session};
+use crate::turn::Turns;
 use crate::{Answer, ArmError, NetworkArm};
 
-/// Where charon listens unless it is told otherwise.
-pub const SOCKET: &str = "/var/run/charon.vici";
 /// The longest wait for charon's answer to one command.
 const STEP: Duration = Duration::from_millis(1_000);
 const NONE_LEFT: &str = "not loaded, no secret, and list-sas shows none";
 
 /// The arm [`Arm::Ipsec`].
+#[derive(Clone)]
 pub struct Vici {
     socket: PathBuf,
     step: Duration,
     /// Private keys that were loaded for a connection: charon names them by itself.
-    keys: Mutex<BTreeMap<String, String>>,
+    keys: Arc<Mutex<BTreeMap<String, String>>>,
+    turns: Turns,
+}
+
+/// Tells those that work for a caller that it waits no more.
+#[derive(Clone, Default)]
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Vici {
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket, step: STEP, keys: Mutex::default() }
+        Self { socket, step: STEP, keys: Arc::default(), turns: Turns::default() }
     }
 
     /// Waits no longer than `step` for each of charon's answers.
@@ -49,9 +61,30 @@ impl Vici {
         Session::open(&self.socket, self.step).await
     }
 
-    async fn bring_about(&self, plan: &NetworkPlan) -> Result<(), ArmError> {
-        let open: BTreeMap<&str, (&Tunnel, &Ipsec)> = plan
-            .tunnels
+    /// A command that charon has heard it carries out, though nobody waits for its answer. So a task of its own waits for
+    /// each answer, and begins no other command once the caller is gone; a cut waits for its turn behind it.
+    async fn enforce_apart(&self, plan: &NetworkPlan) -> Result<(), ArmError> {
+        let turn = self.turns.wait().await;
+        let caller = Ended::default();
+        let ended = Arc::clone(&caller.0);
+        let is_ipsec = |tunnel: &&Tunnel| matches!(tunnel.link, Link::Ipsec(_));
+        let tunnels: Vec<Tunnel> = plan.tunnels.iter().filter(is_ipsec).cloned().collect();
+        let this = self.clone();
+        let working = tokio::spawn(async move {
+            let _turn = turn;
+            this.bring_about(&tunnels, &ended).await
+        });
+        let failed = |error: tokio::task::JoinError| ArmError::Failed {
+            doing: "opening tunnels",
+            why: error.to_string(),
+        };
+        let result = working.await.map_err(failed)?;
+        drop(caller);
+        result
+    }
+
+    async fn bring_about(&self, tunnels: &[Tunnel], ended: &AtomicBool) -> Result<(), ArmError> {
+        let open: BTreeMap<&str, (&Tunnel, &Ipsec)> = tunnels
             .iter()
             .filter(|tunnel| tunnel.standing.is_open())
             .filter_map(|tunnel| match &tunnel.link {
@@ -75,6 +108,9 @@ impl Vici {
             // The name is a digest of all that is in it, so what is loaded is right.
             if loaded.contains(name) {
                 continue;
+            }
+            if ended.load(Ordering::Relaxed) {
+                break;
             }
             if let Err(error) = self.load(&mut session, tunnel, ipsec).await {
                 // Half of it is nothing.
@@ -143,14 +179,14 @@ impl Vici {
             refused.extend(session.unload_secret(id).await.err());
         }
         let up: BTreeSet<String> = session
-            .associations(None)
+            .associations()
             .await?
             .into_iter()
             .map(|(name, _)| name)
             .filter(|name| is_meant(name))
             .collect();
         for name in &up {
-            session.terminate(name).await?;
+            refused.extend(session.terminate(name).await.err());
         }
         self.forget(session, &loaded).await;
         match refused.into_iter().next() {
@@ -172,21 +208,21 @@ impl Vici {
     }
 
     async fn cut(&self, cut: &Cut) -> Result<Vec<PathReport>, ArmError> {
-        let begun = Instant::now();
         let tunnels = ipsec_of(cut);
         if tunnels.is_empty() {
             return Ok(Vec::new());
         }
+        let turn = self.turns.cut().await;
         let mut session = self.session().await?;
         let is_meant = |name: &str| tunnels.iter().any(|(_, connection)| same_tunnel(connection, name));
         let closed = self.close(&mut session, is_meant).await?;
-        let closed_us = microseconds(begun);
+        turn.is_good()?;
         Ok(tunnels
             .into_iter()
             .map(|(tunnel, connection)| PathReport {
                 path: format!("tunnel/{}", tunnel.name),
                 was_open: closed.iter().any(|name| same_tunnel(connection, name)),
-                closed_us: Some(closed_us),
+                closed_us: None,
                 verified_us: None,
                 how: "unloaded, and terminated without waiting for the peer".to_owned(),
             })
@@ -194,7 +230,6 @@ impl Vici {
     }
 
     async fn look(&self, cut: &Cut) -> Result<Vec<PathReport>, ArmError> {
-        let begun = Instant::now();
         let tunnels = ipsec_of(cut);
         if tunnels.is_empty() {
             return Ok(Vec::new());
@@ -202,7 +237,7 @@ impl Vici {
         let mut session = self.session().await?;
         let loaded = session.connections().await?;
         let secrets = session.secrets().await?;
-        let up = session.associations(None).await?;
+        let up = session.associations().await?;
         for (tunnel, connection) in &tunnels {
             let is_own = |name: &String| same_tunnel(connection, name);
             if loaded.iter().any(is_own) {
@@ -215,14 +250,13 @@ impl Vici {
                 return Err(ArmError::Open(format!("tunnel/{}: list-sas shows it up", tunnel.name)));
             }
         }
-        let verified_us = Some(microseconds(begun));
         Ok(tunnels
             .into_iter()
             .map(|(tunnel, _)| PathReport {
                 path: format!("tunnel/{}", tunnel.name),
                 was_open: false,
-                closed_us: verified_us,
-                verified_us,
+                closed_us: None,
+                verified_us: None,
                 how: NONE_LEFT.to_owned(),
             })
             .collect())
@@ -241,7 +275,7 @@ impl Vici {
             return Ok(Measures::default());
         }
         let mut session = self.session().await?;
-        let up = session.associations(None).await?;
+        let up = session.associations().await?;
         // What is up and isn't open is told of with what it carried, and goes.
         let open: BTreeSet<&str> = ipsec
             .iter()
@@ -276,7 +310,7 @@ impl NetworkArm for Vici {
     }
 
     fn enforce<'a>(&'a self, plan: &'a NetworkPlan) -> Answer<'a, ()> {
-        Box::pin(self.bring_about(plan))
+        Box::pin(self.enforce_apart(plan))
     }
 
     fn sever<'a>(&'a self, cut: &'a Cut) -> Answer<'a, Vec<PathReport>> {
@@ -326,8 +360,4 @@ fn measure(tunnel: &Tunnel, own: &[&Association]) -> TunnelMeasure {
         peer: newest.map(|newest| format!("{}:{}", newest.remote_host, newest.remote_port)),
         associations: u32::try_from(own.iter().filter(established).count()).unwrap_or(u32::MAX),
     }
-}
-
-fn microseconds(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use portcullis_network::cut::{Cut, CutLink, CutTunnel};
 use portcullis_network::order::{Arm, Measures, PathReport, TunnelMeasure};
 use portcullis_network::plan::{Link, NetworkPlan, Tunnel, Wireguard};
-use tokio::time::Instant;
 
 use crate::program::{Said, run};
+use crate::turn::{Turn, Turns};
 use crate::{Answer, ArmError, NetworkArm};
 
 /// Interfaces whose names begin with it are ours alone.
@@ -26,6 +26,7 @@ pub struct WireguardTool {
     step: Duration,
     /// Tells ages of handshakes.
     clock: fn() -> SystemTime,
+    turns: Turns,
 }
 
 /// A peer, as `wg show INTERFACE dump` tells of it.
@@ -53,7 +54,7 @@ impl WireguardTool {
     /// `clock` is the system's: ages of handshakes are told by it.
     #[must_use]
     pub fn new(clock: fn() -> SystemTime) -> Self {
-        Self { program: "wg".to_owned(), step: STEP, clock }
+        Self { program: "wg".to_owned(), step: STEP, clock, turns: Turns::default() }
     }
 
     /// Runs another tool of the same words, and waits no longer than `step` for it.
@@ -62,8 +63,19 @@ impl WireguardTool {
         Self { program: program.to_owned(), step, ..self }
     }
 
-    async fn wg(&self, doing: &'static str, arguments: &[&str], input: String) -> Result<String, ArmError> {
-        let said = run(&self.program, arguments, input.into_bytes(), self.step).await?;
+    /// Asks, and changes nothing.
+    async fn wg(&self, doing: &'static str, arguments: &[&str]) -> Result<String, ArmError> {
+        self.change(doing, arguments, String::new(), None).await
+    }
+
+    async fn change(
+        &self,
+        doing: &'static str,
+        arguments: &[&str],
+        input: String,
+        turn: Option<&Turn>,
+    ) -> Result<String, ArmError> {
+        let said = run(&self.program, arguments, input.into_bytes(), self.step, turn.cloned()).await?;
         let Said { succeeded, output, complaint } = said;
         if succeeded {
             return Ok(String::from_utf8_lossy(&output).into_owned());
@@ -72,21 +84,21 @@ impl WireguardTool {
     }
 
     async fn interfaces(&self) -> Result<BTreeSet<String>, ArmError> {
-        let text = self.wg("listing interfaces", &["show", "interfaces"], String::new()).await?;
+        let text = self.wg("listing interfaces", &["show", "interfaces"]).await?;
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }
 
     async fn interface(&self, name: &str) -> Result<Interface, ArmError> {
-        let text = self.wg("reading an interface", &["show", name, "dump"], String::new()).await?;
+        let text = self.wg("reading an interface", &["show", name, "dump"]).await?;
         read_dump(&text).ok_or_else(|| ArmError::Failed {
             doing: "reading an interface",
             why: "`wg` said something else".into(),
         })
     }
 
-    async fn remove(&self, interface: &str, key: &str) -> Result<(), ArmError> {
+    async fn remove(&self, interface: &str, key: &str, turn: &Turn) -> Result<(), ArmError> {
         let arguments = ["set", interface, "peer", key, "remove"];
-        self.wg("removing a peer", &arguments, String::new()).await.map(drop)
+        self.change("removing a peer", &arguments, String::new(), Some(turn)).await.map(drop)
     }
 
     async fn bring_about(&self, plan: &NetworkPlan) -> Result<(), ArmError> {
@@ -104,30 +116,43 @@ impl WireguardTool {
             Err(ArmError::Absent(_)) if wanted.is_empty() => return Ok(()),
             other => other?,
         };
+        // What was begun before has ended, and what is begun here ends before anything is cut.
+        let turn = self.turns.wait().await;
         let own = there.iter().filter(|name| name.starts_with(PREFIX) || named.contains(name.as_str()));
         let mut obstacles = Vec::new();
         let mut known = BTreeMap::new();
         // What closes comes first.
         for name in own {
-            let interface = self.interface(name).await?;
+            let interface = match self.interface(name).await {
+                Ok(interface) => interface,
+                Err(error) => {
+                    obstacles.push(format!("interface `{name}`: {error}"));
+                    continue;
+                }
+            };
             let open = wanted.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
             let stays = |peer: &Peer| {
                 open.iter().any(|(_, wireguard)| wireguard.peer_public_key.as_ref() == Some(&peer.public_key))
             };
             for peer in interface.peers.iter().filter(|peer| !stays(peer)) {
-                self.remove(name, &peer.public_key).await?;
+                if let Err(error) = self.remove(name, &peer.public_key, &turn).await {
+                    obstacles.push(format!("a peer of `{name}` stays: {error}"));
+                }
             }
             known.insert(name.clone(), interface);
         }
         for (name, tunnels) in wanted {
             let Some(interface) = known.get(name) else {
+                if there.contains(name) {
+                    continue;
+                }
                 obstacles.extend(tunnels.iter().map(|(tunnel, _)| {
                     format!("`{}`: there is no interface `{name}`; make it, and the peer is set", tunnel.name)
                 }));
                 continue;
             };
             for (tunnel, wireguard) in tunnels {
-                if let Err(error) = self.set(interface, tunnel, wireguard).await {
+                if let Err(error) = self.set(interface, tunnel, wireguard, &turn).await {
                     obstacles.push(format!("`{}`: {error}", tunnel.name));
                 }
             }
@@ -139,7 +164,13 @@ impl WireguardTool {
     }
 
     /// Nothing where it is set already, so that a peer that has moved keeps its place.
-    async fn set(&self, interface: &Interface, tunnel: &Tunnel, wanted: &Wireguard) -> Result<(), ArmError> {
+    async fn set(
+        &self,
+        interface: &Interface,
+        tunnel: &Tunnel,
+        wanted: &Wireguard,
+        turn: &Turn,
+    ) -> Result<(), ArmError> {
         let Some(key) = &wanted.peer_public_key else { return Ok(()) };
         let allowed: BTreeSet<String> = tunnel.remote_networks.iter().map(ToString::to_string).collect();
         let exposed = |secret: &Option<portcullis_network::secret::Secret>| {
@@ -155,7 +186,7 @@ impl WireguardTool {
         }
         // Another shared key means that the session under the former one has to end.
         if known.is_some_and(|peer| peer.preshared_key != preshared) {
-            self.remove(&wanted.interface, key).await?;
+            self.remove(&wanted.interface, key, turn).await?;
         }
         let mut text = String::from("[Interface]\n");
         if let Some(private) = private.filter(|_| !has_key) {
@@ -176,39 +207,51 @@ impl WireguardTool {
             let _ = writeln!(text, "PersistentKeepalive = {seconds}");
         }
         // Secrets go through a pipe: arguments are for everybody to see.
-        self.wg("setting a peer", &["addconf", &wanted.interface, "/dev/stdin"], text).await.map(drop)
+        let arguments = ["addconf", &wanted.interface, "/dev/stdin"];
+        self.change("setting a peer", &arguments, text, Some(turn)).await.map(drop)
     }
 
     async fn cut(&self, cut: &Cut) -> Result<Vec<PathReport>, ArmError> {
-        let begun = Instant::now();
         let tunnels = wireguard_of(cut);
         if tunnels.is_empty() {
             return Ok(Vec::new());
         }
+        let turn = self.turns.cut().await;
         let there = self.interfaces().await?;
         let mut reports = Vec::new();
+        // One peer that stays keeps no other.
+        let mut refused = Vec::new();
         for (tunnel, interface, key) in tunnels {
             let mut was_open = false;
             if there.contains(interface) {
-                let peers = self.interface(interface).await?.peers;
+                let peers = match self.interface(interface).await {
+                    Ok(interface) => interface.peers,
+                    Err(error) => {
+                        refused.push(error);
+                        continue;
+                    }
+                };
                 for peer in peers.iter().filter(|peer| is_meant(interface, key, &peer.public_key)) {
-                    self.remove(interface, &peer.public_key).await?;
+                    refused.extend(self.remove(interface, &peer.public_key, &turn).await.err());
                     was_open = true;
                 }
             }
             reports.push(PathReport {
                 path: format!("tunnel/{}", tunnel.name),
                 was_open,
-                closed_us: Some(microseconds(begun)),
+                closed_us: None,
                 verified_us: None,
                 how: "peer removed".to_owned(),
             });
         }
+        if let Some(error) = refused.into_iter().next() {
+            return Err(error);
+        }
+        turn.is_good()?;
         Ok(reports)
     }
 
     async fn look(&self, cut: &Cut) -> Result<Vec<PathReport>, ArmError> {
-        let begun = Instant::now();
         let tunnels = wireguard_of(cut);
         if tunnels.is_empty() {
             return Ok(Vec::new());
@@ -222,12 +265,11 @@ impl WireguardTool {
                     return Err(ArmError::Open(format!("tunnel/{}: its peer is set", tunnel.name)));
                 }
             }
-            let verified_us = Some(microseconds(begun));
             reports.push(PathReport {
                 path: format!("tunnel/{}", tunnel.name),
                 was_open: false,
-                closed_us: verified_us,
-                verified_us,
+                closed_us: None,
+                verified_us: None,
                 how: NONE_LEFT.to_owned(),
             });
         }
@@ -255,7 +297,7 @@ impl WireguardTool {
             let peer = peers.into_iter().find(|peer| is_meant(&wireguard.interface, key, &peer.public_key));
             // What is set and isn't open is told of with what it carried, and goes.
             if let Some(peer) = peer.as_ref().filter(|_| !tunnel.standing.is_open()) {
-                self.remove(&wireguard.interface, &peer.public_key).await?;
+                self.remove(&wireguard.interface, &peer.public_key, &self.turns.wait().await).await?;
                 tracing::error!(tunnel = tunnel.name, "a peer was set that the plan doesn't have open");
             }
             tunnels.push(measure(tunnel, peer, now));
@@ -330,10 +372,6 @@ fn measure(tunnel: &Tunnel, peer: Option<Peer>, now: u64) -> TunnelMeasure {
         peer: peer.and_then(|peer| peer.endpoint),
         associations: u32::from(up),
     }
-}
-
-fn microseconds(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// One line of the interface, then one of each peer, tabs between (wg(8)).

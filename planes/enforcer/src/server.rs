@@ -227,7 +227,11 @@ impl Connection {
                 let (mut bypasses, mut failed) = (Vec::new(), Vec::new());
                 for arm in self.arms.iter() {
                     match timeout(LOOK_WAIT, arm.inspect(&plan)).await {
-                        Ok(Ok(found)) => bypasses.extend(found),
+                        Ok(Ok(seen)) => {
+                            bypasses.extend(seen.found);
+                            let unseen = seen.unseen.into_iter();
+                            failed.extend(unseen.map(|why| ArmFault { arm: arm.arm(), why }));
+                        }
                         Ok(Err(error)) => {
                             failed.push(ArmFault { arm: arm.arm(), why: error.to_string() });
                         }

@@ -63,8 +63,10 @@ impl Closed {
     }
 
     /// What the table has to hold with more networks, and which of these were open.
-    pub fn whole(&self, networks: Vec<ClosedNetwork>) -> (Vec<ClosedNetwork>, Vec<bool>) {
+    pub fn whole(&mut self, networks: Vec<ClosedNetwork>) -> (Vec<ClosedNetwork>, Vec<bool>) {
         let open = networks.iter().map(|of| !self.known || !self.covers(of.network)).collect();
+        // Whoever loads it may be broken off, and it be loaded all the same.
+        self.known = false;
         let known = self
             .networks
             .iter()

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::ArmError;
 use crate::program::{Said, run};
+use crate::turn::Turn;
 
 /// A table of ten thousand vendors is loaded within one second; what takes longer hangs.
 const WAIT: Duration = Duration::from_secs(20);
@@ -24,8 +25,8 @@ impl Nft {
     }
 
     /// Carries a script out: whole, or nothing of it.
-    pub(crate) async fn load(&self, script: &str) -> Result<(), ArmError> {
-        self.run("loading the packet filter", &["-f", "-"], script).await.map(|_| ())
+    pub(crate) async fn load(&self, script: String, turn: Option<Turn>) -> Result<(), ArmError> {
+        self.run("loading the packet filter", &["-f", "-"], script, turn).await.map(|_| ())
     }
 
     /// Every table of the family `inet`, as the kernel has it now.
@@ -39,13 +40,15 @@ impl Nft {
     }
 
     pub(crate) async fn probe(&self) -> Result<(), ArmError> {
-        self.run("asking nft for its version", &["--version"], "").await.map(|_| ())
+        self.run("asking nft for its version", &["--version"], String::new(), None).await.map(|_| ())
     }
 
     async fn list(&self, arguments: &[&str]) -> Result<Vec<Value>, ArmError> {
         let doing = "listing the packet filter";
-        let said = self.run(doing, arguments, "").await?;
-        let mut read: Value = serde_json::from_slice(&said.output)
+        let said = self.run(doing, arguments, String::new(), None).await?;
+        // Some ten megabytes with thousands of vendors: cuts go on meanwhile.
+        let mut read = aside(move || serde_json::from_slice::<Value>(&said.output))
+            .await?
             .map_err(|error| ArmError::Failed { doing, why: format!("`nft` wrote no JSON: {error}") })?;
         match read.get_mut("nftables").map(Value::take) {
             Some(Value::Array(objects)) => Ok(objects),
@@ -53,8 +56,14 @@ impl Nft {
         }
     }
 
-    async fn run(&self, doing: &'static str, arguments: &[&str], script: &str) -> Result<Said, ArmError> {
-        let said = run(&self.program, arguments, script.as_bytes().to_vec(), WAIT).await;
+    async fn run(
+        &self,
+        doing: &'static str,
+        arguments: &[&str],
+        script: String,
+        turn: Option<Turn>,
+    ) -> Result<Said, ArmError> {
+        let said = run(&self.program, arguments, script.into_bytes(), WAIT, turn).await;
         let said = said.map_err(|error| match error {
             ArmError::Absent(why) => ArmError::Absent(format!(
                 "{why}\nhint: install the package `nftables`, and have `/usr/sbin` on the path"
@@ -75,6 +84,17 @@ impl Nft {
         };
         Err(ArmError::Failed { doing, why: format!("{complaint}{hint}") })
     }
+}
+
+/// On a thread of its own: the enforcer has one for all that mustn't wait.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ArmError> {
+    let failed = |error: tokio::task::JoinError| ArmError::Failed {
+        doing: "working on the packet filter",
+        why: error.to_string(),
+    };
+    tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
 pub(crate) fn not_permitted() -> String {

@@ -159,15 +159,12 @@ impl Session {
         self.ask::<_, Answer>("terminating associations", "terminate", message).await.map(drop)
     }
 
-    /// Associations with the names of their connections: of one connection, or of all.
-    pub async fn associations(
-        &mut self,
-        connection: Option<&str>,
-    ) -> Result<Vec<(String, Association)>, ArmError> {
-        let filter: HashMap<&str, &str> = connection.map(|name| ("ike", name)).into_iter().collect();
+    /// Associations with the names of their connections.
+    pub async fn associations(&mut self) -> Result<Vec<(String, Association)>, ArmError> {
+        let all: HashMap<&str, &str> = HashMap::new();
         let doing = "listing associations";
         let stream =
-            self.client.stream_request::<_, HashMap<String, Association>>("list-sas", "list-sa", filter);
+            self.client.stream_request::<_, HashMap<String, Association>>("list-sas", "list-sa", all);
         let mut stream = pin!(stream);
         let mut found = Vec::new();
         loop {

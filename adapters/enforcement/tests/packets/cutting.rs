@@ -14,7 +14,7 @@ use portcullis_network::plan::NetworkPlan;
 use uuid::Uuid;
 
 use super::world::{Host, inside, run};
-use super::{carries, clock, dropped_of, packets, plan, segment, within};
+use super::{carries, clock, dropped_of, packets, plan, segment, still_carries, within};
 
 fn cut(plan: &NetworkPlan, vendor: u128) -> Cut {
     let severance = SeveranceId(Uuid::from_u128(vendor + 77));
@@ -22,7 +22,7 @@ fn cut(plan: &NetworkPlan, vendor: u128) -> Cut {
 }
 
 fn reset(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     matches!(stream.read(&mut [0; 8]), Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted))
 }
 
@@ -54,19 +54,19 @@ fn a_cut_drops_resets_and_leaves_others_alone() {
         let mut streams = Vec::new();
         for (to, listener) in [(one.gate(8443), &four), (one.gate(9443), &both), (one.gate_six(9443), &both)]
         {
-            streams.push((one.connects(to).unwrap(), listener.accept().unwrap().0));
+            streams.push((one.must_connect(to), listener.accept().unwrap().0));
         }
         let (mut bystander, mut of_bystander) =
-            (other.connects(other.gate(8443)).unwrap(), four.accept().unwrap().0);
+            (other.must_connect(other.gate(8443)), four.accept().unwrap().0);
         let theirs = one.there(|| TcpListener::bind("0.0.0.0:7000").unwrap());
         let mut ours = TcpStream::connect(one.address(7000)).unwrap();
         let mut there = theirs.accept().unwrap().0;
-        let forwarded = other.connects(one.address(7000)).unwrap();
+        let forwarded = other.must_connect(one.address(7000));
         let mut of_forwarded = theirs.accept().unwrap().0;
         let datagrams = UdpSocket::bind("0.0.0.0:0").unwrap();
         datagrams.connect(one.address(7001)).unwrap();
         for (from, to) in &mut streams {
-            assert!(carries(from, to) && carries(to, from));
+            assert!(still_carries(from, to) && still_carries(to, from));
         }
 
         let cut = cut(&plan, 1);
@@ -96,7 +96,8 @@ fn a_cut_drops_resets_and_leaves_others_alone() {
         assert!(UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"x", one.address(7001)).is_err());
         let mut forwarded = forwarded;
         assert!(!carries(&mut forwarded, &mut of_forwarded), "forwarded packets pass");
-        assert!(carries(&mut bystander, &mut of_bystander) && other.connects(other.gate(8443)).is_some());
+        assert!(still_carries(&mut bystander, &mut of_bystander));
+        let _beside = other.must_connect(other.gate(8443));
         assert!(dropped_of(&arm.measure(&plan).await.unwrap(), 1) > 0);
         assert_eq!(dropped_of(&arm.measure(&plan).await.unwrap(), 2), 0);
         assert_eq!(run("nft", &["list", "table", "inet", "others"]), before);
@@ -107,7 +108,8 @@ fn a_cut_drops_resets_and_leaves_others_alone() {
         assert!(one.connects(one.gate(8443)).is_none());
         arm.verify(&cut).await.unwrap();
         arm.enforce(&plan).await.unwrap();
-        assert!(one.connects(one.gate(8443)).is_some() && arm.verify(&cut).await.is_err());
+        let _open = one.must_connect(one.gate(8443));
+        assert!(arm.verify(&cut).await.is_err());
     });
 }
 
@@ -142,6 +144,33 @@ fn a_cut_needs_no_table_that_is_there_before() {
             assert!(vendor.connects(vendor.gate(8443)).is_none(), "{spoilt}");
         }
         drop(listener);
+    });
+}
+
+#[test]
+fn two_cuts_at_once_are_both_closed_though_there_was_no_table() {
+    inside("cutting::two_cuts_at_once_are_both_closed_though_there_was_no_table", async || {
+        let segments = (1..=8).map(|vendor| segment(vendor, &[&format!("198.51.100.{vendor}/32")]));
+        let plan = plan(&[], segments.collect());
+        for _ in 0..4 {
+            // As when the machine was started anew: nothing is known, and nothing is there.
+            run("nft", &["flush ruleset"]);
+            let arm = packets();
+            let mut cutting = tokio::task::JoinSet::new();
+            for vendor in 1..=8 {
+                let (arm, cut) = (arm.clone(), cut(&plan, vendor));
+                cutting.spawn(async move {
+                    arm.sever(&cut).await.unwrap();
+                    arm.verify(&cut).await.unwrap();
+                });
+            }
+            while let Some(done) = cutting.join_next().await {
+                done.unwrap();
+            }
+            for vendor in 1..=8 {
+                packets().verify(&cut(&plan, vendor)).await.unwrap();
+            }
+        }
     });
 }
 

@@ -26,8 +26,8 @@ fn open_of(target: IpAddr, ports: &[u16]) -> Vec<u16> {
         })
         .collect();
     let mut open = Vec::new();
-    // Answers come within microseconds on such a link; none within this time is none.
-    let patience = Timespec { tv_sec: 0, tv_nsec: 120_000_000 };
+    // Answers come within microseconds on such a link; none within this time is none, also where the machine is busy.
+    let patience = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
     loop {
         let mut waiting: Vec<PollFd<'_>> =
             trying.iter().map(|(_, socket)| PollFd::new(socket, PollFlags::OUT)).collect();

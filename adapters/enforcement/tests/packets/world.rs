@@ -128,6 +128,11 @@ impl Host {
         self.there(move || TcpStream::connect_timeout(&to, Duration::from_millis(300)).ok())
     }
 
+    /// A connection from there, where there must be one.
+    pub fn must_connect(&self, to: SocketAddr) -> TcpStream {
+        self.there(move || TcpStream::connect_timeout(&to, super::COMES).unwrap())
+    }
+
     fn ip(&self, arguments: &[&str]) {
         let id = self.holder.id().to_string();
         run("nsenter", &[&["-t", &id, "-n", "ip"], arguments].concat());
