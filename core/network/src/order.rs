@@ -53,12 +53,13 @@ pub enum ToEnforcer {
     Hello {
         protocol: u32,
     },
-    /// Put this into force, whatever was before.
+    /// Put this into force, whatever was before, with the cuts that are held laid over it. One that is older than what is in
+    /// force is refused.
     Enforce {
         plan: Box<NetworkPlan>,
     },
-    /// Close this now, by every arm at the same time, and look whether it is closed. It stays so until a plan of
-    /// a later version opens it.
+    /// Close this now, by every arm at the same time, and look whether it is closed. With what is held of this severance
+    /// already, less what is shared by now. It stays so until a plan says that the severance was lifted.
     Sever {
         order: u64,
         cut: Box<Cut>,
@@ -137,6 +138,9 @@ pub struct CutReport {
     pub arms: Vec<ArmReport>,
     /// From the order's arrival to the last arm's word.
     pub took_us: u64,
+    /// Why the enforcer doesn't hold it over a restart yet, though it is closed: it is tried on. None where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -15,32 +15,70 @@ const TRY: Duration = Duration::from_secs(2);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(30);
 
+/// What is known of an arm's work on a cut.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Progress {
+    /// Of the last try.
+    pub report: Option<ArmReport>,
+    /// Whether nothing is left to do.
+    pub is_done: bool,
+}
+
+/// What an arm has to close.
+pub(crate) struct Work {
+    pub arm: Arc<dyn NetworkArm>,
+    pub cut: Arc<Cut>,
+    pub clock: Clock,
+    pub arrived: Duration,
+    /// An arm that has to be done first: what comes until then has to be closed once more.
+    pub behind: Option<watch::Receiver<Progress>>,
+}
+
 /// Closes and verifies, again and again, until it is verified. Each try's report is shown on `reports`.
-pub(crate) async fn drive(
-    arm: Arc<dyn NetworkArm>,
-    cut: Arc<Cut>,
-    clock: Clock,
-    arrived: Duration,
-    reports: watch::Sender<Option<ArmReport>>,
-) {
+pub(crate) async fn drive(work: Work, reports: watch::Sender<Progress>) {
+    let Work { arm, cut, clock, arrived, mut behind } = work;
     let mut pause = PAUSE_FIRST;
     for attempts in 1.. {
-        let report = once(&*arm, &cut, &clock, arrived, attempts).await;
-        let done = match &report.outcome {
+        let mut report = once(&*arm, &cut, &clock, arrived, attempts).await;
+        let is_closed = matches!(report.outcome, ArmOutcome::Closed | ArmOutcome::Nothing);
+        if is_closed && let Some(mut first) = behind.take() {
+            // It is told already: the other arm may take long.
+            reports.send_replace(Progress { report: Some(report.clone()), is_done: false });
+            if first.wait_for(|first| first.is_done).await.is_err() {
+                return;
+            }
+            report = both(report, once(&*arm, &cut, &clock, arrived, attempts).await);
+        }
+        let is_done = match &report.outcome {
             ArmOutcome::Closed | ArmOutcome::Nothing | ArmOutcome::Absent { .. } => true,
             ArmOutcome::Failed { why } => {
                 tracing::error!(arm = %report.arm, severance = %cut.severance, attempts, why, "a path is not verified closed; it is tried on");
                 false
             }
         };
-        reports.send_replace(Some(report));
-        if done {
+        reports.send_replace(Progress { report: Some(report), is_done });
+        if is_done {
             return;
         }
         let mut wait = interval_at(tokio::time::Instant::now() + pause, pause);
         wait.tick().await;
         pause = (pause * 2).min(PAUSE_LAST);
     }
+}
+
+/// What was closed at first, and what came after that.
+fn both(first: ArmReport, second: ArmReport) -> ArmReport {
+    let mut paths = first.paths;
+    for path in second.paths {
+        if !paths.iter().any(|known| known.path == path.path) {
+            paths.push(path);
+        }
+    }
+    let outcome = match second.outcome {
+        ArmOutcome::Nothing if !paths.is_empty() => ArmOutcome::Closed,
+        outcome => outcome,
+    };
+    ArmReport { outcome, paths, ..second }
 }
 
 /// Whether the cut has paths of this kind, as far as one can know without looking.

@@ -6,6 +6,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use portcullis_network::order::MESSAGE_BYTES_MAX;
 
+/// From so many bytes on a message is read on a thread of its own: a plan of thousands of vendors holds no cut up.
+const BIG_BYTES: usize = 64 * 1024;
+
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("the socket failed")]
@@ -17,7 +20,7 @@ pub enum FrameError {
 }
 
 /// The next message; none where the other side has closed between two.
-pub(crate) async fn read<T: DeserializeOwned>(
+pub(crate) async fn read<T: DeserializeOwned + Send + 'static>(
     from: &mut (impl AsyncRead + Unpin),
 ) -> Result<Option<T>, FrameError> {
     let mut length = [0; 4];
@@ -36,7 +39,12 @@ pub(crate) async fn read<T: DeserializeOwned>(
     if read < length as usize {
         return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
     }
-    Ok(Some(serde_json::from_slice(&bytes)?))
+    if bytes.len() < BIG_BYTES {
+        return Ok(Some(serde_json::from_slice(&bytes)?));
+    }
+    let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes));
+    let parsed = parsing.await.map_err(std::io::Error::other)?;
+    Ok(Some(parsed?))
 }
 
 pub(crate) async fn write(

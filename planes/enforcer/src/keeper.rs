@@ -9,24 +9,19 @@ use std::time::Duration;
 use portcullis_enforcement::NetworkArm;
 use portcullis_ids::ids::SeveranceId;
 use portcullis_network::cut::Cut;
-use portcullis_network::order::{ArmFault, ArmOutcome, ArmReport, CutReport, FromEnforcer};
+use portcullis_network::order::{Arm, ArmFault, FromEnforcer};
 use portcullis_network::plan::NetworkPlan;
-use portcullis_policy::clock::{Clock, micros};
-use tokio::sync::{mpsc, watch};
+use portcullis_policy::clock::Clock;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-use crate::drive::drive;
+use crate::answer::Waiting;
+use crate::drive::{Progress, Work, drive};
 use crate::journal::{Journal, JournalError};
 
-/// How long the first word on a cut waits for an arm.
-const ANSWER_WAIT: Duration = Duration::from_millis(1_500);
 /// How long one arm may take with a plan.
 const ENFORCE_WAIT: Duration = Duration::from_secs(30);
-/// How often the plan is put into force again, against what others change.
-const AGAIN: Duration = Duration::from_secs(60);
-/// The same where an arm has failed.
-const AGAIN_FAILED: Duration = Duration::from_secs(2);
 pub(crate) const ORDERS_MAX: usize = 256;
 
 pub(crate) type Answers = mpsc::Sender<FromEnforcer>;
@@ -40,18 +35,65 @@ pub(crate) enum Order {
 /// What connections read of the keeper.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Kept {
-    pub plan: Arc<NetworkPlan>,
-    pub held: Vec<SeveranceId>,
+    /// As control has told it.
+    pub plan: Option<Arc<NetworkPlan>>,
+    pub cuts: Vec<Arc<Cut>>,
+}
+
+impl Kept {
+    pub fn held(&self) -> Vec<SeveranceId> {
+        self.cuts.iter().map(|cut| cut.severance).collect()
+    }
+
+    /// The plan with all that is cut. With thousands of vendors that takes a while.
+    pub fn wanted(&self) -> NetworkPlan {
+        let plan = self.plan.as_deref().cloned().unwrap_or_default();
+        plan.with_cuts(self.cuts.iter().map(|cut| &**cut))
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Timings {
+    /// How often what is wanted is put into force again, against what others change.
+    again: Duration,
+    /// The same where an arm has failed.
+    again_failed: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self { again: Duration::from_secs(60), again_failed: Duration::from_secs(2) }
+    }
+}
+
+/// A cut that arms work on, or have closed.
+struct Driven {
+    cut: Arc<Cut>,
+    /// The same ones however often it is begun anew: whoever waits for a word gets it.
+    progress: Vec<(Arm, watch::Sender<Progress>)>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Driven {
+    fn is_over(&self) -> bool {
+        self.tasks.iter().all(AbortHandle::is_finished)
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 pub(crate) struct Keeper {
     arms: Arms,
     clock: Clock,
+    timings: Timings,
     journal: Journal,
-    plan: Option<NetworkPlan>,
-    cuts: BTreeMap<SeveranceId, Cut>,
-    /// The tasks that drive each cut to its end.
-    driving: BTreeMap<SeveranceId, Vec<AbortHandle>>,
+    plan: Option<Arc<NetworkPlan>>,
+    cuts: BTreeMap<SeveranceId, Arc<Cut>>,
+    driving: BTreeMap<SeveranceId, Driven>,
     answering: JoinSet<()>,
     /// Whom to tell when the plan is in force.
     asked: Option<Answers>,
@@ -72,10 +114,11 @@ impl Keeper {
         let keeper = Self {
             arms,
             clock,
+            timings: Timings::default(),
             journal,
             plan: None,
             due: false,
-            cuts,
+            cuts: cuts.into_iter().map(|(severance, cut)| (severance, Arc::new(cut))).collect(),
             driving: BTreeMap::new(),
             answering: JoinSet::new(),
             asked: None,
@@ -85,23 +128,22 @@ impl Keeper {
     }
 
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let held: Vec<Cut> = self.cuts.values().cloned().collect();
+        let mut writing = JoinSet::new();
+        writing.spawn(self.journal.clone().run());
+        let held: Vec<Arc<Cut>> = self.cuts.values().cloned().collect();
         for cut in held {
             tracing::warn!(severance = %cut.severance, "a cut from before is carried out again");
             let arrived = self.clock.monotonic();
-            self.sever(0, cut, arrived, None);
+            self.sever(0, Cut::clone(&cut), arrived, None);
         }
         self.show();
-        let mut again = interval(AGAIN);
-        let mut failed_again = interval(AGAIN_FAILED);
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        failed_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut again = every(self.timings.again);
+        let mut failed_again = every(self.timings.again_failed);
         let mut failed = false;
         loop {
             // Cuts that are under way have the arms for themselves.
             let enforce = self.due && self.answering.is_empty();
-            let wanted = if enforce { self.wanted() } else { NetworkPlan::default() };
-            let arms = Arc::clone(&self.arms);
+            let (arms, wanted) = (Arc::clone(&self.arms), self.kept.borrow().clone());
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -112,10 +154,13 @@ impl Keeper {
                 faults = enforce_all(&arms, wanted), if enforce => {
                     self.due = false;
                     failed = !faults.is_empty();
-                    self.tell(faults).await;
+                    // From its end on: however long it takes, it is not begun anew meanwhile.
+                    again.reset();
+                    failed_again.reset();
+                    self.tell(faults);
                 }
-                _ = again.tick() => self.due = self.plan.is_some(),
-                _ = failed_again.tick(), if failed => self.due = self.plan.is_some(),
+                _ = again.tick(), if !enforce => self.keep_closed(),
+                _ = failed_again.tick(), if failed && !enforce => self.due = self.plan.is_some(),
             }
         }
     }
@@ -134,17 +179,16 @@ impl Keeper {
                 for severance in &plan.lifted {
                     self.lift(*severance);
                 }
-                self.plan = Some(*plan);
+                self.plan = Some(Arc::from(plan));
                 self.asked = Some(answers);
                 self.due = true;
-                self.show();
             }
             Order::Sever { order, cut, arrived, answers } => {
                 self.sever(order, *cut, arrived, answers);
                 self.due |= self.plan.is_some();
-                self.show();
             }
         }
+        self.show();
     }
 
     fn lift(&mut self, severance: SeveranceId) {
@@ -152,116 +196,116 @@ impl Keeper {
             tracing::info!(%severance, "a cut was lifted");
             self.journal.release(severance);
         }
-        for task in self.driving.remove(&severance).into_iter().flatten() {
-            task.abort();
-        }
+        self.driving.remove(&severance);
     }
 
-    /// Has every arm drive it to its end, side by side, and answers when all have said something, or the time is over.
+    /// Has every arm drive it to its end, side by side, and answers when all have closed it, or the time is over. What was
+    /// held of the same severance stays in it.
     fn sever(&mut self, order: u64, cut: Cut, arrived: Duration, answers: Option<Answers>) {
-        if let Err(error) = self.journal.hold(&cut) {
-            // It is cut all the same; control tells it again after a restart.
-            tracing::error!(%error, severance = %cut.severance, "a cut is not kept over a restart");
+        let severance = cut.severance;
+        let held = self.cuts.get(&severance);
+        let cut = Arc::new(match held {
+            Some(held) => cut.holding(held),
+            None => cut,
+        });
+        let is_new = held != Some(&cut);
+        // Somebody else has ordered it a moment ago: both wait for the same work.
+        let under_way = |driven: &Driven| !driven.is_over() && driven.cut.includes(&cut);
+        if !self.driving.get(&severance).is_some_and(under_way) {
+            self.drive(Arc::clone(&cut), arrived);
         }
-        for task in self.driving.remove(&cut.severance).into_iter().flatten() {
-            task.abort();
+        if is_new {
+            self.cuts.insert(severance, Arc::clone(&cut));
+            self.journal.hold(cut);
         }
-        let cut_shared = Arc::new(cut.clone());
-        self.cuts.insert(cut.severance, cut);
-        let mut driving = Vec::new();
-        let mut watched = Vec::new();
-        for arm in self.arms.iter() {
-            let (reports, reported) = watch::channel(None);
-            let driven =
-                drive(Arc::clone(arm), Arc::clone(&cut_shared), self.clock.clone(), arrived, reports);
-            driving.push(tokio::spawn(driven).abort_handle());
-            watched.push((arm.arm(), reported));
-        }
-        self.driving.insert(cut_shared.severance, driving);
-        let clock = self.clock.clone();
-        let (first, all) = tokio::sync::oneshot::channel::<()>();
-        tokio::spawn(answer(order, watched, clock, arrived, answers, first));
+        let watched = self.driving.get(&severance).map(|driven| {
+            driven.progress.iter().map(|(arm, progress)| (*arm, progress.subscribe())).collect()
+        });
+        let waiting = Waiting {
+            order,
+            severance,
+            watched: watched.unwrap_or_default(),
+            unkept: self.journal.unkept(),
+            clock: self.clock.clone(),
+            arrived,
+            answers,
+        };
+        let (first, all) = oneshot::channel::<()>();
+        tokio::spawn(waiting.answer(first));
         self.answering.spawn(async move {
             let _ = all.await;
         });
     }
 
-    /// The plan with all that is cut.
-    fn wanted(&self) -> NetworkPlan {
-        self.plan.clone().unwrap_or_default().with_cuts(self.cuts.values())
+    /// Begins it, or begins it anew.
+    fn drive(&mut self, cut: Arc<Cut>, arrived: Duration) {
+        let before = self.driving.remove(&cut.severance);
+        let progress = match &before {
+            Some(before) => before.progress.clone(),
+            None => self.arms.iter().map(|arm| (arm.arm(), watch::channel(Progress::default()).0)).collect(),
+        };
+        drop(before);
+        for (_, progress) in &progress {
+            progress.send_replace(Progress::default());
+        }
+        // Until packets are dropped, sockets may come that nobody has destroyed.
+        let packets =
+            progress.iter().find(|(arm, _)| *arm == Arm::Packets).map(|(_, packets)| packets.clone());
+        let mut tasks = Vec::new();
+        for (arm, (of, progress)) in self.arms.iter().zip(&progress) {
+            let behind = packets.as_ref().filter(|_| *of == Arm::Sockets).map(watch::Sender::subscribe);
+            let (arm, clock) = (Arc::clone(arm), self.clock.clone());
+            let work = Work { arm, cut: Arc::clone(&cut), clock, arrived, behind };
+            tasks.push(tokio::spawn(drive(work, progress.clone())).abort_handle());
+        }
+        self.driving.insert(cut.severance, Driven { cut, progress, tasks });
     }
 
-    async fn tell(&mut self, failed: Vec<ArmFault>) {
+    /// The plan is put into force again, and where control has told none, each cut by itself: somebody may have changed
+    /// what the arms keep.
+    fn keep_closed(&mut self) {
+        if self.plan.is_some() {
+            self.due = true;
+            return;
+        }
+        let over = |cut: &&Arc<Cut>| self.driving.get(&cut.severance).is_none_or(Driven::is_over);
+        let over: Vec<Arc<Cut>> = self.cuts.values().filter(over).cloned().collect();
+        for cut in over {
+            self.drive(cut, self.clock.monotonic());
+        }
+    }
+
+    fn tell(&mut self, failed: Vec<ArmFault>) {
         for ArmFault { arm, why } in &failed {
             tracing::error!(%arm, why, "the plan is not in force; it is tried on");
         }
         let version = self.plan.as_ref().map_or(0, |plan| plan.version);
         if let Some(answers) = &self.asked {
-            // Whoever asked may be gone; the next one is told by itself.
-            let _ = answers.send(FromEnforcer::Enforced { version, failed }).await;
+            // Whoever asked may be gone, or not listen; the next one is told by itself, and no cut waits for that.
+            let _ = answers.try_send(FromEnforcer::Enforced { version, failed });
         }
     }
 
     fn show(&self) {
-        let held = self.cuts.keys().copied().collect();
-        self.kept.send_replace(Kept { plan: Arc::new(self.wanted()), held });
+        let cuts = self.cuts.values().cloned().collect();
+        self.kept.send_replace(Kept { plan: self.plan.clone(), cuts });
     }
 }
 
-/// The first word in time, and a second one when what failed then is closed.
-async fn answer(
-    order: u64,
-    mut watched: Vec<(portcullis_network::order::Arm, watch::Receiver<Option<ArmReport>>)>,
-    clock: Clock,
-    arrived: Duration,
-    answers: Option<Answers>,
-    first: tokio::sync::oneshot::Sender<()>,
-) {
-    let everything = async {
-        for (_, reported) in &mut watched {
-            let _ = reported.wait_for(Option::is_some).await;
-        }
-    };
-    let _ = timeout(ANSWER_WAIT, everything).await;
-    let report = report_of(&watched, &clock, arrived);
-    let failed = report.arms.iter().any(|arm| matches!(arm.outcome, ArmOutcome::Failed { .. }));
-    if let Some(answers) = &answers {
-        let _ = answers.send(FromEnforcer::Severed { order, report }).await;
-    }
-    drop(first);
-    let Some(answers) = answers.filter(|_| failed) else { return };
-    for (_, reported) in &mut watched {
-        // Ends when the arm has done, or its cut was lifted or taken over by a newer order.
-        while reported.changed().await.is_ok() {}
-    }
-    let report = report_of(&watched, &clock, arrived);
-    let _ = answers.send(FromEnforcer::Severed { order, report }).await;
-}
-
-fn report_of(
-    watched: &[(portcullis_network::order::Arm, watch::Receiver<Option<ArmReport>>)],
-    clock: &Clock,
-    arrived: Duration,
-) -> CutReport {
-    let arms = watched.iter().map(|(arm, reported)| {
-        let known = reported.borrow().clone();
-        known.unwrap_or_else(|| ArmReport {
-            arm: *arm,
-            outcome: ArmOutcome::Failed {
-                why: format!("no word within {} ms; it is tried on", ANSWER_WAIT.as_millis()),
-            },
-            paths: Vec::new(),
-            attempts: 1,
-            took_us: micros(clock.monotonic().saturating_sub(arrived)),
-        })
-    });
-    let arms = arms.collect();
-    CutReport { arms, took_us: micros(clock.monotonic().saturating_sub(arrived)) }
+fn every(period: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// Every arm at the same time. Those that can't act on this host are no fault where nothing is theirs to do.
-async fn enforce_all(arms: &Arms, plan: NetworkPlan) -> Vec<ArmFault> {
-    let plan = Arc::new(plan);
+async fn enforce_all(arms: &Arms, kept: Kept) -> Vec<ArmFault> {
+    let plan = match tokio::task::spawn_blocking(move || kept.wanted()).await {
+        Ok(plan) => Arc::new(plan),
+        Err(error) => {
+            return arms.iter().map(|arm| ArmFault { arm: arm.arm(), why: error.to_string() }).collect();
+        }
+    };
     let mut under_way = JoinSet::new();
     for arm in arms.iter() {
         let (arm, plan) = (Arc::clone(arm), Arc::clone(&plan));
@@ -282,3 +326,6 @@ async fn enforce_all(arms: &Arms, plan: NetworkPlan) -> Vec<ArmFault> {
     faults.sort_by_key(|fault| fault.arm);
     faults
 }
+
+#[cfg(test)]
+mod tests;

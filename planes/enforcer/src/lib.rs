@@ -4,6 +4,7 @@
 //! It keeps what was cut in a folder of its own, so that a cut survives its death at any moment, and is driven to its
 //! end at the next start, with or without control. Only control's word that a severance was lifted takes a cut back.
 
+mod answer;
 pub mod client;
 mod drive;
 mod frame;

@@ -63,16 +63,16 @@ pub fn confine(user: Option<&User>) -> Result<(), PrivilegeError> {
 /// Finds a user, and the groups that list it, in the texts of `/etc/passwd` and `/etc/group`; a number is taken as it is.
 #[must_use]
 pub fn find_user(name: &str, passwd: &str, group: &str) -> Option<User> {
-    let (uid, gid) = passwd.lines().find_map(|line| {
+    let (known, uid, gid) = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let (known, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         (known == name || uid == name).then_some(())?;
-        Some((uid.parse().ok()?, gid.parse().ok()?))
+        Some((known, uid.parse().ok()?, gid.parse().ok()?))
     })?;
     let groups = group.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (_, _, id, members) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        members.split(',').any(|member| member == name).then(|| id.parse().ok())?
+        members.split(',').any(|member| member == known).then(|| id.parse().ok())?
     });
     Some(User { uid, gid, groups: groups.collect() })
 }
@@ -98,8 +98,8 @@ mod tests {
         let group =
             "root:x:0:\nvici:x:500:charon,netcut\nwg:x:501:netcut\nother:x:502:netcutter\nbad:x:a:netcut\n";
         let user = User { uid: 990, gid: 991, groups: vec![500, 501] };
-        assert_eq!(find_user("netcut", passwd, group), Some(user));
-        assert_eq!(find_user("990", passwd, group).map(|user| user.gid), Some(991));
+        assert_eq!(find_user("netcut", passwd, group), Some(user.clone()));
+        assert_eq!(find_user("990", passwd, group), Some(user));
         assert_eq!(find_user("nobody", passwd, group), None);
         assert_eq!(find_group("wg", group), Some(501));
         assert_eq!(find_group("77", group), Some(77));

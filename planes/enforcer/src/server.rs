@@ -1,7 +1,7 @@
 //! The socket on which control gives its orders. Whoever may open it may cut and open networks: its folder and
 //! its group say who that is.
 
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use portcullis_enforcement::NetworkArm;
 use portcullis_network::order::{
     ArmFault, ArmStanding, CutReport, FromEnforcer, Measures, PROTOCOL, ToEnforcer,
 };
+use portcullis_network::plan::NetworkPlan;
 use portcullis_policy::clock::{Clock, micros};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
@@ -33,6 +34,8 @@ pub enum ServerError {
     Listen { path: PathBuf, source: std::io::Error, hint: &'static str },
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("`{}` can't be given to the user of the enforcer: {source}\nhint: start it as root, or without `--user`", path.display())]
+    State { path: PathBuf, source: std::io::Error },
 }
 
 /// Where it listens, and where it keeps what is cut.
@@ -42,6 +45,8 @@ pub struct Options {
     pub state: PathBuf,
     /// Group that may open the socket.
     pub group: Option<u32>,
+    /// User and group that this process becomes: whose folders and socket they are.
+    pub owner: Option<(u32, u32)>,
 }
 
 /// A bound enforcer: what was cut before is being cut again from [`Enforcer::run`] on.
@@ -54,6 +59,8 @@ pub struct Enforcer {
 }
 
 impl Enforcer {
+    /// Makes the folders and the socket, which takes rights that the process needn't have later.
+    ///
     /// # Errors
     /// The socket can't be bound, or the state folder can't be used.
     pub fn open(
@@ -63,7 +70,11 @@ impl Enforcer {
     ) -> Result<Self, ServerError> {
         let arms: Arms = arms.into();
         let (keeper, kept) = Keeper::open(Arc::clone(&arms), clock.clone(), &options.state)?;
-        let listener = listen(&options.socket, options.group)?;
+        let listener = listen(options)?;
+        if let Some(owner) = options.owner {
+            hand_over(&options.state, owner)
+                .map_err(|source| ServerError::State { path: options.state.clone(), source })?;
+        }
         Ok(Self { listener, keeper, kept, arms, clock })
     }
 
@@ -111,8 +122,33 @@ fn chain(error: &FrameError) -> String {
     source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
-fn listen(path: &Path, group: Option<u32>) -> Result<UnixListener, ServerError> {
-    let failed = |hint| move |source| ServerError::Listen { path: path.to_owned(), source, hint };
+/// What a process before has written, as another user maybe, is read and replaced as well.
+fn hand_over(state: &Path, (user, group): (u32, u32)) -> std::io::Result<()> {
+    let give = |path: &Path| std::os::unix::fs::lchown(path, Some(user), Some(group));
+    give(state)?;
+    let cuts = state.join("cuts");
+    for entry in std::fs::read_dir(&cuts)? {
+        give(&entry?.path())?;
+    }
+    give(&cuts)
+}
+
+fn listen(options: &Options) -> Result<UnixListener, ServerError> {
+    let Options { socket: path, group, owner, .. } = options;
+    let failed = |hint| move |source| ServerError::Listen { path: path.clone(), source, hint };
+    let group = group.or(owner.map(|(_, group)| group));
+    let give = |path: &Path| match (owner, group) {
+        (None, None) => Ok(()),
+        _ => std::os::unix::fs::chown(path, owner.map(|(user, _)| user), group),
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        // For whoever may open the socket; one that is there is somebody else's, and stays as it is.
+        std::fs::DirBuilder::new()
+            .mode(0o750)
+            .create(folder)
+            .and_then(|()| give(folder))
+            .map_err(failed("make its folder, or give `--socket` a path in a folder that it may write"))?;
+    }
     if std::fs::symlink_metadata(path).is_ok_and(|known| known.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             let source = std::io::Error::from(std::io::ErrorKind::AddrInUse);
@@ -123,11 +159,8 @@ fn listen(path: &Path, group: Option<u32>) -> Result<UnixListener, ServerError> 
     }
     let listener =
         UnixListener::bind(path).map_err(failed("give `--socket` a path in a folder that it may write"))?;
-    if let Some(group) = group {
-        std::os::unix::fs::chown(path, None, Some(group))
-            .map_err(failed("the group of the socket can't be set; start it as root, or as a member"))?;
-    }
-    let mode = std::fs::Permissions::from_mode(if group.is_some() { 0o660 } else { 0o600 });
+    give(path).map_err(failed("the group of the socket can't be set; start it as root, or as a member"))?;
+    let mode = std::fs::Permissions::from_mode(if options.group.is_some() { 0o660 } else { 0o600 });
     std::fs::set_permissions(path, mode).map_err(failed("the mode of the socket can't be set"))?;
     Ok(listener)
 }
@@ -157,7 +190,7 @@ impl Connection {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arms: self.standings().await,
-            held: self.kept.borrow().held.clone(),
+            held: self.kept.borrow().held(),
         };
         frame::write(&mut write, &hello).await?;
         let (answers, mut answered) = mpsc::channel::<FromEnforcer>(ORDERS_MAX);
@@ -208,10 +241,10 @@ impl Connection {
                     arms.push(look(&**arm, &cut, &self.clock, arrived).await);
                 }
                 let took_us = micros(self.clock.monotonic().saturating_sub(arrived));
-                Some(FromEnforcer::Verified { order, report: CutReport { arms, took_us } })
+                Some(FromEnforcer::Verified { order, report: CutReport { arms, took_us, not_kept: None } })
             }
             ToEnforcer::Measure { order } => {
-                let plan = Arc::clone(&self.kept.borrow().plan);
+                let plan = self.wanted().await?;
                 let mut measures = Measures::default();
                 for arm in self.arms.iter() {
                     // An arm that can't act has measured nothing.
@@ -223,7 +256,7 @@ impl Connection {
                 Some(FromEnforcer::Measured { order, measures })
             }
             ToEnforcer::Inspect { order } => {
-                let plan = Arc::clone(&self.kept.borrow().plan);
+                let plan = self.wanted().await?;
                 let (mut bypasses, mut failed) = (Vec::new(), Vec::new());
                 for arm in self.arms.iter() {
                     match timeout(LOOK_WAIT, arm.inspect(&plan)).await {
@@ -245,6 +278,12 @@ impl Connection {
             }
             ToEnforcer::Hello { .. } | ToEnforcer::Enforce { .. } | ToEnforcer::Sever { .. } => None,
         }
+    }
+
+    /// The plan with what is cut, made where nothing waits for it. None when the process ends.
+    async fn wanted(&self) -> Option<NetworkPlan> {
+        let kept = self.kept.borrow().clone();
+        tokio::task::spawn_blocking(move || kept.wanted()).await.ok()
     }
 
     async fn standings(&self) -> Vec<ArmStanding> {

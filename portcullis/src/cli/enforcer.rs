@@ -46,10 +46,15 @@ pub(super) async fn enforcer(arguments: Arguments) -> Result<Outcome> {
     logging::start("info", arguments.log);
     let group = arguments.group.as_deref().map(group).transpose()?;
     let user = arguments.user.as_deref().map(user).transpose()?;
-    // No other thread runs yet: those that come have no other right either.
-    privileges::confine(user.as_ref())?;
-    let options = Options { socket: arguments.socket, state: arguments.state, group };
+    let owner = user.as_ref().map(|user| (user.uid, user.gid));
+    let options = Options { socket: arguments.socket, state: arguments.state, group, owner };
+    // Folders and socket first: whoever the process becomes may not make them.
     let enforcer = Enforcer::open(&options, arms(&arguments.vici, arguments.nft), system_clock())?;
+    // No other thread runs yet: those that come have no other right either.
+    if let Err(error) = privileges::confine(user.as_ref()) {
+        let _ = std::fs::remove_file(&options.socket);
+        return Err(error.into());
+    }
     tracing::info!(socket = %options.socket.display(), "the enforcer listens");
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;

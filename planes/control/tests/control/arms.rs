@@ -64,7 +64,7 @@ fn report(outcome: ArmOutcome) -> CutReport {
     };
     let arm = |arm, outcome, paths| ArmReport { arm, outcome, paths, attempts: 1, took_us: 1_200 };
     let arms = vec![arm(Arm::Ipsec, ArmOutcome::Nothing, Vec::new()), arm(Arm::Packets, outcome, vec![path])];
-    CutReport { arms, took_us: 1_300 }
+    CutReport { arms, took_us: 1_300, not_kept: None }
 }
 
 impl FakeEnforcer {
