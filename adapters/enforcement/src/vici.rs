@@ -36,7 +36,7 @@ pub struct Vici {
 }
 
 /// Tells those that work for a caller that it waits no more.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Ended(Arc<AtomicBool>);
 
 impl Drop for Ended {

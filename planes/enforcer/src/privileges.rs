@@ -27,16 +27,23 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
+/// Whether the process has the one right that it needs.
+///
+/// # Errors
+/// It hasn't, or the kernel doesn't say.
+pub fn check() -> Result<CapabilitySets, PrivilegeError> {
+    let doing = "reading capabilities";
+    let sets = capabilities(None).map_err(|source| PrivilegeError::Failed { doing, source })?;
+    sets.permitted.contains(CapabilitySet::NET_ADMIN).then_some(sets).ok_or(PrivilegeError::Missing)
+}
+
 /// Drops every right but one. Call it before any thread is started: it holds for this one and its children.
 ///
 /// # Errors
 /// The right isn't there, or the kernel refuses.
 pub fn confine(user: Option<&User>) -> Result<(), PrivilegeError> {
     let failed = |doing| move |source| PrivilegeError::Failed { doing, source };
-    let before = capabilities(None).map_err(failed("reading capabilities"))?;
-    if !before.permitted.contains(CapabilitySet::NET_ADMIN) {
-        return Err(PrivilegeError::Missing);
-    }
+    let before = check()?;
     if before.effective.contains(CapabilitySet::SETPCAP) {
         // Before the user changes: it takes a right that goes with that.
         for bit in 0..64 {

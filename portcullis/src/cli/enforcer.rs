@@ -46,6 +46,7 @@ pub(super) async fn enforcer(arguments: Arguments) -> Result<Outcome> {
     logging::start("info", arguments.log);
     let group = arguments.group.as_deref().map(group).transpose()?;
     let user = arguments.user.as_deref().map(user).transpose()?;
+    privileges::check()?;
     let owner = user.as_ref().map(|user| (user.uid, user.gid));
     let options = Options { socket: arguments.socket, state: arguments.state, group, owner };
     // Folders and socket first: whoever the process becomes may not make them.
