@@ -61,9 +61,11 @@ fn bounded(mut bypasses: Vec<Bypass>) -> Vec<Bypass> {
 
 fn open_listeners(listeners: &[Listener], plan: &NetworkPlan) -> Vec<Bypass> {
     let is_door = |of: &Listener| {
+        let port = of.address.port();
+        let is_own = plan.own_doors.iter().any(|own| own.port == port);
         of.tcp
             && plan.doors.iter().any(|door| {
-                door.port() == of.address.port()
+                (door.port() == port || is_own)
                     && (door.ip() == of.address.ip() || door.ip().is_unspecified())
             })
     };

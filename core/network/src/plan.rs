@@ -17,8 +17,15 @@ pub struct NetworkPlan {
     pub version: u64,
     /// Whether packets outside the plan are dropped. Without it only what is closed is.
     pub segmented: bool,
-    /// Where vendors' machines reach the gate.
+    /// Where vendors' machines reach the gate, but for those of integrations with a door of their own.
     pub doors: Vec<SocketAddr>,
+    /// Ports at the same addresses that are one integration's each.
+    #[serde(default)]
+    pub own_doors: Vec<OwnDoor>,
+    /// Of the vendors of these: those whose networks all lead to the common doors, too, since one of their integrations is
+    /// served there and names no networks.
+    #[serde(default)]
+    pub common_from_anywhere: Vec<VendorId>,
     /// Addresses that speak for many, such as balancers: they are never cut.
     pub balancers: Vec<IpNet>,
     pub segments: Vec<Segment>,
@@ -29,6 +36,15 @@ pub struct NetworkPlan {
     /// Networks of cuts that are held: closed though others have a part of them by now. The enforcer alone knows them.
     #[serde(skip)]
     pub held: Vec<IpNet>,
+}
+
+/// A port of the gate that is an integration's alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OwnDoor {
+    pub port: u16,
+    pub owner: Owner,
+    /// Its contract names no networks, or some that packets don't show: each of its vendor's leads there.
+    pub from_anywhere: bool,
 }
 
 /// The networks that an integration's machines come from.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::plan::{NetworkPlan, Owner, Standing};
 
 mod closed;
+mod leading;
 mod ranges;
 mod segments;
 

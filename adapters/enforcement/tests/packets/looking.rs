@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 
 use portcullis_enforcement::NetworkArm as _;
 use portcullis_ids::ids::TunnelId;
-use portcullis_network::plan::{ClosedBy, Ipsec, Link, NetworkPlan, Standing, Tunnel, Wireguard};
+use portcullis_network::plan::{ClosedBy, Ipsec, Link, NetworkPlan, OwnDoor, Standing, Tunnel, Wireguard};
 use uuid::Uuid;
 
 use super::world::{Host, inside, run};
@@ -26,6 +26,7 @@ fn what_passes_by_the_gate_is_told() {
         let vendor = Host::linked(1);
         let listeners = (
             TcpListener::bind("0.0.0.0:8443").unwrap(),
+            TcpListener::bind("0.0.0.0:8451").unwrap(),
             TcpListener::bind("0.0.0.0:9000").unwrap(),
             TcpListener::bind("127.0.0.1:9001").unwrap(),
             UdpSocket::bind("[::]:9002").unwrap(),
@@ -55,6 +56,7 @@ fn what_passes_by_the_gate_is_told() {
         }
         let open = NetworkPlan {
             segmented: false,
+            own_doors: vec![OwnDoor { port: 8_451, owner: owner(1), from_anywhere: false }],
             ..plan(&["0.0.0.0:8443"], vec![segment(1, &[&vendor.network(), "10.99.0.0/16"])])
         };
         packets().enforce(&open).await.unwrap();
@@ -69,7 +71,7 @@ fn what_passes_by_the_gate_is_told() {
             assert!(holds(&before, part), "{part}: {before:#?}");
         }
         assert_eq!(holds(&before, "route to 10.99.0.0/24 into t7"), tunnel, "{before:#?}");
-        assert!(!holds(&before, "8443") && !holds(&before, "9001"), "{before:#?}");
+        assert!(!holds(&before, "8443") && !holds(&before, "8451") && !holds(&before, "9001"), "{before:#?}");
         let segmented = NetworkPlan { segmented: true, ..open };
         packets().enforce(&segmented).await.unwrap();
         let after = found(&segmented).await;

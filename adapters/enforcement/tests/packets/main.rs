@@ -10,6 +10,7 @@
 )]
 
 mod cutting;
+mod doors;
 mod looking;
 mod scan;
 mod world;
@@ -22,7 +23,7 @@ use portcullis_enforcement::nftables::Packets;
 use portcullis_enforcement::{ArmError, NetworkArm as _};
 use portcullis_ids::ids::{IntegrationId, VendorId};
 use portcullis_network::order::Measures;
-use portcullis_network::plan::{NetworkPlan, Owner, Segment, Standing};
+use portcullis_network::plan::{NetworkPlan, OwnDoor, Owner, Segment, Standing};
 use portcullis_network::ruleset::{CLOSED, SEGMENTS};
 use uuid::Uuid;
 use world::{Host, inside, run};
@@ -277,7 +278,14 @@ fn ten_thousand_vendors_are_loaded_within_seconds() {
             let four_more = format!("10.{}.{}.64/26", 100 + high, low);
             segment(vendor + 1, &[&four, &four_more, &format!("2001:db8:{vendor:x}::/48")])
         });
-        let plan = plan(&["0.0.0.0:8443"], segments.collect());
+        // As many as there may be have a door of their own.
+        let own_doors = (0..1_000_u16).map(|door| OwnDoor {
+            port: 10_000 + door,
+            owner: owner(u128::from(door) * 10 + 1),
+            from_anywhere: false,
+        });
+        let plan =
+            NetworkPlan { own_doors: own_doors.collect(), ..plan(&["0.0.0.0:8443"], segments.collect()) };
         let arm = packets();
         let began = clock();
         match arm.enforce(&plan).await {

@@ -104,6 +104,46 @@ impl<T: Copy> Sweep<T> {
     }
 }
 
+/// Addresses in one of `all` and in none of `less`.
+pub fn without(all: &[IpNet], less: &[IpNet]) -> Vec<Range> {
+    let sorted = |networks: &[IpNet]| {
+        let mut ranges: Vec<Range> =
+            IpNet::aggregate(&networks.to_vec()).into_iter().map(Range::from).collect();
+        ranges.sort();
+        ranges
+    };
+    let (all, less) = (sorted(all), sorted(less));
+    let (mut left, mut less) = (Vec::new(), less.into_iter().peekable());
+    for range in all {
+        // None behind the last address of all.
+        let mut next = Some(range.first);
+        while let Some(hole) = less.peek().copied() {
+            if (hole.is_four, hole.last) < (range.is_four, range.first) {
+                less.next();
+                continue;
+            }
+            if (hole.is_four, hole.first) > (range.is_four, range.last) {
+                break;
+            }
+            if let Some(first) = next
+                && let Some(last) = hole.first.checked_sub(1).filter(|last| first <= *last)
+            {
+                left.push(Range { first, last, ..range });
+            }
+            next = hole.last.checked_add(1);
+            // It may reach into the next range, too.
+            if hole.last > range.last {
+                break;
+            }
+            less.next();
+        }
+        if let Some(first) = next.filter(|first| *first <= range.last) {
+            left.push(Range { first, ..range });
+        }
+    }
+    left
+}
+
 /// See [`super::normal_key`]. What is no address stays as it is.
 pub fn normal(key: &str) -> String {
     let range = match key.split_once('-') {

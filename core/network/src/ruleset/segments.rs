@@ -1,11 +1,12 @@
 //! The table of what vendors' networks may reach: the gate's doors, their tunnels' handshakes, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use portcullis_ids::ids::VendorId;
 
+use super::leading::{Leading, leading};
 use super::ranges::{self, Range};
 use super::{
     COUNTER_PREFIX, COUNTER_SHARED, Chain, Count, Counter, Element, Pair, Rule, SEGMENTS, Set, Table, plain,
@@ -81,7 +82,7 @@ fn whose(plan: &NetworkPlan) -> BTreeMap<IpNet, Whose<'_>> {
     whose
 }
 
-fn peer_address(tunnel: &Tunnel) -> Option<IpAddr> {
+pub fn peer_address(tunnel: &Tunnel) -> Option<IpAddr> {
     match &tunnel.link {
         Link::Ipsec(ipsec) => ipsec.peer_address,
         Link::Wireguard(wireguard) => wireguard.endpoint.map(|endpoint| endpoint.ip()),
@@ -115,6 +116,8 @@ fn sets(plan: &NetworkPlan, whose: &BTreeMap<IpNet, Whose<'_>>) -> Vec<Set> {
         },
     ));
     let (doors, ports) = doors(&plan.doors);
+    let Leading { apart, own } = leading(plan);
+    let gate = if plan.own_doors.is_empty() { Pair::default() } else { gate(&plan.doors) };
     let Handshakes { peers, anywhere, plain_esp } = handshakes(plan);
     let mut sets = Vec::new();
     let mut both = |names: [&'static str; 2], kinds: [&'static str; 2], interval, map, pair: Pair| {
@@ -128,6 +131,9 @@ fn sets(plan: &NetworkPlan, whose: &BTreeMap<IpNet, Whose<'_>>) -> Vec<Set> {
     both(["balancers4", "balancers6"], addresses, true, false, balancers);
     both(["doors4", "doors6"], ["ipv4_addr . inet_service", "ipv6_addr . inet_service"], false, false, doors);
     both(["ports4", "ports6"], ["inet_service", "inet_service"], false, false, ports);
+    both(["apart4", "apart6"], addresses, true, false, apart);
+    both(["gate4", "gate6"], addresses, true, false, gate);
+    both(["own4", "own6"], ["ipv4_addr . inet_service", "ipv6_addr . inet_service"], true, false, own);
     both(["peers4", "peers6"], ["ipv4_addr . inet_service", "ipv6_addr . inet_service"], false, false, peers);
     both(["esp4", "esp6"], addresses, false, false, plain_esp);
     sets.push(Set {
@@ -161,6 +167,22 @@ fn doors(doors: &[SocketAddr]) -> (Pair, Pair) {
         ports.insert((true, door.port()));
     }
     (at_one, split(ports.into_iter().map(|(is_four, port)| (is_four, plain(port.to_string())))))
+}
+
+/// Addresses of the gate, where integrations' own doors are as the common ones are.
+fn gate(doors: &[SocketAddr]) -> Pair {
+    let every = |address: IpAddr| IpNet::new(address, 0).map(|all| all.trunc());
+    let mut addresses = Vec::new();
+    for door in doors.iter().map(SocketAddr::ip) {
+        if door.is_unspecified() {
+            addresses.extend(every(door));
+            // As above.
+            addresses.extend(every(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        } else {
+            addresses.push(IpNet::from(door));
+        }
+    }
+    split(merged(addresses.into_iter()))
 }
 
 /// What peers of open tunnels say before and around what is encrypted.
@@ -235,10 +257,12 @@ fn chains() -> Vec<Chain> {
         rule("iif \"lo\" accept", "this host to itself"),
         rule("ip saddr @balancers4 accept", "balancers speak for many"),
         rule("ip6 saddr @balancers6 accept", "balancers speak for many"),
-        rule("ip daddr . tcp dport @doors4 accept", "the gate's doors"),
-        rule("ip6 daddr . tcp dport @doors6 accept", "the gate's doors"),
-        rule("meta nfproto ipv4 tcp dport @ports4 accept", "the gate's doors at every address"),
-        rule("meta nfproto ipv6 tcp dport @ports6 accept", "the gate's doors at every address"),
+        rule("ip saddr != @apart4 ip daddr . tcp dport @doors4 accept", "the gate's doors"),
+        rule("ip6 saddr != @apart6 ip6 daddr . tcp dport @doors6 accept", "the gate's doors"),
+        rule("ip saddr != @apart4 tcp dport @ports4 accept", "the gate's doors at every address"),
+        rule("ip6 saddr != @apart6 tcp dport @ports6 accept", "the gate's doors at every address"),
+        rule("ip daddr @gate4 ip saddr . tcp dport @own4 accept", "doors of integrations' own"),
+        rule("ip6 daddr @gate6 ip6 saddr . tcp dport @own6 accept", "doors of integrations' own"),
         rule("ip saddr . udp dport @peers4 accept", "handshakes of open tunnels"),
         rule("ip6 saddr . udp dport @peers6 accept", "handshakes of open tunnels"),
         rule("udp dport @handshakes accept", "handshakes of open tunnels"),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::plan::{ClosedBy, Ipsec, Link, Segment, Standing, Tunnel, Wireguard};
+use crate::plan::{ClosedBy, Ipsec, Link, OwnDoor, Segment, Standing, Tunnel, Wireguard};
 
 fn owner(vendor: u128, integration: u128) -> Owner {
     Owner {
@@ -62,6 +62,13 @@ fn plan() -> NetworkPlan {
         doors: ["10.0.0.1:443", "[2001:db8:f::1]:443", "0.0.0.0:8443"]
             .map(|door| door.parse().unwrap())
             .into(),
+        own_doors: vec![
+            OwnDoor { port: 8451, owner: owner(1, 12), from_anywhere: false },
+            OwnDoor { port: 8452, owner: owner(3, 31), from_anywhere: false },
+            OwnDoor { port: 8453, owner: owner(4, 41), from_anywhere: false },
+            OwnDoor { port: 8454, owner: owner(2, 22), from_anywhere: true },
+        ],
+        common_from_anywhere: Vec::new(),
         balancers: vec!["10.9.0.0/24".parse().unwrap()],
         segments: vec![
             segment(1, 11, &["192.0.2.0/24", "2001:db8::/48"], Standing::Open),
