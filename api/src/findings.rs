@@ -109,6 +109,7 @@ codes! {
     TunnelIdentityShared "tunnel_identity_shared" "two machines are connected to a tunnel with the same credentials";
     TunnelCredentialsEnd "tunnel_credentials_end" "the credentials of an open tunnel end";
     ClockFile "clock_file" "a file of clocks can't be used";
+    DoorUnopened "door_unopened" "a gate can't open the door that an integration is served at alone";
 }
 
 /// One thing that somebody should look at.

@@ -22,14 +22,28 @@ pub struct NetworkView {
     /// Size of the ledger that the plan in force was made from; none where no enforcer has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforced: Option<u64>,
-    /// Where vendors reach the gate.
+    /// Where vendors reach the gate, but for integrations with a door of their own.
     pub doors: Vec<SocketAddr>,
+    /// Ports at the same addresses that are one integration's each.
+    #[serde(default)]
+    pub own_doors: Vec<OwnDoorView>,
     /// Networks that speak for many: they are never cut.
     pub balancers: Vec<String>,
     /// Each integration's networks.
     pub segments: Vec<SegmentView>,
     /// Packets that were dropped, by vendor, since the counters began.
     pub dropped: Vec<DroppedView>,
+}
+
+/// A port of the gate where one integration is served alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OwnDoorView {
+    pub port: u16,
+    pub vendor: String,
+    pub integration: String,
+    /// Why gates can't open it, with their names; nothing where it is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// The networks that an integration's machines come from, in front of the gate or behind a tunnel.

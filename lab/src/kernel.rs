@@ -1,8 +1,9 @@
 //! What of a vendor is left on a host, as the kernel and the tunnels' programs say.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use crate::host::Host;
@@ -10,6 +11,10 @@ use crate::raw;
 
 /// How long nobody may answer.
 const KNOCK: Duration = Duration::from_millis(300);
+/// The same for each port of a scan: the kernel answers for whoever listens, at once.
+const SCANNED: Duration = Duration::from_millis(150);
+/// As many descriptors as a process has at the least, less those that it needs itself.
+const SCANNED_AT_ONCE: usize = 700;
 
 /// Connections of TCP and UDP that have one of these addresses at their other end, as `ss` shows them; those that
 /// only wait for their time to pass, and those that are forgotten already, aren't any.
@@ -34,6 +39,20 @@ pub fn elements(host: &Host, table: &str) -> Option<String> {
     let listed: Value = serde_json::from_slice(&output.stdout).ok()?;
     let sets = listed["nftables"].as_array()?.iter().filter_map(|item| item.get("set"));
     Some(sets.map(|set| set["elem"].to_string()).collect())
+}
+
+/// Every TCP port at which somebody accepts a connection from the vendor's host.
+#[must_use]
+pub fn open_ports(vendor: &Host, from: Ipv4Addr, target: IpAddr) -> Vec<u16> {
+    vendor.wait_for(async move {
+        let knock = |port| async move {
+            let connected = tokio::time::timeout(SCANNED, raw::connect(from, SocketAddr::new(target, port)));
+            matches!(connected.await, Ok(Ok(_))).then_some(port)
+        };
+        let knocks = futures_util::stream::iter((1..=u16::MAX).map(knock));
+        let found: Vec<Option<u16>> = knocks.buffered(SCANNED_AT_ONCE).collect().await;
+        found.into_iter().flatten().collect()
+    })
 }
 
 /// Which of these addresses answer a connection from the vendor's host in any way.

@@ -186,7 +186,9 @@ impl Vendor {
         networks
     }
 
-    fn manifests(&self) -> Vec<Value> {
+    /// What is declared of it.
+    #[must_use]
+    pub fn manifests(&self) -> Vec<Value> {
         let name = &self.name;
         let rate = json!({ "per_second": NO_LIMIT, "burst": NO_LIMIT });
         let limits = json!({

@@ -164,6 +164,7 @@ impl Installation {
         control.sign_receipts_with(keys.checkpoint_signer(&settings.ledger_origin)?);
         let site = Arc::new(Site {
             doors: vec![settings.listen_gate],
+            control: Some(settings.listen_control),
             balancers: settings.gate.proxy_protocol.clone(),
         });
         control.stand_at(Arc::clone(&site));

@@ -11,6 +11,8 @@
 
 #[path = "network/closed.rs"]
 mod closed;
+#[path = "network/doors.rs"]
+mod doors;
 #[path = "network/killing.rs"]
 mod killing;
 #[path = "network/outside.rs"]

@@ -181,6 +181,7 @@ reasons! {
     ClauseTls "clause_tls" 403 VendorDeveloper "the contract wants a newer version of TLS" "connect with TLS 1.3";
     ClauseCountry "clause_country" 403 Operator "a clause of the contract doesn't allow calls from this country" "call from a country that the clause names, or ask our operators to amend the contract";
     TunnelForeign "tunnel_foreign" 403 Operator "the request came through another vendor's tunnel" "connect through your own tunnel, or from your own network; if you do, call the contact of our company that your contract names: somebody else may hold your credentials";
+    WrongDoor "wrong_door" 403 VendorDeveloper "the integration is served at another port of the gate" "connect to the port that the answer's `detail` names";
 }
 
 impl Reason {

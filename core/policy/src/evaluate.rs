@@ -78,7 +78,8 @@ pub fn evaluate(
         return Err(Reason::ClientUnknown);
     }
     standing(client, liveness, facts, now_us)?;
-    if !facts.audience.iter().any(|audience| covers(audience, &snapshot.public_origins, path)) {
+    let origins = snapshot.origins_at(client.integration.door);
+    if !facts.audience.iter().any(|audience| covers(audience, origins, path)) {
         return Err(Reason::TokenAudience);
     }
     if !client.integration.routes.contains(&route.facts.id) {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::access::{AccessFrom, line_or_level};
 use crate::ceilings::CeilingFacts;
+use crate::doors::Door;
 use crate::outside::OutsideFacts;
 use crate::policies::PolicyFacts;
 use crate::posture::PostureFacts;
@@ -184,6 +185,9 @@ pub struct IntegrationFacts {
     pub grant_ends_us: i64,
     #[serde(default)]
     pub ceilings: CeilingFacts,
+    /// Where it is served alone, and nobody else is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Door,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

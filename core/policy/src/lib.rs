@@ -8,6 +8,7 @@ pub mod access;
 pub mod ceilings;
 pub mod clock;
 pub mod day;
+pub mod doors;
 pub mod evaluate;
 pub mod facts;
 pub mod link;

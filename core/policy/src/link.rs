@@ -2,6 +2,7 @@
 //! `portcullis up` and over mutual TLS where the planes run apart.
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, IntegrationId, IssuerId, SeveranceId, VendorId};
@@ -9,6 +10,7 @@ use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use serde::{Deserialize, Serialize};
 
+use crate::doors::Door;
 use crate::facts::SnapshotFacts;
 use crate::outside::OutsideFacts;
 use crate::posture::{Attested, PostureFacts};
@@ -93,6 +95,10 @@ pub enum FromGate {
         version: u64,
         severances: Vec<RememberedSeverance>,
     },
+    /// The doors that can't be opened now, all of them; none when all are open again.
+    DoorsUnopened {
+        faults: Vec<DoorFault>,
+    },
     RiskStanding(Box<RiskStanding>),
     Paged(Page),
     /// The gate has closed this context of a client by itself: a question was answered wrongly, or not at all, or evidence
@@ -103,6 +109,13 @@ pub enum FromGate {
         decision: DecisionId,
         reason: Reason,
     },
+}
+
+/// A door that a gate can't open, and tries on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DoorFault {
+    pub port: NonZeroU16,
+    pub why: String,
 }
 
 /// A severance that a gate has confirmed.
@@ -180,6 +193,9 @@ pub struct RelayRequest {
     /// The tunnel that the connection came through, and whose it is.
     #[serde(default)]
     pub through: Option<Box<Through>>,
+    /// By which door it came.
+    #[serde(default)]
+    pub door: Door,
     /// Thumbprint of the key of a DPoP proof that the gate has verified for this very request.
     pub proof_key: Option<String>,
 }

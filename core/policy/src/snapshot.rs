@@ -11,6 +11,7 @@ use portcullis_risk::{Grade, Known, Points};
 
 use crate::access::AccessLine;
 use crate::ceilings::Ceilings;
+use crate::doors::{Door, Doors};
 use crate::facts::{IntegrationFacts, JudgementFacts, RouteFacts, SnapshotFacts, UpstreamFacts};
 use crate::liveness::{Lifeline, Liveness, RefusedNames};
 use crate::meters::{Meter, Meters, RecordWindows};
@@ -31,6 +32,7 @@ pub struct Snapshot {
     upstreams: HashMap<UpstreamId, Arc<UpstreamFacts>>,
     paths: matchit::Router<PathEntry>,
     pub tunnels: Tunnels,
+    pub doors: Doors,
 }
 
 /// A client with all that a decision about it needs.
@@ -69,6 +71,8 @@ pub struct Integration {
     tenths: OnceLock<Arc<[Arc<Meter>; 2]>>,
     vendor_records_max: u64,
     pub ceilings: Ceilings,
+    /// Where it is served alone.
+    pub door: Door,
     /// What its vendor was assessed as, in points.
     pub vendor_risk: Known<Points>,
     /// What is dropped of its vendor's networks.
@@ -159,6 +163,7 @@ impl Snapshot {
         }
         Ok(Self {
             tunnels: Tunnels::of(&facts.tunnels),
+            doors: Doors::of(&facts.integrations, &facts.public_origins),
             version: facts.version,
             issuer: facts.issuer,
             public_origins: facts.public_origins,
@@ -172,6 +177,12 @@ impl Snapshot {
     #[must_use]
     pub fn client(&self, id: ClientId) -> Option<&Arc<Client>> {
         self.clients.get(&id)
+    }
+
+    /// What clients may take for the gate's origin at a door.
+    #[must_use]
+    pub fn origins_at(&self, door: Door) -> &[String] {
+        door.and_then(|port| self.doors.origins(port)).unwrap_or(&self.public_origins)
     }
 
     /// What the policies say for exchanges of `integration` on `route`.
@@ -272,6 +283,7 @@ fn compile_clients(
             tenths: OnceLock::new(),
             vendor_records_max: vendor.records_max,
             ceilings: Ceilings::of(&integration.ceilings),
+            door: integration.door,
             vendor_risk: Grade::prior(vendor.risk),
             outside: risks.outside(vendor.id),
             risk: compile_rules(facts, integration, routes),

@@ -153,6 +153,7 @@ fn request(body: &str, certificates: &[Vec<u8>]) -> RelayRequest {
         address: "192.0.2.7".to_owned(),
         network: None,
         through: None,
+        door: None,
         proof_key: None,
     }
 }

@@ -25,7 +25,7 @@ use portcullis_api::decisions::{DecisionQuery, DecisionView};
 use portcullis_api::ledger::EventView;
 use portcullis_assurance::stops::StopMode;
 use portcullis_domain::break_glass::{BreakGlass, BreakGlassSeal};
-use portcullis_domain::command::{Command, Prepared};
+use portcullis_domain::command::{Command, Prepared, Refusal};
 use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::Event;
 use portcullis_domain::ids::ClientId;
@@ -416,6 +416,10 @@ impl Control {
             .iter()
             .map(|prepared| (prepared.declaration.spec.kind(), prepared.declaration.name.clone()))
             .collect();
+        let taken = self.taken_doors(&resources);
+        if !taken.is_empty() {
+            return Err(ExecuteError::Refused(Refusal::Invalid(taken)));
+        }
         self.change(Command::Apply { resources }, &declared, dry_run).await
     }
 
@@ -619,6 +623,7 @@ impl Control {
         match message {
             FromGate::SnapshotInUse { version } => gate.uses(version),
             FromGate::Severed(report) => gate.reported(report),
+            FromGate::DoorsUnopened { faults } => gate.lacks(faults),
             FromGate::Relay(request) => gate.relay(request, self.0.relay.get().cloned()),
             FromGate::Decisions(batch) => {
                 let state = self.state();

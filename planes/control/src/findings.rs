@@ -7,6 +7,7 @@ mod checkpoints;
 mod clauses;
 mod client_keys;
 mod clock;
+mod doors;
 mod dossiers;
 mod drills;
 mod enforcer;
@@ -46,6 +47,7 @@ use crate::arms::EnforcerStanding;
 use crate::clauses::Breach;
 use crate::clock_watch::ClockSeen;
 use crate::issuers::Failure;
+use crate::link::GateStatus;
 use crate::metrics::PromiseStanding;
 use crate::network::Dropped;
 use crate::telling::TellingSeen;
@@ -83,6 +85,8 @@ pub struct Runtime {
     /// Packets of vendors' networks that were dropped.
     pub dropped: Vec<Dropped>,
     pub enforcer: EnforcerStanding,
+    /// Gates with the doors that they can't open.
+    pub gates: Vec<GateStatus>,
     /// What flows through tunnels.
     pub measures: std::sync::Arc<portcullis_network::order::Measures>,
     /// What is wrong with files of clocks.
@@ -106,6 +110,7 @@ pub fn findings(state: &State, runtime: &Runtime, now: Timestamp) -> Vec<Finding
     severances::find(state, now, &mut found);
     enforcer::find(state, &runtime.enforcer, &mut found);
     enforcer::find_opened(state, &mut found);
+    doors::find(state, &runtime.gates, &mut found);
     tunnels::find(state, &runtime.measures, now, &mut found);
     issuers::find(state, runtime, now, &mut found);
     risk::find(state, &runtime.risk, now, &mut found);

@@ -13,7 +13,9 @@ use portcullis_domain::event::Severance;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
 use portcullis_policy::facts::SnapshotFacts;
-use portcullis_policy::link::{FromGate, RelayAnswer, RelayRequest, SeverOrder, SeverReport, ToGate};
+use portcullis_policy::link::{
+    DoorFault, FromGate, RelayAnswer, RelayRequest, SeverOrder, SeverReport, ToGate,
+};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -50,6 +52,8 @@ pub(crate) struct Gate {
     to_gate: mpsc::Sender<ToGate>,
     /// Version of the snapshot that it decides by.
     in_use: watch::Sender<Option<u64>>,
+    /// What it can't open.
+    doors_unopened: Mutex<Vec<DoorFault>>,
     reports: Mutex<HashMap<u64, oneshot::Sender<SeverReport>>>,
     relays: Arc<Semaphore>,
 }
@@ -60,6 +64,8 @@ pub struct GateStatus {
     pub name: String,
     /// None before its first.
     pub snapshot: Option<u64>,
+    /// Doors that it can't open.
+    pub doors_unopened: Vec<DoorFault>,
 }
 
 /// What the gates said to an order.
@@ -93,6 +99,7 @@ impl Gates {
             name,
             to_gate,
             in_use: watch::Sender::new(None),
+            doors_unopened: Mutex::default(),
             reports: Mutex::default(),
             relays: Arc::new(Semaphore::new(RELAYS_MAX)),
         });
@@ -113,8 +120,11 @@ impl Gates {
     }
 
     pub fn status(&self) -> Vec<GateStatus> {
-        let status =
-            |gate: Arc<Gate>| GateStatus { name: gate.name.clone(), snapshot: *gate.in_use.borrow() };
+        let status = |gate: Arc<Gate>| GateStatus {
+            name: gate.name.clone(),
+            snapshot: *gate.in_use.borrow(),
+            doors_unopened: gate.doors_unopened.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        };
         self.all().into_iter().map(status).collect()
     }
 
@@ -207,6 +217,11 @@ impl Gate {
 
     pub fn uses(&self, version: u64) {
         self.in_use.send_replace(Some(version));
+    }
+
+    /// It can open all doors but these.
+    pub fn lacks(&self, doors: Vec<DoorFault>) {
+        *self.doors_unopened.lock().unwrap_or_else(PoisonError::into_inner) = doors;
     }
 
     /// Sends the newest snapshot whenever there is a newer one; those that a slow gate has no time

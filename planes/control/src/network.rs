@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use portcullis_domain::command::{Fault, Prepared};
 use portcullis_domain::ids::VendorId;
 use portcullis_domain::state::State;
 use portcullis_network::order::{Arm, DropMeasure, FromEnforcer, Measures, ToEnforcer};
@@ -54,10 +55,13 @@ impl NetworkSeen {
 /// All that the enforcer keeps in force. Without `vault`, tunnels have no credentials, and are closed.
 #[must_use]
 pub fn plan(state: &State, site: &Site, vault: Option<&dyn TunnelVault>, now: Timestamp) -> NetworkPlan {
+    let (own_doors, common_from_anywhere) = segments::own_doors(state);
     NetworkPlan {
         version: state.size,
         segmented: state.is_segmented(),
         doors: site.doors.clone(),
+        own_doors,
+        common_from_anywhere,
         balancers: site.balancers.clone(),
         segments: segments::segments(state),
         tunnels: tunnels::tunnels(state, vault, now),
@@ -70,6 +74,12 @@ impl Control {
     /// Where vendors reach the gate. Once: a second word changes nothing.
     pub fn stand_at(&self, site: Arc<Site>) {
         let _ = self.network_seen().site.set(site);
+    }
+
+    /// Of declarations those whose door is one of our own listeners.
+    pub(crate) fn taken_doors(&self, resources: &[Prepared]) -> Vec<Fault> {
+        let site = self.network_seen().site.get();
+        site.map(|site| segments::taken_doors(site, resources)).unwrap_or_default()
     }
 
     /// What is to be kept in force, whether or not there is an enforcer.

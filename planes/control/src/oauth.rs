@@ -30,6 +30,7 @@ mod token;
 mod used_assertions;
 mod vendor_rates;
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ use portcullis_domain::command::{Command, Refusal};
 use portcullis_domain::event::Event;
 use portcullis_domain::state::State;
 use portcullis_policy::clock::Clock;
+use portcullis_policy::doors::at_port;
 use portcullis_policy::link::{RelayAnswer, RelayRequest, ToGate};
 use portcullis_tokens::assertion::RegisteredKey;
 use portcullis_tokens::jws::Algorithm;
@@ -246,7 +248,11 @@ impl Server {
             METADATA_PATH | JWKS_PATH => {
                 check_method(request, &["GET", "HEAD"])?;
                 let state = (self.state)();
-                let shown = if path == JWKS_PATH { metadata::jwks(&state) } else { metadata::document(self) };
+                let shown = if path == JWKS_PATH {
+                    metadata::jwks(&state)
+                } else {
+                    metadata::document(&self.here(request))
+                };
                 return Ok(Outcome::Answer(shown));
             }
             TOKEN_PATH => token::issue,
@@ -268,8 +274,13 @@ impl Server {
         endpoint(&Exchange { server: self, state: &state, request, form, now: self.clock.now() })
     }
 
-    fn url(&self, path: &str) -> String {
-        url(&self.issuer, path)
+    /// The issuer's address by the door that a request came by: the server is the same at each, and who is served at one alone
+    /// reaches no other.
+    fn here(&self, request: &RelayRequest) -> Cow<'_, str> {
+        match request.door {
+            None => Cow::Borrowed(&self.issuer),
+            Some(port) => Cow::Owned(at_port(&self.issuer, port)),
+        }
     }
 
     /// Monotonic.

@@ -4,6 +4,8 @@ pub mod access;
 pub mod issuers;
 pub mod policies;
 
+use std::num::NonZeroU16;
+
 use jiff::Timestamp;
 use portcullis_domain::ids::{ClientId, IntegrationId, RouteId, UpstreamId, VendorId};
 use portcullis_domain::spec::integration::VENDOR_RECORDS_MAX;
@@ -125,6 +127,7 @@ fn integration(state: &State, name: &str, resource: &Resource) -> Option<Integra
         contract_ends_us: contract_ends.as_microsecond(),
         grant_ends_us: grant_ends(spec, contract, contract_ends),
         ceilings: ceilings(state, &spec.ceilings, contract),
+        door: spec.door.and_then(NonZeroU16::new),
     })
 }
 

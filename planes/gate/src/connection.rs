@@ -18,6 +18,7 @@ use portcullis_domain::decision::DecisionId;
 use portcullis_domain::ids::{ClientId, IntegrationId, TunnelId, UpstreamId, VendorId};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::target::Target;
+use portcullis_policy::doors::Door;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 use portcullis_policy::liveness::Lifeline;
 use portcullis_policy::snapshot::Snapshot;
@@ -74,6 +75,8 @@ const EXPIRED_GRACE_MS: u64 = 2_000;
 
 pub struct Connection {
     pub number: u64,
+    /// Where it came in.
+    pub door: Door,
     /// Who opened it: the vendor's machine, also behind a balancer that names it.
     peer: Cell<SocketAddr>,
     peer_text: OnceCell<String>,
@@ -124,9 +127,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(number: u64, peer: SocketAddr, descriptor: RawFd) -> Self {
+    pub fn new(number: u64, peer: SocketAddr, descriptor: RawFd, door: Door) -> Self {
         Self {
             number,
+            door,
             peer: Cell::new(peer),
             peer_text: OnceCell::new(),
             via: Cell::new(None),

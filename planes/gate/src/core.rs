@@ -1,7 +1,10 @@
 //! One core: what its tasks share, all on one thread.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::net::TcpListener;
+use std::num::NonZeroU16;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::connection::registry::Registry;
 use crate::identify::TokenCache;
+use crate::listener::keep_door;
 use crate::record::Recorder;
 use crate::shared::Shared;
 use crate::upstream::Pool;
@@ -38,6 +42,10 @@ pub enum CoreMessage {
     WakeSession { client: ClientId, session: Arc<str> },
     /// A key was closed by a record cut on some core.
     CutKeys { client: ClientId, keys: Arc<Vec<String>>, spared: Option<(u16, u64)> },
+    /// Take connections at a door of an integration's own, too.
+    OpenDoor { port: NonZeroU16, listener: TcpListener },
+    /// No more there: its connections end after the answers under way.
+    CloseDoor { port: NonZeroU16, closed: oneshot::Sender<()> },
     /// Take no more connections; end when those that are open have ended, or at the latest when
     /// the gate stops waiting.
     Drain,
@@ -58,6 +66,10 @@ pub struct Core {
     /// The other cores, and this one.
     pub cores: Vec<mpsc::UnboundedSender<CoreMessage>>,
     pub draining: watch::Sender<bool>,
+    /// Those that it takes at the most, at all doors.
+    pub connections_max: usize,
+    /// Open doors of integrations' own: by what is sent there their listeners are closed.
+    doors: RefCell<HashMap<NonZeroU16, oneshot::Sender<oneshot::Sender<()>>>>,
     /// Random for each process and core, so that ids of two never meet.
     salt: [u8; 6],
     counter: Cell<u32>,
@@ -84,6 +96,8 @@ impl Core {
             recorder: RefCell::new(recorder),
             cores,
             draining: watch::Sender::new(false),
+            connections_max,
+            doors: RefCell::default(),
             salt,
             counter: Cell::new(0),
         })
@@ -227,12 +241,32 @@ impl Core {
                     self.registry.cut_session(client, &session, spared, self.monotonic_ms());
                 }
                 CoreMessage::WakeSession { client, session } => self.registry.wake_session(client, &session),
+                CoreMessage::OpenDoor { port, listener } => self.open_door(port, listener),
+                CoreMessage::CloseDoor { port, closed } => {
+                    let door = self.doors.borrow_mut().remove(&port);
+                    // Without a listener `closed` is dropped, which says the same.
+                    let _ = door.map(|door| door.send(closed));
+                    self.registry.leave_door(port);
+                }
                 CoreMessage::Drain => {
                     self.draining.send_replace(true);
                     self.registry.drain();
                 }
             }
         }
+    }
+
+    fn open_door(self: &Rc<Self>, port: NonZeroU16, listener: TcpListener) {
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            // The other cores take its connections.
+            Err(error) => {
+                return tracing::error!(%error, port, core = self.number, "a core can't listen at a door");
+            }
+        };
+        let (close, closing) = oneshot::channel();
+        self.doors.borrow_mut().insert(port, close);
+        tokio::task::spawn_local(keep_door(Rc::clone(self), listener, port, closing));
     }
 
     fn monotonic_us(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! A gate: its cores, its listeners, and its talk with control.
 
+use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::core::{Core, CoreMessage};
 use crate::days::DayFile;
+use crate::doors::{Doors, doors_max, listen};
 use crate::keeper::{self, Keeper};
 use crate::link::ControlLink;
 use crate::listener::{accept, beat};
@@ -117,7 +119,8 @@ impl Gate {
     /// Opens the listeners and starts the cores. Requests are refused until the first snapshot is in.
     pub fn start(options: GateOptions, link: ControlLink) -> Result<Self, GateError> {
         options.settings.check()?;
-        let listeners = listen(options.listen, options.cores)?;
+        let refused = |source| GateError::Listen { address: options.listen, source };
+        let listeners = listen(options.listen, options.cores).map_err(refused)?;
         let address =
             listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(options.listen);
         let syncer = Syncer::start(&options.decision_log, options.decision_log_options.clone())?;
@@ -161,7 +164,9 @@ impl Gate {
         });
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..listeners.len()).map(|_| mpsc::unbounded_channel()).unzip();
-        let connections_max = connections_max(descriptors_max(), listeners.len());
+        let (descriptors, cores) = (descriptors_max(), listeners.len());
+        let connections_max = connections_max(descriptors, cores);
+        let doors = Doors::new(address, senders.clone(), doors_max(descriptors, cores));
         tracing::info!(connections_max, cores = listeners.len(), "connections that each core takes");
         let stop = tokio::sync::watch::Sender::new(false);
         let mut threads = Vec::new();
@@ -191,7 +196,7 @@ impl Gate {
             threads.push(thread);
         }
         let orders = Orders::new(Arc::clone(&shared), senders.clone());
-        let snapshots = Snapshots::new(Arc::clone(&shared), options.authority_pem, options.identities);
+        let snapshots = Snapshots::new(Arc::clone(&shared), options.authority_pem, options.identities, doors);
         let (reread, rereads) = mpsc::channel(1);
         let stopped = stop.subscribe();
         let thread = std::thread::Builder::new()
@@ -271,31 +276,9 @@ fn random<const N: usize>() -> Result<[u8; N], GateError> {
     Ok(bytes)
 }
 
-/// One listener for each core on the same address.
-fn listen(address: SocketAddr, cores: u16) -> Result<Vec<TcpListener>, GateError> {
-    let refused = |source| GateError::Listen { address, source };
-    // Ports that are shared by SO_REUSEPORT would let a second gate take half of the connections:
-    // a plain bind first tells whether somebody is there.
-    let probe = bind(address, false).map_err(refused)?;
-    let address = probe.local_addr().map_err(refused)?;
-    drop(probe);
-    (0..cores.max(1)).map(|_| bind(address, true).map_err(refused)).collect()
-}
-
-fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(share)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1_024)?;
-    Ok(socket.into())
-}
-
 /// Connections of one core; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 20_000;
-/// Descriptors for all else: the ledger, the decision log, listeners, the console.
+/// Descriptors for all else but doors: the ledger, the decision log, the console.
 const DESCRIPTORS_SPARED: u64 = 256;
 
 /// How many descriptors the process may have, after it has asked for all that it can get.
@@ -311,7 +294,9 @@ fn descriptors_max() -> Option<u64> {
 /// connection counts twice, for itself and its upstream's. Without a number there is no limit.
 fn connections_max(descriptors: Option<u64>, cores: usize) -> usize {
     let Some(descriptors) = descriptors else { return CONNECTIONS_MAX };
-    let each = descriptors.saturating_sub(DESCRIPTORS_SPARED) / 2 / (cores.max(1) as u64);
+    let of_doors = (doors_max(Some(descriptors), cores) as u64).saturating_mul(cores as u64);
+    let left = descriptors.saturating_sub(DESCRIPTORS_SPARED).saturating_sub(of_doors);
+    let each = left / 2 / (cores.max(1) as u64);
     usize::try_from(each).unwrap_or(CONNECTIONS_MAX).clamp(16, CONNECTIONS_MAX)
 }
 
@@ -358,7 +343,7 @@ impl CoreStart {
             tokio::task::spawn_local(beat(Rc::clone(&core)));
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
-                () = serve_until_idle(Rc::clone(&core), listener, self.connections_max) => {}
+                () = serve_until_idle(Rc::clone(&core), listener) => {}
             }
             core.recorder.borrow_mut().flush(&core.shared.to_control);
         });
@@ -366,8 +351,8 @@ impl CoreStart {
 }
 
 /// Takes connections until it drains, then waits for the last to end.
-async fn serve_until_idle(core: Rc<Core>, listener: tokio::net::TcpListener, connections_max: usize) {
-    accept(Rc::clone(&core), listener, connections_max).await;
+async fn serve_until_idle(core: Rc<Core>, listener: tokio::net::TcpListener) {
+    accept(Rc::clone(&core), listener, (None, pending())).await;
     let mut look = tokio::time::interval(Duration::from_millis(10));
     while core.registry.len() > 0 {
         look.tick().await;
@@ -383,10 +368,19 @@ mod tests {
         let check = |descriptors, cores, expect| {
             assert_eq!(connections_max(descriptors, cores), expect, "{descriptors:?} {cores}");
         };
-        check(Some(1_024), 1, 384);
-        check(Some(1_024), 2, 192);
+        check(Some(1_024), 1, 352);
+        check(Some(1_024), 2, 176);
         check(Some(1 << 20), 2, CONNECTIONS_MAX);
         check(Some(100), 2, 16);
         check(None, 2, CONNECTIONS_MAX);
+        for (descriptors, cores, expect) in [
+            (Some(1_024), 1, 64),
+            (Some(1_024), 2, 32),
+            (Some(1 << 20), 64, 1_000),
+            (Some(8), 2, 0),
+            (None, 2, 1_000),
+        ] {
+            assert_eq!(doors_max(descriptors, cores), expect, "{descriptors:?} {cores}");
+        }
     }
 }

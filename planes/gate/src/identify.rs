@@ -18,6 +18,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::Impact;
+use portcullis_policy::doors::Door;
 use portcullis_policy::evaluate::{Facts, Issued};
 use portcullis_policy::liveness::KeyCell;
 use portcullis_policy::snapshot::{Client, Route};
@@ -254,7 +255,8 @@ fn by_token<B>(
     }
     match (&token.claims.confirmation.jkt, scheme) {
         (Some(bound), Scheme::Dpop) => {
-            let asking = Asking { core, ready, greeting, route, caller: &caller, bound };
+            let asking =
+                Asking { core, ready, door: connection.door, greeting, route, caller: &caller, bound };
             let (proven, fresh_nonce) = check_proof(&asking, request, text)?;
             caller.proven = proven;
             caller.fresh_nonce = fresh_nonce;
@@ -388,6 +390,7 @@ fn check_certificate(bound: &Thumbprint, greeting: &Greeting, dpop: bool) -> Res
 struct Asking<'a> {
     core: &'a Core,
     ready: &'a Ready,
+    door: Door,
     greeting: &'a Greeting,
     route: &'a Route,
     caller: &'a Caller,
@@ -448,7 +451,7 @@ fn check_proof<B>(
     request: &Request<B>,
     token_text: &str,
 ) -> Result<(Proven, Option<String>), Refusal> {
-    let Asking { core, ready, greeting, route, caller, bound } = *asking;
+    let Asking { core, ready, door, greeting, route, caller, bound } = *asking;
     let text = single_proof(request.headers())?.ok_or_else(|| {
         asking.again(
             Refusal::from(Reason::ProofMissing).challenged(Challenge::Dpop { error: "invalid_dpop_proof" }),
@@ -460,7 +463,7 @@ fn check_proof<B>(
         return Err(asking.wrong(text, refusal));
     }
     let client = caller.token.claims.lineage.client;
-    let urls = addresses(ready, request.uri().path());
+    let urls = addresses(ready, door, request.uri().path());
     let expected = Expected {
         method: request.method().as_str(),
         urls: &urls,
@@ -575,11 +578,11 @@ fn bad_proof(error: &ProofError) -> Refusal {
         .challenged(Challenge::Dpop { error: "invalid_dpop_proof" })
 }
 
-/// What `htu` may say for `path`: it at any of the public origins, in canonical form.
-pub fn addresses(ready: &Ready, path: &str) -> Vec<String> {
+/// What `htu` may say for `path` at a door: it at any of the origins there, in canonical form.
+pub fn addresses(ready: &Ready, door: Door, path: &str) -> Vec<String> {
     let at = |origin: &String| {
         let address = format!("{origin}{path}");
         canonical_url(&address).unwrap_or(address)
     };
-    ready.snapshot.public_origins.iter().map(at).collect()
+    ready.snapshot.origins_at(door).iter().map(at).collect()
 }

@@ -16,6 +16,7 @@ mod counting;
 mod days;
 mod decimal;
 mod departures;
+mod doors;
 mod exchange;
 mod external;
 mod filter;

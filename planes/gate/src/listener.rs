@@ -1,6 +1,8 @@
 //! Taking connections: the network gate, the handshake, and the protocol's own machinery.
 
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use http::Uri;
 use portcullis_domain::reason::Reason;
 use portcullis_domain::spec::RateLimit;
+use portcullis_policy::doors::Door;
 use portcullis_risk::{Known, Missing};
 use portcullis_tokens::thumbprint::Thumbprint;
 use portcullis_wire::client_hello::ClientHello;
@@ -17,6 +20,7 @@ use portcullis_wire::oddities::{alpn_is_odd, server_name_is_odd};
 use rustls::pki_types::CertificateDer;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -39,17 +43,20 @@ const FLUSH: Duration = Duration::from_millis(50);
 /// How often refused strangers are told of.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Takes connections until the gate drains.
-pub async fn accept(core: Rc<Core>, listener: TcpListener, connections_max: usize) {
+/// Takes connections at a door until the gate drains, or the door is closed. All doors share what a core takes.
+pub async fn accept(core: Rc<Core>, listener: TcpListener, (door, closed): (Door, impl Future<Output = ()>)) {
+    let connections_max = core.connections_max;
     let mut draining = core.draining.subscribe();
+    let mut closed = pin!(closed);
     loop {
         tokio::select! {
             _ = draining.wait_for(|draining| *draining) => return,
+            () = closed.as_mut() => return,
             accepted = listener.accept(), if core.registry.len() < connections_max => match accepted {
                 Ok((tcp, peer)) => {
                     let core = Rc::clone(&core);
                     tokio::task::spawn_local(async move {
-                        let served = serve(Rc::clone(&core), tcp, peer);
+                        let served = serve(Rc::clone(&core), tcp, peer, door);
                         core.timed(served).await;
                     });
                 }
@@ -62,6 +69,21 @@ pub async fn accept(core: Rc<Core>, listener: TcpListener, connections_max: usiz
             // Full: look again when some may have ended.
             () = tokio::time::sleep(BEAT), if core.registry.len() >= connections_max => {}
         }
+    }
+}
+
+/// An integration's own door, until `closing` brings whom to tell that its listener is gone.
+pub async fn keep_door(
+    core: Rc<Core>,
+    listener: TcpListener,
+    port: NonZeroU16,
+    closing: oneshot::Receiver<oneshot::Sender<()>>,
+) {
+    let mut confirm = None;
+    let closed = async { confirm = closing.await.ok() };
+    accept(core, listener, (Some(port), closed)).await;
+    if let Some(confirm) = confirm {
+        let _ = confirm.send(());
     }
 }
 
@@ -86,11 +108,11 @@ pub async fn beat(core: Rc<Core>) {
     }
 }
 
-async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr) {
+async fn serve(core: Rc<Core>, tcp: TcpStream, peer: SocketAddr, door: Door) {
     // Small answers must not wait for more; large ones must not pile up in the kernel.
     let _ = tcp.set_nodelay(true);
     let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-    let connection = core.registry.open(peer, tcp.as_raw_fd());
+    let connection = core.registry.open(peer, tcp.as_raw_fd(), door);
     // On the heap, and gone when it is over: a connection lives on for long without it.
     let met = Box::pin(introduce(&core, &connection, tcp)).await;
     match met {

@@ -12,6 +12,7 @@ use portcullis_domain::ids::VendorId;
 use portcullis_domain::reason::Reason;
 use portcullis_policy::access::{AccessFrom, Observed};
 use portcullis_policy::ceilings::Whence;
+use portcullis_policy::doors::Door;
 use portcullis_policy::evaluate::{Permit, evaluate};
 use portcullis_policy::link::FromGate;
 use portcullis_policy::snapshot::{Found, Route};
@@ -285,6 +286,7 @@ fn authorize(
     let permit = evaluate(&ready.snapshot, &core.shared.liveness, &facts, route, path, now_us);
     let under_ceilings = permit.and_then(|permit| {
         check_tunnel(connection.through(&ready.snapshot), permit.client().integration.vendor)?;
+        check_door(connection.door, permit.client().integration.door)?;
         let origin = connection.greeting().map_or(&Origin::UNKNOWN, |greeting| &greeting.place.origin);
         let ceilings = &permit.client().integration.ceilings;
         let tls13 = connection.greeting().is_some_and(|greeting| greeting.tls13);
@@ -294,7 +296,10 @@ fn authorize(
     });
     under_ceilings.map_err(|reason| {
         let dpop = caller.token.is_dpop();
-        let refusal = explained(ready, caller, reason, now_us);
+        let refusal = match reason {
+            Reason::WrongDoor => wrong_door(ready, caller),
+            _ => explained(ready, caller, reason, now_us),
+        };
         match reason {
             Reason::ScopeInsufficient => {
                 refusal.challenged(Challenge::Scope { dpop, scope: route.facts.scope.clone() })
@@ -315,6 +320,21 @@ fn check_tunnel(through: Option<Through>, vendor: VendorId) -> Result<(), Reason
         Some(through) if through.vendor != vendor => Err(Reason::TunnelForeign),
         _ => Ok(()),
     }
+}
+
+/// A door of an integration's own lets in its clients alone, and they come by no other.
+fn check_door(by: Door, served_at: Door) -> Result<(), Reason> {
+    if by == served_at { Ok(()) } else { Err(Reason::WrongDoor) }
+}
+
+/// Who is known may know its own door, and no other's.
+fn wrong_door(ready: &Ready, caller: &Caller) -> Refusal {
+    let client = ready.snapshot.client(caller.token.claims.lineage.client);
+    let detail = match client.and_then(|client| client.integration.door) {
+        Some(port) => format!("this integration is served at port {port} alone"),
+        None => "this integration is served at the common port of the gate".to_owned(),
+    };
+    Refusal::with_detail(Reason::WrongDoor, detail)
 }
 
 /// Why the vendor has less than it was granted: what it may know goes into the answer, all of it into the record.

@@ -92,6 +92,7 @@ pub async fn relay(
         address: connection.peer().ip().to_string(),
         network: greeting.map(|greeting| greeting.place.network.clone()),
         through: connection.through(&ready.snapshot).map(Box::new),
+        door: connection.door,
         proof_key: proof_key.map(|key| key.to_string()),
     };
     let sent = core.shared.to_control.try_send(FromGate::Relay(message)).is_ok();
@@ -239,7 +240,7 @@ fn check_token_proof(
     let key = proof.jkt();
     let share = ClientShare::of_stranger(connection.greeting().map_or("", |greeting| &greeting.place.prefix));
     let path = request.uri().path();
-    let urls = addresses(ready, path);
+    let urls = addresses(ready, connection.door, path);
     let expected = Expected {
         method: request.method().as_str(),
         urls: &urls,

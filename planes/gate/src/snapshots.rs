@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use portcullis_domain::ids::UpstreamId;
 use portcullis_policy::facts::{SigningKeyFacts, SnapshotFacts};
-use portcullis_policy::link::FromGate;
+use portcullis_policy::link::{DoorFault, FromGate};
 use portcullis_policy::snapshot::{CompileError, Snapshot};
 use portcullis_records::JsonPointer;
 use portcullis_tokens::access_token::TokenKeys;
@@ -15,9 +16,13 @@ use portcullis_tokens::jwk::{Jwk, JwkError, JwkSet};
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::doors::Doors;
 use crate::external::{Externals, KnownKeys};
 use crate::shared::{Ready, Shared};
 use crate::upstream::{UpstreamTlsError, client_config};
+
+/// How often a door that can't be opened is tried again.
+const DOORS_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where the newest facts are put; those that came before and weren't taken up are not missed.
 pub type Newest = watch::Sender<Option<Arc<SnapshotFacts>>>;
@@ -33,6 +38,7 @@ pub struct Snapshots {
     issuer_keys: KnownKeys,
     /// What the identities in use were made from.
     digests: BTreeMap<String, [u8; 32]>,
+    doors: Doors,
 }
 
 type UpstreamConfigs = HashMap<UpstreamId, Option<Arc<ClientConfig>>>;
@@ -60,7 +66,7 @@ pub enum RereadError {
 }
 
 impl Snapshots {
-    pub fn new(shared: Arc<Shared>, authority_pem: Vec<u8>, identities: PathBuf) -> Self {
+    pub fn new(shared: Arc<Shared>, authority_pem: Vec<u8>, identities: PathBuf, doors: Doors) -> Self {
         Self {
             shared,
             authority_pem,
@@ -69,6 +75,7 @@ impl Snapshots {
             generation: 0,
             issuer_keys: KnownKeys::default(),
             digests: BTreeMap::new(),
+            doors,
         }
     }
 
@@ -79,31 +86,37 @@ impl Snapshots {
         mut newest: watch::Receiver<Option<Arc<SnapshotFacts>>>,
         mut rereads: mpsc::Receiver<Reread>,
     ) {
+        let mut again = tokio::time::interval(DOORS_AGAIN);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let reread = tokio::select! {
+            let (reread, facts) = tokio::select! {
                 changed = newest.changed() => match changed {
-                    Ok(()) => None,
+                    Ok(()) => (None, newest.borrow_and_update().clone()),
                     Err(_) => return,
                 },
-                Some(reread) = rereads.recv() => Some(reread),
+                Some(reread) = rereads.recv() => (Some(reread), newest.borrow_and_update().clone()),
+                _ = again.tick(), if self.doors.lacks() => (None, None),
             };
-            let facts = newest.borrow_and_update().clone();
             let worked = tokio::task::spawn_blocking(move || {
                 let in_use = facts.as_ref().and_then(|facts| match &reread {
                     // Facts that came with the request are of use, too.
                     Some(_) if self.in_use() >= Some(facts.version) => None,
                     _ => self.take(facts),
                 });
+                let unopened = self.settle_doors();
                 if let Some(reread) = reread {
                     let identities = facts.map_or(Ok(Identities::default()), |facts| self.reread(&facts));
                     // Whoever asked may have gone; it is done all the same.
                     let _ = reread.send(identities);
                 }
-                (self, in_use)
+                (self, in_use, unopened)
             });
             match worked.await {
-                Ok((snapshots, in_use)) => {
+                Ok((snapshots, in_use, unopened)) => {
                     self = snapshots;
+                    if let Some(faults) = unopened {
+                        let _ = self.shared.to_control.send(FromGate::DoorsUnopened { faults }).await;
+                    }
                     if let Some(version) = in_use {
                         self.shared.memory.in_use(version, &self.shared.liveness);
                         let _ = self.shared.to_control.send(FromGate::SnapshotInUse { version }).await;
@@ -120,6 +133,13 @@ impl Snapshots {
 
     fn in_use(&self) -> Option<u64> {
         self.shared.ready.load().as_ref().map(|ready| ready.snapshot.version)
+    }
+
+    /// Opens and closes doors as the snapshot in use has them.
+    fn settle_doors(&mut self) -> Option<Vec<DoorFault>> {
+        let ready = self.shared.ready.load();
+        let wanted = ready.iter().flat_map(|ready| ready.snapshot.doors.ports()).collect();
+        self.doors.settle(&wanted)
     }
 
     /// Puts the identities to use as their files are now, if any has changed.

@@ -102,6 +102,13 @@ fn shown(view: &NetworkView, out: &Output, paint: Paint) -> String {
     };
     let doors: Vec<String> = view.doors.iter().map(ToString::to_string).collect();
     let _ = writeln!(text, "doors: {}", doors.join(", "));
+    for own in &view.own_doors {
+        let _ = write!(text, "door {}: {} of {} alone", own.port, own.integration, own.vendor);
+        let _ = match &*own.faults {
+            [] => writeln!(text),
+            faults => writeln!(text, "; {}: {}", paint.paint("not open", Style::Bad), faults.join("; ")),
+        };
+    }
     if !view.balancers.is_empty() {
         let _ = writeln!(text, "balancers: {}", view.balancers.join(", "));
     }

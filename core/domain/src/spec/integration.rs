@@ -43,6 +43,11 @@ pub struct IntegrationSpec {
     /// What is at stake through it; what the impacts of its routes say without a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Box<Exposed>>,
+    /// Port of the gate that is its own: its clients are served there alone, and nobody else is. By the common one
+    /// without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub door: Option<u16>,
     /// For whom at our side it is; as its vendor without a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_unit: Option<String>,
@@ -50,6 +55,9 @@ pub struct IntegrationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
+
+/// Integrations with a door of their own: each is a listener of every core of every gate.
+pub const DOORS_MAX: usize = 1_000;
 
 fn token_seconds() -> u32 {
     300

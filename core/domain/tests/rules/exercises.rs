@@ -5,7 +5,7 @@ use portcullis_domain::decision::DecisionId;
 use portcullis_domain::event::{Cause, Event};
 use portcullis_domain::exercise::{ExerciseRefusal, RUNS_KEPT, SeveredBy};
 use portcullis_domain::personal::Personal;
-use portcullis_domain::spec::Kind;
+use portcullis_domain::spec::{Kind, Spec};
 use portcullis_exercise::run::{Mode, OtherAction, Run};
 use serde_json::json;
 use uuid::Uuid;
@@ -153,6 +153,12 @@ fn nobody_becomes_a_canary_and_the_canary_reaches_nobody() {
         faults(&case, &[grants("canary", "canary", &["canary", "parcels"])])
             .contains(&"canary/spec/routes/1".into())
     );
+    // Its drivers come by the common door.
+    let mut apart = grants("canary", "canary", &["canary"]);
+    if let Spec::Integration(spec) = &mut apart.declaration.spec {
+        spec.door = Some(8451);
+    }
+    assert_eq!(faults(&case, &[apart]), ["canary/spec/door"]);
 }
 
 #[test]

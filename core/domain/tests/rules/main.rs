@@ -13,6 +13,7 @@ mod auditors;
 mod case;
 mod ceilings;
 mod client_keys;
+mod doors;
 mod erasing;
 mod exercises;
 mod incidents;

@@ -90,6 +90,7 @@ impl Control {
             feeds: self.feed_views(),
             sources: self.sources().views(),
             enforcer: self.enforcer_standing(),
+            gates: self.gates(),
             measures: self.network_measures(),
             clock_faults: self.regimes().faults(),
             dropped: self.dropped(),

@@ -6,19 +6,20 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis_api::network::{
-    BypassView, DifferencesView, DroppedView, NetworkView, RulesView, SegmentView, SegmentationAnswer,
-    SegmentationRequest,
+    BypassView, DifferencesView, DroppedView, NetworkView, OwnDoorView, RulesView, SegmentView,
+    SegmentationAnswer, SegmentationRequest,
 };
 use portcullis_api::problem::Problem;
 use portcullis_domain::command::Command;
 use portcullis_network::order::{FromEnforcer, ToEnforcer};
-use portcullis_network::plan::{ClosedBy, NetworkPlan, Owner, Standing};
+use portcullis_network::plan::{ClosedBy, NetworkPlan, OwnDoor, Owner, Standing};
 use portcullis_network::ruleset;
 
 use super::authorize::Caller;
 use super::read::Json;
 use super::reply::{Reply, json};
 use crate::control::Control;
+use crate::link::GateStatus;
 use crate::severing::operator_name;
 
 /// Kind of a bypass that is none: the kernel has something else than the plan.
@@ -43,6 +44,7 @@ pub async fn show(State(control): State<Control>) -> Reply {
         version: plan.version,
         enforced: control.enforcer_standing().enforced,
         doors: plan.doors.clone(),
+        own_doors: own_doors(&plan, &control.gates()),
         balancers: plan.balancers.iter().map(ToString::to_string).collect(),
         segments: segments(&plan),
         dropped: dropped.collect(),
@@ -100,6 +102,25 @@ pub async fn segment(
     let answer =
         SegmentationAnswer { on, changed, in_force: why_not.is_none(), why_not, ledger_size: executed.size };
     Ok(json(StatusCode::OK, &answer))
+}
+
+fn own_doors(plan: &NetworkPlan, gates: &[GateStatus]) -> Vec<OwnDoorView> {
+    let faults = |port: u16| {
+        let of = |gate: &GateStatus| {
+            let fault = gate.doors_unopened.iter().find(|fault| fault.port.get() == port)?;
+            Some(format!("{}: {}", gate.name, fault.why))
+        };
+        gates.iter().filter_map(of).collect()
+    };
+    let view = |door: &OwnDoor| OwnDoorView {
+        port: door.port,
+        vendor: door.owner.vendor_name.clone(),
+        integration: door.owner.integration_name.clone(),
+        faults: faults(door.port),
+    };
+    let mut views: Vec<OwnDoorView> = plan.own_doors.iter().map(view).collect();
+    views.sort_by_key(|view| view.port);
+    views
 }
 
 fn unanswered(why: String) -> super::reply::Refused {

@@ -15,7 +15,7 @@ use portcullis_tokens::thumbprint::Thumbprint;
 
 use super::answer::Failure;
 use super::used_assertions::Taken;
-use super::{Exchange, TOKEN_PATH, certificate};
+use super::{Exchange, TOKEN_PATH, certificate, url};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// How long an assertion may live. Some libraries give it an hour, and it is good once anyway.
@@ -109,14 +109,18 @@ fn verify(
     standing: Option<&Standing<'_>>,
 ) -> Result<VerifiedAssertion, Box<Failure>> {
     let server = exchange.server;
-    let (issuer, token_endpoint) = (server.issuer.as_str(), server.token_endpoint.as_str());
+    let here = server.here(exchange.request);
+    let endpoint_here = url(&here, TOKEN_PATH);
+    // By a door of an integration's own, the address there is as good as the common one.
+    let issuers = [server.issuer.as_str(), &*here];
+    let endpoints = [server.token_endpoint.as_str(), endpoint_here.as_str()];
     let registered =
         standing.map(|standing| server.client_keys.of(exchange.state, standing)).unwrap_or_default();
     // A client without keys costs a signature check like any other.
     let keys: &[RegisteredKey] = if registered.is_empty() { &server.decoy } else { &registered };
     let expected = ExpectedAssertion {
         client_id,
-        audiences: &[issuer, token_endpoint],
+        audiences: &[issuers, endpoints].concat(),
         now: exchange.now.as_second(),
         lifetime_seconds_max: LIFETIME_SECONDS_MAX,
         leeway_seconds: LEEWAY_SECONDS,
@@ -124,9 +128,9 @@ fn verify(
     let verified = assertion.verify(keys, &expected).map_err(|error| failure_of(&error))?;
     let chosen = standing.map(|standing| standing.client_spec.assertion_audience).unwrap_or_default();
     let narrowed = match chosen {
-        AssertionAudience::Issuer => verified.check_audience(&[issuer]),
+        AssertionAudience::Issuer => verified.check_audience(&issuers),
         AssertionAudience::TokenEndpoint if exchange.request.path == TOKEN_PATH => {
-            verified.check_audience(&[token_endpoint])
+            verified.check_audience(&endpoints)
         }
         AssertionAudience::TokenEndpoint => Ok(()),
     };

@@ -54,7 +54,7 @@ impl Server {
             return (*failure).into();
         }
         if request.method != "POST" {
-            return Answer::html(200, page::form(&self.issuer));
+            return Answer::html(200, page::form(&self.here(request)));
         }
         let sent = match sent(request) {
             Ok(sent) => sent,
@@ -185,7 +185,7 @@ fn by_signature(exchange: &Exchange<'_>, text: String) -> Result<Told, Box<Failu
     let (standing, keys) = signers(exchange, &name);
     let expected = ExpectedNotice {
         client_id: &name,
-        audience: &exchange.server.issuer,
+        audience: &exchange.server.here(exchange.request),
         now: exchange.now.as_second(),
         leeway_seconds: LEEWAY_SECONDS,
     };
@@ -303,6 +303,7 @@ pub(crate) fn carried(signed: String, address: &str) -> RelayRequest {
         address: address.to_owned(),
         network: None,
         through: None,
+        door: None,
         proof_key: None,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::{
     ENROLMENT_PATH, INCIDENT_PATH, INTROSPECTION_PATH, JWKS_PATH, KEYS_PATH, POSTURE_PATH, REVOCATION_PATH,
-    Server, TOKEN_PATH,
+    TOKEN_PATH, url,
 };
 
 const AUTHENTICATION_METHODS: [&str; 3] =
@@ -16,22 +16,23 @@ const AUTHENTICATION_METHODS: [&str; 3] =
 const ASSERTION_ALGORITHMS: [&str; 5] = ["ES256", "EdDSA", "Ed25519", "PS256", "RS256"];
 const PROOF_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
 
-pub(super) fn document(server: &Server) -> Answer {
+/// `issuer` is the address by which it was asked for.
+pub(super) fn document(issuer: &str) -> Answer {
     let endpoints = json!({
-        "token_endpoint": server.url(TOKEN_PATH),
-        "introspection_endpoint": server.url(INTROSPECTION_PATH),
-        "revocation_endpoint": server.url(REVOCATION_PATH),
+        "token_endpoint": url(issuer, TOKEN_PATH),
+        "introspection_endpoint": url(issuer, INTROSPECTION_PATH),
+        "revocation_endpoint": url(issuer, REVOCATION_PATH),
         // Our own: a client registers its next key, or its first.
-        "portcullis_key_endpoint": server.url(KEYS_PATH),
-        "portcullis_enrolment_endpoint": server.url(ENROLMENT_PATH),
+        "portcullis_key_endpoint": url(issuer, KEYS_PATH),
+        "portcullis_enrolment_endpoint": url(issuer, ENROLMENT_PATH),
         // What its machine says about itself.
-        "portcullis_posture_endpoint": server.url(POSTURE_PATH),
+        "portcullis_posture_endpoint": url(issuer, POSTURE_PATH),
         // Where its vendor tells of a breach.
-        "portcullis_incident_endpoint": server.url(INCIDENT_PATH),
+        "portcullis_incident_endpoint": url(issuer, INCIDENT_PATH),
     });
     let mut document = json!({
-        "issuer": server.issuer,
-        "jwks_uri": server.url(JWKS_PATH),
+        "issuer": issuer,
+        "jwks_uri": url(issuer, JWKS_PATH),
         "grant_types_supported": ["client_credentials"],
         // RFC 8414 requires it; there is no authorization endpoint.
         "response_types_supported": [],

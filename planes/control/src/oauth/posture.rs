@@ -101,7 +101,7 @@ fn by_key<'a>(exchange: &Exchange<'a>, text: &str) -> Result<(Standing<'a>, Veri
     let (standing, keys) = signers(exchange, &name);
     let expected = ExpectedPosture {
         client_id: &name,
-        audience: &exchange.server.issuer,
+        audience: &exchange.server.here(exchange.request),
         now: exchange.now.as_second(),
         leeway_seconds: LEEWAY_SECONDS,
     };
@@ -168,7 +168,7 @@ fn by_workload<'a>(
     }
     let jwks: Vec<Jwk> =
         domain.keys.keys.jwks.iter().filter_map(|jwk| Jwk::parse(&jwk.to_string()).ok()).collect();
-    let audiences = [server.issuer.clone()];
+    let audiences = [server.issuer.clone(), server.here(exchange.request).into_owned()];
     let expected = Expected {
         issuer: None,
         algorithms: &SVID_ALGORITHMS,

@@ -79,6 +79,9 @@ pub(super) fn enroll(exchange: &Exchange<'_>) -> Result<Outcome, Box<Failure>> {
         if !standing::comes_by_own(exchange, standing.vendor_id()) {
             return Err(Box::new(standing::refusal(vec![Reason::TunnelForeign])));
         }
+        if !standing::comes_by_its_door(exchange, &standing) {
+            return Err(Box::new(standing::wrong_door(&standing)));
+        }
         let server = exchange.server;
         server.registrations.take(standing.vendor_id(), server.now_ns()).map_err(Failure::too_many)?;
     }
@@ -241,7 +244,7 @@ fn proved(
     };
     let expected = ExpectedNextKey {
         client_id,
-        audience: &exchange.server.issuer,
+        audience: &exchange.server.here(exchange.request),
         current,
         now: exchange.now.as_second(),
         leeway_seconds: LEEWAY_SECONDS,

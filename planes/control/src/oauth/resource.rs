@@ -1,10 +1,14 @@
 //! Resource indicators (RFC 8707): for which of our addresses a token is good.
 
-use portcullis_domain::state::Standing;
+use std::borrow::Cow;
+use std::num::NonZeroU16;
 
-use super::Exchange;
+use portcullis_domain::state::Standing;
+use portcullis_policy::doors::at_port;
+
 use super::answer::Failure;
 use super::form::shown;
+use super::{Exchange, Server};
 
 /// Resources in one request, and the length of one: so that a token stays short.
 const RESOURCES_MAX: usize = 8;
@@ -19,6 +23,7 @@ pub(super) fn audience(
     standing: &Standing<'_>,
 ) -> Result<Vec<String>, Box<Failure>> {
     let server = exchange.server;
+    let origins = origins(server, standing);
     let mut audience: Vec<String> = Vec::new();
     for resource in exchange.form.all("resource") {
         if audience.iter().any(|known| known == resource) {
@@ -34,8 +39,8 @@ pub(super) fn audience(
             .routes
             .iter()
             .filter_map(|route| exchange.state.route(route).map(|(_, spec)| spec.path.as_str()));
-        if !is_reachable(resource, &server.public_origins, templates) {
-            return Err(refused(resource, &server.public_origins).into());
+        if !is_reachable(resource, &origins, templates) {
+            return Err(refused(resource, &origins).into());
         }
         audience.push(resource.to_owned());
     }
@@ -43,6 +48,15 @@ pub(super) fn audience(
         audience.push(server.public_origins.first().unwrap_or(&server.issuer).clone());
     }
     Ok(audience)
+}
+
+/// The public ones, and the same at the integration's own door.
+fn origins<'a>(server: &'a Server, standing: &Standing<'_>) -> Cow<'a, [String]> {
+    let Some(door) = standing.integration_spec.door.and_then(NonZeroU16::new) else {
+        return Cow::Borrowed(&server.public_origins);
+    };
+    let here = server.public_origins.iter().map(|origin| at_port(origin, door));
+    Cow::Owned(server.public_origins.iter().cloned().chain(here).collect())
 }
 
 fn refused(resource: &str, origins: &[String]) -> Failure {

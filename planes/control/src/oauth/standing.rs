@@ -1,6 +1,8 @@
 //! Whether a caller that has proved who it is may have anything now: nothing of it is severed, and
 //! contract and grant are in force.
 
+use std::num::NonZeroU16;
+
 use jiff::Timestamp;
 use portcullis_domain::access::{Access, AccessReason, VendorAccess};
 use portcullis_domain::ids::VendorId;
@@ -51,6 +53,24 @@ pub(super) fn comes_by_own(exchange: &Exchange<'_>, vendor: VendorId) -> bool {
     exchange.request.through.as_deref().is_none_or(|through| through.vendor == vendor)
 }
 
+/// An integration with a door of its own is served there alone, and nobody else is.
+pub(super) fn comes_by_its_door(exchange: &Exchange<'_>, standing: &Standing<'_>) -> bool {
+    exchange.request.door.map(NonZeroU16::get) == standing.integration_spec.door
+}
+
+/// Who is known may know its own door.
+fn its_door(standing: &Standing<'_>) -> String {
+    match standing.integration_spec.door {
+        Some(port) => format!("connect to port {port}: this integration is served there alone"),
+        None => "connect to the common port of the gate".to_owned(),
+    }
+}
+
+/// The refusal of who comes by another door.
+pub(super) fn wrong_door(standing: &Standing<'_>) -> Failure {
+    refusal(vec![Reason::WrongDoor]).hint(its_door(standing))
+}
+
 fn over(exchange: &Exchange<'_>, caller: &Caller<'_>) -> Vec<Reason> {
     if exchange.now < caller.term.until {
         return Vec::new();
@@ -81,6 +101,9 @@ fn judged(
     if !comes_by_own(exchange, standing.vendor_id()) {
         reasons.push(Reason::TunnelForeign);
     }
+    if !comes_by_its_door(exchange, standing) {
+        reasons.push(Reason::WrongDoor);
+    }
     let refused = |key: Thumbprint| exchange.state.refused_keys.contains_key(&key.to_string());
     if keys.into_iter().flatten().any(refused) {
         reasons.push(Reason::KeySevered);
@@ -109,6 +132,9 @@ fn judged(
     reasons.dedup();
     let first = reasons.first().copied();
     let failure = refusal(reasons);
+    if first == Some(Reason::WrongDoor) {
+        return Err(Box::new(failure.hint(its_door(standing))));
+    }
     // Where nothing is severed, what the vendor lacks is told in words.
     let mut withheld = withheld(&access);
     let lack = withheld.find(|reason| Some(reason.told().0) == first);

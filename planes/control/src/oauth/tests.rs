@@ -2,6 +2,7 @@
 
 mod binding;
 mod certificates;
+mod doors;
 mod endpoints;
 mod hostile;
 mod incident;

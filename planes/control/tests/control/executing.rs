@@ -194,6 +194,7 @@ async fn a_relayed_request_is_answered_under_its_number() {
             address: "192.0.2.1".into(),
             network: None,
             through: None,
+            door: None,
             proof_key: None,
         };
         gate.to_control.send(FromGate::Relay(request)).await.unwrap();

@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::reason::Reason;
+use portcullis_policy::doors::Door;
 use portcullis_policy::link::{CutConnection, SeverOrder};
 
 use super::Connection;
@@ -26,10 +28,10 @@ pub struct Registry {
 const CUT_AHEAD_MS: u64 = 5_000;
 
 impl Registry {
-    pub fn open(&self, peer: SocketAddr, descriptor: RawFd) -> Rc<Connection> {
+    pub fn open(&self, peer: SocketAddr, descriptor: RawFd, door: Door) -> Rc<Connection> {
         let number = self.next.get();
         self.next.set(number + 1);
-        let connection = Rc::new(Connection::new(number, peer, descriptor));
+        let connection = Rc::new(Connection::new(number, peer, descriptor, door));
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         connection
     }
@@ -43,6 +45,13 @@ impl Registry {
     /// Lets every connection end after the answer that is under way.
     pub fn drain(&self) {
         for connection in self.connections.borrow().values() {
+            connection.go_away();
+        }
+    }
+
+    /// The same for those that came by a door that is closed.
+    pub fn leave_door(&self, port: NonZeroU16) {
+        for connection in self.connections.borrow().values().filter(|of| of.door == Some(port)) {
             connection.go_away();
         }
     }

@@ -15,6 +15,7 @@ mod ceilings;
 mod challenges;
 mod changes;
 mod counting;
+mod doors;
 mod events;
 mod fapi;
 mod faults;

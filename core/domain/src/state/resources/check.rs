@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod client;
+mod door;
 mod exercise;
 mod feed;
 mod issuers;
@@ -63,6 +64,7 @@ pub fn faults(state: &State, resources: &[Prepared], keyless: Keyless, now: Time
     together::check_keys(state, resources, &mut faults);
     together::check_paths(&after, resources, &mut faults);
     together::check_pages(&after, resources, &mut faults);
+    door::check_together(&after, resources, &mut faults);
     policies::check_together(&after, resources, &mut faults);
     exercise::check_canary(&after, resources, &mut faults);
     faults

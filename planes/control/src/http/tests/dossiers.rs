@@ -258,6 +258,7 @@ async fn relayed(world: &World, method: &str, path: &str, media: &str, body: &[u
         address: "192.0.2.1".into(),
         network: None,
         through: None,
+        door: None,
         proof_key: None,
     };
     let answer = world.control.relayed(request).await;

@@ -246,6 +246,7 @@ async fn a_page_is_for_people_and_says_what_it_takes() {
         address: "192.0.2.7".to_owned(),
         network: None,
         through: None,
+        door: None,
         proof_key: None,
     };
     let page = world.control.relayed(relayed("GET", "")).await;

@@ -7,6 +7,8 @@ use portcullis_network::order::{DropMeasure, Measures, TunnelMeasure};
 use portcullis_network::plan::{ClosedBy, Standing};
 use serde_json::json;
 
+use portcullis_policy::link::{DoorFault, FromGate};
+
 use super::world::{World, acme};
 use crate::network::Site;
 
@@ -30,6 +32,7 @@ async fn world() -> World {
     let world = World::new().await;
     let site = Site {
         doors: vec!["0.0.0.0:8443".parse().unwrap()],
+        control: Some("127.0.0.1:8444".parse().unwrap()),
         balancers: vec!["10.9.0.0/24".parse().unwrap()],
     };
     world.control.stand_at(std::sync::Arc::new(site));
@@ -231,4 +234,82 @@ async fn the_plan_changes_by_itself_at_the_moments_that_are_said_and_at_no_other
     }
     assert!(turns.contains(&ends), "the credentials end: {turns:?}");
     assert!(turns.len() >= 2, "and so does the contract: {turns:?}");
+}
+
+/// Integration `acme` with this member of its spec, and a second one of the same vendor.
+fn with_door(door: &str, other: &str) -> String {
+    let mut parts = Vec::new();
+    for part in acme().split("\n---\n") {
+        if part.contains("kind: Integration") {
+            let networks = "ceilings:\n    networks: [192.0.2.0/28]";
+            parts.push(format!("{}\n  {door}\n  {networks}\n", part.trim_end()));
+            parts.push(format!("{}\n  {other}\n", part.trim_end().replacen("name: acme", "name: more", 1)));
+        } else {
+            parts.push(part.to_owned());
+        }
+    }
+    parts.join("\n---\n")
+}
+
+#[tokio::test]
+async fn a_door_of_an_integrations_own_is_in_the_plan_and_what_can_not_be_opened_is_told() {
+    let world = world().await;
+    for (door, message) in [
+        ("door: 8443", "8443 is the gate's common port: it listens on `0.0.0.0:8443`"),
+        ("door: 8444", "8444 is control's own port: it listens on `127.0.0.1:8444`"),
+        ("door: 0", "`0` is no port"),
+        ("door: 70000", ""),
+    ] {
+        let answer = world.apply(&with_door(door, "door: 8452")).await;
+        assert!(matches!(answer.status, 400 | 422), "{door}: {}", answer.text);
+        assert!(answer.text.contains(message), "{door}: {}", answer.text);
+    }
+    let twice = world.apply(&with_door("door: 8451", "door: 8451")).await;
+    assert!(twice.text.contains("door 8451 is integration `more`'s"), "{}", twice.text);
+    world.apply(&with_door("door: 8451", "door: 8452")).await.expect(StatusCode::OK);
+    let doors = |world: &World| {
+        let facts = world.control.snapshot_facts();
+        let doors =
+            facts.integrations.iter().map(|of| (of.name.clone(), of.door.map(std::num::NonZeroU16::get)));
+        doors.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let both =
+        std::collections::BTreeMap::from([("acme".to_owned(), Some(8451)), ("more".to_owned(), Some(8452))]);
+    assert_eq!(doors(&world), both);
+    let plan = world.control.network_plan_here();
+    let told: Vec<_> =
+        plan.own_doors.iter().map(|of| (of.port, &*of.owner.integration_name, of.from_anywhere)).collect();
+    assert_eq!(told, [(8451, "acme", false), (8452, "more", true)]);
+    assert!(plan.common_from_anywhere.is_empty());
+    // What it may be reached by is read back whole from an older word, too.
+    let mut older = serde_json::to_value(&*plan).unwrap();
+    older.as_object_mut().unwrap().retain(|name, _| name != "own_doors" && name != "common_from_anywhere");
+    let older: portcullis_network::plan::NetworkPlan = serde_json::from_value(older).unwrap();
+    assert!(older.own_doors.is_empty() && older.segments == plan.segments);
+
+    let port = std::num::NonZeroU16::new(8452).unwrap();
+    let why = "can't listen on `0.0.0.0:8452`: it is in use".to_owned();
+    let fault = DoorFault { port, why };
+    world.gate.send(FromGate::DoorsUnopened { faults: vec![fault] }).await.unwrap();
+    let finding = || {
+        let found = world.control.findings();
+        found.into_iter().find(|found| found.code.as_str() == "door_unopened")
+    };
+    let finding = loop {
+        if let Some(finding) = finding() {
+            break finding;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((finding.about.as_str(), finding.severity.as_str()), ("integration/more", "high"));
+    assert!(finding.message.contains("door 8452") && finding.message.contains("in use"), "{finding:?}");
+    let view = world.get("/v1/network").await;
+    let view = view.expect(StatusCode::OK);
+    assert_eq!(view["own_doors"][0], json!({ "port": 8451, "vendor": "acme", "integration": "acme" }));
+    assert_eq!(view["own_doors"][1]["faults"].as_array().unwrap().len(), 1, "{view}");
+    // Without its door the other one leads to the common one from wherever its vendor's machines are.
+    world.apply(&with_door("door: 8451", "business_unit: more")).await.expect(StatusCode::OK);
+    let plan = world.control.network_plan_here();
+    assert_eq!(plan.common_from_anywhere, [plan.segments[0].owner.vendor]);
+    assert!(!world.control.findings().iter().any(|found| found.code.as_str() == "door_unopened"), "nobody's");
 }

@@ -15,22 +15,25 @@ use uuid::Uuid;
 use super::world::*;
 use crate::oauth::register::code_digest;
 
-const CODE: &str = "a-code-of-32-random-bytes-in-base64url-here";
+pub const CODE: &str = "a-code-of-32-random-bytes-in-base64url-here";
 
-fn new_key() -> SigningKey {
+pub fn new_key() -> SigningKey {
     SigningKey::generate(Algorithm::EdDSA).unwrap()
 }
 
 fn proof(world: &World, key: &SigningKey, client_id: &str, current: Option<&str>) -> String {
+    proof_for(world, key, (client_id, ISSUER), current)
+}
+
+pub fn proof_for(
+    world: &World,
+    key: &SigningKey,
+    (client_id, audience): (&str, &str),
+    current: Option<&str>,
+) -> String {
     let now = world.now();
-    let new = NewNextKey {
-        client_id,
-        audience: ISSUER,
-        token_id: "n",
-        issued_at: now,
-        expires_at: now + 60,
-        current,
-    };
+    let new =
+        NewNextKey { client_id, audience, token_id: "n", issued_at: now, expires_at: now + 60, current };
     next_key::create(key, &new).unwrap()
 }
 
@@ -181,7 +184,7 @@ fn certificate() -> (Vec<u8>, SigningKey) {
     (der.der().to_vec(), SigningKey::from_pkcs8_der(&key.serialize_der()).unwrap())
 }
 
-fn open(world: &World) {
+pub fn open(world: &World) {
     let spec = json!({ "kind": "Client", "spec": { "integration": "feed" } });
     let spec: Spec = serde_json::from_value(spec).unwrap();
     let Spec::Client(spec) = spec else { panic!() };

@@ -261,6 +261,7 @@ pub fn post(path: &str, body: &str) -> RelayRequest {
         address: "192.0.2.7".to_owned(),
         network: None,
         through: None,
+        door: None,
         proof_key: None,
     }
 }

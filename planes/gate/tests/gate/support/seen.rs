@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use portcullis_domain::decision::{DecisionId, DecisionRecord, OutcomeRecord};
 use portcullis_domain::ids::{ClientId, IssuerId};
 use portcullis_domain::reason::Reason;
-use portcullis_policy::link::{FromGate, Page, RelayAnswer, RelayRequest, RiskStanding, SeverReport, ToGate};
+use portcullis_policy::link::{
+    DoorFault, FromGate, Page, RelayAnswer, RelayRequest, RiskStanding, SeverReport, ToGate,
+};
 use tokio::sync::{mpsc, watch};
 
 use super::soon;
@@ -24,6 +26,8 @@ pub struct Seen {
     pub standings: Vec<RiskStanding>,
     pub pages: Vec<Page>,
     pub keys_unknown: Vec<IssuerId>,
+    /// As told last.
+    pub doors_unopened: Option<Vec<DoorFault>>,
     /// Sockets to look at the moment an order's report comes in.
     watched: Vec<(u64, Watched)>,
 }
@@ -110,6 +114,7 @@ impl ControlEnd {
             FromGate::SessionCut { client, session, decision, reason } => {
                 seen.sessions_cut.push((client, session, decision, reason));
             }
+            FromGate::DoorsUnopened { faults } => seen.doors_unopened = Some(faults),
             FromGate::Remembered { .. } => {}
             FromGate::RiskStanding(standing) => seen.standings.push(*standing),
             FromGate::Paged(page) => seen.pages.push(page),

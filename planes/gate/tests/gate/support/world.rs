@@ -385,6 +385,7 @@ fn add_vendor(facts: &mut SnapshotFacts, vendor: u128, granted: &[RouteId]) {
         contract_ends_us: i64::MAX,
         grant_ends_us: i64::MAX,
         ceilings: CeilingFacts::default(),
+        door: None,
     });
     for client in 1..=3 {
         facts.clients.push(ClientFacts {

@@ -74,6 +74,10 @@ pub fn check_canary(after: &After<'_>, resources: &[Prepared], faults: &mut Vec<
                 faults.push(fault(declaration, "/spec/canary", message, Some("keep one")));
             }
             Spec::Integration(spec) => {
+                if spec.door.is_some() && of_canary(&declaration.spec) {
+                    let message = "the canary is served at the common door".to_owned();
+                    faults.push(fault(declaration, "/spec/door", message, Some("leave `door` out")));
+                }
                 let others = if of_canary(&declaration.spec) { &of_others } else { &own };
                 for (place, route) in
                     spec.routes.iter().enumerate().filter(|(_, route)| others.contains(route))
