@@ -313,6 +313,13 @@ pub enum Command {
         credentials: NewCredentials,
         by: OperatorId,
     },
+    /// The same for a tunnel of the canary's, by an exercise.
+    IssueCanaryTunnel {
+        tunnel: String,
+        credentials: NewCredentials,
+        run: Uuid,
+        by: Option<OperatorId>,
+    },
     AddTunnelPerson {
         tunnel: String,
         person: Box<NewPerson>,

@@ -28,7 +28,12 @@ pub struct TunnelCredentials {
     pub fingerprints: Vec<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
-    pub by: OperatorId,
+    /// None where the kill drill had them issued at its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<OperatorId>,
+    /// The exercise that had them issued to the canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Uuid>,
     pub time: Timestamp,
 }
 

@@ -444,6 +444,7 @@ fn one_of_each() -> Vec<Event> {
     })])
     .chain(telling(time, operator, subject))
     .chain(tunnels::observed(time))
+    .chain(tunnels::canarys(time, operator))
     .collect()
 }
 

@@ -38,6 +38,24 @@ use crate::process::{Authority, Order, TunnelVault};
 /// Before the base64url of a pre-shared key, so that no reader takes it for hex or base64 of something else.
 const KEY_PREFIX: &str = "psk_";
 
+/// What the canary's peer needs beside its own key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CanaryKeys {
+    pub preshared: [u8; 32],
+    /// Public key of our interface.
+    pub interface: [u8; 32],
+}
+
+impl CanaryKeys {
+    fn of(kept: &Kept) -> Option<Self> {
+        let decoded = |text: &Option<String>| STANDARD.decode(text.as_ref()?).ok()?.try_into().ok();
+        Some(Self {
+            preshared: decoded(&kept.preshared_key)?,
+            interface: decoded(&kept.interface_public_key)?,
+        })
+    }
+}
+
 impl Control {
     /// Every tunnel, closed ones too.
     #[must_use]
@@ -82,6 +100,37 @@ impl Control {
             forget(&*vault, former);
         }
         self.tunnel(name)
+    }
+
+    /// The same for a WireGuard tunnel of the canary's, by an exercise: what its own peer needs of them is handed over here,
+    /// and shown to nobody later.
+    ///
+    /// # Errors
+    /// The tunnel isn't there, not the canary's or not by WireGuard, the canary is severed, or they can't be kept or recorded.
+    pub async fn issue_canary_tunnel(
+        &self,
+        name: &str,
+        run: Uuid,
+        by: Option<OperatorId>,
+    ) -> Result<CanaryKeys, CertificateError> {
+        let state = self.state();
+        let standing = found(&state, name)?;
+        if standing.spec.wireguard.is_none() {
+            let detail = format!("tunnel `{name}` is not by WireGuard");
+            return Err(refused(409, detail, "the canary has a peer of its own for WireGuard alone"));
+        }
+        let former = state.tunnels.credentials.get(&standing.id()).map(|former| former.id);
+        let (kept, new) = self.wireguard(self.new_id());
+        let kept = Kept { shown: true, ..kept };
+        let keys = CanaryKeys::of(&kept).ok_or_else(|| unknown("Tunnel", name))?;
+        let vault = self.tunnel_vault()?;
+        let (tunnel, id) = (name.to_owned(), new.id);
+        let command = Command::IssueCanaryTunnel { tunnel, credentials: new, run, by };
+        self.keep_and_record(&*vault, id, &kept, command).await?;
+        if let Some(former) = former {
+            forget(&*vault, former);
+        }
+        Ok(keys)
     }
 
     /// Lets one of a vendor's people in, with a certificate and an address of their own.

@@ -165,6 +165,9 @@ impl State {
             Command::IssueTunnelCredentials { tunnel, credentials, by } => {
                 self.decide_issue_tunnel_credentials(&tunnel, credentials, by, context)
             }
+            Command::IssueCanaryTunnel { tunnel, credentials, run, by } => {
+                self.decide_issue_canary_tunnel(&tunnel, credentials, (run, by), context)
+            }
             Command::AddTunnelPerson { tunnel, person, by } => {
                 self.decide_add_tunnel_person(&tunnel, *person, by, context)
             }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::command::{Context, Refusal};
 use crate::event::Event;
+use crate::exercise::ExerciseRefusal;
 use crate::ids::{IntegrationId, OperatorId, SubjectId, TunnelId, VendorId};
 use crate::personal::Personal;
 use crate::spec::{IntegrationSpec, Kind, Spec, TunnelSpec};
@@ -182,7 +183,26 @@ impl State {
             return Err(Refusal::TunnelForPeople(name.to_owned()));
         }
         self.check_fingerprints(&new.fingerprints)?;
-        Ok(vec![self.issued(&standing, None, new, by, context)])
+        Ok(vec![self.issued(&standing, None, new, (Some(by), None), context)])
+    }
+
+    /// By an exercise, which nobody has to be awake for: of the canary alone.
+    pub(super) fn decide_issue_canary_tunnel(
+        &self,
+        name: &str,
+        new: NewCredentials,
+        (run, by): (Uuid, Option<OperatorId>),
+        context: &Context<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let standing = self.open_tunnel(name, context.now)?;
+        if !self.is_canarys(&Target::Vendor { id: standing.vendor_id() }) {
+            return Err(ExerciseRefusal::NotCanary(format!("tunnel/{name}")).into());
+        }
+        if standing.spec.is_for_people() {
+            return Err(Refusal::TunnelForPeople(name.to_owned()));
+        }
+        self.check_fingerprints(&new.fingerprints)?;
+        Ok(vec![self.issued(&standing, None, new, (by, Some(run)), context)])
     }
 
     pub(super) fn decide_add_tunnel_person(
@@ -219,7 +239,7 @@ impl State {
             by,
             time: context.now,
         };
-        let issued = self.issued(&standing, Some(new.id), new.credentials, by, context);
+        let issued = self.issued(&standing, Some(new.id), new.credentials, (Some(by), None), context);
         Ok(vec![Event::TunnelPersonAdded(added), issued])
     }
 
@@ -290,7 +310,7 @@ impl State {
         standing: &TunnelStanding<'_>,
         person: Option<TunnelId>,
         new: NewCredentials,
-        by: OperatorId,
+        (by, run): (Option<OperatorId>, Option<Uuid>),
         context: &Context<'_>,
     ) -> Event {
         Event::TunnelCredentialsIssued(TunnelCredentials {
@@ -304,6 +324,7 @@ impl State {
             fingerprints: new.fingerprints,
             not_after: new.not_after,
             by,
+            run,
             time: context.now,
         })
     }

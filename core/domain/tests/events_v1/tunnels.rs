@@ -30,7 +30,8 @@ pub fn tunnels(time: Timestamp, by: OperatorId, subject: SubjectId) -> Vec<Event
                 print(CredentialPart::InterfaceKey),
             ],
             not_after,
-            by,
+            by: Some(by),
+            run: None,
             time,
         })
     };
@@ -69,6 +70,27 @@ pub fn tunnels(time: Timestamp, by: OperatorId, subject: SubjectId) -> Vec<Event
             time,
         }),
     ]
+}
+
+/// Of the canary, at the drill's time and by somebody's exercise.
+pub fn canarys(time: Timestamp, by: OperatorId) -> [Event; 2] {
+    let issued = |by| {
+        Event::TunnelCredentialsIssued(TunnelCredentials {
+            id: id(33),
+            tunnel: TunnelId(id(30)),
+            person: None,
+            vendor: VendorId(id(4)),
+            integration: IntegrationId(id(5)),
+            vendor_epoch: 2,
+            integration_epoch: 1,
+            fingerprints: vec![Fingerprint { of: CredentialPart::InterfaceKey, sha256: "cd".repeat(32) }],
+            not_after: None,
+            by,
+            run: Some(id(34)),
+            time,
+        })
+    };
+    [issued(None), issued(Some(by))]
 }
 
 pub fn observed(time: Timestamp) -> [Event; 2] {

@@ -6,6 +6,7 @@ use portcullis_domain::event::{Cause, Event};
 use portcullis_domain::exercise::{ExerciseRefusal, RUNS_KEPT, SeveredBy};
 use portcullis_domain::personal::Personal;
 use portcullis_domain::spec::{Kind, Spec};
+use portcullis_domain::state::tunnels::NewCredentials;
 use portcullis_exercise::run::{Mode, OtherAction, Run};
 use serde_json::json;
 use uuid::Uuid;
@@ -110,6 +111,40 @@ fn no_exercise_touches_another_vendor() {
     }
     let opened = severed.after(restore("canary"));
     assert_eq!(opened.state.severances.len(), 1, "the other vendor's stays");
+}
+
+#[test]
+fn an_exercise_issues_credentials_of_the_canarys_tunnels_alone_and_none_while_it_is_cut() {
+    let tunnel = |name: &str, integration: &str, network: u8| {
+        let peer = format!("mtJUpr5qB1rO5g6LxFZnTOyDjbIhq6kjGdq6IHtAy{network:02}=");
+        let link = json!({ "interface": format!("pc-{network}"), "listen_port": 51_800 + u16::from(network),
+            "peer_public_key": peer.replace("1=", "A=").replace("2=", "E=") });
+        let spec = json!({ "integration": integration, "local_networks": ["10.20.0.5/32"],
+            "remote_networks": [format!("10.31.{network}.0/24")], "wireguard": link });
+        prepared("Tunnel", name, spec, json!({}), &[])
+    };
+    let issue = |tunnel: &str, number: u128| Command::IssueCanaryTunnel {
+        tunnel: tunnel.into(),
+        credentials: NewCredentials { id: Uuid::from_u128(number), fingerprints: vec![], not_after: None },
+        run: RUN,
+        by: None,
+    };
+    let case = with_canary().after(apply(&[tunnel("bird", "canary", 1), tunnel("acme", "feed", 2)]));
+    let refused = case.when(issue("acme", 1));
+    assert!(matches!(refused, Err(Refusal::Exercise(ExerciseRefusal::NotCanary(_)))), "{refused:?}");
+    assert!(matches!(case.when(issue("nobody", 1)), Err(Refusal::Unknown { .. })));
+    let case = case.after(issue("bird", 1));
+    let issued = |case: &Case| {
+        let id = case.state.tunnel("bird").unwrap().id();
+        let issued = &case.state.tunnels.credentials[&id];
+        (issued.run, issued.by, case.state.credentials_hold(issued, case.now))
+    };
+    assert_eq!(issued(&case), (Some(RUN), None, true));
+    let case = case.after(cut("vendor/canary"));
+    assert!(matches!(case.when(issue("bird", 2)), Err(Refusal::TunnelSevered { .. })));
+    let case = case.after(restore("canary"));
+    assert_eq!(issued(&case), (Some(RUN), None, false), "those of before are void");
+    assert_eq!(issued(&case.after(issue("bird", 2))), (Some(RUN), None, true));
 }
 
 #[test]
