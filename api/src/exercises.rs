@@ -83,10 +83,27 @@ pub struct ProgressLine {
     pub good: Option<bool>,
 }
 
-/// What asks for a canary: nothing more.
+/// What asks for a canary.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct CanaryRequest {}
+pub struct CanaryRequest {
+    /// A tunnel that exercises carry packets through; what the canary has stays without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<CanaryWireguard>,
+}
+
+/// A WireGuard tunnel whose far end is in the process of the canary.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryWireguard {
+    /// Our interface, such as `pc-canary`, which whoever runs this machine has made.
+    pub interface: String,
+    /// UDP port that it is to listen on.
+    pub listen_port: u16,
+    /// Network of IPv4 inside of the tunnel, such as `10.213.66.0/30`: its first address is the interface's, its second the
+    /// canary's.
+    pub network: String,
+}
 
 /// The answers in a file, as YAML or JSON.
 ///

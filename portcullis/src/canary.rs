@@ -4,17 +4,19 @@
 mod drill;
 mod manifests;
 mod paths;
+mod relay;
 mod seats;
 mod station;
 mod steps;
+mod tunnel;
 mod update;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis_api::apply::ApplyReport;
-use portcullis_api::exercises::{LiveOutcome, ProgressLine};
+use portcullis_api::exercises::{CanaryWireguard, LiveOutcome, ProgressLine};
 use portcullis_api::problem::Problem;
 use portcullis_control::control::{Control, WeakControl};
 use portcullis_control::exercises::{Making, Rehearsal, Rehearsing, WhatToRun};
@@ -30,6 +32,7 @@ use reqwest::Certificate;
 pub use drill::{DrillSettings, keep_drilling};
 use station::Station;
 use steps::Stage;
+use tunnel::Course;
 
 /// An exercise that takes longer is broken off, and the canary put right.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -43,6 +46,8 @@ pub struct Canary(Arc<Shared>);
 struct Shared {
     control: WeakControl,
     gate: String,
+    /// Where the gate listens on this machine.
+    listen: SocketAddr,
     authorities: Vec<Certificate>,
     station: tokio::sync::OnceCell<Station>,
     /// Whether the gate is on this machine, and takes connections from its other loopback addresses.
@@ -56,20 +61,31 @@ struct Shared {
 struct KeyPairs {
     machine: Arc<SigningKey>,
     spare: Arc<SigningKey>,
+    /// Of the machine behind the tunnel.
+    far: Arc<SigningKey>,
+    /// Of the tunnel's own end.
+    wireguard: [u8; portcullis_wireguard::KEY_BYTES],
 }
 
 impl KeyPairs {
     fn new() -> Result<Self, Box<Problem>> {
         let key = || SigningKey::generate(Algorithm::EdDSA).map(Arc::new).map_err(|error| failed(&error));
-        Ok(Self { machine: key()?, spare: key()? })
+        let mut wireguard = [0; portcullis_wireguard::KEY_BYTES];
+        crate::clock::entropy()(&mut wireguard);
+        Ok(Self { machine: key()?, spare: key()?, far: key()?, wireguard })
     }
 }
 
 impl Canary {
-    pub fn new(control: WeakControl, gate: String, authorities: Vec<Certificate>) -> Self {
+    pub fn new(
+        control: WeakControl,
+        (gate, listen): (String, SocketAddr),
+        authorities: Vec<Certificate>,
+    ) -> Self {
         Self(Arc::new(Shared {
             control,
             gate,
+            listen,
             authorities,
             station: tokio::sync::OnceCell::new(),
             seats: tokio::sync::OnceCell::new(),
@@ -99,15 +115,17 @@ impl Canary {
         sit.then_some(if who == Actor::Thief { seats::THIEF } else { seats::MACHINES })
     }
 
-    /// Declares the canary, with keys that nobody has had before.
-    async fn declare(&self, keys: &KeyPairs) -> Result<ApplyReport, Box<Problem>> {
+    /// Declares the canary, with keys that nobody has had before. `course` is of a tunnel that is new; one that is declared
+    /// already gets its keys, too.
+    async fn declare(&self, keys: &KeyPairs, course: Option<Course>) -> Result<ApplyReport, Box<Problem>> {
         let station = self.station().await?;
         let control = self.control()?;
         let clock = control.clock();
         // A network that is theirs alone, so that packets and sockets are cut, too.
         let sit = *self.0.seats.get_or_init(|| seats::reach(&self.0.gate)).await;
         let network = sit.then_some(seats::NETWORK);
-        let text = manifests::text(station.address(), network, clock.now(), keys);
+        let course = course.or_else(|| Course::declared(&control.state(), self.0.listen));
+        let text = manifests::text(station.address(), (network, course.as_ref()), clock.now(), keys)?;
         let documents =
             portcullis_api::manifest::parse("canary", &text).map_err(|errors| failed(&errors[..].first()))?;
         let declarations = documents.into_iter().map(|document| document.declaration).collect();
@@ -221,7 +239,7 @@ impl Rehearsing for Canary {
         self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn make(&self) -> Making {
+    fn make(&self, wireguard: Option<CanaryWireguard>) -> Making {
         let canary = self.clone();
         Box::pin(async move {
             let state = canary.control()?.state();
@@ -231,7 +249,15 @@ impl Rehearsing for Canary {
                 return Err(Box::new(problem.hint("delete it, or give it another name")));
             }
             drop(state);
-            canary.declare(&KeyPairs::new()?).await
+            let course = match &wireguard {
+                None => None,
+                Some(asked) => {
+                    let course = Course::asked(asked, canary.0.listen)?;
+                    course.check(&canary.control()?, canary.0.listen)?;
+                    Some(course)
+                }
+            };
+            canary.declare(&KeyPairs::new()?, course).await
         })
     }
 }

@@ -14,6 +14,7 @@ mod request;
 mod token;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub http1_only: bool,
     /// The address to call from, where the machine has several.
     pub local_address: Option<IpAddr>,
+    /// A socket on this machine behind which the gate is, instead of its address.
+    pub through: Option<PathBuf>,
     pub clock: Clock,
 }
 
@@ -189,6 +192,9 @@ fn connections(options: &Options) -> Result<reqwest::Client, MachineError> {
         .redirect(reqwest::redirect::Policy::none());
     if options.http1_only {
         builder = builder.http1_only();
+    }
+    if let Some(path) = &options.through {
+        builder = builder.unix_socket(path.as_path());
     }
     builder.build().map_err(MachineError::setup)
 }

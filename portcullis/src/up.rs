@@ -380,7 +380,11 @@ impl Installation {
 fn start_canary(control: &Control, settings: &Settings, authority: &std::path::Path) -> Result<()> {
     let pem = std::fs::read(authority).with_context(|| format!("can't read `{}`", authority.display()))?;
     let roots = crate::machine::authorities(&pem)?;
-    let canary = crate::canary::Canary::new(control.weak(), settings.public_url.clone(), roots);
+    let canary = crate::canary::Canary::new(
+        control.weak(),
+        (settings.public_url.clone(), settings.listen_gate),
+        roots,
+    );
     control.rehearse_with(Arc::new(canary.clone()));
     crate::canary::keep_drilling(canary, control, settings.kill_drill.clone());
     Ok(())

@@ -25,3 +25,5 @@ mod rehearsing;
 mod sabotage;
 #[path = "network/severing.rs"]
 mod severing;
+#[path = "network/tunnelled.rs"]
+mod tunnelled;

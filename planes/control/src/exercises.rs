@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_api::apply::ApplyReport;
-use portcullis_api::exercises::{ExerciseLine, LiveOutcome, PaperRequest, ProgressLine, RunView};
+use portcullis_api::exercises::{
+    CanaryWireguard, ExerciseLine, LiveOutcome, PaperRequest, ProgressLine, RunView,
+};
 use portcullis_api::problem::Problem;
 use portcullis_domain::command::Command;
 use portcullis_domain::exercise::ExerciseRun;
@@ -32,8 +34,8 @@ pub trait Rehearsing: Send + Sync {
     /// What has happened so far.
     fn progress(&self) -> Vec<ProgressLine>;
 
-    /// Declares the canary.
-    fn make(&self) -> Making;
+    /// Declares the canary, with a tunnel where one is asked for.
+    fn make(&self, wireguard: Option<CanaryWireguard>) -> Making;
 }
 
 pub type Rehearsal = Pin<Box<dyn Future<Output = Result<LiveOutcome, Box<Problem>>> + Send>>;

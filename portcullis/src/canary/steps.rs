@@ -1,6 +1,9 @@
 //! What machines do in a live exercise, step by step.
 
+mod tunnelled;
+
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +21,12 @@ use portcullis_exercise::spec::{Actor, CANARY, Expect, LiveStep, StepKind};
 use portcullis_incident::notice::Said;
 use uuid::Uuid;
 
-use super::manifests::{MACHINE, SPARE};
+use super::manifests::{FAR, MACHINE, SPARE};
 use super::paths::{self, Stream};
+use super::tunnel::Tunnel;
 use super::{Canary, KeyPairs, update};
 use crate::machine::{Answer, Call, Machine, MachineError, Options, http_builder};
+use tunnelled::Tunnelled;
 
 /// How long a stream may take to end once it was cut.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,6 +49,7 @@ pub struct Stage {
     machine: Arc<Machine>,
     spare: Arc<Machine>,
     streams: Vec<Stream>,
+    tunnelled: Tunnelled,
     /// Opened by notices of this run.
     incidents: Vec<IncidentId>,
     receipt: Option<Receipt>,
@@ -56,13 +62,13 @@ impl Stage {
     /// New keys, and what an exercise that broke off has left closed is open again.
     pub async fn open(canary: Canary, run: Uuid, by: Option<OperatorId>) -> Result<Self, Box<Problem>> {
         let keys = KeyPairs::new()?;
-        canary.declare(&keys).await?;
+        canary.declare(&keys, None).await?;
         let opened = Command::RestoreCanary { vendor: CANARY.to_owned(), run, by };
         let control = canary.control()?;
         control.execute_at_gates(opened).await.map_err(|error| super::refused(&error))?;
         let machine = machine(&canary, MACHINE, &keys, Actor::Machine)?;
         let spare = machine_of_spare(&canary, &keys, false)?;
-        Ok(Self {
+        let mut stage = Self {
             canary,
             control,
             run,
@@ -71,11 +77,14 @@ impl Stage {
             machine,
             spare,
             streams: Vec::new(),
+            tunnelled: Tunnelled::Absent,
             incidents: Vec::new(),
             receipt: None,
             cut_at: None,
             ended_at: None,
-        })
+        };
+        stage.open_tunnel().await;
+        Ok(stage)
     }
 
     /// When the step's own work was over, if that was before it returned.
@@ -85,6 +94,7 @@ impl Stage {
 
     pub fn close(&mut self) {
         self.streams.drain(..).for_each(Stream::close);
+        self.tunnelled = Tunnelled::Absent;
     }
 
     pub async fn step(&mut self, step: &LiveStep) -> Told {
@@ -168,7 +178,8 @@ impl Stage {
         }
         let streams = &self.streams;
         until(|| streams.iter().all(Stream::has_begun)).await.then_some(()).ok_or("nothing flows")?;
-        Ok(format!("{} answers flow", self.streams.len()))
+        let tunnelled = self.stream_tunnelled().await;
+        Ok(format!("{} answers flow; {tunnelled}", self.streams.len()))
     }
 
     async fn deliver(&self, tampered: bool) -> Result<String, String> {
@@ -363,6 +374,7 @@ impl Stage {
             how,
             bytes_after: 0,
         });
+        paths.extend(self.verify_tunnelled(cut_at).await);
         let arms = self.receipt.iter().flat_map(|receipt| &receipt.arms);
         for arm in arms.filter(|arm| arm.outcome != ArmVerdict::Nothing) {
             let closed = arm.outcome == ArmVerdict::Closed;
@@ -376,11 +388,12 @@ impl Stage {
     }
 
     async fn restore(&mut self) -> Result<String, String> {
+        let former = self.tunnelled.held();
         self.close();
         let old =
             machine(&self.canary, MACHINE, &self.keys, Actor::Machine).map_err(|problem| problem.detail)?;
         let keys = KeyPairs::new().map_err(|problem| problem.detail)?;
-        self.canary.declare(&keys).await.map_err(|problem| problem.detail)?;
+        self.canary.declare(&keys, None).await.map_err(|problem| problem.detail)?;
         let opened = Command::RestoreCanary { vendor: CANARY.to_owned(), run: self.run, by: self.by };
         let control = &self.control;
         control.execute_at_gates(opened).await.map_err(|error| error.to_string())?;
@@ -393,8 +406,9 @@ impl Stage {
         if !closed {
             return Err(format!("the old key is taken: {how}"));
         }
+        let tunnel = self.restore_tunnelled(&keys, former).await?;
         self.keys = keys;
-        Ok("open again with new keys; the old ones stay refused".to_owned())
+        Ok(format!("open again with new keys{tunnel}; the old ones stay refused"))
     }
 
     fn of(&self, who: Actor) -> Arc<Machine> {
@@ -482,11 +496,22 @@ fn machine_of_spare(
     keys: &KeyPairs,
     http1_only: bool,
 ) -> Result<Arc<Machine>, Box<Problem>> {
-    made(canary, SPARE, Arc::clone(&keys.spare), http1_only, canary.seat(Actor::Spare))
+    let from = (canary.seat(Actor::Spare), None);
+    made(canary, SPARE, Arc::clone(&keys.spare), http1_only, from)
+}
+
+/// Its connections come out of the tunnel.
+fn machine_tunnelled(
+    canary: &Canary,
+    keys: &KeyPairs,
+    tunnel: &Tunnel,
+) -> Result<Arc<Machine>, Box<Problem>> {
+    made(canary, FAR, Arc::clone(&keys.far), false, (None, Some(tunnel.door().to_owned())))
 }
 
 fn machine(canary: &Canary, client: &str, keys: &KeyPairs, who: Actor) -> Result<Arc<Machine>, Box<Problem>> {
-    made(canary, client, Arc::clone(&keys.machine), who != Actor::Machine, canary.seat(who))
+    let from = (canary.seat(who), None);
+    made(canary, client, Arc::clone(&keys.machine), who != Actor::Machine, from)
 }
 
 fn made(
@@ -494,7 +519,7 @@ fn made(
     client: &str,
     key: Arc<portcullis_tokens::signing::SigningKey>,
     http1_only: bool,
-    local_address: Option<IpAddr>,
+    (local_address, through): (Option<IpAddr>, Option<PathBuf>),
 ) -> Result<Arc<Machine>, Box<Problem>> {
     let options = Options {
         issuer: canary.0.gate.clone(),
@@ -505,6 +530,7 @@ fn made(
         scope: Vec::new(),
         http1_only,
         local_address,
+        through,
         clock: canary.control()?.clock().clone(),
     };
     Machine::new(options).map(Arc::new).map_err(|error| super::refused(&error))

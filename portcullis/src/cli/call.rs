@@ -221,6 +221,7 @@ fn machine(place: &Place, client: String, arguments: MachineArguments) -> Result
         scope: scopes,
         http1_only: false,
         local_address: None,
+        through: None,
         clock: system_clock(),
     };
     Ok(Machine::new(options)?)

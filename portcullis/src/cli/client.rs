@@ -169,6 +169,7 @@ pub(super) fn machine(place: &Place, issuer: &str, name: &str, key: SigningKey) 
         scope: Vec::new(),
         http1_only: false,
         local_address: None,
+        through: None,
         clock: system_clock(),
     })?)
 }

@@ -693,7 +693,9 @@ Examples:
 
 pub(super) const EXERCISE_CANARY: &str = "\
 Examples:
-  portcullis exercise canary";
+  portcullis exercise canary
+  portcullis exercise canary --wireguard pc-canary
+  portcullis exercise canary --wireguard pc-canary --wireguard-port 51900 --wireguard-network 10.9.8.0/30";
 
 pub(super) const EXERCISE_DRILL: &str = "\
 Examples:

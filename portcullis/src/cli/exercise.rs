@@ -7,7 +7,7 @@ mod report;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use portcullis_api::exercises::{ExerciseLine, RunView};
+use portcullis_api::exercises::{CanaryWireguard, ExerciseLine, RunView};
 use portcullis_exercise::shipped::SCENARIOS;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub(super) enum Verb {
     Run(RunArguments),
     /// Make the canary: a vendor that is nobody, for live exercises and the kill drill
     #[command(after_help = examples::EXERCISE_CANARY)]
-    Canary,
+    Canary(CanaryArguments),
     /// Run the kill drill now: cut the canary, try every path again, open it
     #[command(after_help = examples::EXERCISE_DRILL)]
     Drill(DrillArguments),
@@ -63,6 +63,26 @@ pub(super) struct RunArguments {
 }
 
 #[derive(clap::Args)]
+pub(super) struct CanaryArguments {
+    /// Exercises carry packets through a WireGuard tunnel, too, over this interface of the machine, such as `pc-canary`
+    #[arg(long, value_name = "INTERFACE")]
+    wireguard: Option<String>,
+    /// UDP port that the interface is to listen on
+    #[arg(long, value_name = "PORT", requires = "wireguard", default_value_t = 51_866)]
+    wireguard_port: u16,
+    /// Network inside of the tunnel: its first address is the interface's, its second the canary's
+    #[arg(long, value_name = "NETWORK", requires = "wireguard", default_value = "10.213.66.0/30")]
+    wireguard_network: String,
+}
+
+impl CanaryArguments {
+    fn asked(self) -> Option<CanaryWireguard> {
+        let Self { wireguard, wireguard_port: listen_port, wireguard_network: network } = self;
+        wireguard.map(|interface| CanaryWireguard { interface, listen_port, network })
+    }
+}
+
+#[derive(clap::Args)]
 pub(super) struct DrillArguments {
     /// Say what it would do, and do nothing
     #[arg(long)]
@@ -83,7 +103,7 @@ pub(super) async fn exercise(place: &Place, out: &Output, verb: Verb) -> Result<
         Verb::List(ListArguments { shipped: true }) => shipped(out)?,
         Verb::List(_) => list(&Server::find(place)?, out).await?,
         Verb::Run(arguments) => return run(place, out, arguments).await,
-        Verb::Canary => live::make(&Server::find(place)?, out).await?,
+        Verb::Canary(arguments) => live::make(&Server::find(place)?, out, arguments.asked()).await?,
         Verb::Drill(DrillArguments { dry_run }) => {
             return live::run(&Server::find(place)?, out, &["v1", "kill-drill"], dry_run).await;
         }

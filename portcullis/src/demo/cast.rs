@@ -160,6 +160,7 @@ pub fn machine(
         scope: Vec::new(),
         http1_only: seat.http1_only,
         local_address: seat.from.map(IpAddr::V4),
+        through: None,
         clock: installation.control.clock().clone(),
     })?))
 }

@@ -156,6 +156,7 @@ mod tests {
             scope: Vec::new(),
             http1_only: false,
             local_address: None,
+            through: None,
             clock: system_clock(),
         };
         Machine::new(options).unwrap()

@@ -71,9 +71,9 @@ pub async fn progress(State(control): State<Control>) -> Reply {
 
 pub async fn make_canary(
     State(control): State<Control>,
-    Json(CanaryRequest {}): Json<CanaryRequest>,
+    Json(CanaryRequest { wireguard }): Json<CanaryRequest>,
 ) -> Reply {
-    Ok(json(StatusCode::OK, &rehearsing(&control)?.make().await.map_err(Refused)?))
+    Ok(json(StatusCode::OK, &rehearsing(&control)?.make(wireguard).await.map_err(Refused)?))
 }
 
 fn rehearsing(control: &Control) -> Result<Arc<dyn Rehearsing>, Refused> {

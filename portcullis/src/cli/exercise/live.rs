@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use portcullis_api::apply::ApplyReport;
-use portcullis_api::exercises::{CanaryRequest, LiveOutcome, LiveRequest, ProgressLine};
+use portcullis_api::exercises::{CanaryRequest, CanaryWireguard, LiveOutcome, LiveRequest, ProgressLine};
 
 use super::super::Outcome;
 use super::super::output::{Format, Output, Style};
@@ -60,8 +60,9 @@ fn tell(out: &Output, lines: &[ProgressLine], told: usize) -> usize {
     lines.len()
 }
 
-pub(super) async fn make(server: &Server, out: &Output) -> Result<()> {
-    let (_, report): (_, ApplyReport) = server.post(&["v1", "canary"], &CanaryRequest {}).await?;
+pub(super) async fn make(server: &Server, out: &Output, wireguard: Option<CanaryWireguard>) -> Result<()> {
+    let request = CanaryRequest { wireguard };
+    let (_, report): (_, ApplyReport) = server.post(&["v1", "canary"], &request).await?;
     out.show(&report, |_| {
         "the canary is there: vendor/canary, with an integration and two machines that are nobody's\n"
             .to_owned()
