@@ -63,6 +63,8 @@ pub struct Last {
     pub how: String,
     /// Whether the receipt says that nothing closes this kind.
     pub absent: bool,
+    /// Whether bytes came on and on.
+    pub grows: bool,
 }
 
 /// Builds everything anew, severs `acme`, and watches.
@@ -84,11 +86,11 @@ pub fn measure(binary: &Path, peer: Peer, paths: Paths) -> Run {
         vendor.host.feed("nft", &["-f", "-"], BLACKHOLE);
     }
     let cut = world.installation.sever(&world.gate, "vendor/acme");
-    traffic::watch(WATCH);
+    let growing = traffic::growing(&busy.streams, WATCH);
     let absent = absent_arms(&cut.receipt);
     let end_ns = now_ns();
     Run {
-        streams: busy.streams.iter().map(|stream| Last::of(stream, &cut, &absent)).collect(),
+        streams: busy.streams.iter().map(|stream| Last::of(stream, &cut, &absent, &growing)).collect(),
         before: bystander.durations(steady_ns, cut.asked_ns),
         during: bystander.durations(cut.asked_ns, cut.receipt_ns),
         after: bystander.durations(cut.receipt_ns, end_ns),
@@ -129,12 +131,11 @@ impl Run {
         arms.find(|found| found["arm"] == arm).map_or(0.0, |found| milliseconds(&found["took_us"]))
     }
 
-    /// Streams on which a byte came after the receipt, though something closes them.
+    /// What goes on though it should be closed.
     #[must_use]
-    pub fn late(&self) -> Vec<String> {
-        let late = self.streams.iter().filter(|last| !last.absent && last.after_receipt_ms > 0.0);
-        late.map(|last| format!("{}: {:.1} ms after the receipt", last.label, last.after_receipt_ms))
-            .collect()
+    pub fn going_on(&self) -> Vec<&str> {
+        let going_on = self.streams.iter().filter(|last| !last.absent && last.grows);
+        going_on.map(|last| last.label.as_str()).collect()
     }
 
     /// For who reads why a test failed.
@@ -156,7 +157,7 @@ impl Run {
 }
 
 impl Last {
-    fn of(stream: &Stream, cut: &Cut, absent: &[String]) -> Self {
+    fn of(stream: &Stream, cut: &Cut, absent: &[String], growing: &[String]) -> Self {
         let last = stream.meter.read().last_ns as f64;
         let how = stream.meter.end().map_or_else(|| "silence".to_owned(), |end| end.how);
         Self {
@@ -166,6 +167,7 @@ impl Last {
             after_ms: (last - cut.asked_ns as f64) / 1e6,
             after_receipt_ms: (last - cut.receipt_ns as f64) / 1e6,
             how,
+            grows: growing.contains(&stream.label()),
             absent: arms_of(stream.kind).iter().any(|arm| absent.iter().any(|absent| absent == arm)),
         }
     }

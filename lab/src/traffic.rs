@@ -188,6 +188,20 @@ pub fn until_busy(streams: &[Stream]) {
     }
 }
 
+/// How long a busy machine may take to read what came before.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// Those of which bytes still come, after those that were on their way have been read, and for as long as `watched`.
+#[must_use]
+pub fn growing<'a>(streams: impl IntoIterator<Item = &'a Stream>, watched: Duration) -> Vec<String> {
+    let streams: Vec<&Stream> = streams.into_iter().collect();
+    watch(SETTLE);
+    let before: Vec<u64> = streams.iter().map(|stream| stream.meter.read().bytes).collect();
+    watch(watched);
+    let grown = streams.iter().zip(before).filter(|(stream, before)| stream.meter.read().bytes > *before);
+    grown.map(|(stream, _)| stream.label()).collect()
+}
+
 /// Lets a while pass: a byte may come at its end.
 pub fn watch(limit: Duration) {
     let _ = within(limit, || None::<()>);

@@ -32,8 +32,15 @@ pub async fn listen(machine: &Machine, path: &str, token: &str, meter: &Arc<Mete
     );
     io.write_all(head.as_bytes()).await?;
     let mut buffer = vec![0; 16 * 1_024];
-    let read = io.read(&mut buffer).await?;
-    let answer = String::from_utf8_lossy(&buffer[..read]).into_owned();
+    let mut length = 0;
+    // The head may come in parts.
+    while length < buffer.len() && !buffer[..length].windows(4).any(|end| end == b"\r\n\r\n") {
+        match io.read(&mut buffer[length..]).await? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
     if !answer.starts_with("HTTP/1.1 101") {
         return Err(answer.into());
     }

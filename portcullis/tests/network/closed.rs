@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis_lab::clock::{PATIENCE, now_ns, within};
+use portcullis_lab::clock::{PATIENCE, within};
 use portcullis_lab::kernel;
 use portcullis_lab::stage::{self, Busy, Tunnels};
 use portcullis_lab::traffic;
@@ -23,14 +23,9 @@ pub fn check(world: &World, tunnels: &Tunnels, busy: &Busy, told: &str) {
         open.is_empty().then_some(())
     });
     assert!(open.is_empty(), "{told}: {open:#?}\n{}", world.enforcer_log());
-    let now = now_ns();
     check_from_outside(world, told);
     tunnels.must_not_open(world.vendor("acme"), told);
-    traffic::watch(WATCH);
-    for stream in &busy.streams {
-        let last = stream.meter.read().last_ns;
-        assert!(last < now, "{told}: {} goes on", stream.label());
-    }
+    assert_eq!(traffic::growing(&busy.streams, WATCH), [""; 0], "{told}");
     // The vendor's attempts have opened nothing.
     assert_eq!(open_in_kernel(world), [""; 0], "{told}");
 }

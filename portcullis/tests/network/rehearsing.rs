@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use portcullis_lab::available::{Need, available};
-use portcullis_lab::clock::{PATIENCE, now_ns, within};
+use portcullis_lab::clock::{PATIENCE, within};
 use portcullis_lab::stage::{Busy, Tunnels};
 use portcullis_lab::traffic;
 use portcullis_lab::world::{Beside, World};
@@ -54,17 +54,12 @@ impl Rehearsal {
         let busy = self.busy();
         let (code, run, told) = self.run(words);
         assert_eq!((code, &run["passed"]), (Some(0), &Value::Bool(true)), "{run:#}\n{told}");
-        let over = now_ns();
         for arm in ARMS {
             let path = format!("arm {arm}");
             let found = run["paths"].as_array().unwrap().iter().find(|tried| tried["path"] == *path);
             assert_eq!(found.map(|tried| &tried["closed"]), Some(&Value::Bool(true)), "{path}: {run:#}");
         }
-        traffic::watch(WATCH);
-        for stream in &busy.streams {
-            let last = stream.meter.read().last_ns;
-            assert!(last < over, "{} goes on: {run:#}", stream.label());
-        }
+        assert_eq!(traffic::growing(&busy.streams, WATCH), [""; 0], "{run:#}");
         // The canary is open again, and its tunnels wait for credentials that nobody has had before.
         self.tunnels.must_not_open(self.world.vendor(FAR), "with the old credentials");
     }
@@ -128,11 +123,7 @@ fn an_exercise_fails_where_an_arm_is_sabotaged_and_the_drill_pages() {
         associations.trim().is_empty().then_some(())
     });
     assert!(ended.is_some(), "{}\n{}", charon.associations(gate), rehearsal.world.enforcer_log());
-    let over = now_ns();
-    traffic::watch(WATCH);
-    for stream in &busy.streams {
-        assert!(stream.meter.read().last_ns < over, "{} goes on", stream.label());
-    }
+    assert_eq!(traffic::growing(&busy.streams, WATCH), [""; 0]);
     rehearsal.open_tunnels();
     rehearsal.passes(&["exercise", "drill"]);
     assert!(!finding("kill_drill_failed"));

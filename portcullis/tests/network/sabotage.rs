@@ -2,16 +2,20 @@
 //! it can.
 
 use std::path::Path;
+use std::time::Duration;
 
 use portcullis_lab::available::{Need, available};
 use portcullis_lab::enforcer::Settings;
 use portcullis_lab::stage::{Busy, Tunnels};
+use portcullis_lab::traffic;
 use portcullis_lab::world::{Beside, Networks, World};
 
 use crate::closed;
 
-/// What an arm takes whose neighbour hangs.
-const OTHERS_MS_MAX: f64 = 250.0;
+/// What an arm takes whose neighbour hangs, on a machine that does other things as well: less than the neighbour's try.
+const OTHERS_MS_MAX: f64 = 1_500.0;
+/// How long nothing may come any more.
+const WATCH: Duration = Duration::from_millis(300);
 const ARMS: [&str; 4] = ["ipsec", "wireguard", "packets", "sockets"];
 
 struct Stage {
@@ -56,10 +60,7 @@ impl Stage {
         }
         // The gate's own part waits for no arm.
         assert!(cut.receipt["gates_took_us"].as_f64().unwrap() / 1e3 < OTHERS_MS_MAX, "{told}");
-        for stream in self.busy.through_gate() {
-            let last = stream.meter.read().last_ns;
-            assert!(last < cut.receipt_ns, "{} goes on: {told}", stream.label());
-        }
+        assert_eq!(traffic::growing(&self.busy.through_gate(), WATCH), [""; 0], "{told}");
     }
 
     fn check_closed(&self, told: &str) {
