@@ -97,6 +97,8 @@ codes! {
     SourceStale "source_stale" "what is in use of a register, list or catalogue is older than it may become";
     EnforcerLost "enforcer_lost" "the enforcer is not linked: tunnels and networks can't be cut";
     NetworkNotEnforced "network_not_enforced" "an arm of the enforcer can't put the network plan into force";
+    NetworkPlanRefused "network_plan_refused" "the enforcer refuses the network plan, and an older one is in force";
+    CutUnknown "cut_unknown" "the enforcer holds a cut that the ledger doesn't know";
     PathNotClosed "path_not_closed" "a path of something severed is not verified to be closed";
     BreakGlassOpened "break_glass_opened" "a sealed credential for emergencies was used";
     PacketsOutside "packets_outside" "packets from a vendor's networks were dropped: outside the network plan, or while it is closed";

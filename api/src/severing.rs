@@ -43,6 +43,9 @@ pub enum SeverAnswer {
     /// Every gate has confirmed, but a tunnel or a network is not verified closed: see `arms`. It is tried on.
     #[serde(rename = "severed, not everywhere")]
     NotEverywhere,
+    /// In a later receipt alone: arms that had failed have closed their paths. It says nothing of gates and the ledger.
+    #[serde(rename = "arm closed")]
+    ArmClosed,
 }
 
 impl SeverAnswer {
@@ -54,6 +57,7 @@ impl SeverAnswer {
             Self::CutNotRecorded => "cut, not recorded",
             Self::RecordedNotConfirmed => "recorded, not confirmed",
             Self::NotEverywhere => "severed, not everywhere",
+            Self::ArmClosed => "arm closed",
         }
     }
 }
@@ -96,6 +100,9 @@ pub struct Receipt {
     /// Addresses that others come from, too: these are closed at the gate only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_addresses: Vec<SharedAddress>,
+    /// How many there are, where a signed receipt lists less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_addresses_total: Option<u64>,
     /// Ways of closing that this installation doesn't have.
     pub absent_arms: Vec<AbsentArm>,
     /// Whether the installation has one operator only, so that a restoration has no second person.
@@ -128,6 +135,9 @@ pub struct ArmReceipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     pub paths: Vec<PathReceipt>,
+    /// How many there are, where a signed receipt lists less; those that aren't verified come first there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths_total: Option<u64>,
     /// How often it was tried.
     pub attempts: u32,
     /// From the order's arrival at the enforcer.
@@ -163,7 +173,7 @@ pub struct PathReceipt {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SharedAddress {
     pub network: String,
-    /// `a balancer`, or the vendor or integration that comes from it, too.
+    /// `a balancer`, the vendor or integration that comes from it, too, or what of ours is in it.
     pub with: String,
 }
 

@@ -341,11 +341,17 @@ impl State {
     pub fn target(&self, name: &TargetName) -> Option<Target> {
         match name {
             TargetName::Vendor(name) => {
-                self.resource(Kind::Vendor, name).map(|found| Target::Vendor { id: VendorId(found.id) })
+                let found = self.resource(Kind::Vendor, name);
+                let found = found.map(|found| Target::Vendor { id: VendorId(found.id) });
+                found.or_else(|| self.severed_nameless(name, |id| Target::Vendor { id: VendorId(id) }))
             }
-            TargetName::Integration(name) => self
-                .resource(Kind::Integration, name)
-                .map(|found| Target::Integration { id: IntegrationId(found.id) }),
+            TargetName::Integration(name) => {
+                let found = self.resource(Kind::Integration, name);
+                let found = found.map(|found| Target::Integration { id: IntegrationId(found.id) });
+                found.or_else(|| {
+                    self.severed_nameless(name, |id| Target::Integration { id: IntegrationId(id) })
+                })
+            }
             TargetName::Client(name) => {
                 self.resource(Kind::Client, name).map(|found| Target::Client { id: ClientId(found.id) })
             }
@@ -370,5 +376,12 @@ impl State {
                 .find(|target| matches!(target, Target::Session { session: found, .. } if found == session))
                 .cloned(),
         }
+    }
+
+    /// What is severed and has no name here, by its id: two people can restore that, too.
+    fn severed_nameless(&self, name: &str, target: impl FnOnce(Uuid) -> Target) -> Option<Target> {
+        let id = name.parse().ok()?;
+        let target = target(id);
+        (self.by_id(id).is_none() && self.severances_of(&target).next().is_some()).then_some(target)
     }
 }

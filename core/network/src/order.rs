@@ -5,7 +5,7 @@ use std::fmt;
 use portcullis_ids::ids::{SeveranceId, TunnelId, VendorId};
 use serde::{Deserialize, Serialize};
 
-use crate::cut::Cut;
+use crate::cut::{Cut, Scope};
 use crate::plan::NetworkPlan;
 
 /// Both sides say it first; another one is refused.
@@ -88,6 +88,9 @@ pub enum FromEnforcer {
         arms: Vec<ArmStanding>,
         /// Cuts that it keeps closed, from before this connection too.
         held: Vec<SeveranceId>,
+        /// The same, with what each is about: for a control that knows nothing of one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cuts: Vec<HeldCut>,
     },
     /// The plan of this version is in force, as far as no arm failed.
     Enforced {
@@ -116,6 +119,13 @@ pub enum FromEnforcer {
     Refused {
         why: String,
     },
+}
+
+/// A cut that the enforcer holds.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HeldCut {
+    pub severance: SeveranceId,
+    pub scope: Scope,
 }
 
 /// Whether an arm can act on this host.
@@ -230,6 +240,7 @@ pub enum Heard {
         version: String,
         arms: Vec<ArmStanding>,
         held: Vec<SeveranceId>,
+        cuts: Vec<HeldCut>,
     },
     /// There is none; what is cut stays cut, and nothing more can be.
     Lost {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use portcullis_ids::ids::{IntegrationId, SeveranceId, TunnelId, VendorId};
 use serde::{Deserialize, Serialize};
 
-use crate::cut::{Cut, overlap};
+use crate::cut::{Cut, Protected, overlap};
 use crate::secret::Secret;
 
 /// All that the enforcer keeps in force.
@@ -28,6 +28,9 @@ pub struct NetworkPlan {
     pub common_from_anywhere: Vec<VendorId>,
     /// Addresses that speak for many, such as balancers: they are never cut.
     pub balancers: Vec<IpNet>,
+    /// Nor are these, by a severance of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<Protected>,
     pub segments: Vec<Segment>,
     pub tunnels: Vec<Tunnel>,
     /// Of the cuts that the enforcer holds: those that were lifted since.
@@ -171,8 +174,8 @@ pub struct Wireguard {
 
 impl NetworkPlan {
     /// Networks from and to which nothing may pass: those of closed owners, less what others that are open, or
-    /// balancers, have a part of. What a cut holds is less what balancers have alone: nobody opens a severed network by
-    /// declaring a part of it. Sorted, each once.
+    /// balancers, have a part of, and what can't be dropped. What a cut holds is less what balancers have alone: nobody opens
+    /// a severed network by declaring a part of it. Sorted, each once.
     #[must_use]
     pub fn closed_networks(&self) -> Vec<IpNet> {
         let open: Vec<IpNet> = self
@@ -185,6 +188,7 @@ impl NetworkPlan {
         let mut closed: Vec<IpNet> = closed
             .flat_map(|(_, _, networks)| networks.iter().copied())
             .filter(|network| !open.iter().any(|other| overlap(*other, *network)))
+            .filter(|network| self.spared(*network, None).is_none())
             .collect();
         let is_balanced = |network: &IpNet| self.balancers.iter().any(|other| overlap(*other, *network));
         closed.extend(self.held.iter().copied().filter(|network| !is_balanced(network)));

@@ -26,7 +26,7 @@ use portcullis_api::ledger::EventView;
 use portcullis_assurance::stops::StopMode;
 use portcullis_domain::break_glass::{BreakGlass, BreakGlassSeal};
 use portcullis_domain::command::{Command, Prepared, Refusal};
-use portcullis_domain::decision::DecisionId;
+use portcullis_domain::decision::{DecisionId, DecisionRecord};
 use portcullis_domain::event::Event;
 use portcullis_domain::ids::ClientId;
 use portcullis_domain::spec::Kind;
@@ -42,7 +42,7 @@ use portcullis_store::{EventStore, ReserveFile, StoreError};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::arms::{Enforcer, EnforcerLink, EnforcerStanding};
+use crate::arms::{Enforcer, EnforcerLink, EnforcerStanding, Listeners};
 use crate::assurance::notice::Notice;
 use crate::assurance::sources::Sources;
 use crate::clauses::ClausesSeen;
@@ -65,6 +65,7 @@ use crate::pages::HeldPages;
 use crate::posture::Postures;
 use crate::process::{Process, Started};
 use crate::projection::access::AccessLines;
+use crate::receipts::Filing;
 use crate::risk::RiskSeen;
 use crate::severing::SeenKeys;
 use crate::telling::Tellers;
@@ -117,6 +118,7 @@ struct Shared {
     gates: Arc<Gates>,
     enforcer: Arc<Enforcer>,
     receipt_signer: OnceLock<NoteSigner>,
+    filing: Arc<Filing>,
     tellers: Tellers,
     held_pages: HeldPages,
     decisions: Arc<Decisions>,
@@ -209,6 +211,7 @@ impl Control {
             enforcer: Arc::default(),
             rehearsing: OnceLock::new(),
             receipt_signer: OnceLock::new(),
+            filing: Arc::default(),
             tellers: Tellers::default(),
             held_pages: HeldPages::default(),
             decisions,
@@ -278,14 +281,26 @@ impl Control {
 
     /// Serves the enforcer's link until it ends; it is sent all that is severed, and the network plan.
     pub fn attach_enforcer(&self, link: EnforcerLink) {
-        let control = self.weak();
-        let later = Arc::new(move |severance, report| {
-            if let Some(control) = control.upgrade() {
-                control.closed_later(severance, report);
-            }
-        });
+        let (control, recalling) = (self.weak(), self.weak());
+        let listeners = Listeners {
+            later: Box::new(move |severance, report| {
+                if let Some(control) = control.upgrade() {
+                    control.closed_later(severance, report);
+                }
+            }),
+            unknown: Box::new(move |held| {
+                if let Some(control) = recalling.upgrade() {
+                    control.recall_cut(&held);
+                }
+            }),
+        };
         tokio::spawn(crate::network::measure(self.weak(), Arc::clone(&self.0.enforcer)));
-        self.0.enforcer.attach(Arc::clone(&self.0.core), link, later);
+        self.0.enforcer.attach(Arc::clone(&self.0.core), link, listeners);
+    }
+
+    /// Looks from now on which addresses no severance may drop: of this host, of upstreams by name, and of vendors' machines.
+    pub fn protect_what_is_seen(&self) {
+        tokio::spawn(crate::network::protected::watch(self.weak(), Arc::clone(&self.0.enforcer)));
     }
 
     /// Asks the enforcer something that changes nothing; `question` is given the number that its answer has.
@@ -313,6 +328,15 @@ impl Control {
 
     pub(crate) fn receipt_signer(&self) -> &OnceLock<NoteSigner> {
         &self.0.receipt_signer
+    }
+
+    pub(crate) fn filing(&self) -> &Arc<Filing> {
+        &self.0.filing
+    }
+
+    /// What the gates wrote lately.
+    pub(crate) fn recent_decisions(&self) -> Vec<DecisionRecord> {
+        self.0.decisions.recent_records()
     }
 
     pub(crate) fn tellers(&self) -> &Tellers {

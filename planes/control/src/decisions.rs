@@ -317,6 +317,11 @@ impl Decisions {
         newest_first.map(|decision| decision.record).filter(|record| record.client == Some(client)).collect()
     }
 
+    /// Those that nobody needs a disk for.
+    pub fn recent_records(&self) -> Vec<DecisionRecord> {
+        self.recent().decisions().into_iter().map(|decision| decision.record).collect()
+    }
+
     pub fn recent_session_of(&self, session: &str) -> Option<ClientId> {
         let newest_first = self.recent().decisions();
         newest_first

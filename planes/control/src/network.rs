@@ -2,6 +2,7 @@
 
 mod drops;
 mod observed;
+pub(crate) mod protected;
 pub mod segments;
 pub mod terms;
 pub mod tunnels;
@@ -63,6 +64,8 @@ pub fn plan(state: &State, site: &Site, vault: Option<&dyn TunnelVault>, now: Ti
         own_doors,
         common_from_anywhere,
         balancers: site.balancers.clone(),
+        // Those that are seen from here are added to what goes to the enforcer.
+        protected: Vec::new(),
         segments: segments::segments(state),
         tunnels: tunnels::tunnels(state, vault, now),
         lifted: Vec::new(),

@@ -3,6 +3,8 @@
 //! A receipt is a C2SP signed note. Its first line can't be a checkpoint's: an origin is a host, and has no spaces.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_api::severing::Receipt;
@@ -10,9 +12,11 @@ use portcullis_domain::command::Command;
 use portcullis_domain::ids::SeveranceId;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::note::NoteSigner;
+use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::control::Control;
+use crate::control::{Control, WeakControl};
+use crate::error::ExecuteError;
 
 /// The first line of the text, before the receipt's JSON.
 pub const RECEIPT_HEADING: &str = "portcullis severance receipt v1";
@@ -21,6 +25,49 @@ const TEXT_BYTES_MAX: usize = 60 * 1_024;
 /// How long an answer waits for the ledger to take its receipt.
 const RECORD_WAIT: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(5);
+/// Later words on one severance that wait for its first receipt.
+const LATER_MAX: usize = 64;
+
+/// Receipts on their way to the ledger, those of each severance in their order.
+#[derive(Default)]
+pub(crate) struct Filing(Mutex<BTreeMap<SeveranceId, Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    /// Severings whose receipt is still to come: what is said later waits for it.
+    expected: usize,
+    notes: VecDeque<Signed>,
+    later: VecDeque<Signed>,
+    /// Somebody takes them to the ledger.
+    is_served: bool,
+}
+
+/// A note, and who waits to hear that the ledger has it, or at first not.
+struct Signed {
+    note: String,
+    recorded: Option<oneshot::Sender<Result<u64, ExecuteError>>>,
+}
+
+impl Filing {
+    fn queues(&self) -> MutexGuard<'_, BTreeMap<SeveranceId, Queue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self, severance: SeveranceId) -> Option<Signed> {
+        let mut queues = self.queues();
+        let queue = queues.get_mut(&severance)?;
+        let waits = queue.expected > 0;
+        let next = queue.notes.pop_front();
+        let next = next.or_else(|| if waits { None } else { queue.later.pop_front() });
+        if next.is_none() {
+            queue.is_served = false;
+            if queue.expected == 0 {
+                queues.remove(&severance);
+            }
+        }
+        next
+    }
+}
 
 impl Control {
     /// The key that receipts are signed with: the ledger's own. Once: a second word changes nothing.
@@ -28,53 +75,113 @@ impl Control {
         let _ = self.receipt_signer().set(signer);
     }
 
-    /// Signs a receipt and puts it into the ledger, and says there where it is. It waits a moment; a ledger that can't take
-    /// it now takes it later.
+    /// A receipt will be filed: what is said of this severance meanwhile comes behind it.
+    pub(crate) fn expect_receipt(&self, severance: SeveranceId) {
+        self.filing().queues().entry(severance).or_default().expected += 1;
+    }
+
+    /// Signs a receipt that was expected and puts it into the ledger, and says there where it is. It waits a moment; a ledger
+    /// that can't take it now takes it later.
     pub(crate) async fn file_receipt(&self, receipt: &mut Receipt) {
+        let severance = receipt.severance;
         // Signed once: who takes it later takes this very note.
-        let note = match self.receipt_signer().get().map(|signer| sign(signer, receipt)) {
+        let signed = self.receipt_signer().get().map(|signer| sign(signer, receipt));
+        let (recorded, waiting) = oneshot::channel();
+        {
+            let mut queues = self.filing().queues();
+            let queue = queues.entry(severance).or_default();
+            queue.expected = queue.expected.saturating_sub(1);
+            if let Some(Ok(note)) = &signed {
+                queue.notes.push_back(Signed { note: note.clone(), recorded: Some(recorded) });
+            }
+        }
+        self.serve_receipts(severance);
+        match signed {
             None => return,
-            Some(Ok(note)) => note,
             Some(Err(error)) => {
-                tracing::error!(%error, severance = %receipt.severance, "a receipt can't be signed");
+                tracing::error!(%error, %severance, "a receipt can't be signed");
                 receipt.notes.push("the receipt could not be signed".to_owned());
                 return;
             }
-        };
-        let severance = receipt.severance;
-        let command = Command::RecordReceipt { severance, note: note.clone() };
-        match timeout(RECORD_WAIT, self.execute(command)).await {
+            Some(Ok(_)) => {}
+        }
+        match timeout(RECORD_WAIT, waiting).await {
             // The size counts the event: it has the last number below.
-            Ok(Ok(executed)) => receipt.recorded.receipt_sequence = executed.size.checked_sub(1),
-            Ok(Err(error)) => {
+            Ok(Ok(Ok(size))) => receipt.recorded.receipt_sequence = size.checked_sub(1),
+            Ok(Ok(Err(error))) => {
                 tracing::error!(%error, %severance, "the receipt is not in the ledger; it is tried on");
                 receipt.notes.push("the signed receipt is not in the ledger yet; it is tried on".to_owned());
-                self.file_later(severance, note);
             }
-            Err(_) => {
+            Ok(Err(_)) | Err(_) => {
                 receipt.notes.push("the ledger is slow: the signed receipt is on its way there".to_owned());
             }
         }
     }
 
-    fn file_later(&self, severance: SeveranceId, note: String) {
-        let control = self.weak();
+    /// The same for what was closed after the first receipt, once that is in the ledger. Where nobody was given one, nothing is filed.
+    pub(crate) fn file_later_receipt(&self, receipt: &Receipt) {
+        let severance = receipt.severance;
+        let note = match self.receipt_signer().get().map(|signer| sign(signer, receipt)) {
+            None => return,
+            Some(Ok(note)) => note,
+            Some(Err(error)) => {
+                tracing::error!(%error, %severance, "a receipt can't be signed");
+                return;
+            }
+        };
+        {
+            let mut queues = self.filing().queues();
+            if !queues.contains_key(&severance) && !self.state().receipts.contains_key(&severance) {
+                return;
+            }
+            let queue = queues.entry(severance).or_default();
+            if queue.later.len() < LATER_MAX {
+                queue.later.push_back(Signed { note, recorded: None });
+            }
+        }
+        self.serve_receipts(severance);
+    }
+
+    /// One task for each severance: its receipts are in the ledger as they were signed, one behind the other.
+    fn serve_receipts(&self, severance: SeveranceId) {
+        {
+            let mut queues = self.filing().queues();
+            match queues.get_mut(&severance) {
+                Some(queue) if !queue.is_served => queue.is_served = true,
+                _ => return,
+            }
+        }
+        let (control, filing) = (self.weak(), std::sync::Arc::clone(self.filing()));
         self.runtime_handle().spawn(async move {
-            let mut again = interval(AGAIN);
-            again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                again.tick().await;
-                let Some(control) = control.upgrade() else { return };
-                let command = Command::RecordReceipt { severance, note: note.clone() };
-                if control.execute(command).await.is_ok() {
-                    return;
-                }
+            while let Some(signed) = filing.next(severance) {
+                record(&control, severance, signed).await;
             }
         });
     }
 }
 
-/// The receipt as a note. Connections that don't fit are counted, and not listed.
+/// Tries on until the ledger has it, or control is gone.
+async fn record(control: &WeakControl, severance: SeveranceId, signed: Signed) {
+    let Signed { note, mut recorded } = signed;
+    let mut again = interval(AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        again.tick().await;
+        let Some(control) = control.upgrade() else { return };
+        let command = Command::RecordReceipt { severance, note: note.clone() };
+        let done = control.execute(command).await.map(|executed| executed.size);
+        let is_done = done.is_ok();
+        if let Some(recorded) = recorded.take() {
+            // Whoever waits may have gone on.
+            let _ = recorded.send(done);
+        }
+        if is_done {
+            return;
+        }
+    }
+}
+
+/// The receipt as a note. What doesn't fit is counted, and not listed.
 fn sign(signer: &NoteSigner, receipt: &Receipt) -> Result<String, LedgerError> {
     let mut json = written(receipt)?;
     let mut short = Cow::Borrowed(receipt);
@@ -89,7 +196,9 @@ fn sign(signer: &NoteSigner, receipt: &Receipt) -> Result<String, LedgerError> {
 fn shorten(receipt: &mut Receipt, bytes: usize) -> Result<(), LedgerError> {
     let most = receipt.gates.iter().map(|gate| gate.connections.len()).max().unwrap_or(0);
     let keys = receipt.keys_refused.len();
-    if most == 0 && keys == 0 {
+    let paths = receipt.arms.iter().map(|arm| arm.paths.len()).max().unwrap_or(0);
+    let shared = receipt.shared_addresses.len();
+    if [most, keys, paths, shared] == [0; 4] {
         return Err(LedgerError::Note { what: "the receipt is too long" });
     }
     // Fewer each time, since it was too long.
@@ -98,6 +207,18 @@ fn shorten(receipt: &mut Receipt, bytes: usize) -> Result<(), LedgerError> {
         gate.connections.truncate(fitting(most));
     }
     receipt.keys_refused.truncate(fitting(keys));
+    for arm in &mut receipt.arms {
+        let all = arm.paths.len();
+        arm.paths.sort_by_key(|path| (path.verified_us.is_some(), !path.was_open));
+        arm.paths.truncate(fitting(paths));
+        if arm.paths.len() < all {
+            arm.paths_total.get_or_insert(all as u64);
+        }
+    }
+    receipt.shared_addresses.truncate(fitting(shared));
+    if receipt.shared_addresses.len() < shared {
+        receipt.shared_addresses_total.get_or_insert(shared as u64);
+    }
     receipt.notes.retain(|note| note != SHORTENED);
     receipt.notes.push(SHORTENED.to_owned());
     Ok(())
@@ -108,7 +229,14 @@ fn written(receipt: &Receipt) -> Result<String, LedgerError> {
         .map_err(|_| LedgerError::Note { what: "the receipt can't be written" })
 }
 
-const SHORTENED: &str = "not all connections and keys are listed here: the totals count all of them";
+const SHORTENED: &str =
+    "not all connections, keys, paths and shared addresses are listed here: the totals count all of them";
+
+/// The receipt of a note from our own ledger, which nobody need verify.
+pub(crate) fn unverified(note: &str) -> Option<Receipt> {
+    // Behind an empty line come the signatures; there is none in the JSON.
+    read(note.split_once("\n\n")?.0).ok()
+}
 
 /// The receipt in a note's text, of whoever has verified the note.
 ///
@@ -121,7 +249,9 @@ pub fn read(text: &str) -> Result<Receipt, String> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_api::severing::{CutConnectionView, GateReceipt, SeverAnswer};
+    use portcullis_api::severing::{
+        ArmReceipt, ArmVerdict, CutConnectionView, GateReceipt, PathReceipt, SeverAnswer, SharedAddress,
+    };
     use portcullis_domain::ids::{ClientId, VendorId};
     use portcullis_domain::target::Target;
     use uuid::Uuid;
@@ -164,6 +294,7 @@ mod tests {
             keys_refused: Vec::new(),
             arms: Vec::new(),
             shared_addresses: Vec::new(),
+            shared_addresses_total: None,
             absent_arms: Vec::new(),
             single_operator: false,
             told: None,
@@ -177,6 +308,7 @@ mod tests {
         let note = sign(&signer, &receipt(2)).unwrap();
         let verifier = signer.verifier();
         assert_eq!(read(verifier.open(&note).unwrap()).unwrap(), receipt(2));
+        assert_eq!(unverified(&note), Some(receipt(2)));
         assert!(verifier.verify(&note).is_err(), "it must not pass for a checkpoint");
         let forged = note.replace("vendor/acme", "vendor/acne");
         assert!(verifier.open(&forged).is_err());
@@ -191,5 +323,46 @@ mod tests {
         assert_eq!(short.connections_total, 10_000);
         assert!((1..10_000).contains(&short.gates[0].connections.len()));
         assert_eq!(short.notes, [SHORTENED]);
+    }
+
+    #[test]
+    fn a_receipt_of_many_networks_is_shortened_and_what_may_be_open_comes_first() {
+        let signer = NoteSigner::from_seed("gate.example/ledger", &[7; 32]).unwrap();
+        let path = |number: usize| PathReceipt {
+            path: format!("network/2001:db8:{number:x}:4000::/64"),
+            was_open: number % 7 == 3,
+            closed_us: Some(900),
+            verified_us: (number != 499).then_some(1_100),
+            how: "the kernel's set holds the network".into(),
+        };
+        let arm = |name: &str| ArmReceipt {
+            arm: name.into(),
+            outcome: ArmVerdict::Failed,
+            why: Some("not all of it".into()),
+            paths: (0..500).map(path).collect(),
+            paths_total: None,
+            attempts: 2,
+            took_us: 1_200,
+        };
+        let shared = |number: usize| SharedAddress {
+            network: format!("198.51.{}.{}/32", number / 256, number % 256),
+            with: "vendor/another-one".into(),
+        };
+        let whole = Receipt {
+            arms: vec![arm("packets"), arm("sockets")],
+            shared_addresses: (0..500).map(shared).collect(),
+            ..receipt(500)
+        };
+        let note = sign(&signer, &whole).unwrap();
+        let short = read(signer.verifier().open(&note).unwrap()).unwrap();
+        for arm in &short.arms {
+            assert_eq!(arm.paths_total, Some(500));
+            assert!((10..500).contains(&arm.paths.len()), "{}", arm.paths.len());
+            assert_eq!(arm.paths[0], path(499), "not verified");
+            assert_eq!(arm.paths[1], path(3), "was open");
+        }
+        assert_eq!(short.shared_addresses_total, Some(500));
+        assert!((10..500).contains(&short.shared_addresses.len()));
+        assert_eq!((short.connections_total, short.notes), (500, vec![SHORTENED.to_owned()]));
     }
 }

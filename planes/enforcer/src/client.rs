@@ -72,8 +72,8 @@ async fn link(
     frame::write(&mut write, &ToEnforcer::Hello { protocol: PROTOCOL }).await?;
     let greeting = timeout(GREETING_WAIT, frame::read::<FromEnforcer>(&mut read)).await;
     let heard = match greeting.map_err(|_| LinkError::Silent)?? {
-        Some(FromEnforcer::Hello { protocol: PROTOCOL, version, arms, held }) => {
-            Heard::Linked { version, arms, held }
+        Some(FromEnforcer::Hello { protocol: PROTOCOL, version, arms, held, cuts }) => {
+            Heard::Linked { version, arms, held, cuts }
         }
         Some(FromEnforcer::Hello { .. }) => return Err(LinkError::Protocol),
         Some(FromEnforcer::Refused { why }) => return Err(LinkError::Refused(why)),

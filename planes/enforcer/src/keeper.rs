@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis_enforcement::NetworkArm;
 use portcullis_ids::ids::SeveranceId;
 use portcullis_network::cut::Cut;
-use portcullis_network::order::{Arm, ArmFault, FromEnforcer};
+use portcullis_network::order::{Arm, ArmFault, FromEnforcer, HeldCut};
 use portcullis_network::plan::NetworkPlan;
 use portcullis_policy::clock::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -41,8 +41,10 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub fn held(&self) -> Vec<SeveranceId> {
-        self.cuts.iter().map(|cut| cut.severance).collect()
+    /// With what each cut is about.
+    pub fn held(&self) -> Vec<HeldCut> {
+        let held = self.cuts.iter().map(|cut| HeldCut { severance: cut.severance, scope: cut.scope() });
+        held.collect()
     }
 
     /// The plan with all that is cut. With thousands of vendors that takes a while.

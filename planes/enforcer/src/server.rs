@@ -186,11 +186,13 @@ impl Connection {
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
         }
+        let cuts = self.kept.borrow().held();
         let hello = FromEnforcer::Hello {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arms: self.standings().await,
-            held: self.kept.borrow().held(),
+            held: cuts.iter().map(|cut| cut.severance).collect(),
+            cuts,
         };
         frame::write(&mut write, &hello).await?;
         let (answers, mut answered) = mpsc::channel::<FromEnforcer>(ORDERS_MAX);

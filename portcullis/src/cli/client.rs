@@ -243,7 +243,7 @@ pub(super) async fn revoke(place: &Place, out: &Output, arguments: RevokeArgumen
     let (_, receipt): (_, Receipt) = Server::find(place)?.post(&path, &request).await?;
     out.show(&receipt, |paint| sever::revoked_told(&receipt, &name, paint))?;
     Ok(match receipt.answer {
-        SeverAnswer::Severed | SeverAnswer::SeveredReserved => Outcome::Done,
+        SeverAnswer::Severed | SeverAnswer::SeveredReserved | SeverAnswer::ArmClosed => Outcome::Done,
         SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed | SeverAnswer::NotEverywhere => {
             Outcome::Refused
         }

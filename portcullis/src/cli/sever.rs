@@ -51,7 +51,7 @@ pub(super) async fn sever(place: &Place, out: &Output, arguments: Arguments) -> 
         SeverOutcome::Severed(receipt) => {
             out.show(&receipt, |paint| receipt_told(&receipt, paint))?;
             Ok(match receipt.answer {
-                SeverAnswer::Severed | SeverAnswer::SeveredReserved => Outcome::Done,
+                SeverAnswer::Severed | SeverAnswer::SeveredReserved | SeverAnswer::ArmClosed => Outcome::Done,
                 SeverAnswer::CutNotRecorded
                 | SeverAnswer::RecordedNotConfirmed
                 | SeverAnswer::NotEverywhere => Outcome::Refused,
@@ -83,6 +83,7 @@ pub(super) fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
             Style::Bad,
             "closed at every gate, but A TUNNEL OR A NETWORK MAY BE OPEN; it is tried on",
         ),
+        SeverAnswer::ArmClosed => return later_told(receipt, paint),
     };
     let took = time::milliseconds(receipt.took_us);
     let mut text = format!("{} {} in {took}\n{meaning}\n\n", paint.paint(verdict, style), receipt.target);
@@ -117,6 +118,23 @@ pub(super) fn receipt_told(receipt: &Receipt, paint: Paint) -> String {
     text
 }
 
+/// Of what was closed after the first receipt, which alone speaks of gates and the ledger.
+fn later_told(receipt: &Receipt, paint: Paint) -> String {
+    let mut text = format!(
+        "{} {}\nan arm that had failed has closed its paths; the first receipt says how gates and ledger stand\n\n",
+        paint.paint("ARM CLOSED", Style::Good),
+        receipt.target
+    );
+    arms_told(&mut text, receipt, paint);
+    text.push_str(&format!("\n  reason     {}\n", receipt.reason));
+    text.push_str(&format!("  by         {} at {}\n", receipt.by, time::instant(receipt.requested_at)));
+    text.push_str(&format!("  closed at  {}\n", time::instant(receipt.finished_at)));
+    text.push_str(&format!("  severance  {}\n", receipt.severance));
+    absent(&mut text, receipt.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())), paint);
+    notes(&mut text, &receipt.notes);
+    text
+}
+
 /// Of `client revoke`: a severance that nothing lifts, in its own words.
 pub(super) fn revoked_told(receipt: &Receipt, client: &str, paint: Paint) -> String {
     let (verdict, style) = match receipt.answer {
@@ -125,6 +143,7 @@ pub(super) fn revoked_told(receipt: &Receipt, client: &str, paint: Paint) -> Str
         SeverAnswer::CutNotRecorded => ("REVOKED, NOT RECORDED", Style::Bad),
         SeverAnswer::RecordedNotConfirmed => ("RECORDED, NOT CONFIRMED", Style::Bad),
         SeverAnswer::NotEverywhere => ("REVOKED, NOT EVERYWHERE", Style::Bad),
+        SeverAnswer::ArmClosed => ("ARM CLOSED", Style::Good),
     };
     let took = time::milliseconds(receipt.took_us);
     let keys = counted(receipt.keys_refused.len(), "key");
@@ -188,7 +207,7 @@ fn arms_told(text: &mut String, receipt: &Receipt, paint: Paint) {
                 text.push_str(&format!("  {failed} after {took}: {}\n", why.lines().next().unwrap_or(why)));
             }
             None => {
-                let paths = counted(arm.paths.len(), "path");
+                let paths = counted(total(arm.paths_total, arm.paths.len()), "path");
                 text.push_str(&format!("  by {}: {paths} closed and verified in {took}\n", arm.arm));
             }
         }
@@ -197,11 +216,24 @@ fn arms_told(text: &mut String, receipt: &Receipt, paint: Paint) {
             let was = if path.was_open { "was open" } else { "was closed" };
             text.push_str(&format!("    {}  {was}  {after}  {}\n", path.path, path.how));
         }
-        if let Some(more) = arm.paths.len().checked_sub(CONNECTIONS_SHOWN).filter(|more| *more > 0) {
-            text.push_str(&format!("    and {more} more (all of them with `-o json`)\n"));
+        let more =
+            total(arm.paths_total, arm.paths.len()).saturating_sub(arm.paths.len().min(CONNECTIONS_SHOWN));
+        if more > 0 {
+            let where_to = if arm.paths_total.is_none() { " (all of them with `-o json`)" } else { "" };
+            text.push_str(&format!("    and {more} more{where_to}\n"));
         }
     }
     shared_told(text, &receipt.shared_addresses, paint);
+    let listed = receipt.shared_addresses.len();
+    let more = total(receipt.shared_addresses_total, listed).saturating_sub(listed);
+    if more > 0 {
+        text.push_str(&format!("  and {more} more shared addresses\n"));
+    }
+}
+
+/// All of them, where not all are listed.
+fn total(total: Option<u64>, listed: usize) -> usize {
+    total.and_then(|total| usize::try_from(total).ok()).unwrap_or(listed)
 }
 
 fn shared_told(text: &mut String, shared: &[SharedAddress], paint: Paint) {
@@ -327,6 +359,7 @@ mod tests {
             keys_refused: vec!["k".into()],
             arms: Vec::new(),
             shared_addresses: Vec::new(),
+            shared_addresses_total: None,
             absent_arms: vec![AbsentArm { arm: "tunnels".into(), why: "not built yet".into() }],
             single_operator: true,
             told: None,
@@ -373,6 +406,7 @@ mod tests {
             outcome,
             why: why.map(str::to_owned),
             paths,
+            paths_total: None,
             attempts: 1,
             took_us: 4_000,
         };
@@ -389,6 +423,39 @@ mod tests {
         let told = "  by ipsec: 1 path closed and verified in 4.00 ms\n    tunnel/acme  was open  3.00 ms  list-sas shows none\n  packets: NOT VERIFIED after 4.00 ms: no nft\n";
         assert!(text.contains(told) && !text.contains("wireguard"), "{text}");
         assert!(text.contains("close by hand what is not verified"), "{text}");
+    }
+
+    #[test]
+    fn what_an_arm_has_closed_later_says_nothing_of_gates() {
+        let path = PathReceipt {
+            path: "network/192.0.2.0/28".into(),
+            was_open: true,
+            closed_us: Some(2_000),
+            verified_us: Some(3_000),
+            how: "the set holds it".into(),
+        };
+        let arm = ArmReceipt {
+            arm: "packets".into(),
+            outcome: ArmVerdict::Closed,
+            why: None,
+            paths: vec![path],
+            paths_total: Some(500),
+            attempts: 3,
+            took_us: 4_000,
+        };
+        let receipt = Receipt {
+            arms: vec![arm],
+            gates: Vec::new(),
+            shared_addresses: vec![SharedAddress { network: "10.0.0.0/8".into(), with: "vendor/b".into() }],
+            shared_addresses_total: Some(7),
+            absent_arms: Vec::new(),
+            ..receipt(SeverAnswer::ArmClosed)
+        };
+        let text = receipt_told(&receipt, Paint { on: false });
+        assert!(text.starts_with("ARM CLOSED vendor/acme\n"), "{text}");
+        assert!(!text.contains("every gate") && !text.contains("no gate"), "{text}");
+        assert!(text.contains("500 paths closed") && text.contains("and 499 more"), "{text}");
+        assert!(text.contains("and 6 more shared addresses"), "{text}");
     }
 
     #[test]

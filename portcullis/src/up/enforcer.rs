@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use portcullis_control::arms::PlanOf;
+use portcullis_control::arms::{PlanOf, WORD_WAIT};
 use portcullis_control::{Control, EnforcerLink};
 use tokio::sync::mpsc;
 
@@ -14,5 +14,6 @@ pub(super) fn link(control: &Control, socket: PathBuf, plan: PlanOf) {
     let (to_enforcer, orders) = mpsc::channel(MESSAGES_MAX);
     let (heard, from_enforcer) = mpsc::channel(MESSAGES_MAX);
     tokio::spawn(portcullis_enforcer::client::run(socket, orders, heard));
-    control.attach_enforcer(EnforcerLink { to_enforcer, from_enforcer, plan });
+    control.attach_enforcer(EnforcerLink { to_enforcer, from_enforcer, plan, word_wait: WORD_WAIT });
+    control.protect_what_is_seen();
 }

@@ -70,6 +70,7 @@ fn plan() -> NetworkPlan {
         ],
         common_from_anywhere: Vec::new(),
         balancers: vec!["10.9.0.0/24".parse().unwrap()],
+        protected: Vec::new(),
         segments: vec![
             segment(1, 11, &["192.0.2.0/24", "2001:db8::/48"], Standing::Open),
             segment(1, 12, &["192.0.2.64/26"], Standing::Open),

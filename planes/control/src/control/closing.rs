@@ -10,14 +10,16 @@ use portcullis_domain::event::Severance;
 use portcullis_domain::exercise::SeveredBy;
 use portcullis_domain::ids::{ClientId, OperatorId, RestoreId, SeveranceId};
 use portcullis_domain::reason::Reason;
-use portcullis_domain::target::TargetName;
-use portcullis_network::order::CutReport;
+use portcullis_domain::target::{Target, TargetName};
+use portcullis_network::cut::Scope;
+use portcullis_network::order::{CutReport, HeldCut};
 use portcullis_policy::link::RememberedSeverance;
 
 use super::{APPLY_WAIT, Control};
+use crate::arms::ENFORCER;
 use crate::error::ExecuteError;
 use crate::severing::{Everywhere, Held, Times};
-use crate::{arms, restoring, severing};
+use crate::{restoring, severing};
 
 impl Control {
     /// Closes every path of a target. Goes on to the end even when the caller has gone.
@@ -101,6 +103,7 @@ impl Control {
         let closed = self.0.core.close(command, &self.0.seen)?;
         // `decide` makes an event or a refusal.
         let Some(closed) = closed else { return Err(ExecuteError::Stopping) };
+        self.expect_receipt(closed.severance.id);
         let control = self.clone();
         let finish = self.0.core.runtime.spawn(async move {
             let done = control.close_everywhere(&closed.severance, None).await;
@@ -136,17 +139,28 @@ impl Control {
     pub(super) fn closed_later(&self, severance: SeveranceId, report: CutReport) {
         let state = self.state();
         let Some(severance) = state.severances.get(&severance).cloned() else { return };
-        let failed = arms::failed_of(&report);
-        if !failed.is_empty() || !state.receipts.contains_key(&severance.id) {
+        tracing::warn!(severance = %severance.id, "what an arm had failed to close is closed now");
+        let receipt = severing::later_receipt(&state, &severance, report, self.clock().now());
+        self.file_later_receipt(&receipt);
+    }
+
+    /// The enforcer holds a cut that was lost here before the ledger had it: it is in force again, where everybody sees it,
+    /// and two people can restore it.
+    pub(super) fn recall_cut(&self, held: &HeldCut) {
+        let target = match held.scope {
+            Scope::Vendor { id } => Target::Vendor { id },
+            Scope::Integration { id } => Target::Integration { id },
+        };
+        if target.id().is_nil() {
             return;
         }
-        tracing::warn!(severance = %severance.id, "what an arm had failed to close is closed now");
+        // Its keys may have been given anew since: whoever has them gets no further than the cut.
+        let (gate, version, keys) = (ENFORCER.to_owned(), self.state().size, Vec::new());
+        let command = Command::Recall { gate, version, severance: held.severance, target, epoch: 0, keys };
+        let Ok(Some(closed)) = self.0.core.close(command, &self.0.seen) else { return };
+        tracing::error!(severance = %held.severance, target = self.state().name_of(&closed.severance.target), "the enforcer holds a cut that the ledger does not: it is in force again");
         let control = self.clone();
-        self.0.core.runtime.spawn(async move {
-            let now = control.clock().now();
-            let mut receipt = severing::later_receipt(&control.state(), &severance, report, now);
-            control.file_receipt(&mut receipt).await;
-        });
+        self.0.core.runtime.spawn(async move { control.enforce_alone(closed, None).await });
     }
 
     /// Restores a client, key or session at once; proposes it for a vendor or an integration.

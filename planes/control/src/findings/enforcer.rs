@@ -19,6 +19,29 @@ pub(super) fn find(state: &State, enforcer: &EnforcerStanding, found: &mut Vec<F
             due: None,
         });
     }
+    if let Some(why) = &enforcer.refused {
+        found.push(Finding {
+            severity: Severity::Critical,
+            code: FindingCode::NetworkPlanRefused,
+            about: "installation".to_owned(),
+            message: format!("the enforcer refuses the network plan, and an older one is in force: {}", first_line(why)),
+            hint: "it is sent again under a later version; if this stays, start `portcullis enforcer` anew: what is cut stays cut"
+                .to_owned(),
+            due: None,
+        });
+    }
+    // One that says what its cuts are about is told of as a severance.
+    for severance in enforcer.held.iter().filter(|held| !state.severances_known.contains(held)) {
+        found.push(Finding {
+            severity: Severity::Critical,
+            code: FindingCode::CutUnknown,
+            about: "installation".to_owned(),
+            message: format!("the enforcer holds cut `{severance}`, which the ledger doesn't know"),
+            hint: "start an enforcer of this version: it says whose cut it is, which is then a severance that two people can restore"
+                .to_owned(),
+            due: None,
+        });
+    }
     for fault in &enforcer.faults {
         found.push(Finding {
             severity: Severity::High,

@@ -40,7 +40,7 @@ pub async fn revoke_keys(
         SeverAnswer::CutNotRecorded | SeverAnswer::RecordedNotConfirmed | SeverAnswer::NotEverywhere => {
             StatusCode::ACCEPTED
         }
-        SeverAnswer::Severed | SeverAnswer::SeveredReserved => StatusCode::OK,
+        SeverAnswer::Severed | SeverAnswer::SeveredReserved | SeverAnswer::ArmClosed => StatusCode::OK,
     };
     Ok(json(status, &receipt))
 }

@@ -17,7 +17,7 @@ use portcullis_network::order::{ArmOutcome, ArmReport, CutReport};
 use portcullis_policy::clock::micros;
 
 use super::{Closed, Held, clients_under, operator_name};
-use crate::arms::{ABSENT, ArmsWord, EnforcerStanding, failed_of};
+use crate::arms::{ABSENT, ArmsWord, ENFORCER, EnforcerStanding, failed_of};
 use crate::execute::Executed;
 use crate::link::Reports;
 
@@ -94,7 +94,8 @@ pub(crate) fn receipt(state: &State, closed: Closed, done: Everywhere, times: &T
         keys_refused: severance.keys.clone(),
         arms: arms.as_ref().map(arm_receipts).unwrap_or_default(),
         shared_addresses: arms.as_ref().map(|word| shared_of(&word.cut)).unwrap_or_default(),
-        absent_arms: absent_arms(&enforcer),
+        shared_addresses_total: None,
+        absent_arms: absent_in(arms.as_ref().and_then(|word| word.report.as_ref().ok()), &enforcer),
         single_operator: state.operators.len() == 1,
         told: None,
         target_id: severance.target,
@@ -112,7 +113,7 @@ pub(crate) fn later_receipt(
     Receipt {
         severance: severance.id,
         target: state.name_of(&severance.target),
-        answer: SeverAnswer::Severed,
+        answer: SeverAnswer::ArmClosed,
         reason,
         by,
         requested_at: severance.time,
@@ -126,9 +127,10 @@ pub(crate) fn later_receipt(
         connections_total: 0,
         exchanges_total: 0,
         keys_refused: Vec::new(),
+        absent_arms: absent_told(&report).collect(),
         arms: report.arms.into_iter().filter_map(arm_receipt).collect(),
         shared_addresses: Vec::new(),
-        absent_arms: Vec::new(),
+        shared_addresses_total: None,
         single_operator: state.operators.len() == 1,
         notes: vec![
             "what an arm had failed to close is closed now; the first receipt has the rest".to_owned(),
@@ -143,10 +145,11 @@ fn arm_receipts(word: &ArmsWord) -> Vec<ArmReceipt> {
         Ok(report) => report.arms.iter().cloned().filter_map(arm_receipt).collect(),
         // Nobody knows which of them had something to close: each is open until it is verified.
         Err(why) => vec![ArmReceipt {
-            arm: "enforcer".to_owned(),
+            arm: ENFORCER.to_owned(),
             outcome: ArmVerdict::Failed,
             why: Some(why.clone()),
             paths: Vec::new(),
+            paths_total: None,
             attempts: 1,
             took_us: 0,
         }],
@@ -169,7 +172,8 @@ fn arm_receipt(report: ArmReport) -> Option<ArmReceipt> {
         verified_us: path.verified_us,
         how: path.how,
     });
-    Some(ArmReceipt { arm: arm.to_string(), outcome, why, paths: paths.collect(), attempts, took_us })
+    let paths = paths.collect();
+    Some(ArmReceipt { arm: arm.to_string(), outcome, why, paths, paths_total: None, attempts, took_us })
 }
 
 pub(super) fn shared_of(cut: &Cut) -> Vec<SharedAddress> {
@@ -189,6 +193,9 @@ fn cause_told(state: &State, severance: &Severance) -> (String, String) {
             "the authorization server".to_owned(),
             format!("theft suspected: key {key} had been replaced, and tried to register {next_key}"),
         ),
+        Cause::GateMemory { gate, .. } if gate == ENFORCER => {
+            ("the enforcer".to_owned(), "it held the cut, and the ledger did not know it".to_owned())
+        }
         Cause::GateMemory { gate, .. } => {
             (format!("gate `{gate}`"), "the gate remembered it, and the ledger did not".to_owned())
         }
@@ -290,6 +297,21 @@ fn notes(
 pub(super) fn single_operator_note(state: &State, target: &Target) -> Option<String> {
     (target.needs_two() && state.operators.len() == 1)
         .then(|| "there is one operator only, who could restore it alone; add a second: `portcullis operator add NAME`".to_owned())
+}
+
+/// As the arms said when they were to cut; of those that said nothing, as they were when the enforcer was linked.
+fn absent_in(report: Option<&CutReport>, enforcer: &EnforcerStanding) -> Vec<AbsentArm> {
+    let Some(report) = report else { return absent_arms(enforcer) };
+    let has_spoken = |absent: &AbsentArm| report.arms.iter().any(|arm| arm.arm.as_str() == absent.arm);
+    let silent = absent_arms(enforcer).into_iter().filter(|absent| !has_spoken(absent));
+    absent_told(report).chain(silent).collect()
+}
+
+fn absent_told(report: &CutReport) -> impl Iterator<Item = AbsentArm> {
+    report.arms.iter().filter_map(|arm| match &arm.outcome {
+        ArmOutcome::Absent { why } => Some(AbsentArm { arm: arm.arm.to_string(), why: why.clone() }),
+        ArmOutcome::Closed | ArmOutcome::Nothing | ArmOutcome::Failed { .. } => None,
+    })
 }
 
 /// Ways of closing that this installation doesn't have.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis_api::severing::{ArmVerdict, SeverAnswer};
+use portcullis_api::severing::{ArmVerdict, Receipt, SeverAnswer};
 use portcullis_control::EnforcerLink;
 use portcullis_control::error::ExecuteError;
 use portcullis_control::receipts;
@@ -12,12 +12,12 @@ use portcullis_domain::ids::{IntegrationId, OperatorId, SeveranceId};
 use portcullis_domain::state::State;
 use portcullis_incident::page::PageCause;
 use portcullis_ledger::note::NoteSigner;
-use portcullis_network::cut::Cut;
+use portcullis_network::cut::{Cut, Scope};
 use portcullis_network::order::{
-    Arm, ArmOutcome, ArmReport, ArmStanding, CutReport, FromEnforcer, Heard, PathReport, ToEnforcer,
+    Arm, ArmOutcome, ArmReport, ArmStanding, CutReport, FromEnforcer, Heard, HeldCut, PathReport, ToEnforcer,
 };
 use portcullis_network::plan::{ClosedBy, NetworkPlan, Owner, Segment, Standing};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::world::{Fault, Process, World, until};
 
@@ -28,7 +28,17 @@ struct FakeEnforcer {
     plans: Arc<Mutex<Vec<NetworkPlan>>>,
     outcome: Arc<Mutex<ArmOutcome>>,
     silent: Arc<Mutex<bool>>,
+    /// The plan in force at it; an older one is refused.
+    in_force: Arc<Mutex<u64>>,
+    /// Whether it takes orders.
+    reads: watch::Sender<bool>,
 }
+
+/// Orders that the link has room for.
+const ORDERS_MAX: usize = 64;
+
+/// Longer than any test takes.
+const LONG: Duration = Duration::from_secs(3_600);
 
 /// The vendor's one network; another vendor comes from `198.51.100.7`, too.
 fn plan(state: &State) -> NetworkPlan {
@@ -69,13 +79,17 @@ fn report(outcome: ArmOutcome) -> CutReport {
 
 impl FakeEnforcer {
     fn link(process: &Process) -> Self {
-        Self::link_with(process, plan)
+        Self::link_with(process, plan, LONG)
     }
 
-    fn link_with(process: &Process, plan: impl Fn(&State) -> NetworkPlan + Send + Sync + 'static) -> Self {
-        let (to_enforcer, mut orders) = mpsc::channel(64);
+    fn link_with(
+        process: &Process,
+        plan: impl Fn(&State) -> NetworkPlan + Send + Sync + 'static,
+        word_wait: Duration,
+    ) -> Self {
+        let (to_enforcer, mut orders) = mpsc::channel(ORDERS_MAX);
         let (heard, from_enforcer) = mpsc::channel(64);
-        let link = EnforcerLink { to_enforcer, from_enforcer, plan: Arc::new(plan) };
+        let link = EnforcerLink { to_enforcer, from_enforcer, plan: Arc::new(plan), word_wait };
         process.control.attach_enforcer(link);
         let signer = NoteSigner::from_seed("control.example", &[7; 32]).unwrap();
         process.control.sign_receipts_with(signer);
@@ -85,18 +99,29 @@ impl FakeEnforcer {
             plans: Arc::default(),
             outcome: Arc::new(Mutex::new(ArmOutcome::Closed)),
             silent: Arc::default(),
+            in_force: Arc::default(),
+            reads: watch::Sender::new(true),
         };
+        let mut reads = fake.reads.subscribe();
         let (cuts, plans) = (Arc::clone(&fake.cuts), Arc::clone(&fake.plans));
         let (outcome, silent) = (Arc::clone(&fake.outcome), Arc::clone(&fake.silent));
+        let in_force = Arc::clone(&fake.in_force);
         tokio::spawn(async move {
             while let Some(order) = orders.recv().await {
+                if reads.wait_for(|reads| *reads).await.is_err() {
+                    return;
+                }
                 let answer = match order {
                     ToEnforcer::Sever { order, cut } => {
                         cuts.lock().unwrap().push((order, *cut));
                         let report = report(outcome.lock().unwrap().clone());
                         FromEnforcer::Severed { order, report }
                     }
+                    ToEnforcer::Enforce { plan } if plan.version < *in_force.lock().unwrap() => {
+                        FromEnforcer::Refused { why: "an older plan".into() }
+                    }
                     ToEnforcer::Enforce { plan } => {
+                        *in_force.lock().unwrap() = plan.version;
                         let version = plan.version;
                         plans.lock().unwrap().push(*plan);
                         FromEnforcer::Enforced { version, failed: Vec::new() }
@@ -113,11 +138,26 @@ impl FakeEnforcer {
     }
 
     async fn comes(&self, held: Vec<SeveranceId>) {
+        self.comes_with(held, Vec::new()).await;
+    }
+
+    /// It says of `cuts` whose they are.
+    async fn comes_with(&self, held: Vec<SeveranceId>, cuts: Vec<HeldCut>) {
         let arms = vec![
             ArmStanding { arm: Arm::Packets, absent: None },
             ArmStanding { arm: Arm::Wireguard, absent: Some("no `wg`".into()) },
         ];
-        self.heard.send(Heard::Linked { version: "0".into(), arms, held }).await.unwrap();
+        self.heard.send(Heard::Linked { version: "0".into(), arms, held, cuts }).await.unwrap();
+    }
+
+    /// Returns when control has looked at the state that is in force now, and done what follows from it.
+    async fn looked(&self, process: &Process) {
+        // What is heard is followed by a look; of the second one the first is over.
+        for version in [u64::MAX - 1, u64::MAX] {
+            let enforced = FromEnforcer::Enforced { version, failed: Vec::new() };
+            self.heard.send(Heard::Said(enforced)).await.unwrap();
+            until("it is heard", || process.control.enforcer_standing().enforced == Some(version)).await;
+        }
     }
 
     fn plans(&self) -> usize {
@@ -140,13 +180,29 @@ async fn enforced(
     world: &World,
     plan: impl Fn(&State) -> NetworkPlan + Send + Sync + 'static,
 ) -> (Process, OperatorId, FakeEnforcer) {
+    enforced_within(world, plan, LONG).await
+}
+
+async fn enforced_within(
+    world: &World,
+    plan: impl Fn(&State) -> NetworkPlan + Send + Sync + 'static,
+    word_wait: Duration,
+) -> (Process, OperatorId, FakeEnforcer) {
     let process = world.start().await;
     let admin = process.operator("admin").await;
     process.acme().await;
-    let enforcer = FakeEnforcer::link_with(&process, plan);
+    let enforcer = FakeEnforcer::link_with(&process, plan, word_wait);
     enforcer.comes(Vec::new()).await;
     until("the plan is sent", || enforcer.plans() == 1).await;
     (process, admin, enforcer)
+}
+
+/// The signed receipts of a severance, in their order.
+fn receipts_of(process: &Process, severance: SeveranceId) -> Vec<Receipt> {
+    let verifier = NoteSigner::from_seed("control.example", &[7; 32]).unwrap().verifier();
+    let state = process.control.state();
+    let notes = state.receipts.get(&severance).into_iter().flatten();
+    notes.map(|note| receipts::read(verifier.open(note).unwrap()).unwrap()).collect()
 }
 
 fn codes(process: &Process) -> Vec<&'static str> {
@@ -208,6 +264,8 @@ async fn what_an_arm_fails_at_is_shouted_until_it_is_closed_which_has_a_receipt_
     enforcer.heard.send(Heard::Said(later)).await.unwrap();
     let notes = || process.control.state().receipts.get(&receipt.severance).map_or(0, |notes| notes.len());
     until("the later receipt", || notes() == 2).await;
+    let later = receipts_of(&process, receipt.severance).pop().unwrap();
+    assert_eq!((later.answer, later.gates.len()), (SeverAnswer::ArmClosed, 0));
     assert!(!codes(&process).contains(&"path_not_closed"), "{:?}", codes(&process));
 }
 
@@ -265,6 +323,8 @@ async fn an_enforcer_that_is_away_is_shouted_and_told_everything_when_it_comes()
     until("it is told", || enforcer.cuts().len() == 1 && enforcer.plans() == 1).await;
     assert_eq!(enforcer.cuts()[0].severance, receipt.severance);
     assert!(enforcer.plans.lock().unwrap()[0].lifted.is_empty());
+    // It didn't say whose that is.
+    assert!(codes(&process).contains(&"cut_unknown"), "{:?}", codes(&process));
     until("the finding is over", || !codes(&process).contains(&"enforcer_lost")).await;
     // Restored by two people, it is lifted, and only it.
     let second = process.operator("second").await;
@@ -281,7 +341,7 @@ async fn an_enforcer_that_is_away_is_shouted_and_told_everything_when_it_comes()
 #[tokio::test]
 async fn an_enforcer_that_says_nothing_holds_nobody_up_for_long() {
     let world = World::new();
-    let (process, admin, enforcer) = enforced(&world, plan).await;
+    let (process, admin, enforcer) = enforced_within(&world, plan, Duration::from_millis(50)).await;
     *enforcer.silent.lock().unwrap() = true;
     let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
     let receipt = sever.await.unwrap();
@@ -318,6 +378,7 @@ async fn a_cut_is_answered_before_the_plan_that_closes_it_is_sent() {
     .await;
     // Other changes go on meanwhile, and wait with it.
     process.operator("second").await;
+    enforcer.looked(&process).await;
     assert_eq!(enforcer.closing(), 0, "its plan has overtaken the cut");
     *enforcer.silent.lock().unwrap() = false;
     let (order, _) = enforcer.cuts.lock().unwrap()[0].clone();
@@ -331,7 +392,7 @@ async fn a_cut_is_answered_before_the_plan_that_closes_it_is_sent() {
 #[tokio::test]
 async fn a_cut_that_nobody_answers_holds_no_plan_back_for_long() {
     let world = World::new();
-    let (process, admin, enforcer) = enforced(&world, closing_plan).await;
+    let (process, admin, enforcer) = enforced_within(&world, closing_plan, Duration::from_millis(50)).await;
     // The plan was answered, this isn't.
     *enforcer.silent.lock().unwrap() = true;
     let receipt = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into()).await.unwrap();
@@ -352,7 +413,7 @@ async fn a_plan_changes_by_the_clock_alone_when_a_term_ends() {
         let segmented = control.clock().now().duration_since(begun) > jiff::SignedDuration::from_hours(24);
         NetworkPlan { segmented, ..plan(state) }
     };
-    let enforcer = FakeEnforcer::link_with(&process, by_clock);
+    let enforcer = FakeEnforcer::link_with(&process, by_clock, LONG);
     enforcer.comes(Vec::new()).await;
     until("the plan is sent", || enforcer.plans() == 1).await;
     let once = made.load(Ordering::SeqCst);
@@ -364,4 +425,182 @@ async fn a_plan_changes_by_the_clock_alone_when_a_term_ends() {
     world.pass(Duration::from_secs(25 * 3_600));
     until("it has changed", || enforcer.plans() == 2).await;
     assert_eq!(made.load(Ordering::SeqCst), twice + 1, "made once for it");
+}
+
+#[tokio::test]
+async fn what_was_closed_before_has_no_other_receipt_when_it_is_told_again() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    let receipt = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into()).await.unwrap();
+    assert_eq!(receipt.answer, SeverAnswer::Severed);
+    // The enforcer comes anew, and then control does.
+    enforcer.comes(vec![receipt.severance]).await;
+    until("it is told again", || enforcer.cuts().len() == 2).await;
+    enforcer.looked(&process).await;
+    assert_eq!(receipts_of(&process, receipt.severance).len(), 1);
+    process.stop().await;
+    let process = world.start().await;
+    let enforcer = FakeEnforcer::link(&process);
+    enforcer.comes(vec![receipt.severance]).await;
+    until("it is told by another process", || enforcer.cuts().len() == 1).await;
+    enforcer.looked(&process).await;
+    assert!(!codes(&process).contains(&"path_not_closed"), "{:?}", codes(&process));
+    let size = process.control.state().size;
+    process.operator("second").await;
+    assert_eq!(process.control.state().size, size + 1, "something was filed");
+    assert_eq!(receipts_of(&process, receipt.severance).len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_process_before_signed_as_open_is_a_finding_until_it_is_closed_and_that_is_signed() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    *enforcer.outcome.lock().unwrap() = ArmOutcome::Failed { why: "still open".into() };
+    let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
+    let severance = sever.await.unwrap().severance;
+    assert_eq!(receipts_of(&process, severance).len(), 1);
+    process.stop().await;
+    let process = world.start().await;
+    let enforcer = FakeEnforcer::link(&process);
+    *enforcer.silent.lock().unwrap() = true;
+    enforcer.comes(vec![severance]).await;
+    until("it is told again", || enforcer.cuts().len() == 1).await;
+    assert!(codes(&process).contains(&"path_not_closed"), "{:?}", codes(&process));
+    let (order, _) = enforcer.cuts.lock().unwrap()[0].clone();
+    let later = FromEnforcer::Severed { order, report: report(ArmOutcome::Closed) };
+    enforcer.heard.send(Heard::Said(later)).await.unwrap();
+    until("it is signed", || receipts_of(&process, severance).len() == 2).await;
+    assert_eq!(receipts_of(&process, severance)[1].answer, SeverAnswer::ArmClosed);
+    assert!(!codes(&process).contains(&"path_not_closed"), "{:?}", codes(&process));
+}
+
+#[tokio::test]
+async fn a_later_word_waits_for_the_first_receipt_and_comes_behind_it() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    *enforcer.outcome.lock().unwrap() = ArmOutcome::Failed { why: "still open".into() };
+    process.store.set(Fault::Hang);
+    let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
+    let receipt = sever.await.unwrap();
+    assert_eq!(receipt.answer, SeverAnswer::NotEverywhere);
+    assert!(receipt.notes.iter().any(|note| note.contains("on its way")), "{:?}", receipt.notes);
+    let (order, _) = enforcer.cuts.lock().unwrap()[0].clone();
+    let later = FromEnforcer::Severed { order, report: report(ArmOutcome::Closed) };
+    enforcer.heard.send(Heard::Said(later)).await.unwrap();
+    until("it is heard", || !codes(&process).contains(&"path_not_closed")).await;
+    process.store.set(Fault::None);
+    until("both are filed", || receipts_of(&process, receipt.severance).len() == 2).await;
+    let answers: Vec<_> =
+        receipts_of(&process, receipt.severance).iter().map(|receipt| receipt.answer).collect();
+    assert_eq!(answers, [SeverAnswer::NotEverywhere, SeverAnswer::ArmClosed]);
+}
+
+#[tokio::test]
+async fn an_arm_that_is_absent_when_it_should_cut_is_in_the_receipt() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    // It was there when the enforcer was linked.
+    *enforcer.outcome.lock().unwrap() = ArmOutcome::Absent { why: "nft has gone".into() };
+    let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
+    let receipt = sever.await.unwrap();
+    let absent: Vec<_> = receipt.absent_arms.iter().map(|arm| (arm.arm.as_str(), arm.why.as_str())).collect();
+    assert_eq!(absent, [("packets", "nft has gone"), ("wireguard", "no `wg`")]);
+}
+
+#[tokio::test]
+async fn a_cut_that_was_lost_here_is_in_force_again_and_two_people_lift_it() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    let vendor = process.control.state().standings().next().unwrap().vendor_id();
+    let (known, gone) = (SeveranceId(uuid::Uuid::from_u128(99)), SeveranceId(uuid::Uuid::from_u128(98)));
+    let nobody = portcullis_domain::ids::VendorId(uuid::Uuid::from_u128(4_711));
+    let held = |severance, id| HeldCut { severance, scope: Scope::Vendor { id } };
+    enforcer.comes_with(vec![known, gone], vec![held(known, vendor), held(gone, nobody)]).await;
+    let recorded = || process.control.state().severances.keys().copied().collect::<Vec<_>>();
+    until("they are recorded", || recorded() == [gone, known]).await;
+    assert!(!codes(&process).contains(&"cut_unknown"), "{:?}", codes(&process));
+    let second = process.operator("second").await;
+    // A vendor that this ledger never had is named by its id.
+    for (name, severance) in [("vendor/acme".to_owned(), known), (format!("vendor/{}", nobody.0), gone)] {
+        let target = || name.parse().unwrap();
+        let proposed = process.control.propose_restore(target(), admin).await.unwrap();
+        let portcullis_api::severing::RestoreAnswer::Proposed { id, .. } = proposed else {
+            panic!("{proposed:?}")
+        };
+        assert!(process.control.confirm_restore(id, target(), admin).await.is_err(), "by one alone");
+        process.control.confirm_restore(id, target(), second).await.unwrap();
+        let lifted = || enforcer.plans.lock().unwrap().iter().any(|plan| plan.lifted.contains(&severance));
+        until("it is lifted", lifted).await;
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_older_than_what_is_in_force_goes_on_beyond_it() {
+    let world = World::new();
+    let process = world.start().await;
+    let admin = process.operator("admin").await;
+    process.acme().await;
+    let enforcer = FakeEnforcer::link(&process);
+    let target = || "vendor/acme".parse().unwrap();
+    let severance = process.control.sever(target(), admin, "theft".into()).await.unwrap().severance;
+    let proposed = process.control.propose_restore(target(), admin).await.unwrap();
+    let portcullis_api::severing::RestoreAnswer::Proposed { id, .. } = proposed else {
+        panic!("{proposed:?}")
+    };
+    process.control.confirm_restore(id, target(), admin).await.unwrap();
+    // A ledger was brought back from a backup; this is how far the enforcer was.
+    let far = 3 << 16;
+    *enforcer.in_force.lock().unwrap() = far;
+    enforcer.comes(vec![severance]).await;
+    until("it is told", || codes(&process).contains(&"network_plan_refused")).await;
+    until("it is taken", || enforcer.plans() == 1).await;
+    assert!(enforcer.plans.lock().unwrap()[0].version >= far);
+    assert_eq!(enforcer.plans.lock().unwrap()[0].lifted, [severance], "it was refused with the first one");
+    let enforced = || process.control.enforcer_standing().enforced;
+    until("it is known", || enforced() == Some(process.control.state().size)).await;
+    assert!(!codes(&process).contains(&"network_plan_refused"), "{:?}", codes(&process));
+}
+
+#[tokio::test]
+async fn a_cut_that_never_went_out_is_told_before_the_plan_that_closes_it() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced_within(&world, closing_plan, Duration::from_millis(50)).await;
+    enforcer.reads.send_replace(false);
+    // More than the link has room for.
+    for _ in 0..2 * ORDERS_MAX {
+        let control = process.control.clone();
+        tokio::spawn(async move { control.ask_enforcer(|order| ToEnforcer::Measure { order }).await });
+    }
+    let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
+    assert_eq!(sever.await.unwrap().answer, SeverAnswer::NotEverywhere);
+    assert_eq!((enforcer.cuts().len(), enforcer.closing()), (0, 0));
+    enforcer.reads.send_replace(true);
+    until("the plan is sent", || enforcer.closing() == 1).await;
+    assert_eq!(enforcer.cuts().len(), 1);
+}
+
+#[tokio::test]
+async fn what_has_an_upstream_of_ours_in_it_is_left_to_the_gate() {
+    let world = World::new();
+    let wide = |state: &State| {
+        let mut plan = plan(state);
+        // Upstream `tracking` is at 127.0.0.1.
+        let networks = ["127.0.0.0/24", "10.0.0.0/8", "192.0.2.0/28"];
+        if let Some(segment) = plan.segments.first_mut() {
+            segment.networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        }
+        plan
+    };
+    let (process, admin, enforcer) = enforced(&world, wide).await;
+    let spared =
+        [("10.0.0.0/8", "everybody else in a network wider than /16"), ("127.0.0.0/24", "upstream/tracking")];
+    let told = |shared: &[portcullis_api::severing::SharedAddress]| {
+        let told = shared.iter().map(|of| (of.network.clone(), of.with.clone()));
+        assert_eq!(told.collect::<Vec<_>>(), spared.map(|(one, other)| (one.to_owned(), other.to_owned())));
+    };
+    told(&process.control.sever_preview(&"vendor/acme".parse().unwrap()).unwrap().shared_addresses);
+    let sever = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into());
+    told(&sever.await.unwrap().shared_addresses);
+    let cut: Vec<_> = enforcer.cuts()[0].networks.iter().map(ToString::to_string).collect();
+    assert_eq!(cut, ["192.0.2.0/28"]);
 }
