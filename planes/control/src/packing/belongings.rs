@@ -2,13 +2,28 @@
 
 use std::collections::{HashMap, HashSet};
 
-use portcullis_domain::event::Event;
 use portcullis_domain::ids::VendorId;
-use portcullis_domain::spec::{Declaration, Kind, Spec};
+use portcullis_domain::spec::Kind;
+use portcullis_domain::target::Target;
+use serde::Deserialize;
+use serde_json::Value;
 use uuid::Uuid;
 
-/// Kinds of events that tell of it.
-const TELLING: [&str; 3] = ["resource_defined", "resource_removed", "severed"];
+/// An event that tells of it, as far as it does: people's words in declarations stay under their keys.
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Told {
+    ResourceDefined { id: Uuid, declaration: Declared },
+    ResourceRemoved { kind: Kind, name: String },
+    Severed { id: Uuid, target: Target },
+}
+
+#[derive(Deserialize)]
+struct Declared {
+    kind: Kind,
+    name: String,
+    spec: Value,
+}
 
 /// Knows of each moment what belongs to the vendor then: something may be declared anew below another one.
 pub(super) struct Belongings {
@@ -25,23 +40,26 @@ impl Belongings {
         Self { vendor: vendor.0, named: HashMap::new(), above: HashMap::new(), severances: HashSet::new() }
     }
 
-    /// Whether an event of this kind is one to [`learn`](Self::learn) from.
-    pub fn tells(kind: &str) -> bool {
-        TELLING.contains(&kind)
-    }
-
-    /// Takes an event in, each in its turn.
-    pub fn learn(&mut self, event: &Event) {
-        match event {
-            Event::ResourceDefined { id, declaration, .. } => self.declared(*id, declaration),
-            Event::ResourceRemoved { kind, name, .. } => {
-                self.named.remove(&(*kind, name.clone()));
-            }
-            Event::Severed(severance) if self.holds(severance.target.id()) => {
-                self.severances.insert(severance.id.0);
-            }
-            _ => {}
+    /// Takes in the payload of an event, each in its turn. Those of other kinds say nothing of it.
+    ///
+    /// # Errors
+    /// It is no payload of this kind.
+    pub fn learn(&mut self, kind: &str, payload: &[u8]) -> Result<(), serde_json::Error> {
+        if !matches!(kind, "resource_defined" | "resource_removed" | "severed") {
+            return Ok(());
         }
+        match serde_json::from_slice(payload)? {
+            Told::ResourceDefined { id, declaration } => self.declared(id, declaration),
+            Told::ResourceRemoved { kind, name } => {
+                self.named.remove(&(kind, name));
+            }
+            Told::Severed { id, target } => {
+                if self.holds(target.id()) {
+                    self.severances.insert(id);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The vendor, what hangs on it, and its severances.
@@ -62,15 +80,17 @@ impl Belongings {
         text.len() == 36 && text.parse().is_ok_and(|id| self.holds(id))
     }
 
-    fn declared(&mut self, id: Uuid, declaration: &Declaration) {
-        let above = match &declaration.spec {
-            Spec::Vendor(_) => None,
-            Spec::Contract(spec) => Some((Kind::Vendor, spec.vendor.clone())),
-            Spec::Integration(spec) => Some((Kind::Contract, spec.contract.clone())),
-            Spec::Client(spec) => Some((Kind::Integration, spec.integration.clone())),
+    fn declared(&mut self, id: Uuid, declared: Declared) {
+        let Declared { kind, name, spec } = declared;
+        let above = match kind {
+            Kind::Vendor => None,
+            Kind::Contract => Some((Kind::Vendor, "vendor")),
+            Kind::Integration => Some((Kind::Contract, "contract")),
+            Kind::Client => Some((Kind::Integration, "integration")),
             _ => return,
         };
-        self.named.insert((declaration.spec.kind(), declaration.name.clone()), id);
+        self.named.insert((kind, name), id);
+        let above = above.and_then(|(kind, member)| Some((kind, spec.get(member)?.as_str()?.to_owned())));
         // What it hangs on was declared before it.
         match above.and_then(|above| self.named.get(&above)) {
             Some(above) => self.above.insert(id, *above),
@@ -82,6 +102,7 @@ impl Belongings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_domain::event::Event;
     use serde_json::json;
 
     fn id(number: u128) -> Uuid {
@@ -133,9 +154,9 @@ mod tests {
         let mut of_next = Belongings::of(VendorId(id(11)));
         let mut learn = |events: &[Event], acme: &[u128], next: &[u128]| {
             for event in events {
-                assert!(Belongings::tells(event.kind()), "{}", event.kind());
-                of_acme.learn(event);
-                of_next.learn(event);
+                let payload = serde_json::to_vec(event).unwrap();
+                of_acme.learn(event.kind(), &payload).unwrap();
+                of_next.learn(event.kind(), &payload).unwrap();
             }
             for (belongings, expect) in [(&of_acme, acme), (&of_next, next)] {
                 let found: Vec<_> = (1..40).filter(|number| belongings.holds(id(*number))).collect();
@@ -153,8 +174,8 @@ mod tests {
             client(4, "a"),
             client(5, "b"),
         ];
-        learn(&first, &[1, 2, 3, 4, 5], &[]);
-        learn(&[severed(6, 4), removed(4, Kind::Client, "a")], &[1, 2, 3, 4, 5, 6], &[]);
+        learn(&first, &[1, 2, 3, 4, 5], &[11]);
+        learn(&[severed(6, 4), removed(4, Kind::Client, "a")], &[1, 2, 3, 4, 5, 6], &[11]);
         // Everything goes, and somebody else comes by the same names.
         let gone = [
             removed(5, Kind::Client, "b"),
@@ -162,7 +183,7 @@ mod tests {
             removed(2, Kind::Contract, "c"),
             removed(1, Kind::Vendor, "acme"),
         ];
-        learn(&gone, &[1, 2, 3, 4, 5, 6], &[]);
+        learn(&gone, &[1, 2, 3, 4, 5, 6], &[11]);
         let second = [vendor(11, "acme"), contract(12, "c", "acme"), integration(13, "c"), client(14, "a")];
         learn(&second, &[1, 2, 3, 4, 5, 6], &[11, 12, 13, 14]);
         learn(&[severed(15, 14)], &[1, 2, 3, 4, 5, 6], &[11, 12, 13, 14, 15]);

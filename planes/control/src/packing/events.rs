@@ -44,11 +44,9 @@ impl Packer<'_> {
             for raw in page {
                 next = raw.sequence + 1;
                 let envelope = envelope(&raw)?;
-                if Belongings::tells(&envelope.kind) {
-                    let event = serde_json::from_slice(&raw.payload);
-                    belongings.learn(&event.map_err(|error| PackError::Event(error.to_string()))?);
-                }
                 // Whom something belongs to was said at any time before.
+                let learnt = belongings.learn(&envelope.kind, &raw.payload);
+                learnt.map_err(|error| PackError::Event(error.to_string()))?;
                 if raw.sequence < begin {
                     continue;
                 }
