@@ -54,7 +54,7 @@ fn a_scan_of_each_vendor_finds_its_own_door_only() {
         // Both doors of a vendor whose other integration may come from anywhere, and of an address that two have.
         let own_doors = vec![own(1, 8451, false), own(2, 8452, true)];
         let mut shared = NetworkPlan { own_doors, ..common.clone() };
-        shared.segments.push(segment(2, &[&one.network()]));
+        shared.segments.push(segment(2, &[&one.network(), &one.network_six()]));
         shared.common_from_anywhere = vec![owner(2).vendor];
         arm.enforce(&shared).await.unwrap();
         assert_eq!(answering(&one), [8443, 8451, 8452]);

@@ -109,7 +109,7 @@ mod tests {
         Uuid::from_u128(number)
     }
 
-    fn defined(number: u128, kind: &str, name: &str, spec: serde_json::Value) -> Event {
+    fn defined(number: u128, kind: &str, name: &str, spec: Value) -> Event {
         let declaration = json!({ "kind": kind, "name": name, "spec": spec });
         let declaration = serde_json::from_value(declaration).unwrap();
         Event::ResourceDefined { id: id(number), declaration, keys: Vec::new(), time: None }
