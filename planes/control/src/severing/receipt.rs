@@ -68,6 +68,13 @@ pub(crate) fn receipt(state: &State, closed: Closed, done: Everywhere, times: &T
         Held::Reserve => SeverAnswer::SeveredReserved,
     };
     let (by, reason) = cause_told(state, &severance);
+    let not_kept = arms.as_ref().and_then(|word| word.report.as_ref().ok()?.not_kept.as_deref());
+    let mut notes = notes(state, &severance, new, gates.len(), &reports.silent, held);
+    notes.extend(not_kept.map(|why| {
+        tracing::error!(severance = %severance.id, why, "the enforcer can't keep a cut over a restart");
+        let why = why.lines().next().unwrap_or(why);
+        format!("the enforcer can't write the cut down, and tries on: {why}; until then, should it start again, control tells it")
+    }));
     Receipt {
         severance: severance.id,
         target: state.name_of(&severance.target),
@@ -88,7 +95,7 @@ pub(crate) fn receipt(state: &State, closed: Closed, done: Everywhere, times: &T
         },
         connections_total: connections().count() as u64,
         exchanges_total: connections().map(|connection| connection.exchanges.len() as u64).sum(),
-        notes: notes(state, &severance, new, gates.len(), &reports.silent, held),
+        notes,
         gates,
         gates_silent: reports.silent,
         keys_refused: severance.keys.clone(),

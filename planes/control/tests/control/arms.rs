@@ -28,6 +28,8 @@ struct FakeEnforcer {
     plans: Arc<Mutex<Vec<NetworkPlan>>>,
     outcome: Arc<Mutex<ArmOutcome>>,
     silent: Arc<Mutex<bool>>,
+    /// Why it can't write cuts down.
+    not_kept: Arc<Mutex<Option<String>>>,
     /// The plan in force at it; an older one is refused.
     in_force: Arc<Mutex<u64>>,
     /// Whether it takes orders.
@@ -99,13 +101,14 @@ impl FakeEnforcer {
             plans: Arc::default(),
             outcome: Arc::new(Mutex::new(ArmOutcome::Closed)),
             silent: Arc::default(),
+            not_kept: Arc::default(),
             in_force: Arc::default(),
             reads: watch::Sender::new(true),
         };
         let mut reads = fake.reads.subscribe();
         let (cuts, plans) = (Arc::clone(&fake.cuts), Arc::clone(&fake.plans));
         let (outcome, silent) = (Arc::clone(&fake.outcome), Arc::clone(&fake.silent));
-        let in_force = Arc::clone(&fake.in_force);
+        let (in_force, not_kept) = (Arc::clone(&fake.in_force), Arc::clone(&fake.not_kept));
         tokio::spawn(async move {
             while let Some(order) = orders.recv().await {
                 if reads.wait_for(|reads| *reads).await.is_err() {
@@ -114,7 +117,10 @@ impl FakeEnforcer {
                 let answer = match order {
                     ToEnforcer::Sever { order, cut } => {
                         cuts.lock().unwrap().push((order, *cut));
-                        let report = report(outcome.lock().unwrap().clone());
+                        let report = CutReport {
+                            not_kept: not_kept.lock().unwrap().clone(),
+                            ..report(outcome.lock().unwrap().clone())
+                        };
                         FromEnforcer::Severed { order, report }
                     }
                     ToEnforcer::Enforce { plan } if plan.version < *in_force.lock().unwrap() => {
@@ -237,6 +243,19 @@ async fn networks_are_cut_with_the_gate_and_the_receipt_is_signed_and_recorded()
     let again = sever("vendor/acme").await.unwrap();
     assert_eq!((again.severance, again.answer), (receipt.severance, SeverAnswer::Severed));
     assert_eq!(enforcer.cuts().len(), 2);
+}
+
+#[tokio::test]
+async fn a_cut_that_the_enforcer_can_not_keep_is_said_in_the_receipt() {
+    let world = World::new();
+    let (process, admin, enforcer) = enforced(&world, plan).await;
+    *enforcer.not_kept.lock().unwrap() = Some("No space left on device".into());
+    let receipt = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into()).await.unwrap();
+    assert_eq!(receipt.answer, SeverAnswer::Severed);
+    let said = "the enforcer can't write the cut down, and tries on: No space left on device";
+    assert!(receipt.notes.iter().any(|note| note.starts_with(said)), "{:?}", receipt.notes);
+    let signed = receipts_of(&process, receipt.severance).pop().unwrap();
+    assert!(signed.notes.iter().any(|note| note.starts_with(said)), "{:?}", signed.notes);
 }
 
 #[tokio::test]
