@@ -157,9 +157,8 @@ impl NetworkPlan {
     /// What is in a network that can't be dropped with it: too many others, the gate itself, or what is protected. Without
     /// a scope, whoever owns that.
     pub(crate) fn spared(&self, network: IpNet, scope: Option<Scope>) -> Option<String> {
-        let bits_min = if network.addr().is_ipv4() { FOUR_BITS_MIN } else { SIX_BITS_MIN };
-        if network.prefix_len() < bits_min {
-            return Some(format!("everybody else in a network wider than /{bits_min}"));
+        if is_too_wide(network) {
+            return Some(format!("everybody else in a network wider than /{}", bits_min(network)));
         }
         if self.doors.iter().any(|door| network.contains(&door.ip().to_canonical())) {
             return Some("the gate".to_owned());
@@ -170,6 +169,16 @@ impl NetworkPlan {
         let found = self.protected.iter().find(|of| overlap(of.network, network) && !is_own(of));
         found.map(|of| of.what.clone())
     }
+}
+
+fn bits_min(network: IpNet) -> u8 {
+    if network.addr().is_ipv4() { FOUR_BITS_MIN } else { SIX_BITS_MIN }
+}
+
+/// Whether it is wider than any one vendor's.
+#[must_use]
+pub fn is_too_wide(network: IpNet) -> bool {
+    network.prefix_len() < bits_min(network)
 }
 
 /// Whether two networks have an address in common.

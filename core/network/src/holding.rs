@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::cut::{Cut, CutTunnel};
+use crate::cut::{Cut, CutTunnel, is_too_wide};
 
 impl Cut {
     /// This cut with all that was held of the same severance before. What is declared no more stays closed, and only what
@@ -11,7 +11,8 @@ impl Cut {
     pub fn holding(mut self, before: &Self) -> Self {
         for network in &before.networks {
             let mut left = vec![*network];
-            for shared in &self.shared {
+            // A network that is too wide to be dropped opens no part that was held by itself.
+            for shared in self.shared.iter().filter(|shared| !is_too_wide(shared.network)) {
                 left = left.into_iter().flat_map(|part| without(part, shared.network)).collect();
             }
             self.networks.extend(left);
@@ -94,12 +95,13 @@ mod tests {
 
     #[test]
     fn what_is_declared_no_more_stays_cut_and_what_is_shared_by_now_does_not() {
-        let held = cut("acme", &["192.0.2.0/28", "198.51.100.0/24", "2001:db8::/32"], &[], &["a"]);
-        let anew = cut("", &["203.0.113.0/24"], &["198.51.100.64/26", "2001::/16"], &["b"]);
+        let held = cut("acme", &["192.0.2.0/28", "198.51.100.0/24", "2001:db8:1::/48"], &[], &["a"]);
+        let shared = ["192.0.0.0/8", "198.51.100.64/26", "2001:db8:1::/48"];
+        let anew = cut("", &["203.0.113.0/24"], &shared, &["b"]);
         let both = anew.clone().holding(&held);
         let texts: Vec<String> = both.networks.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["192.0.2.0/28", "198.51.100.0/26", "198.51.100.128/25", "203.0.113.0/24"]);
-        assert_eq!((both.tunnels.len(), both.shared.len(), &*both.owner.vendor_name), (2, 2, "acme"));
+        assert_eq!((both.tunnels.len(), both.shared.len(), &*both.owner.vendor_name), (2, 3, "acme"));
         assert!(both.includes(&anew) && !both.includes(&held) && !anew.includes(&both));
         // Told once more, nothing changes.
         assert_eq!(anew.clone().holding(&both), both);
