@@ -345,7 +345,12 @@ async fn a_session_that_a_gate_has_cut_is_recorded_closed_at_the_others_and_rest
     assert_eq!(severance.cause, Cause::Risk { decision, reason: Reason::ChallengeFailed });
     let order = second.orders().remove(0);
     assert_eq!((order.target, order.closed_by, order.keys.len()), (target, Some(decision), 0));
-    assert!(kinds(&*process.store).await.iter().any(|kind| kind == "severed"));
+    let in_the_ledger = async {
+        while !kinds(&*process.store).await.iter().any(|kind| kind == "severed") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), in_the_ledger).await.expect("it is written, too");
     // A retransmission makes no second one, and other sessions of the client stand.
     first.to_control.send(cut("stolen", Reason::ChallengeFailed)).await.unwrap();
     first.to_control.send(cut("another", Reason::RiskSevered)).await.unwrap();
