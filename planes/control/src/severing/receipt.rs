@@ -71,9 +71,9 @@ pub(crate) fn receipt(state: &State, closed: Closed, done: Everywhere, times: &T
     let not_kept = arms.as_ref().and_then(|word| word.report.as_ref().ok()?.not_kept.as_deref());
     let mut notes = notes(state, &severance, new, gates.len(), &reports.silent, held);
     notes.extend(not_kept.map(|why| {
-        tracing::error!(severance = %severance.id, why, "the enforcer can't keep a cut over a restart");
+        tracing::error!(severance = %severance.id, why, "a cut is not on the enforcer's disk yet");
         let why = why.lines().next().unwrap_or(why);
-        format!("the enforcer can't write the cut down, and tries on: {why}; until then, should it start again, control tells it")
+        format!("the cut is not on the enforcer's disk yet, and writing is tried on: {why}; until then, should it start again, control tells it")
     }));
     Receipt {
         severance: severance.id,

@@ -252,7 +252,7 @@ async fn a_cut_that_the_enforcer_can_not_keep_is_said_in_the_receipt() {
     *enforcer.not_kept.lock().unwrap() = Some("No space left on device".into());
     let receipt = process.control.sever("vendor/acme".parse().unwrap(), admin, "theft".into()).await.unwrap();
     assert_eq!(receipt.answer, SeverAnswer::Severed);
-    let said = "the enforcer can't write the cut down, and tries on: No space left on device";
+    let said = "the cut is not on the enforcer's disk yet, and writing is tried on: No space left on device";
     assert!(receipt.notes.iter().any(|note| note.starts_with(said)), "{:?}", receipt.notes);
     let signed = receipts_of(&process, receipt.severance).pop().unwrap();
     assert!(signed.notes.iter().any(|note| note.starts_with(said)), "{:?}", signed.notes);
