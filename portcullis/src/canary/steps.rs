@@ -1,7 +1,9 @@
 //! What machines do in a live exercise, step by step.
 
+mod asking;
 mod tunnelled;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,14 +27,13 @@ use super::manifests::{FAR, MACHINE, SPARE};
 use super::paths::{self, Stream};
 use super::tunnel::Tunnel;
 use super::{Canary, KeyPairs, update};
-use crate::machine::{Answer, Call, Machine, MachineError, Options, http_builder};
+use crate::machine::{Call, Machine, Options, http_builder};
+use asking::{BODY_BYTES_MAX, FEW_RECORDS, ask, came, is_refused};
 use tunnelled::Tunnelled;
 
 /// How long a stream may take to end once it was cut.
 const PATIENCE: Duration = Duration::from_secs(5);
 const BEAT: Duration = Duration::from_millis(5);
-const BODY_BYTES_MAX: usize = 1024 * 1024;
-const FEW_RECORDS: &str = "/canary/records?records=5";
 /// The window of a records limit is ten seconds long.
 const RETRY_SECONDS_MAX: u64 = 15;
 const WAITS_MAX: usize = 2;
@@ -55,6 +56,8 @@ pub struct Stage {
     receipt: Option<Receipt>,
     /// When the receipt was there, on the clock of stamps and on the exercise's.
     cut_at: Option<(u64, u64)>,
+    /// Streams that had ended when the cut was ordered.
+    over_before: BTreeSet<String>,
     ended_at: Option<Duration>,
 }
 
@@ -81,6 +84,7 @@ impl Stage {
             incidents: Vec::new(),
             receipt: None,
             cut_at: None,
+            over_before: BTreeSet::new(),
             ended_at: None,
         };
         stage.open_tunnel().await;
@@ -304,6 +308,8 @@ impl Stage {
     async fn sever(&mut self) -> Told {
         let control = &self.control;
         let target = TargetName::Vendor(CANARY.to_owned());
+        self.over_before =
+            self.streams.iter().filter(|of| of.has_ended()).map(|of| of.path.clone()).collect();
         let severed = control.sever(target, self.severer(), self.reason()).await;
         self.ended_at = Some(control.clock().monotonic());
         match severed {
@@ -338,6 +344,10 @@ impl Stage {
             let after = stream.newest().saturating_sub(cut_at);
             let how = match (stream.has_ended(), after) {
                 (false, _) => "it goes on".to_owned(),
+                // By a limit, or by what the gate thought of its machine.
+                (true, 0) if self.over_before.contains(&stream.path) => {
+                    "it was over before the cut, and nothing made after the receipt came".to_owned()
+                }
                 (true, 0) => "reset, and nothing made after the receipt came".to_owned(),
                 (true, after) => format!("what was made {after} µs after the receipt came"),
             };
@@ -440,36 +450,6 @@ fn faults(receipt: &Receipt) -> Vec<String> {
         faults.push(format!("path `{}` was not verified", path.path));
     }
     faults
-}
-
-/// One whole request: what came of it, and in which words.
-async fn ask(machine: &Machine, target: &str) -> Result<(Expect, String), String> {
-    came(&mut machine.request(&Call::new(Method::GET, target)).await).await
-}
-
-async fn came(answer: &mut Result<Answer, MachineError>) -> Result<(Expect, String), String> {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(MachineError::NoToken(refused)) => {
-            return Ok((Expect::Refused, format!("no token: {}", refused.error)));
-        }
-        Err(error) => return Err(error.to_string()),
-    };
-    let status = answer.status();
-    match answer.body(BODY_BYTES_MAX).await {
-        _ if !status.is_success() => Ok((Expect::Refused, format!("status {status}"))),
-        Ok(_) => Ok((Expect::Answered, format!("{} records", answer.taken().records.unwrap_or(0)))),
-        Err(broken) => Ok((Expect::Cut, format!("cut after {} records", broken.taken.records.unwrap_or(0)))),
-    }
-}
-
-/// A connection that isn't taken is closed, too.
-async fn is_refused(machine: &Machine) -> (bool, String) {
-    match ask(machine, FEW_RECORDS).await {
-        Ok((Expect::Refused, note)) => (true, note),
-        Ok((came, note)) => (false, format!("{}: {note}", came.as_str())),
-        Err(error) => (false, format!("it can't be told: {error}")),
-    }
 }
 
 /// A command that goes where nobody listens, as when control is gone.
