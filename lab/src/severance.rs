@@ -131,6 +131,15 @@ impl Run {
         arms.find(|found| found["arm"] == arm).map_or(0.0, |found| milliseconds(&found["took_us"]))
     }
 
+    /// Streams of which a byte was read after the receipt, though something closes them: figures of a calm machine, since a
+    /// busy one reads late what came in time.
+    #[must_use]
+    pub fn late(&self) -> Vec<String> {
+        let late = self.streams.iter().filter(|last| !last.absent && last.after_receipt_ms > 0.0);
+        late.map(|last| format!("{}: {:.1} ms after the receipt", last.label, last.after_receipt_ms))
+            .collect()
+    }
+
     /// What goes on though it should be closed.
     #[must_use]
     pub fn going_on(&self) -> Vec<&str> {
